@@ -1,0 +1,118 @@
+package archive
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// JobUID is the UID that the API server gave a Job.
+type JobUID string
+
+// PodUID is the UID that the API server gave a pod.
+type PodUID string
+
+// ContainerKind says which of a pod's container lists an instance comes from.
+type ContainerKind string
+
+// The kinds of containers. A sidecar is an init container that restarts.
+const (
+	KindInit      ContainerKind = "init"
+	KindSidecar   ContainerKind = "sidecar"
+	KindMain      ContainerKind = "main"
+	KindEphemeral ContainerKind = "ephemeral"
+)
+
+// PodRef names one pod and the Job that it belongs to.
+type PodRef struct {
+	Namespace string `json:"namespace"`
+	Job       string `json:"job,omitempty"`    // "" for a bare pod
+	JobUID    JobUID `json:"jobUID,omitempty"` // "" for a bare pod
+	Pod       string `json:"pod"`
+	PodUID    PodUID `json:"podUID"`
+}
+
+// Instance names one container instance: what one log belongs to. A container that restarts is a new instance.
+type Instance struct {
+	PodRef
+	Container   string        `json:"container"`
+	Kind        ContainerKind `json:"kind"`
+	Restart     int           `json:"restart"`               // the kubelet's restart count, 0 for the first start
+	ContainerID string        `json:"containerID,omitempty"` // with the runtime's scheme, as in the pod's status
+}
+
+// Line is one log line as the kubelet served it.
+type Line struct {
+	// Time is the node's clock when the container runtime read the line, in nanoseconds since 1970. 0: not known.
+	Time int64
+	// Text is the line without its timestamp and without the newline at its end. It may hold any bytes.
+	Text []byte
+	// Partial: the served text ended without a newline, so this is the log's last line or a line that was cut.
+	Partial bool
+}
+
+// LogValue gives the instance to slog under the fixed keys of the project.
+func (i Instance) LogValue() slog.Value {
+	return slog.GroupValue(append(i.attrs(), slog.String("container", i.Container), slog.Int("restart", i.Restart))...)
+}
+
+// LogValue gives the pod to slog under the fixed keys of the project.
+func (p PodRef) LogValue() slog.Value { return slog.GroupValue(p.attrs()...) }
+
+func (p PodRef) attrs() []slog.Attr {
+	return []slog.Attr{
+		slog.String("namespace", p.Namespace), slog.String("job", p.Job),
+		slog.String("pod", p.Pod), slog.String("pod_uid", string(p.PodUID)),
+	}
+}
+
+// String is the instance in words for error texts.
+func (i Instance) String() string {
+	return fmt.Sprintf("%s/%s/%s[%d]", i.Namespace, i.Pod, i.Container, i.Restart)
+}
+
+// formatVersion stands in every key and in every document.
+const formatVersion = "v1"
+
+// barePods stands in the Job's place for pods without a Job. It cannot be the name of a Job.
+const barePods = "_pod"
+
+// JobPrefix is the folder of everything that is kept of the pod's Job; it ends in a slash.
+func (p PodRef) JobPrefix() string {
+	if p.Job == "" {
+		return fmt.Sprintf("%s/%s/%s/", formatVersion, p.Namespace, barePods)
+	}
+	return fmt.Sprintf("%s/%s/%s/%s/", formatVersion, p.Namespace, p.Job, p.JobUID)
+}
+
+// Prefix is the folder of everything that is kept of the pod; it ends in a slash.
+func (p PodRef) Prefix() string { return fmt.Sprintf("%s%s.%s/", p.JobPrefix(), p.Pod, p.PodUID) }
+
+// ManifestKey is where the pod's manifest is.
+func (p PodRef) ManifestKey() Key { return Key(p.Prefix() + "manifest.json") }
+
+// JobKey is where the Job's document is.
+func (p PodRef) JobKey() Key { return Key(p.JobPrefix() + "job.json") }
+
+// LogKey is where the instance's log object is.
+func (i Instance) LogKey() Key {
+	return Key(fmt.Sprintf("%s%s.%d.log.zst", i.Prefix(), i.Container, i.Restart))
+}
+
+// DayIndexKey finds the pod's Job by the day on which it was created.
+func (p PodRef) DayIndexKey(created time.Time) Key {
+	return Key(fmt.Sprintf("%s/_index/day/%s/%s", formatVersion, created.UTC().Format(time.DateOnly), p.indexName()))
+}
+
+// WorkloadIndexKey finds the pod's Job by a workload's id.
+func (p PodRef) WorkloadIndexKey(workload string) Key {
+	return Key(fmt.Sprintf("%s/_index/workload/%s/%s", formatVersion, workload, p.indexName()))
+}
+
+// indexName is unambiguous because a Kubernetes name may hold dots but a UID and a namespace may not.
+func (p PodRef) indexName() string {
+	if p.Job == "" {
+		return fmt.Sprintf("%s.%s.%s.%s", p.Namespace, barePods, p.Pod, p.PodUID)
+	}
+	return fmt.Sprintf("%s.%s.%s", p.Namespace, p.Job, p.JobUID)
+}
