@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# binaries.sh NAME... builds pinned programs from the Go module proxy and prints the path of each, in order.
+#
+# Each is static (no C compiler is needed), sits in $cache/bin/NAME-VERSION and is built once: into a temporary name,
+# renamed at the end, under a lock per Go module. A build that is cut off leaves nothing that looks finished.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# source_of NAME sets module (the Go module), version, package and ldflags of a program.
+source_of() {
+	ldflags="-s -w"
+	case $1 in
+	kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubeadm | kube-proxy | kubectl)
+		module=k8s.io/kubernetes version=$KUBERNETES_VERSION package=k8s.io/kubernetes/cmd/$1
+		local v=${KUBERNETES_VERSION#v} where
+		for where in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+			ldflags+=" -X $where.gitVersion=$KUBERNETES_VERSION -X $where.gitMajor=${v%%.*}"
+			ldflags+=" -X $where.gitMinor=$(echo "$v" | cut -d. -f2) -X $where.gitTreeState=clean"
+		done
+		;;
+	etcd) module=go.etcd.io/etcd/server/v3 version=$ETCD_VERSION package=$module ;;
+	containerd | ctr | containerd-shim-runc-v2)
+		module=github.com/containerd/containerd/v2 version=$CONTAINERD_VERSION package=$module/cmd/$1
+		ldflags+=" -X $module/version.Version=$CONTAINERD_VERSION"
+		;;
+	crictl)
+		module=sigs.k8s.io/cri-tools version=$CRICTL_VERSION package=$module/cmd/crictl
+		ldflags+=" -X $module/pkg/version.Version=$CRICTL_VERSION"
+		;;
+	coredns) module=github.com/coredns/coredns version=$COREDNS_VERSION package=$module ;;
+	kind) module=sigs.k8s.io/kind version=$KIND_VERSION package=$module ;;
+	versitygw)
+		module=github.com/versity/versitygw version=$VERSITYGW_VERSION package=$module/cmd/versitygw
+		ldflags+=" -X main.Version=$VERSITYGW_VERSION"
+		;;
+	helm)
+		module=helm.sh/helm/v4 version=$HELM_VERSION package=$module/cmd/helm
+		ldflags+=" -X $module/internal/version.version=$HELM_VERSION"
+		;;
+	*) die "binaries.sh: unknown program \"$1\": see source_of in $here/binaries.sh for the ones it knows" ;;
+	esac
+}
+
+# scratch_module DIR writes a throw-away Go module that requires $module. A dependency's replace lines do not count for
+# those who require it, so Kubernetes' staging folders are named again here, as the versions they are published under.
+scratch_module() {
+	local dir=$1 gomod staged published=v0.${KUBERNETES_VERSION#v1.}
+	mkdir -p "$dir"
+	cd "$dir"
+	[ -f go.mod ] || go mod init example.invalid/scratch
+	go mod edit -require="$module@$version"
+	if [ "$module" = k8s.io/kubernetes ]; then
+		gomod=$(go mod download -json "$module@$version" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
+		for staged in $(sed -n 's|^[[:space:]]*\(k8s.io/[a-z0-9-]*\) => ./staging/.*|\1|p' "$gomod"); do
+			go mod edit -replace="$staged=$staged@$published"
+		done
+	fi
+}
+
+compile() {
+	local out=$1 dir
+	dir=$cache/build/$(printf '%s' "$module@$version" | tr '/@' '__')
+	scratch_module "$dir"
+	cd "$dir"
+	go get -tool "$package@$version"
+	go build -trimpath -ldflags "$ldflags" -o "$out.tmp" "$package"
+	mv "$out.tmp" "$out"
+}
+
+# build is called under the module's lock: another run may have finished the same program while we waited.
+build() {
+	local out=$1
+	[ -x "$out" ] && return
+	have go || die "go is not installed: install Go from https://go.dev/dl and put it on PATH"
+	step "build $(basename "$out")" compile "$out"
+}
+
+# -p bounds memory: the API server's packages take 2.4 GB with two compilers at once. The toolchain's own work space is
+# not ours, so GOWORK and module flags of the caller are put aside.
+export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -p=${EPILOGUE_BUILD_PARALLEL:-2}"
+
+for name in "$@"; do
+	source_of "$name"
+	out=$cache/bin/$name-$version
+	[ -x "$out" ] || locked "go-$(printf '%s' "$module" | tr / _)" build "$out"
+	echo "$out"
+done
