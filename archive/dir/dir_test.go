@@ -1,0 +1,342 @@
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+func open(t *testing.T, root string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), root)
+	if err != nil {
+		t.Fatalf("Open(%q) = %v, want nil", root, err)
+	}
+	return s
+}
+
+func putString(t *testing.T, s *Store, key archive.Key, body string) {
+	t.Helper()
+	if err := s.Put(t.Context(), key, strings.NewReader(body), archive.PutOptions{}); err != nil {
+		t.Fatalf("Put(%q) = %v, want nil", key, err)
+	}
+}
+
+func TestConforms(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) archive.Store { return open(t, filepath.Join(t.TempDir(), "new", "root")) })
+}
+
+func TestNames(t *testing.T) {
+	long := strings.Repeat("x", 237)
+	tests := []struct {
+		name string
+		key  archive.Key
+		want string
+	}{
+		{"plain", "v1/ns/_pod/a.b-c_d/main.0.log.zst", "v1/ns/_pod/a.b-c_d/main.0.log.zst"},
+		{"dot", "a/./b", "a/%2E/b"},
+		{"two dots", "../../etc/passwd", "%2E./%2E./etc/passwd"},
+		{"hidden", ".unfinished/put-1", "%2Eunfinished/put-1"},
+		{"percent", "100%/a%2Fb", "100%25/a%252Fb"},
+		{"control bytes", "a\x00b\nc\x7f", "a%00b%0Ac%7F"},
+		{"not UTF-8", "\xff\xfe", "\xff\xfe"},
+		{"as long as fits", archive.Key(long + "y"), long + "y"},
+		{"too long", archive.Key(long + "yz"), long + "y%/z"},
+		{"dot where it is cut", archive.Key(long + "y.."), long + "y%/%2E."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := path(tt.key)
+			if err != nil || got != tt.want {
+				t.Fatalf("path(%q) = %q, %v, want %q, nil", tt.key, got, err, tt.want)
+			}
+			s := open(t, t.TempDir())
+			putString(t, s, tt.key, "body")
+			if _, err := os.Stat(filepath.Join(s.root, tt.want)); err != nil {
+				t.Errorf("after Put: %v, want the file there", err)
+			}
+			for obj, err := range s.List(t.Context(), "", "") {
+				if obj.Key != tt.key || err != nil {
+					t.Errorf("List gave %q, %v, want %q, nil", obj.Key, err, tt.key)
+				}
+			}
+			if err := s.Delete(t.Context(), tt.key); err != nil {
+				t.Errorf("Delete = %v, want nil", err)
+			}
+			wantOnlyUnfinished(t, s)
+		})
+	}
+}
+
+// wantOnlyUnfinished fails where anything but the empty folder of unfinished files is left in the root.
+func wantOnlyUnfinished(t *testing.T, s *Store) {
+	t.Helper()
+	var got []string
+	err := filepath.WalkDir(s.root, func(path string, _ os.DirEntry, err error) error {
+		got = append(got, strings.TrimPrefix(path, s.root))
+		return err
+	})
+	if want := []string{"", "/" + unfinished}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("files left: got %q, %v, want %q, nil", got, err, want)
+	}
+}
+
+func FuzzNames(f *testing.F) {
+	for _, segment := range []string{"a", "..", ".", "%", "%2E", "a%", strings.Repeat("%", 500), strings.Repeat(".", 500)} {
+		f.Add(segment)
+	}
+	f.Fuzz(func(t *testing.T, segment string) {
+		if segment == "" || strings.Contains(segment, "/") {
+			return
+		}
+		names := nameOf(segment)
+		got := ""
+		for i, name := range names {
+			part, cont := segmentOf(name)
+			if cont != (i < len(names)-1) || len(name) > maxName+1 || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
+				t.Errorf("nameOf(%q)[%d] = %q of %d, want a name that a folder can hold", segment, i, name, len(names))
+			}
+			got += part
+		}
+		if got != segment {
+			t.Errorf("segmentOf(nameOf(%q)) = %q", segment, got)
+		}
+	})
+}
+
+func TestBadKeys(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, key := range []archive.Key{"", "/", "/a", "a/", "a//b"} {
+		_, _, errGet := s.Get(t.Context(), key, archive.Range{})
+		errs := map[string]error{
+			"Put":    s.Put(t.Context(), key, strings.NewReader("x"), archive.PutOptions{}),
+			"Get":    errGet,
+			"Delete": s.Delete(t.Context(), key),
+		}
+		for method, err := range errs {
+			if err == nil || errors.Is(err, archive.ErrNotFound) || !strings.Contains(err.Error(), fmt.Sprintf("key %q has an empty segment", key)) {
+				t.Errorf("%s(%q) = %v, want an error that names the key", method, key, err)
+			}
+		}
+	}
+	wantOnlyUnfinished(t, s)
+}
+
+// TestLongNamesInOrder has names that go on in a folder of the same name as a folder of keys.
+func TestLongNamesInOrder(t *testing.T) {
+	s := open(t, t.TempDir())
+	long := archive.Key("k/" + strings.Repeat("x", 238))
+	keys := []archive.Key{long + "!", long + "-a/b", long + "/a", long + "/b", long + "0", long + "z"}
+	for _, key := range slices.Backward(keys) {
+		putString(t, s, key, "x")
+	}
+	for i := range keys {
+		var got []archive.Key
+		for obj, err := range s.List(t.Context(), "k/x", keys[i]) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, obj.Key)
+		}
+		if want := keys[i+1:]; !slices.Equal(got, want) {
+			t.Errorf("List after key %d:\n got %q\nwant %q", i, got, want)
+		}
+	}
+}
+
+func TestUnfinishedFiles(t *testing.T) {
+	s := open(t, t.TempDir())
+	old := filepath.Join(s.root, unfinished, "put-old")
+	fresh := filepath.Join(s.root, unfinished, "put-fresh")
+	for _, name := range []string{old, fresh} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-2 * unfinishedAge)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	for obj, err := range s.List(t.Context(), "", "") {
+		t.Errorf("List gave %q, %v, want nothing", obj.Key, err)
+	}
+	open(t, s.root)
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("old unfinished file: got %v, want it removed", err)
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("fresh unfinished file: got %v, want it kept", err)
+	}
+}
+
+// TestVanishedRoot has a volume that is not mounted any more: no object may look absent then.
+func TestVanishedRoot(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "root"))
+	putString(t, s, "v1/a", "x")
+	if err := os.RemoveAll(s.root); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(s.root, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	_, _, errGet := s.Get(t.Context(), "v1/a", archive.Range{})
+	var errList error
+	for _, err := range s.List(t.Context(), "", "") {
+		errList = err
+	}
+	errs := map[string]error{
+		"Put":    s.Put(t.Context(), "v1/a", strings.NewReader("x"), archive.PutOptions{IfAbsent: true}),
+		"Get":    errGet,
+		"List":   errList,
+		"Delete": s.Delete(t.Context(), "v1/a"),
+	}
+	for method, err := range errs {
+		if err == nil || errors.Is(err, archive.ErrNotFound) || errors.Is(err, archive.ErrExists) {
+			t.Errorf("%s = %v, want trouble of the store itself", method, err)
+		}
+	}
+}
+
+// TestFoldersComeAndGo puts and deletes in the same folders at once: Delete removes folders under the feet of Put.
+func TestFoldersComeAndGo(t *testing.T) {
+	s := open(t, t.TempDir())
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			key := archive.Key(fmt.Sprintf("v1/a/b/%d", i))
+			for range 50 {
+				if err := s.Put(t.Context(), key, strings.NewReader("x"), archive.PutOptions{}); err != nil {
+					t.Errorf("Put(%q) = %v, want nil", key, err)
+				}
+				body, _, err := s.Get(t.Context(), key, archive.Range{})
+				if err == nil {
+					err = body.Close()
+				}
+				if err != nil {
+					t.Errorf("Get(%q) = %v, want nil", key, err)
+				}
+				if err := s.Delete(t.Context(), key); err != nil {
+					t.Errorf("Delete(%q) = %v, want nil", key, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	wantOnlyUnfinished(t, s)
+}
+
+const (
+	envRoot = "EPILOGUE_TEST_DIR_ROOT"
+	envName = "EPILOGUE_TEST_DIR_NAME"
+)
+
+// TestOtherProcess is not a test: TestIfAbsentAcrossProcesses runs it in processes of its own.
+func TestOtherProcess(t *testing.T) {
+	root := os.Getenv(envRoot)
+	if root == "" {
+		return
+	}
+	s := open(t, root)
+	// The parent closes the pipe when all processes stand here.
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	for i := range 20 {
+		key := archive.Key(fmt.Sprintf("v1/race/%d", i))
+		err := s.Put(t.Context(), key, strings.NewReader(os.Getenv(envName)), archive.PutOptions{IfAbsent: true})
+		switch {
+		case err == nil:
+			fmt.Println("won", i)
+		case !errors.Is(err, archive.ErrExists):
+			t.Errorf("Put(%q) = %v, want nil or ErrExists", key, err)
+		}
+	}
+}
+
+func TestIfAbsentAcrossProcesses(t *testing.T) {
+	const processes = 4
+	root := t.TempDir()
+	outputs := make([]string, processes)
+	var ready, done sync.WaitGroup
+	var pipes []io.Closer
+	for i := range processes {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOtherProcess$", "-test.v")
+		cmd.Env = append(os.Environ(), envRoot+"="+root, fmt.Sprintf("%s=%d", envName, i))
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pipes = append(pipes, in)
+		ready.Add(1)
+		done.Go(func() {
+			outputs[i] = readOutput(out, ready.Done)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("process %d: %v, want it to pass:\n%s", i, err, outputs[i])
+			}
+		})
+	}
+	ready.Wait()
+	for _, in := range pipes {
+		_ = in.Close()
+	}
+	done.Wait()
+	wantWinners(t, open(t, root), outputs)
+}
+
+// readOutput reads all of out and calls ready once, when the process says so or ends.
+func readOutput(out io.Reader, ready func()) string {
+	var all strings.Builder
+	once := sync.OnceFunc(ready)
+	defer once()
+	buf := make([]byte, 4096)
+	for {
+		n, err := out.Read(buf)
+		all.Write(buf[:n])
+		if strings.Contains(all.String(), "ready") {
+			once()
+		}
+		if err != nil {
+			return all.String()
+		}
+	}
+}
+
+func wantWinners(t *testing.T, s *Store, outputs []string) {
+	t.Helper()
+	for i := range 20 {
+		var winners []string
+		for p, out := range outputs {
+			if strings.Contains(out, fmt.Sprintf("won %d\n", i)) {
+				winners = append(winners, fmt.Sprint(p))
+			}
+		}
+		body, _, err := s.Get(t.Context(), archive.Key(fmt.Sprintf("v1/race/%d", i)), archive.Range{})
+		if err != nil {
+			t.Fatalf("key %d: Get = %v, want nil", i, err)
+		}
+		got, err := io.ReadAll(body)
+		if err := errors.Join(err, body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if len(winners) != 1 || winners[0] != string(got) {
+			t.Errorf("key %d: got winners %q and body %q, want one winner and its body", i, winners, got)
+		}
+	}
+}
