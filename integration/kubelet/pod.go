@@ -1,0 +1,262 @@
+package kubelet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Spec says what pod a script wants. The zero value is a pod of one container, "main", that is never restarted.
+type Spec struct {
+	Name        string       // "" makes one
+	Job         *batchv1.Job // the controlling owner, nil: a bare pod
+	Init        []string     // names of init containers
+	Sidecars    []string     // names of init containers that restart
+	Containers  []string     // default: main
+	Restart     corev1.RestartPolicy
+	Labels      map[string]string // those of the Job's controller are added for a Job's pod
+	Finalizers  []string
+	Unscheduled bool              // bound to no node: its log is 204
+	Edit        func(*corev1.Pod) // last word on the object
+}
+
+// Pod is one pod on the node. Its methods change the kubelet's own view first, then the API's status, in that order,
+// as the real one does.
+type Pod struct {
+	kubelet         *Kubelet
+	namespace, name string
+	uid             types.UID
+	bound           bool
+
+	api sync.Mutex // held over each write of a status, so that statuses arrive in order
+
+	mu         sync.Mutex
+	object     *corev1.Pod  // as created; guarded by mu
+	containers []*container // guarded by mu
+	phase      corev1.PodPhase
+	reason     string // of the phase; guarded by mu, as phase
+	message    string // guarded by mu
+}
+
+// Pod creates a pod bound to this node, through the API where there is one. Its containers are waiting.
+func (k *Kubelet) Pod(namespace string, spec Spec) *Pod {
+	k.t.Helper()
+	object := k.object(namespace, spec)
+	if k.client != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		var err error
+		if object, err = k.client.CoreV1().Pods(namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
+			k.t.Errorf("create pod %s/%s: %v", namespace, spec.Name, err)
+			return nil
+		}
+	}
+	return k.Adopt(object)
+}
+
+// Adopt makes the kubelet run a pod that exists in the API already, as one that a Job's controller made.
+func (k *Kubelet) Adopt(object *corev1.Pod) *Pod {
+	p := &Pod{
+		kubelet: k, namespace: object.Namespace, name: object.Name, uid: object.UID, object: object,
+		phase: corev1.PodPending, bound: object.Spec.NodeName != "",
+	}
+	for _, c := range object.Spec.InitContainers {
+		restarts := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		p.containers = append(p.containers, &container{name: c.Name, image: c.Image, init: true, sidecar: restarts})
+	}
+	for _, c := range object.Spec.Containers {
+		p.containers = append(p.containers, &container{name: c.Name, image: c.Image})
+	}
+	for _, c := range p.containers {
+		c.waiting = &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
+	}
+	k.mu.Lock()
+	k.pods[podName{p.namespace, p.name}] = p
+	k.mu.Unlock()
+	return p
+}
+
+// object gives the pod object that the spec describes.
+func (k *Kubelet) object(namespace string, spec Spec) *corev1.Pod {
+	serial := k.nextSerial()
+	pod := &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: spec.Name, Labels: map[string]string{}, Finalizers: spec.Finalizers,
+			CreationTimestamp: metav1.NewTime(k.now()), UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", serial)),
+		},
+		Spec: corev1.PodSpec{RestartPolicy: spec.Restart, NodeName: k.node},
+	}
+	if spec.Restart == "" {
+		pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	}
+	if spec.Unscheduled {
+		pod.Spec.NodeName = ""
+	}
+	own(pod, spec.Job, serial)
+	for name, value := range spec.Labels {
+		pod.Labels[name] = value
+	}
+	fill(pod, spec)
+	if spec.Edit != nil {
+		spec.Edit(pod)
+	}
+	return pod
+}
+
+// own gives the pod its name, and the owner and labels that the Job controller would.
+func own(pod *corev1.Pod, job *batchv1.Job, serial int) {
+	prefix := "pod"
+	if job != nil {
+		prefix = job.Name
+		pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
+		for _, name := range []string{"job-name", "batch.kubernetes.io/job-name"} {
+			pod.Labels[name] = job.Name
+		}
+		for _, name := range []string{"controller-uid", "batch.kubernetes.io/controller-uid"} {
+			pod.Labels[name] = string(job.UID)
+		}
+	}
+	if pod.Name == "" {
+		pod.Name = fmt.Sprintf("%s-%05d", prefix, serial)
+	}
+}
+
+func fill(pod *corev1.Pod, spec Spec) {
+	always := corev1.ContainerRestartPolicyAlways
+	for _, name := range spec.Init {
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, image(name, nil))
+	}
+	for _, name := range spec.Sidecars {
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, image(name, &always))
+	}
+	names := spec.Containers
+	if names == nil {
+		names = []string{"main"}
+	}
+	for _, name := range names {
+		pod.Spec.Containers = append(pod.Spec.Containers, image(name, nil))
+	}
+}
+
+func image(name string, restart *corev1.ContainerRestartPolicy) corev1.Container {
+	return corev1.Container{Name: name, Image: "registry.example/" + name + ":1", RestartPolicy: restart}
+}
+
+// Name gives the pod's name.
+func (p *Pod) Name() string { return p.name }
+
+// Namespace gives the pod's namespace.
+func (p *Pod) Namespace() string { return p.namespace }
+
+// UID gives the pod's UID.
+func (p *Pod) UID() types.UID { return p.uid }
+
+// Start starts a container, or starts it again: a new instance with a new container ID and an empty log.
+func (p *Pod) Start(container string) *Instance {
+	k := p.kubelet
+	p.mu.Lock()
+	c := p.mustContainer(container)
+	inst := &Instance{
+		pod: p, container: container, restart: len(c.instances), id: containerID(p.uid, container, len(c.instances)),
+		files: []*file{{}}, watches: map[*watch]struct{}{}, maxFile: k.opts.rotateAt, end: termination{started: k.now()},
+	}
+	c.instances = append(c.instances, inst)
+	c.waiting = nil
+	if p.phase == corev1.PodPending && !c.init {
+		p.phase = corev1.PodRunning
+	}
+	p.mu.Unlock()
+	p.Report()
+	return inst
+}
+
+// containerID gives an ID that looks like containerd's: 64 hexadecimal digits, of its own for each instance.
+func containerID(uid types.UID, name string, restart int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", uid, name, restart))
+	return scheme + hex.EncodeToString(sum[:])
+}
+
+// Wait puts a container into the waiting state: ImagePullBackOff before its first start, CrashLoopBackOff after an end.
+func (p *Pod) Wait(container, reason, message string) {
+	p.mu.Lock()
+	p.mustContainer(container).waiting = &corev1.ContainerStateWaiting{Reason: reason, Message: message}
+	p.mu.Unlock()
+	p.Report()
+}
+
+// Finish sets the pod's phase where it does not follow from its containers, with a reason such as Evicted.
+func (p *Pod) Finish(phase corev1.PodPhase, reason, message string) {
+	p.mu.Lock()
+	p.phase, p.reason, p.message = phase, reason, message
+	p.mu.Unlock()
+	p.Report()
+}
+
+// Evict plays the kubelet's eviction: every process is killed, the logs are gone at once, the pod stays as Failed.
+func (p *Pod) Evict(message string) {
+	p.kill(137, "Error")
+	p.RemoveLogs()
+	p.Finish(corev1.PodFailed, "Evicted", message)
+}
+
+// RemoveLogs removes the containers and their files; the pod stays. Requests get the runtime's error as text.
+func (p *Pod) RemoveLogs() {
+	for _, inst := range p.instances() {
+		inst.Remove()
+	}
+}
+
+// Delete plays the deletion of the pod as the kubelet sees it: processes end, logs and the kubelet's memory of the pod
+// go. With a client the object is deleted with no grace; finalizers may hold it.
+func (p *Pod) Delete() {
+	p.kill(137, "Error")
+	p.RemoveLogs()
+	p.forget()
+	if p.kubelet.client == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	grace := int64(0)
+	opts := metav1.DeleteOptions{GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &p.uid}}
+	if err := p.kubelet.client.CoreV1().Pods(p.namespace).Delete(ctx, p.name, opts); err != nil {
+		p.kubelet.t.Errorf("delete pod %s/%s: %v", p.namespace, p.name, err)
+	}
+}
+
+// forget takes the pod out of the kubelet's view, unless another one has its name by now.
+func (p *Pod) forget() {
+	k := p.kubelet
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if key := (podName{p.namespace, p.name}); k.pods[key] == p {
+		delete(k.pods, key)
+	}
+}
+
+// kill ends every process that runs.
+func (p *Pod) kill(code int, reason string) {
+	for _, inst := range p.instances() {
+		if !inst.Ended() {
+			inst.Terminate(code, reason)
+		}
+	}
+}
+
+func (p *Pod) instances() []*Instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*Instance
+	for _, c := range p.containers {
+		all = append(all, c.instances...)
+	}
+	return all
+}
