@@ -1,0 +1,153 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// wantLines compares an error with the lines that a user should read.
+func wantLines(t *testing.T, err error, want ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("got no error, want:\n%s", strings.Join(want, "\n"))
+	}
+	if got := err.Error(); got != strings.Join(want, "\n") {
+		t.Errorf("got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// Each wrong value gives its one line, by the name under which it came in.
+func TestWrongValues(t *testing.T) {
+	for _, tt := range []struct{ env, value, want string }{
+		{"EPILOGUE_NAMESPACE", "My_Jobs", `want the name of one namespace: up to 63 lower-case letters, digits and hyphens, such as zenml-workload-manager`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_SERVICE_ACCOUNT", "a b", `want the name of a service account: lower-case letters, digits, hyphens and dots, such as zenml-workload-manager`},
+		{"EPILOGUE_WORKLOAD_LABELS", "a,,b", `want label keys separated by commas, such as epilogue.dev/workload-id; "" is none`},
+		{"EPILOGUE_API_QPS", "-1", `want a number per second above 0 and up to 100000, such as 50 or 0.5`},
+		{"EPILOGUE_API_QPS", "NaN", `want a number per second above 0 and up to 100000, such as 50 or 0.5`},
+		{"EPILOGUE_API_BURST", "0", `want a whole number from 1 to 100000`},
+		{"EPILOGUE_ARCHIVE", "s3://Logs", `want s3://bucket/prefix with a bucket's name of 3 to 63 lower-case letters, digits, dots and hyphens`},
+		{"EPILOGUE_ARCHIVE", "s3://logs/a//b", `want a prefix without empty, . or .. parts, such as s3://logs/a/b`},
+		{"EPILOGUE_ARCHIVE", "s3://logs/a b", `want a prefix without spaces, control characters, ?, # or backslash, such as s3://bucket/run-logs`},
+		{"EPILOGUE_ARCHIVE", "file://logs", `want an absolute path after file://, such as file:///logs`},
+		{"EPILOGUE_ARCHIVE", "/var/logs", `want a URL; for a directory write file:///var/logs`},
+		{"EPILOGUE_ARCHIVE", "gs://logs", `want s3://bucket/prefix or file:///directory`},
+		{"EPILOGUE_S3_ENDPOINT", "minio:9000", `want a URL such as https://minio.example.com:9000`},
+		{"ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_REGION", "EU central", `want the name of an AWS region, such as eu-central-1`},
+		{"EPILOGUE_S3_PATH_STYLE", "maybe", `want auto, true or false`},
+		{"EPILOGUE_SPOOL_LIMIT", "1GB", `want a number of bytes, such as 2Gi, 512Mi or 1000000000`},
+		{"EPILOGUE_SPOOL_LIMIT", "8Mi", `want at least 16Mi`},
+		{"EPILOGUE_SPOOL_LIMIT", "9Ei", `want a whole number of bytes below 8Ei`},
+		{"EPILOGUE_FLUSH_INTERVAL", "1", `want a duration with its unit, such as 500ms, 30s or 2h`},
+		{"EPILOGUE_FLUSH_INTERVAL", "1h", `want a duration from 10ms to 1m`},
+		{"EPILOGUE_RECONNECT_AFTER", "4h", `want less than 4h, because the kubelet cuts log streams at 4 h`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_TTL_SECONDS_AFTER_FINISHED", "2 days", `want a whole number of seconds such as 86400, or a duration with its unit such as 24h`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_TTL_SECONDS_AFTER_FINISHED", "-1", `want a number of seconds from 0 to 2147483647`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_ENABLE_EXTERNAL_LOGS", "yes", `want true or false`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_BUILD_RUNNER_IMAGE", "on", `want true or false`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_DOCKER_REGISTRY", "https://r.example.com", `want a registry without a scheme, such as 339712793861.dkr.ecr.eu-central-1.amazonaws.com or registry.example.com/zenml`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_DOCKER_REGISTRY", "r.example.com/", `want a registry as host[:port][/path] without a tag or a slash at its end, such as 339712793861.dkr.ecr.eu-central-1.amazonaws.com or registry.example.com/zenml`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_RUNNER_IMAGE", "zenml:<version>", `want an image as [registry/]name[:tag][@sha256:digest], such as registry.example.com/zenml/zenml:0.93.0`},
+		{"ZENML_KUBERNETES_WORKLOAD_MANAGER_JOB_BACKOFF_LIMIT", "many", `want a whole number from 0 to 2147483647`},
+		{"ZENML_SERVER_MAX_CONCURRENT_TEMPLATE_RUNS", "0", `want a whole number from 1 to 100000`},
+		{"ZENML_SERVER_WORKLOAD_MANAGER_IMPLEMENTATION_SOURCE", "Manager", `want a dotted class path such as zenml_cloud_plugins.kubernetes_workload_manager.KubernetesWorkloadManager`},
+		{"EPILOGUE_HEALTH_LISTEN", "8080", `want an address as host:port or :port, such as :8080 or 127.0.0.1:8080`},
+		{"EPILOGUE_LOG_LEVEL", "verbose", `want debug, info, warn or error`},
+		{"EPILOGUE_LOG_FORMAT", "xml", `want json or text`},
+	} {
+		t.Run(tt.env+"="+tt.value, func(t *testing.T) {
+			_, err := load(t, input{env: with(enough(), tt.env, tt.value)})
+			wantLines(t, err, tt.env+`: value "`+tt.value+`": `+tt.want)
+		})
+	}
+}
+
+func TestBareBucketName(t *testing.T) {
+	env := map[string]string{"EPILOGUE_NAMESPACE": "jobs", zenmlAWS + "BUCKET": "my-bucket"}
+	_, err := load(t, input{env: env})
+	wantLines(t, err, `ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_BUCKET: value "my-bucket": want a URL; if this is a bucket's name, write s3://my-bucket or s3://my-bucket/prefix`)
+}
+
+func TestSelectorError(t *testing.T) {
+	_, err := load(t, input{env: with(enough(), "EPILOGUE_SELECTOR", "a in")})
+	if err == nil || !strings.HasPrefix(err.Error(), `EPILOGUE_SELECTOR: value "a in": want a label selector such as app=zenml,tier!=test (`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAllWrongValuesAreTold(t *testing.T) {
+	_, err := load(t, input{
+		args: []string{"--stall-after=5m", "--reconnect-after=2m", "--spool-limit=", "--settle-delay=30s"},
+		env:  map[string]string{"EPILOGUE_LOG_LEVEL": "loud", zenmlAWS + "REGION": "?", "EPILOGUE_METRICS_LISTEN": ":8080"},
+	})
+	wantLines(t, err,
+		`ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_REGION: value "?": want the name of an AWS region, such as eu-central-1`,
+		`--spool-limit: value "": want a number of bytes, such as 2Gi, 512Mi or 1000000000`,
+		`EPILOGUE_LOG_LEVEL: value "loud": want debug, info, warn or error`,
+		`namespace: not set, but it says whose Jobs are kept; give --namespace, EPILOGUE_NAMESPACE, ZENML_KUBERNETES_WORKLOAD_MANAGER_NAMESPACE or "namespace" in the file`,
+		`archive: not set, but it says where logs are kept, such as s3://bucket/prefix; give --archive, EPILOGUE_ARCHIVE, ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_BUCKET or "archive" in the file`,
+		`--stall-after: value "5m": want less than reconnect-after, or a hanging stream is never noticed before it is reopened anyway (--reconnect-after is "2m")`,
+		`EPILOGUE_METRICS_LISTEN: value ":8080": want another address than health-listen (health-listen is ":8080")`,
+		`--settle-delay: value "30s": want less than shutdown-grace, or no log that ends during a stop can be verified (shutdown-grace is "25s")`)
+}
+
+func TestWrongFile(t *testing.T) {
+	for _, tt := range []struct{ name, file, want string }{
+		{"near key", "spool_limt: 1Gi", `spool_limt in FILE: no such setting; did you mean "spool-limit"?`},
+		{"far key", "colour: red", `colour in FILE: no such setting; "epilogue config" lists them`},
+		{"another file", "config: x", `config in FILE: a file cannot name another one; give --config or EPILOGUE_CONFIG`},
+		{"wrong value", "max-streams: many", `max-streams in FILE: value "many": want a whole number from 1 to 100000`},
+		{"list for one value", "namespace: [a, b]", `namespace in FILE: value "[\"a\",\"b\"]": want one value`},
+		{"map for a list", "workload-labels: {a: b}", `workload-labels in FILE: value "{\"a\":\"b\"}": want a list of texts`},
+		{"native JSON has no position", "node-selector: {gpu: true}", `node-selector in FILE: value "{\"gpu\":true}": gpu: want a text in double quotes, found bool`},
+		{"twice", "archive: file:///a\narchive: file:///b", `--config: file "FILE": want YAML: yaml: unmarshal errors: line 2: key "archive" already set in map`},
+		{"no map", "- a", `--config: file "FILE": want YAML of the form "key: value", such as "namespace: zenml-workload-manager"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, input{env: enough(), file: tt.file})
+			if err == nil {
+				t.Fatal("got no error")
+			}
+			got := err.Error()
+			for word := range strings.FieldsFuncSeq(got, func(r rune) bool { return r == ' ' || r == ':' || r == '"' }) {
+				if filepath.IsAbs(word) && strings.HasSuffix(word, ".yaml") {
+					got = strings.ReplaceAll(got, word, "FILE")
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := load(t, input{args: []string{"--config=/nowhere/c.yaml"}})
+	wantLines(t, err, `--config: value "/nowhere/c.yaml": want a file that can be read: open /nowhere/c.yaml: no such file or directory`)
+}
+
+func TestSecretsStayHidden(t *testing.T) {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	source := bind(fs, []setting{{name: "token", kind: "text", group: "g", secret: true, set: func(_ *Config, text string) error {
+		_, err := boolean(text)
+		return err
+	}}, {name: "config", kind: "path", group: "g", set: func(*Config, string) error { return nil }}})
+	value := "hunter2"
+	lookup := func(name string) (string, bool) { return value, name == "EPILOGUE_TOKEN" }
+	_, err := source.Load(lookup)
+	wantLines(t, err, `EPILOGUE_TOKEN: value (hidden): want true or false`)
+
+	value = "true"
+	c, err := source.Load(lookup)
+	var out strings.Builder
+	if err != nil || c.Print(&out) != nil || !strings.Contains(out.String(), "(hidden)") || strings.Contains(out.String(), "true") {
+		t.Errorf("got %v and\n%s", err, out.String())
+	}
+}
+
+func TestPasswordInEndpointStaysHidden(t *testing.T) {
+	_, err := load(t, input{env: with(enough(), "EPILOGUE_S3_ENDPOINT", "https://me:hunter2@s3.example.com")})
+	wantLines(t, err, `EPILOGUE_S3_ENDPOINT: value "https://(hidden)@s3.example.com": want a URL without user and password; credentials come from the AWS chain, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`)
+}
