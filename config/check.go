@@ -33,6 +33,8 @@ func (l *loading) check() {
 	c := &l.config
 	l.checkPair("stall-after", "reconnect-after", c.Follow.StallAfter < c.Follow.ReconnectAfter,
 		"want less than reconnect-after, or a hanging stream is never noticed before it is reopened anyway")
+	l.checkPair("spool-limit", "buffer-memory", c.Spool.Limit >= c.Spool.BufferMemory,
+		"want at least buffer-memory, or one flush of the buffers could not fit into the spool")
 	sameAddress := c.Process.HealthListen == c.Process.MetricsListen && !strings.HasSuffix(c.Process.HealthListen, ":0")
 	l.checkPair("metrics-listen", "health-listen", !sameAddress, "want another address than health-listen")
 	l.checkPair("settle-delay", "shutdown-grace", c.Follow.SettleDelay < c.Process.ShutdownGrace,

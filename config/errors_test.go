@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,16 +80,17 @@ func TestSelectorError(t *testing.T) {
 
 func TestAllWrongValuesAreTold(t *testing.T) {
 	_, err := load(t, input{
-		args: []string{"--stall-after=5m", "--reconnect-after=2m", "--spool-limit=", "--settle-delay=30s"},
+		args: []string{"--stall-after=5m", "--reconnect-after=2m", "--max-streams=", "--settle-delay=30s", "--spool-limit=64Mi"},
 		env:  map[string]string{"EPILOGUE_LOG_LEVEL": "loud", zenmlAWS + "REGION": "?", "EPILOGUE_METRICS_LISTEN": ":8080"},
 	})
 	wantLines(t, err,
 		`ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_REGION: value "?": want the name of an AWS region, such as eu-central-1`,
-		`--spool-limit: value "": want a number of bytes, such as 2Gi, 512Mi or 1000000000`,
+		`--max-streams: value "": want a whole number from 1 to 100000`,
 		`EPILOGUE_LOG_LEVEL: value "loud": want debug, info, warn or error`,
 		`namespace: not set, but it says whose Jobs are kept; give --namespace, EPILOGUE_NAMESPACE, ZENML_KUBERNETES_WORKLOAD_MANAGER_NAMESPACE or "namespace" in the file`,
 		`archive: not set, but it says where logs are kept, such as s3://bucket/prefix; give --archive, EPILOGUE_ARCHIVE, ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_BUCKET or "archive" in the file`,
 		`--stall-after: value "5m": want less than reconnect-after, or a hanging stream is never noticed before it is reopened anyway (--reconnect-after is "2m")`,
+		`--spool-limit: value "64Mi": want at least buffer-memory, or one flush of the buffers could not fit into the spool (buffer-memory is "128Mi")`,
 		`EPILOGUE_METRICS_LISTEN: value ":8080": want another address than health-listen (health-listen is ":8080")`,
 		`--settle-delay: value "30s": want less than shutdown-grace, or no log that ends during a stop can be verified (shutdown-grace is "25s")`)
 }
@@ -150,4 +152,20 @@ func TestSecretsStayHidden(t *testing.T) {
 func TestPasswordInEndpointStaysHidden(t *testing.T) {
 	_, err := load(t, input{env: with(enough(), "EPILOGUE_S3_ENDPOINT", "https://me:hunter2@s3.example.com")})
 	wantLines(t, err, `EPILOGUE_S3_ENDPOINT: value "https://(hidden)@s3.example.com": want a URL without user and password; credentials come from the AWS chain, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`)
+}
+
+func TestMisspeltVariablesAreTold(t *testing.T) {
+	source := Bind(pflag.NewFlagSet("", pflag.ContinueOnError))
+	got := source.Unknown([]string{
+		"PATH=/bin", "EPILOGUE_NAMESPACE=jobs", "EPILOGUE_COLOUR=red",
+		"EPILOGUE_PORT=tcp://10.0.0.1:80", "EPILOGUE_SERVICE_PORT_HTTP=80", "EPILOGUE_METRICS_PORT_9090_TCP_ADDR=10.0.0.1",
+		"ZENML_KUBERNETES_WORKLOAD_MANAGER_NAMESPCE=jobs", "ZENML_SERVER_DEPLOYMENT_TYPE=cloud",
+	})
+	want := []string{
+		"EPILOGUE_COLOUR: no such setting",
+		"ZENML_KUBERNETES_WORKLOAD_MANAGER_NAMESPCE: no such setting; did you mean ZENML_KUBERNETES_WORKLOAD_MANAGER_NAMESPACE?",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

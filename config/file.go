@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -109,42 +108,4 @@ func nested(s setting, raw json.RawMessage) (string, bool, error) {
 		return "", true, fmt.Errorf("want %s", want)
 	}
 	return strings.Join(items, ","), true, nil
-}
-
-// nearest gives the name closest to the given one, or "" if none is near. Case, dashes and underscores do not count.
-func nearest(to string, names []string) string {
-	plain := func(s string) []byte {
-		return []byte(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)))
-	}
-	best, least := "", 1+len(to)/3
-	for _, name := range names {
-		if d := distance(plain(to), plain(name)); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, delete or replace between two words.
-func distance(a, b []byte) int {
-	if bytes.Equal(a, b) {
-		return 0
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range b {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -65,7 +65,7 @@ value of every setting and where it came from.
 ZenML's variables work as they are. They are checked at every start, but what only launching needs (the service account,
 the registry, its region) is required only where Epilogue launches Jobs itself; beside ZenML's own workload manager it only
 observes. ` + "`ZENML_KUBERNETES_WORKLOAD_MANAGER_ENABLE_EXTERNAL_LOGS`" + ` tells ZenML whether to keep its own copy of logs. Epilogue
-archives either way: into ` + "`archive`" + `, and if that is not given, into ZenML's bucket.
+archives either way, and needs ` + "`archive`" + `; ZenML's bucket is another name for it, the weakest of the variables.
 `
 
 // page gives docs/configuration.md.
