@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# node-image.sh gives a kind node image made from the Go module proxy and Debian's packages alone, for machines that
-# reach no container registry, and prints its name. It is kept as $cache/node-image-KEY.tar, so that an engine which
+# node-image.sh [--name] gives a kind node image made from the Go module proxy and Debian's packages alone, for machines that
+# reach no container registry, and prints its name (--name: does only that). It is kept as $cache/node-image-KEY.tar, so that an engine which
 # lost its images loads it again; KEY covers the versions and this script.
 #
 # What is kind's own (entrypoint, units, containerd's settings) comes from kind's Go module at build time.
@@ -11,7 +11,8 @@ set -euo pipefail
 debian=epilogue-debian:$NODE_DEBIAN
 debian_tar=$cache/debian-$NODE_DEBIAN.tar
 mirror=${EPILOGUE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-key=$KUBERNETES_VERSION-$(cat "$here/versions.env" "$here/node-image.sh" "$here/node.Dockerfile" "$here/pause/main.go" | short_hash)
+ingredients="$ETCD_VERSION $CONTAINERD_VERSION $CRICTL_VERSION $COREDNS_VERSION $KIND_VERSION $NODE_DEBIAN"
+key=$KUBERNETES_VERSION-$({ echo "$ingredients" && cat "$here/node-image.sh" "$here/node.Dockerfile" "$here/pause/main.go"; } | short_hash)
 image=epilogue-node:$key
 work=$cache/build/node-image
 
@@ -182,9 +183,9 @@ wait_for_containerd() {
 save() {
 	docker save -o "$1.tmp" "$image"
 	mv "$1.tmp" "$1"
-	docker rmi "$image-system" $(cat "$work/images") >/dev/null || true
+	xargs docker rmi "$image-system" <"$work/images" >/dev/null || true
 }
 
 export DOCKER_BUILDKIT=0
-locked node-image main
+[ "${1:-}" = --name ] || locked node-image main
 echo "$image"

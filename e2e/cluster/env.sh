@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# env.sh integration|e2e prints, as export lines for eval, the variables the tests of that kind read, and first makes what
+# they name: programs for integration, also the cluster and its images for e2e.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# program VARIABLE NAME
+program() {
+	local path
+	path=$("$here/binaries.sh" "$2")
+	printf 'export %s=%q\n' "$1" "$path"
+}
+
+# image VARIABLE NAME
+image() {
+	local name
+	name=$("$here/image.sh" "$2")
+	printf 'export %s=%q\n' "$1" "$name"
+}
+
+case ${1:-} in
+integration)
+	program EPILOGUE_TEST_ETCD etcd
+	program EPILOGUE_TEST_VERSITYGW versitygw
+	program EPILOGUE_TEST_APISERVER kube-apiserver
+	program EPILOGUE_TEST_CONTROLLER_MANAGER kube-controller-manager
+	;;
+e2e)
+	"$here/up.sh" >/dev/null
+	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
+	program EPILOGUE_E2E_KUBECTL kubectl
+	program EPILOGUE_E2E_HELM helm
+	image EPILOGUE_E2E_S3_IMAGE versitygw
+	image EPILOGUE_E2E_IMAGE daemon
+	image EPILOGUE_E2E_SAMPLE_IMAGE sample
+	;;
+*) die "env.sh: got \"${1:-}\", want integration or e2e" ;;
+esac
