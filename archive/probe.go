@@ -1,0 +1,134 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Capabilities says what a store can do beyond what every store must.
+type Capabilities struct {
+	// ConditionalPut: a Put with IfAbsent refuses a key that is taken. Where it is false, IfAbsent may be refused with
+	// errors.ErrUnsupported or may replace in silence. The caller then looks with Get before it puts without IfAbsent.
+	// Two writers at the same instant can both put then; what they put under one key is the same, or the archive's own
+	// read after the write shows that the other one was later.
+	ConditionalPut bool
+	// Ranges: Get gives the bytes that were asked for. Where it is false, the caller reads whole objects.
+	Ranges bool
+}
+
+// probePrefix is where Probe puts its objects. Nothing else reads it.
+const probePrefix = formatVersion + "/_probe/"
+
+// probeCleanup bounds the deletion of the probe's object, which happens also when the probe's time is over.
+const probeCleanup = 10 * time.Second
+
+// Probe finds out at start-up what the store can do, by doing it under v1/_probe/: some stores take a conditional put
+// and ignore the condition. An error means that the store could not be used at all, or could not be asked; it says
+// nothing about capabilities. A crash leaves one object of a few bytes that nobody reads or removes.
+func Probe(ctx context.Context, s Store) (Capabilities, error) {
+	key := Key(probePrefix + rand.Text())
+	c, err := probe(ctx, s, key)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeCleanup)
+	defer cancel()
+	if gone := s.Delete(ctx, key); gone != nil && err == nil {
+		err = gone
+	}
+	if err != nil {
+		return Capabilities{}, fmt.Errorf("probe store: %w", err)
+	}
+	return c, nil
+}
+
+func probe(ctx context.Context, s Store, key Key) (c Capabilities, err error) {
+	body := []byte("0123456789 " + key)
+	if err := s.Put(ctx, key, bytes.NewReader(body), PutOptions{}); err != nil {
+		return c, err
+	}
+	got, err := readBack(ctx, s, key, Range{})
+	if err != nil {
+		return c, err
+	}
+	if !bytes.Equal(got, body) {
+		return c, fmt.Errorf("put %d bytes under %s and read %d other bytes back", len(body), key, len(got))
+	}
+	if c.Ranges, err = probeRanges(ctx, s, key, body); err != nil {
+		return c, err
+	}
+	c.ConditionalPut, err = probeCondition(ctx, s, key, body)
+	return c, err
+}
+
+func probeRanges(ctx context.Context, s Store, key Key, body []byte) (bool, error) {
+	n := len(body)
+	tests := []struct {
+		r    Range
+		want []byte
+	}{
+		{Range{Length: 4}, body[:4]},
+		{Range{Offset: 3, Length: 4}, body[3:7]},
+		{Range{Offset: 3}, body[3:]},
+		{Range{Offset: -4}, body[n-4:]},
+	}
+	for _, tt := range tests {
+		got, err := readBack(ctx, s, key, tt.r)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Equal(got, tt.want) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// probeCondition puts over an object that is there. That the put fails is not enough: what was there must still be there.
+func probeCondition(ctx context.Context, s Store, key Key, body []byte) (bool, error) {
+	err := s.Put(ctx, key, bytes.NewReader([]byte("other")), PutOptions{IfAbsent: true})
+	switch {
+	case err == nil || errors.Is(err, errors.ErrUnsupported):
+		return false, nil
+	case !errors.Is(err, ErrExists):
+		return false, err
+	}
+	got, err := readBack(ctx, s, key, Range{})
+	if err != nil {
+		return false, err
+	}
+	if !bytes.Equal(got, body) {
+		return false, nil
+	}
+	return probeFree(ctx, s, key)
+}
+
+// probeFree puts where nothing is: a store that refuses that too would never let anything be sealed.
+func probeFree(ctx context.Context, s Store, key Key) (bool, error) {
+	if err := s.Delete(ctx, key); err != nil {
+		return false, err
+	}
+	err := s.Put(ctx, key, bytes.NewReader([]byte("free")), PutOptions{IfAbsent: true})
+	if errors.Is(err, ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// readBack gives the bytes of the object that r asks for.
+func readBack(ctx context.Context, s Store, key Key, r Range) ([]byte, error) {
+	body, _, err := s.Get(ctx, key, r)
+	if err != nil {
+		return nil, err
+	}
+	got, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return got, nil
+}

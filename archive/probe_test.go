@@ -1,0 +1,150 @@
+package archive_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+// oddStore breaks promises as real stores do.
+type oddStore struct {
+	archive.Store
+	put func(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error
+	get func(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error)
+}
+
+func (s *oddStore) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+	if s.put != nil {
+		return s.put(ctx, key, body, opts)
+	}
+	return s.Store.Put(ctx, key, body, opts)
+}
+
+func (s *oddStore) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+	if s.get != nil {
+		return s.get(ctx, key, r)
+	}
+	return s.Store.Get(ctx, key, r)
+}
+
+func TestProbe(t *testing.T) {
+	type odd = func(*oddStore, archive.Store)
+	ignoresIfAbsent := func(o *oddStore, s archive.Store) {
+		o.put = func(ctx context.Context, key archive.Key, body io.ReadSeeker, _ archive.PutOptions) error {
+			return s.Put(ctx, key, body, archive.PutOptions{})
+		}
+	}
+	refusesButReplaces := func(o *oddStore, s archive.Store) {
+		o.put = func(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+			err := s.Put(ctx, key, body, archive.PutOptions{})
+			if opts.IfAbsent {
+				return archive.ErrExists
+			}
+			return err
+		}
+	}
+	ifAbsent := func(answer error) odd {
+		return func(o *oddStore, s archive.Store) {
+			o.put = func(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+				if opts.IfAbsent {
+					return answer
+				}
+				return s.Put(ctx, key, body, opts)
+			}
+		}
+	}
+	ignoresRanges := func(o *oddStore, s archive.Store) {
+		o.get = func(ctx context.Context, key archive.Key, _ archive.Range) (io.ReadCloser, archive.Object, error) {
+			return s.Get(ctx, key, archive.Range{})
+		}
+	}
+	refusesRanges := func(o *oddStore, s archive.Store) {
+		o.get = func(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+			if r != (archive.Range{}) {
+				return nil, archive.Object{}, errors.ErrUnsupported
+			}
+			return s.Get(ctx, key, r)
+		}
+	}
+	tests := []struct {
+		name string
+		odd  odd
+		want archive.Capabilities
+	}{
+		{"able", nil, archive.Capabilities{ConditionalPut: true, Ranges: true}},
+		{"ignores if-absent", ignoresIfAbsent, archive.Capabilities{Ranges: true}},
+		{"does not know if-absent", ifAbsent(errors.ErrUnsupported), archive.Capabilities{Ranges: true}},
+		{"refuses if-absent but replaces", refusesButReplaces, archive.Capabilities{Ranges: true}},
+		{"refuses if-absent where nothing is", ifAbsent(archive.ErrExists), archive.Capabilities{Ranges: true}},
+		{"ignores ranges", ignoresRanges, archive.Capabilities{ConditionalPut: true}},
+		{"does not know ranges", refusesRanges, archive.Capabilities{ConditionalPut: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := storetest.NewMemory(t)
+			s := &oddStore{Store: m}
+			if tt.odd != nil {
+				tt.odd(s, m)
+			}
+			got, err := archive.Probe(t.Context(), s)
+			if err != nil || got != tt.want {
+				t.Errorf("Probe = %+v, %v, want %+v, nil", got, err, tt.want)
+			}
+			if left := m.Keys(); len(left) > 0 {
+				t.Errorf("Probe left %q, want nothing", left)
+			}
+		})
+	}
+}
+
+func TestProbeTrouble(t *testing.T) {
+	corrupt := func(context.Context, archive.Key, archive.Range) (io.ReadCloser, archive.Object, error) {
+		return io.NopCloser(strings.NewReader("other")), archive.Object{}, nil
+	}
+	if got, err := archive.Probe(t.Context(), &oddStore{Store: storetest.NewMemory(t), get: corrupt}); err == nil {
+		t.Errorf("Probe of a store that gives other bytes = %+v, nil, want an error", got)
+	}
+	for _, fault := range []storetest.Fault{
+		{Op: storetest.OpPut},
+		{Op: storetest.OpPut, Effect: storetest.Stored(nil)},
+		{Op: storetest.OpPut, Skip: 1},
+		{Op: storetest.OpPut, Skip: 2},
+		{Op: storetest.OpGet},
+		{Op: storetest.OpGet, Effect: storetest.BreakBody(3, nil)},
+		{Op: storetest.OpGet, Skip: 2},
+		{Op: storetest.OpGet, Skip: 5},
+		{Op: storetest.OpDelete},
+		{Op: storetest.OpDelete, Skip: 1},
+	} {
+		m := storetest.NewMemory(t)
+		s := &storetest.Faulty{Store: m}
+		s.Break(fault)
+		if got, err := archive.Probe(t.Context(), s); !errors.Is(err, storetest.ErrFault) || got != (archive.Capabilities{}) {
+			t.Errorf("%+v: Probe = %+v, %v, want nothing and ErrFault", fault, got, err)
+		}
+		s.VerifyAllFired(t)
+		if left := m.Keys(); len(left) > 0 && (fault.Op != storetest.OpDelete || fault.Skip == 0) {
+			t.Errorf("%+v: Probe left %q, want nothing", fault, left)
+		}
+	}
+}
+
+// TestProbeCleansUpLate has a context that ends in the middle: what was put is still taken away.
+func TestProbeCleansUpLate(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	m := storetest.NewMemory(t)
+	s := &storetest.Faulty{Store: m}
+	s.Break(storetest.Fault{Op: storetest.OpGet, Effect: storetest.Before(cancel)})
+	if _, err := archive.Probe(ctx, s); !errors.Is(err, context.Canceled) {
+		t.Errorf("Probe = %v, want context.Canceled", err)
+	}
+	if left := m.Keys(); len(left) > 0 {
+		t.Errorf("Probe left %q, want nothing", left)
+	}
+	s.VerifyAllFired(t)
+}
