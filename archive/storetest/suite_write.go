@@ -107,30 +107,31 @@ func testBodyNotClosed(t *testing.T, s archive.Store) {
 
 var errBroken = errors.New("body is broken")
 
-// brokenBody fails after half of its bytes.
+// brokenBody cannot be read behind its first good bytes.
 type brokenBody struct {
 	io.ReadSeeker
-	good, read int
+	good, place int64
 }
 
 func (b *brokenBody) Seek(offset int64, whence int) (int64, error) {
-	b.read = 0
-	return b.ReadSeeker.Seek(offset, whence)
+	place, err := b.ReadSeeker.Seek(offset, whence)
+	b.place = place
+	return place, err
 }
 
 func (b *brokenBody) Read(p []byte) (int, error) {
-	if b.read >= b.good {
+	if b.place >= b.good {
 		return 0, errBroken
 	}
-	n, err := b.ReadSeeker.Read(p[:min(len(p), b.good-b.read)])
-	b.read += n
+	n, err := b.ReadSeeker.Read(p[:min(int64(len(p)), b.good-b.place)])
+	b.place += int64(n)
 	return n, err
 }
 
 func testBodyFails(t *testing.T, s archive.Store) {
 	for _, size := range []int{100, 9 << 20} {
 		key := archive.Key(fmt.Sprintf("v1/broken/%d", size))
-		body := &brokenBody{ReadSeeker: bytes.NewReader(pattern(size)), good: size / 2}
+		body := &brokenBody{ReadSeeker: bytes.NewReader(pattern(size)), good: int64(size / 2)}
 		err := s.Put(t.Context(), key, body, archive.PutOptions{})
 		if err == nil || errors.Is(err, archive.ErrExists) || errors.Is(err, archive.ErrNotFound) {
 			t.Errorf("Put of a body that fails after %d of %d bytes = %v, want an error of the body", size/2, size, err)

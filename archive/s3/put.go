@@ -1,0 +1,150 @@
+package s3
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+const (
+	// conflictTries bounds how often a put that lost against another one under way is begun anew.
+	conflictTries = 5
+	conflictWait  = 100 * time.Millisecond
+	// abortTimeout bounds how much longer than its context a broken upload may take, to give back its parts.
+	abortTimeout = 3 * time.Second
+)
+
+// Put is archive.Store's. A body up to the part size goes up in one request with its CRC-32, a larger one in parts that
+// are read straight from the body. Where the context ends in the middle of a large body, Put returns up to 3 seconds
+// later, because it takes back the parts.
+func (s *Store) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+	input, err := s.putInput(key, opts)
+	if err != nil {
+		return fmt.Errorf("put %q: %w", key, err)
+	}
+	for try := 1; ; try++ {
+		err = s.put(ctx, *input, body)
+		// A conflict decides nothing: the other put can still fail.
+		if !isConflict(err) || try == conflictTries || pause(ctx, conflictWait<<try) != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("put %s: %w", key, translate(ctx, err))
+	}
+	return nil
+}
+
+func (s *Store) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjectInput, error) {
+	name, err := s.name(key)
+	if err != nil {
+		return nil, err
+	}
+	input := &s3.PutObjectInput{Bucket: &s.bucket, Key: name, ContentType: aws.String("application/octet-stream")}
+	if opts.ContentType != "" {
+		input.ContentType = &opts.ContentType
+	}
+	if opts.IfAbsent {
+		input.IfNoneMatch = aws.String("*")
+	}
+	return input, nil
+}
+
+func (s *Store) put(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
+	size, err := body.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	section := io.NewSectionReader(readerAt(body), 0, size)
+	input.Body = section
+	if size > s.partSize {
+		_, err = s.uploader.Upload(ctx, &input)
+		return err
+	}
+	// Our own checksum goes as a plain header, which every store takes. The SDK's would go behind the body, in a framing
+	// that some stores keep as part of the object.
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, section); err != nil {
+		return err
+	}
+	if _, err := section.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	input.ChecksumCRC32 = aws.String(base64.StdEncoding.EncodeToString(sum.Sum(nil)))
+	input.ContentLength = &size
+	_, err = s.client.PutObject(ctx, &input)
+	return err
+}
+
+// pause waits about d, so that putters in conflict part.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d/2 + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readerAt gives the body as the uploader wants it: it reads parts in place then, and copies them to memory otherwise.
+func readerAt(body io.ReadSeeker) io.ReaderAt {
+	if r, ok := body.(io.ReaderAt); ok {
+		return r
+	}
+	return &seekingReader{body: body}
+}
+
+// seekingReader reads at a place by seeking there. Parts that go up at once take turns.
+type seekingReader struct {
+	mu   sync.Mutex
+	body io.ReadSeeker // guarded by mu
+}
+
+func (r *seekingReader) ReadAt(p []byte, offset int64) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.body.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(r.body, p)
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// newUploader gives the SDK's uploader. It is deprecated in favour of one that does not read in place; this is the only
+// spot that knows it.
+func newUploader(client *s3.Client, cfg Config) *manager.Uploader { //nolint:staticcheck // see above
+	return manager.NewUploader(&uploadClient{client}, func(u *manager.Uploader) { //nolint:staticcheck // see above
+		u.PartSize = cfg.PartSize
+		u.Concurrency = cfg.Concurrency
+		u.LeavePartsOnError = false
+		u.RequestChecksumCalculation = client.Options().RequestChecksumCalculation
+	})
+}
+
+// uploadClient lets a broken upload give back its parts also when it broke because its context ended.
+type uploadClient struct{ *s3.Client }
+
+// AbortMultipartUpload is the SDK's, under a deadline of its own.
+func (c *uploadClient) AbortMultipartUpload(
+	ctx context.Context, input *s3.AbortMultipartUploadInput, opts ...func(*s3.Options),
+) (*s3.AbortMultipartUploadOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	return c.Client.AbortMultipartUpload(ctx, input, opts...)
+}

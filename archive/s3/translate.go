@@ -1,0 +1,86 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Error codes of S3 that mean something to the archive.
+const (
+	codeNoSuchKey      = "NoSuchKey"
+	codeNotFound       = "NotFound" // of a HEAD, which has no body to tell more
+	codePrecondition   = "PreconditionFailed"
+	codeConflict       = "ConditionalRequestConflict"
+	codeInvalidRange   = "InvalidRange"
+	codeNotImplemented = "NotImplemented"
+)
+
+// translate turns an error of the SDK into what archive.Store promises. It goes by the code that the store itself gave:
+// a bare 404 can come from a proxy, and NoSuchBucket is a 404 too, but neither says that an object is absent. All that
+// is not recognised stays an ordinary error, which the caller tries again.
+func translate(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ended := ctx.Err(); ended != nil {
+		if errors.Is(err, ended) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	switch code(err) {
+	case codeNoSuchKey:
+		return archive.ErrNotFound
+	case codeNotFound:
+		if status(err) == http.StatusNotFound {
+			return archive.ErrNotFound
+		}
+	case codePrecondition:
+		return archive.ErrExists
+	case codeNotImplemented:
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
+}
+
+// code gives the store's error code, "" where the error is not the store's.
+func code(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	return api.ErrorCode()
+}
+
+// status gives the HTTP status of the store's answer, 0 where there was none.
+func status(err error) int {
+	var resp *awshttp.ResponseError
+	if !errors.As(err, &resp) {
+		return 0
+	}
+	return resp.HTTPStatusCode()
+}
+
+// isConflict says that another conditional put of the same key was under way.
+func isConflict(err error) bool { return code(err) == codeConflict }
+
+// isPastEnd says that a range begins behind the object's end.
+func isPastEnd(err error) bool {
+	return code(err) == codeInvalidRange || status(err) == http.StatusRequestedRangeNotSatisfiable
+}
+
+// isRefusal says that the store does not take this kind of request, rather than that it is in trouble.
+func isRefusal(err error) bool {
+	switch status(err) {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusLengthRequired, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
