@@ -66,8 +66,8 @@ func (f front) log(r *http.Request, pod *Pod) (*http.Response, error) {
 
 // proxy runs the node's handler until its body is read or closed. The goroutine ends with the body or the request.
 func (f front) proxy(r, inner *http.Request, cancel context.CancelFunc) (*http.Response, error) {
-	body, out := io.Pipe()
-	w := &pipeWriter{header: http.Header{}, pipe: out, said: make(chan int, 1)}
+	body := newPipe()
+	w := &pipeWriter{header: http.Header{}, pipe: body, said: make(chan int, 1)}
 	go func() {
 		defer cancel()
 		defer func() {
@@ -75,13 +75,13 @@ func (f front) proxy(r, inner *http.Request, cancel context.CancelFunc) (*http.R
 				panic(p)
 			}
 			w.WriteHeader(http.StatusOK)
-			_ = out.Close() // the API server drops the node's error: the body ends cleanly
+			body.end() // the API server drops the node's error: the body ends cleanly
 		}()
 		f.k.ServeHTTP(w, inner)
 	}()
 	select {
 	case <-r.Context().Done():
-		_ = body.Close() // ends the handler's writes
+		_ = body.Close() // ends the handler's writes; gives no error
 		return nil, r.Context().Err()
 	case status := <-w.said:
 		if status != http.StatusOK {
@@ -100,13 +100,13 @@ func (f front) proxy(r, inner *http.Request, cancel context.CancelFunc) (*http.R
 
 // hangUp is a body whose Close also ends the node's handler, as a closed connection does.
 type hangUp struct {
-	*io.PipeReader
+	*pipe
 	cancel context.CancelFunc
 }
 
 func (h hangUp) Close() error {
 	h.cancel()
-	return h.PipeReader.Close()
+	return h.pipe.Close()
 }
 
 // status gives a failure as the API server words it.
@@ -139,7 +139,7 @@ func answer(r *http.Request, code int, kind string, body []byte) *http.Response 
 // pipeWriter is the node's side of an answer in the same process.
 type pipeWriter struct {
 	header http.Header
-	pipe   *io.PipeWriter
+	pipe   *pipe
 	said   chan int // the status, once
 	once   sync.Once
 }
@@ -161,5 +161,6 @@ func (w *pipeWriter) FlushError() error {
 
 // SetWriteDeadline breaks the body: the only deadline ever set is "now".
 func (w *pipeWriter) SetWriteDeadline(time.Time) error {
-	return w.pipe.CloseWithError(io.EOF)
+	w.pipe.end()
+	return nil
 }
