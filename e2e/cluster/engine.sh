@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Gives a Docker engine that answers: the one that is there, or Debian's, installed and started. Sourced by the others.
 
 engine_answers() { have docker && timeout 15 docker version >/dev/null 2>&1; }
@@ -7,7 +8,9 @@ engine_up() {
 	[ -z "${DOCKER_HOST:-}" ] || die "the engine at DOCKER_HOST=$DOCKER_HOST does not answer: start it, or unset DOCKER_HOST"
 	[ "$(uname -s)" = Linux ] || die "no Docker engine answers: start Docker Desktop or another engine, then run this again"
 	can_apt || die "no Docker engine answers: start one, or as root: apt-get install docker.io runc iptables; then run this again"
-	have dockerd && have runc && have iptables || step "install docker.io" apt_install docker.io runc iptables
+	if ! have dockerd || ! have runc || ! have iptables; then
+		step "install docker.io" apt_install docker.io runc iptables
+	fi
 	engine_wait 3 && return # the package may have started it
 	if [ -d /run/systemd/system ]; then
 		step "start the docker service" systemctl restart docker
@@ -29,20 +32,22 @@ engine_wait() {
 # engine_start starts dockerd in a session of its own, so that it outlives this script and a Ctrl-C. A killed engine
 # leaves its pid file, and a new one refuses to start if that number belongs to any process by now.
 engine_start() {
-	local pid_file=/var/run/docker.pid
-	if [ -f "$pid_file" ] && ! is_running "$(cat "$pid_file")" dockerd; then
-		rm -f "$pid_file" /var/run/docker.sock
+	local pid_file=/var/run/docker.pid containerd_pid_file=/var/run/docker/containerd/containerd.pid
+	if [ -f "$pid_file" ] && is_running "$(cat "$pid_file")" dockerd; then return; fi # slow to start: engine_wait decides
+	rm -f "$pid_file" /var/run/docker.sock
+	if [ -f "$containerd_pid_file" ] && ! is_running "$(cat "$containerd_pid_file")" containerd; then
+		rm -f "$containerd_pid_file"
 	fi
-	pid_file=/var/run/docker/containerd/containerd.pid
-	if [ -f "$pid_file" ] && ! is_running "$(cat "$pid_file")" containerd; then rm -f "$pid_file"; fi
-	if [ -f /var/run/docker.pid ]; then return; fi # alive and slow: engine_wait decides
 	say "start dockerd; log: $logs/dockerd.log"
 	runtime_flags
 	setsid dockerd "${flags[@]}" >>"$logs/dockerd.log" 2>&1 </dev/null 9>&- &
 }
 
-# is_running PID PROGRAM tells a live process from a stale number that another program has by now.
-is_running() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
+# is_running PID PROGRAM tells a live process from a stale number that another program has by now, and from a zombie,
+# which has a name and no command line.
+is_running() {
+	[ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] && [ -n "$(tr -d '\0' <"/proc/$1/cmdline")" ]
+}
 
 # runtime_flags sets flags: where the bounding set lacks a capability, the engine has to use our wrapper of runc. Flags
 # and not /etc/docker/daemon.json: the machine's own settings stay as they are.

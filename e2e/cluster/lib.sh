@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by the scripts in this folder: where the cache is, how progress is shown, how one run keeps out of another's way.
 # Sourced, never run. Progress goes to stderr, so that stdout stays free for what a script is asked to print.
 

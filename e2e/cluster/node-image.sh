@@ -25,10 +25,12 @@ main() {
 		return
 	fi
 	say "no published node image: building one; about 10 minutes with nothing cached, 2 with the programs built"
-	programs
 	rm -rf "$work"
 	mkdir -p "$work"
-	base
+	base & # waits for the network while the compilers use the processors
+	local base_pid=$!
+	programs
+	wait "$base_pid"
 	step "collect the node's files" node_files
 	step "build the node's system" docker build --network=host -t "$image-system" "$work/node"
 	step "make the images of the control plane" control_plane_images
