@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/serve"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// run is the whole program:
+//
+//	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in archive.Spool
+//	                   │                        ▲ pods/log                   │
+//	                   └─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
+//	                                            └ watch.Source
+//
+// It stops in stages: unready first; then the watcher, whose followers put on disk what they hold; then the spool's flusher;
+// the HTTP servers last, so that a probe can still be told why.
+func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	log.Info("epilogue starts", "version", version, "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String())
+	store, err := openStore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	p, err := assemble(cfg, store, log)
+	if err != nil {
+		return err
+	}
+	health, err := serve.Listen(ctx, cfg.Process.HealthListen)
+	if err != nil {
+		return err
+	}
+	exposed, err := serve.Listen(ctx, cfg.Process.MetricsListen)
+	if err != nil {
+		return err
+	}
+	var servers, flusher errgroup.Group
+	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLast()
+	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler()) })
+	servers.Go(func() error { return serve.Run(last, exposed, metricsHandler(p.registry)) })
+	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlusher()
+	flusher.Go(func() error { return p.spool.Run(flushed) })
+	probing, stopProbe := context.WithCancel(ctx)
+	servers.Go(func() error { return p.probe(probing, store) })
+
+	err = p.watcher.Run(ctx)
+	stopProbe()
+	stopFlusher()
+	if ferr := flusher.Wait(); err == nil {
+		err = ferr
+	}
+	stopLast()
+	if serr := servers.Wait(); err == nil {
+		err = serr
+	}
+	log.Info("epilogue has stopped", "err", err)
+	return err
+}
+
+// parts are what run starts.
+type parts struct {
+	registry *prometheus.Registry
+	spool    *archive.Spool
+	sealer   *archive.Sealer
+	watcher  *watch.Watcher
+	log      *slog.Logger
+}
+
+func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
+	client, source, err := connect(cfg.Kubernetes)
+	if err != nil {
+		return nil, err
+	}
+	codec, err := archive.NewCodec()
+	if err != nil {
+		return nil, err
+	}
+	spool, err := archive.OpenSpool(archive.SpoolConfig{
+		Dir: cfg.Spool.Dir, Limit: cfg.Spool.Limit, Memory: cfg.Spool.BufferMemory, FlushInterval: cfg.Spool.FlushInterval,
+	}, codec, log.With("component", "spool"))
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	seal := metrics.NewSeal(registry)
+	sealer := archive.NewSealer(store, spool, replica(), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
+	budget := watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, spool.Room)
+	watcher, err := watch.New(watch.Config{
+		Namespace: cfg.Kubernetes.Namespace, Selector: cfg.Kubernetes.Selector, WorkloadLabels: cfg.Kubernetes.WorkloadLabels,
+		Sealers: cfg.Seal.Concurrency,
+		Follow: watch.FollowConfig{
+			StallAfter: cfg.Follow.StallAfter, ReconnectAfter: cfg.Follow.ReconnectAfter,
+			SettleDelay: cfg.Follow.SettleDelay, GiveUpAfter: time.Hour,
+		},
+	}, watch.Parts{
+		Client: client, Source: source, Budget: budget, Spool: spool, Sealer: sealer,
+		Follow: metrics.NewFollow(registry), Seal: seal, Log: log.With("component", "watch"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, log: log}
+	p.gauges(budget).Register(registry)
+	return p, nil
+}
+
+// connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
+func connect(cfg config.Kubernetes) (kubernetes.Interface, watch.Source, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = cfg.Kubeconfig
+	restConfig, err := rest.InClusterConfig()
+	if err != nil || cfg.Kubeconfig != "" {
+		restConfig, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	restConfig.UserAgent = "epilogue/" + version
+	source, err := watch.NewSource(restConfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	restConfig.QPS, restConfig.Burst = cfg.QPS, cfg.Burst
+	client, err := kubernetes.NewForConfig(restConfig)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	return client, source, nil
+}
+
+func openStore(ctx context.Context, cfg config.Config) (archive.Store, error) {
+	if cfg.Archive.Dir != "" {
+		return dir.Open(ctx, cfg.Archive.Dir)
+	}
+	return s3.Open(ctx, s3.Config{
+		Bucket: cfg.Archive.Bucket, Prefix: cfg.Archive.Prefix, Region: cfg.S3.Region, Endpoint: cfg.S3.Endpoint,
+		PathStyle: &cfg.S3.PathStyle, CAFile: cfg.S3.CAFile, Timeout: cfg.S3.Timeout,
+	})
+}
+
+// probe finds out what the store can do. A store that cannot be reached is no reason to stop: logs go to the spool
+// meanwhile.
+func (p *parts) probe(ctx context.Context, store archive.Store) error {
+	can, err := p.sealer.Probe(ctx, store)
+	if err != nil {
+		return nil // only when the process stops
+	}
+	p.log.Info("store works", "conditional_put", can.ConditionalPut, "ranges", can.Ranges)
+	return nil
+}
+
+// ready says what keeps the program from its work, for the readiness probe.
+func (p *parts) ready(ctx context.Context) func() string {
+	return func() string {
+		var trouble []string
+		if ctx.Err() != nil {
+			trouble = append(trouble, "stopping")
+		}
+		if !p.watcher.Synced() {
+			trouble = append(trouble, "the caches of pods and Jobs are not filled yet")
+		}
+		if !p.sealer.StoreWorks() {
+			trouble = append(trouble, "the object store does not answer")
+		}
+		return strings.Join(trouble, "; ")
+	}
+}
+
+func (p *parts) gauges(budget *watch.Budget) metrics.Gauges {
+	pick := func(f func() (int64, int64)) (used, limit func() float64) {
+		return func() float64 { n, _ := f(); return float64(n) }, func() float64 { _, n := f(); return float64(n) }
+	}
+	g := metrics.Gauges{
+		OpenLogs:        func() float64 { return float64(p.spool.Open()) },
+		UnsealedPods:    func() float64 { n, _ := p.watcher.Backlog(); return float64(n) },
+		OldestUnsealed:  func() float64 { _, d := p.watcher.Backlog(); return d.Seconds() },
+		StoreWorks:      func() float64 { return truth(p.sealer.StoreWorks()) },
+		InformersSynced: func() float64 { return truth(p.watcher.Synced()) },
+	}
+	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
+	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
+	g.StreamsOpen, g.StreamsLimit = pick(func() (int64, int64) { n, m := budget.Open(); return int64(n), int64(m) })
+	return g
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func metricsHandler(r *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r}))
+	return mux
+}
+
+// replica is this process's name in what it writes: its pod's, which is the host's name.
+func replica() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

@@ -1,0 +1,116 @@
+// Package metrics declares every metric of the daemon in one place, with its help text. It holds no logic and no globals:
+// each part of the program gets a small struct of its own, registered on the registry that is passed in.
+//
+// No metric carries the name of a pod, a Job or a run: labels come from fixed sets.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const namespace = "epilogue"
+
+// latency gives a histogram with classic buckets for dashboards that know no other, and native ones.
+func latency(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+func counter(name, help string) prometheus.CounterOpts {
+	return prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+func gauge(name, help string) prometheus.GaugeOpts {
+	return prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+// Follow counts what the followers do.
+type Follow struct {
+	Opened    prometheus.Counter
+	BytesRead prometheus.Counter
+	Lines     prometheus.Counter
+	Stalled   prometheus.Counter
+	SpoolFull prometheus.Counter
+	Gaps      *prometheus.CounterVec // by reason
+}
+
+// NewFollow declares the followers' metrics.
+func NewFollow(r prometheus.Registerer) *Follow {
+	f := promauto.With(r)
+	return &Follow{
+		Opened:    f.NewCounter(counter("log_requests_total", "Requests for logs that were sent to the API server.")),
+		BytesRead: f.NewCounter(counter("log_read_bytes_total", "Bytes of log that were read from the API server, with their timestamps and with what is read again.")),
+		Lines:     f.NewCounter(counter("log_lines_total", "Log lines that were taken into the spool.")),
+		Stalled:   f.NewCounter(counter("log_streams_stalled_total", "Log streams that hung and were opened anew.")),
+		SpoolFull: f.NewCounter(counter("spool_full_total", "Log streams that were closed because the spool had no room.")),
+		Gaps:      f.NewCounterVec(counter("log_gaps_total", "Places in logs where lines are missing or may be, by reason."), []string{"reason"}),
+	}
+}
+
+// Seal counts what becomes of logs and pods.
+type Seal struct {
+	Logs        *prometheus.CounterVec // by verdict
+	Pods        prometheus.Counter
+	Lines       prometheus.Counter
+	TextBytes   prometheus.Counter
+	StoredBytes prometheus.Counter
+	Failures    prometheus.Counter
+	Latency     prometheus.Histogram
+	LastSealed  prometheus.Gauge
+}
+
+// NewSeal declares the sealer's metrics.
+func NewSeal(r prometheus.Registerer) *Seal {
+	f := promauto.With(r)
+	return &Seal{
+		Logs:        f.NewCounterVec(counter("logs_sealed_total", "Logs of container instances that were sealed, by verdict."), []string{"verdict"}),
+		Pods:        f.NewCounter(counter("pods_sealed_total", "Pods whose manifest is in the store.")),
+		Lines:       f.NewCounter(counter("sealed_lines_total", "Log lines in sealed logs.")),
+		TextBytes:   f.NewCounter(counter("sealed_text_bytes_total", "Bytes of text in sealed logs.")),
+		StoredBytes: f.NewCounter(counter("sealed_stored_bytes_total", "Bytes of the log objects of sealed logs.")),
+		Failures:    f.NewCounter(counter("store_failures_total", "Requests to the object store that failed and are tried again.")),
+		Latency: f.NewHistogram(latency("seal_delay_seconds", "Time from the end of a pod's last container to its manifest in the store.",
+			[]float64{0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800, 7200})),
+		LastSealed: f.NewGauge(gauge("last_sealed_timestamp_seconds", "When a pod was sealed last, in seconds since 1970.")),
+	}
+}
+
+// Gauges are what is asked for at the time of a scrape.
+type Gauges struct {
+	SpoolUsed, SpoolLimit     func() float64
+	BufferUsed, BufferLimit   func() float64
+	StreamsOpen, StreamsLimit func() float64
+	OpenLogs                  func() float64
+	UnsealedPods              func() float64
+	OldestUnsealed            func() float64
+	StoreWorks                func() float64
+	InformersSynced           func() float64
+}
+
+// Register declares the gauges.
+func (g Gauges) Register(r prometheus.Registerer) {
+	f := promauto.With(r)
+	for _, x := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"spool_used_bytes", "Bytes of the spool that are in use.", g.SpoolUsed},
+		{"spool_limit_bytes", "Bytes that the spool may use.", g.SpoolLimit},
+		{"buffer_used_bytes", "Bytes of log text in memory that are not on disk yet.", g.BufferUsed},
+		{"buffer_limit_bytes", "Bytes of log text that may be in memory before it is put on disk early.", g.BufferLimit},
+		{"log_streams_open", "Log streams that are open.", g.StreamsOpen},
+		{"log_streams_limit", "Log streams that may be open at once.", g.StreamsLimit},
+		{"open_logs", "Logs of container instances that are in the spool.", g.OpenLogs},
+		{"unsealed_pods", "Pods that have ended and whose manifest is not in the store yet.", g.UnsealedPods},
+		{"oldest_unsealed_seconds", "Time since the end of the pod that has waited longest for its manifest; 0 where none waits.", g.OldestUnsealed},
+		{"store_up", "1 where the object store answered last, 0 while it is in trouble.", g.StoreWorks},
+		{"informer_synced", "1 once the caches of pods and Jobs are filled.", g.InformersSynced},
+	} {
+		f.NewGaugeFunc(gauge(x.name, x.help), x.value)
+	}
+}

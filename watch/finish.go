@@ -1,0 +1,209 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// finish proves the log of an instance that runs no more, or writes down what could not be proven.
+//
+// A follow that ended may have lost the last lines: the kubelet stops it when the file was rotated during the exit, and the
+// runtime writes its last buffer a moment after it reports the exit. So the log is read again from before its last
+// held line, without follow, until such a read, begun after a delay, adds nothing; and the last record of the file is
+// compared with the last line that is held, which also finds lines that a clock set back would hide from since.
+func (f *Follower) finish(ctx context.Context, seen Sight) error {
+	ended := time.Now()
+	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{first: f.cfg.SettleDelay, last: 30 * time.Second}}
+	for {
+		if !seen.Readable() {
+			return f.unproven(seen, p.err)
+		}
+		done, err := p.try(ctx, seen, time.Since(ended) >= f.cfg.SettleDelay)
+		if err != nil {
+			return err
+		}
+		after, err := f.look(ctx)
+		if err != nil {
+			return err
+		}
+		// The identity after the read must be the one before it: else another instance may have answered.
+		if done && after.Readable() && after.Previous == seen.Previous {
+			return f.proven(after)
+		}
+		if seen = after; p.hopeless() {
+			return f.unproven(seen, p.err)
+		}
+		if !done {
+			if err := p.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// proof is the state of proving one end.
+type proof struct {
+	follower *Follower
+	deadline time.Time
+	pause    backoff
+	err      error        // of the last try
+	removed  int          // tries in a row that the kubelet answered with "no such log"
+	pending  archive.Line // a last line without an end, from the read before
+	whole    bool         // since cannot be relied on: read the file from its start
+}
+
+// removals is how often the kubelet must say that it has no such log: it says so too for a moment while it starts.
+const removals = 5
+
+func (p *proof) hopeless() bool { return p.removed >= removals || time.Now().After(p.deadline) }
+
+func (p *proof) wait(ctx context.Context) error { return p.pause.wait(ctx) }
+
+// try reads once. done: the read was late enough, worked and added nothing.
+func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, err error) {
+	f := p.follower
+	r := Request{Previous: seen.Previous, All: p.whole}
+	added, err := f.read(ctx, r)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if fatal := f.endured(ctx, err); fatal != nil {
+		return false, fatal
+	}
+	if p.failed(err) {
+		return false, nil
+	}
+	if added > 0 {
+		p.pause.reset()
+		p.pending = archive.Line{}
+		return false, nil
+	}
+	if fresh := p.settlePending(); fresh || !settled {
+		return false, nil
+	}
+	return p.tailMatches(ctx, r), nil
+}
+
+// failed counts an error of the read.
+func (p *proof) failed(err error) bool {
+	p.err = err
+	if err == nil {
+		p.removed = 0
+		return false
+	}
+	var text *errText
+	if errors.As(err, &text) && text.removed() {
+		p.removed++
+	}
+	return true
+}
+
+// settlePending appends a last line without an end once two reads have given the same one. fresh: this read changed
+// something, so another must follow.
+func (p *proof) settlePending() (fresh bool) {
+	f := p.follower
+	line := f.pending
+	if line.Time == 0 {
+		return false
+	}
+	if p.pending.Hash() != line.Hash() {
+		p.pending = line
+		return true
+	}
+	if o := f.overlap; o != nil && o.missed(line) {
+		f.gapHere(archive.Gap{From: o.last, To: line.Time, Reason: f.reason, Detail: notServed})
+	}
+	f.batch = append(f.batch[:0], line)
+	if err := f.append(); err != nil {
+		p.err = err
+		return true
+	}
+	p.pending, f.pending = archive.Line{}, archive.Line{}
+	return false
+}
+
+// tailMatches compares the last record of the file with the last line held. Where they differ the file is read whole: the
+// lines between may have times before since.
+func (p *proof) tailMatches(ctx context.Context, r Request) bool {
+	f := p.follower
+	if p.whole {
+		return true
+	}
+	line, ok := f.peek(ctx, Request{Previous: r.Previous, Tail: 1})
+	if ok && f.tail.is(line) || !ok && f.log.Summary().Lines == 0 {
+		return true
+	}
+	p.whole = true
+	return false
+}
+
+// proven ends a log whose end was read and adds nothing more.
+func (f *Follower) proven(seen Sight) error {
+	if err := f.settleRotation(); err != nil {
+		return err
+	}
+	f.judgeStart()
+	if o := f.overlap; o != nil && !o.found && !o.gapped {
+		f.gapHere(archive.Gap{From: o.last, Reason: f.reason, Detail: notServed})
+	}
+	return nil
+}
+
+// unproven ends a log that cannot be read any more, with the reason as far as the pod tells it.
+func (f *Follower) unproven(seen Sight, last error) error {
+	if err := f.settleRotation(); err != nil {
+		return err
+	}
+	f.judgeStart()
+	g := archive.Gap{From: f.log.Summary().Last, Reason: reasonOf(seen), Unproven: true}
+	g.Detail = "the end of the log could not be read again to prove that nothing is missing"
+	if last != nil {
+		g.Detail = fmt.Sprintf("%s: %v", g.Detail, last)
+	}
+	f.gapHere(g)
+	return nil
+}
+
+// reasonOf tells why the log of a pod went away.
+func reasonOf(s Sight) archive.GapReason {
+	if s.Pod != nil {
+		if s.Pod.Status.Reason == "Evicted" {
+			return archive.GapEvicted
+		}
+		for _, c := range s.Pod.Status.Conditions {
+			if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "DeletionByPodGC" {
+				return archive.GapNodeLost
+			}
+		}
+		if s.Pod.Status.Reason == "NodeLost" {
+			return archive.GapNodeLost
+		}
+	}
+	switch {
+	case s.Gone || s.Deleting:
+		return archive.GapDeleted
+	case !s.Current && !s.Previous:
+		return archive.GapReplaced
+	default:
+		return archive.GapUnreachable
+	}
+}
+
+// judgeStart writes a gap at the start of a log whose reading began late, unless its first line is as old as the
+// instance: only then it is the first one that was ever written.
+func (f *Follower) judgeStart() {
+	s := f.log.Summary()
+	if f.lateAfter.IsZero() || s.Lines == 0 || s.First-f.lateAfter.UnixNano() <= int64(promptly) {
+		return
+	}
+	f.gap(archive.Gap{
+		To: s.First, Reason: archive.GapLateStart, Unproven: true,
+		Detail: "reading began long after the start, and earlier lines may have been rotated away",
+	})
+}

@@ -1,0 +1,45 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// finishJob writes the document of a Job that has finished, once all its pods that are known are sealed.
+func (w *Watcher) finishJob(ctx context.Context, name types.NamespacedName) error {
+	job, err := w.jobs.Jobs(name.Namespace).Get(name.Name)
+	if err != nil {
+		return nil // deleted meanwhile; its pods' manifests hold what is known of it
+	}
+	if !slices.ContainsFunc(job.Status.Conditions, finished) || w.hasUnsealed(job) {
+		return nil // its last pod brings it here again
+	}
+	ref := archive.PodRef{Namespace: job.Namespace, Job: job.Name, JobUID: archive.JobUID(job.UID)}
+	d := &archive.JobDocument{Job: *jobSummary(job), Namespace: job.Namespace, Workloads: workloads(w.cfg.WorkloadLabels, job)}
+	if err := w.parts.Sealer.Job(ctx, ref, d); err != nil {
+		return fmt.Errorf("finish Job %s: %w", name, err)
+	}
+	return nil
+}
+
+func (w *Watcher) hasUnsealed(job *batchv1.Job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.podsOf(job.UID) {
+		if !w.done[p.UID] {
+			return true
+		}
+	}
+	for _, p := range w.known {
+		if p.job != nil && p.job.UID == job.UID {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,93 @@
+package watch
+
+import (
+	"bytes"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// lineReader cuts what a log stream gives into lines. It allocates nothing per line: texts point into its buffer and are
+// good until the next call of room. Owned by one follower.
+type lineReader struct {
+	buf        []byte
+	start, end int  // the bytes that are not cut yet
+	started    bool // a line was cut already: the first line of an answer is special
+	inside     bool // the bytes go on with a line of which MaxLine bytes were given already
+	insideTime int64
+	clock      stampReader
+}
+
+const (
+	readSize = 16 << 10
+	// longestStamp: a date, nine digits of fraction, a zone, and the space.
+	longestStamp = 40
+)
+
+func newLineReader() *lineReader { return &lineReader{buf: make([]byte, 2*readSize)} }
+
+func (r *lineReader) reset() {
+	*r = lineReader{buf: r.buf, clock: r.clock}
+	if len(r.buf) > 8*readSize {
+		r.buf = make([]byte, 2*readSize)
+	}
+}
+
+// room gives the buffer to read into next. Lines that were cut before are void.
+func (r *lineReader) room() []byte {
+	if r.start > 0 {
+		copy(r.buf, r.buf[r.start:r.end])
+		r.start, r.end = 0, r.end-r.start
+	}
+	if len(r.buf)-r.end < readSize {
+		r.buf = append(r.buf, make([]byte, max(len(r.buf), readSize))...)
+	}
+	return r.buf[r.end:]
+}
+
+// took says that n bytes were read into room.
+func (r *lineReader) took(n int) { r.end += n }
+
+// next cuts the next line; ok is false where no whole one is there. A line that is longer than archive.MaxLine is given in
+// pieces of that size, all with the line's time and all but the last Partial. stamped is false for a line that does not
+// begin with a time.
+func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
+	rest := r.buf[r.start:r.end]
+	n := bytes.IndexByte(rest, '\n')
+	whole := n >= 0
+	if !whole {
+		n = len(rest)
+	}
+	if !whole && n <= archive.MaxLine+longestStamp {
+		return archive.Line{}, false, false
+	}
+	t, stamp, stamped := r.parse(rest[:n])
+	if n-stamp > archive.MaxLine {
+		n, whole = stamp+archive.MaxLine, false
+	}
+	line = archive.Line{Time: t, Text: rest[stamp:n], Partial: !whole}
+	r.inside, r.insideTime = !whole, t
+	if r.start += n; whole {
+		r.start++
+	}
+	return line, stamped, true
+}
+
+// parse reads the time at a line's front and its length, except inside a line that goes on.
+func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
+	r.started = true
+	if r.inside {
+		return r.insideTime, 0, true
+	}
+	return r.clock.read(b)
+}
+
+// remainder gives what stands after the last newline when the stream has ended: a last line without an end, a line that
+// was cut, or the kubelet's error text.
+func (r *lineReader) remainder() (line archive.Line, stamped, ok bool) {
+	rest := r.buf[r.start:r.end]
+	if len(rest) == 0 {
+		return archive.Line{}, false, false
+	}
+	t, stamp, stamped := r.parse(rest)
+	return archive.Line{Time: t, Text: rest[stamp:], Partial: true}, stamped, true
+}

@@ -1,0 +1,196 @@
+package watch
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// manifest gives the pod's manifest when everything of it is sealed, else nil. Called with Watcher.mu held.
+func (p *pod) manifest(labels []string) *archive.Manifest {
+	if len(p.records) < len(p.logs) {
+		return nil
+	}
+	var m *archive.Manifest
+	switch {
+	case p.draft != nil:
+		copied := *p.draft
+		copied.Instances = nil
+		for _, r := range p.draft.Instances {
+			if r.Verdict == archive.NeverStarted {
+				copied.Instances = append(copied.Instances, r)
+			}
+		}
+		m = &copied
+	case p.ready():
+		m = postMortem(p.last, p.job, labels)
+		m.Instances = neverStarted(p.last)
+	default:
+		return nil
+	}
+	for id, r := range p.records {
+		r.State = p.states[id]
+		m.Instances = append(m.Instances, notRun(r))
+	}
+	if p.draft == nil {
+		m.Instances = append(m.Instances, p.missed()...)
+	}
+	sortRecords(m.Instances)
+	m.Diagnosis = diagnose(m)
+	return m
+}
+
+// notRun turns the record of a container that was made but never ran into one that says so: the kubelet gives it a container
+// ID and an exit, but no start.
+func notRun(r archive.InstanceRecord) archive.InstanceRecord {
+	s := r.State
+	if s.ExitCode == nil || !s.StartedAt.IsZero() || r.Log != nil || s.Reason != "StartError" && s.Reason != "ContainerCannotRun" {
+		return r
+	}
+	r.Verdict, r.Gaps = archive.NeverStarted, nil
+	r.Reason = s.Reason + ": " + s.Message
+	return r
+}
+
+// mostMissed bounds the records of restarts that nobody saw.
+const mostMissed = 100
+
+// missed gives a record for every restart of a container that came and went without being seen: the kubelet keeps the
+// log of one dead instance and removes the one before it within a second.
+func (p *pod) missed() []archive.InstanceRecord {
+	var records []archive.InstanceRecord
+	for _, c := range containers(p.last) {
+		if c.status == nil {
+			continue
+		}
+		last := int(c.status.RestartCount)
+		for restart := max(0, last-mostMissed); restart <= last; restart++ {
+			if p.has(c.spec.Name, restart) || restart == last && c.status.ContainerID == "" {
+				continue
+			}
+			r := archive.InstanceRecord{
+				Instance: archive.Instance{PodRef: podRef(p.last), Container: c.spec.Name, Kind: c.kind, Restart: restart},
+				Verdict:  archive.Lost,
+				Reason:   "the instance came and went before it was seen, and the kubelet keeps only the last one",
+				Gaps:     []archive.Gap{{Reason: archive.GapReplaced}},
+			}
+			if restart == last {
+				r.ContainerID = c.status.ContainerID
+				r.State = p.states[r.ContainerID]
+			}
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+func (p *pod) has(container string, restart int) bool {
+	for _, log := range p.logs {
+		if i := log.Instance(); i.Container == container && i.Restart == restart {
+			return true
+		}
+	}
+	return false
+}
+
+func sortRecords(records []archive.InstanceRecord) {
+	slices.SortFunc(records, func(a, b archive.InstanceRecord) int { return compareInstances(a.Instance, b.Instance) })
+}
+
+// compareInstances puts init containers first, as they run, then goes by name and restart.
+func compareInstances(a, b archive.Instance) int {
+	order := map[archive.ContainerKind]int{archive.KindInit: 0, archive.KindSidecar: 1, archive.KindMain: 2, archive.KindEphemeral: 3}
+	return cmp.Or(cmp.Compare(order[a.Kind], order[b.Kind]), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Restart, b.Restart))
+}
+
+// diagnose says in one line of plain words what became of the pod.
+func diagnose(m *archive.Manifest) string {
+	for _, kind := range []archive.ContainerKind{archive.KindMain, archive.KindInit, archive.KindSidecar} {
+		for n := len(m.Instances) - 1; n >= 0; n-- {
+			if r := &m.Instances[n]; r.Kind == kind {
+				if text := failureOf(m, r); text != "" {
+					return text
+				}
+			}
+		}
+	}
+	switch {
+	case m.Pod.Reason != "":
+		return sentence(m.Pod.Reason, m.Pod.Message)
+	case m.Pod.Phase == "Succeeded":
+		return "succeeded" + after(m.Pod.StartedAt, lastFinish(m))
+	case !m.Pod.DeletedAt.IsZero():
+		return "deleted while " + strings.ToLower(m.Pod.Phase)
+	default:
+		return strings.ToLower(m.Pod.Phase)
+	}
+}
+
+// failureOf tells how an instance failed, "" where it did not.
+func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
+	s := r.State
+	switch {
+	case m.Pod.Reason == "Evicted" || m.Pod.Reason == "DeadlineExceeded":
+		return sentence(m.Pod.Reason, m.Pod.Message)
+	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed":
+		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason))
+	case s.ExitCode == nil || *s.ExitCode == 0:
+		return ""
+	case s.Reason == "OOMKilled":
+		text := "container " + r.Container + " was OOMKilled" + after(s.StartedAt, s.FinishedAt)
+		if limit := memoryLimit(m, r.Container); limit != "" {
+			text += " at a limit of " + limit
+		}
+		return text
+	case *s.ExitCode > 128 && *s.ExitCode <= 128+64 || s.Signal != 0:
+		signal := max(s.Signal, *s.ExitCode-128)
+		return fmt.Sprintf("container %s was ended by signal %d%s", r.Container, signal, after(s.StartedAt, s.FinishedAt))
+	default:
+		return fmt.Sprintf("container %s failed with exit code %d%s", r.Container, *s.ExitCode, after(s.StartedAt, s.FinishedAt))
+	}
+}
+
+func memoryLimit(m *archive.Manifest, container string) string {
+	for _, c := range m.Pod.Containers {
+		if c.Name == container {
+			return c.Limits["memory"]
+		}
+	}
+	return ""
+}
+
+func lastFinish(m *archive.Manifest) time.Time {
+	var last time.Time
+	for _, r := range m.Instances {
+		if r.State.FinishedAt.After(last) {
+			last = r.State.FinishedAt
+		}
+	}
+	return last
+}
+
+func after(from, to time.Time) string {
+	if from.IsZero() || to.Before(from) {
+		return ""
+	}
+	return " after " + to.Sub(from).Round(time.Second).String()
+}
+
+func sentence(reason, message string) string {
+	if message == "" {
+		return reason
+	}
+	return reason + ": " + firstLine(message)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) > 300 {
+		line = line[:300] + "…"
+	}
+	return line
+}

@@ -1,0 +1,162 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Why the follower itself ended a stream.
+var (
+	errStalled = errors.New("stream hangs: the log goes on and the stream does not")
+	errRenew   = errors.New("stream was open for long")
+)
+
+// tailMark is the last held line, for the watchdog.
+type tailMark struct {
+	mu   sync.Mutex
+	hash uint64 // guarded by mu
+	at   int64  // guarded by mu
+}
+
+func (t *tailMark) set(line archive.Line) {
+	h := line.Hash()
+	t.mu.Lock()
+	t.hash, t.at = h, line.Time
+	t.mu.Unlock()
+}
+
+func (t *tailMark) time() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at
+}
+
+func (t *tailMark) is(line archive.Line) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hash == line.Hash()
+}
+
+const (
+	// probeEvery is how often a busy stream's file is looked at. The kubelet rotates every 10 s at the most by default,
+	// so that no file comes and goes between two looks.
+	probeEvery = 2 * time.Second
+	// probeBytes is what makes a stream busy.
+	probeBytes = 64 << 10
+	probeLimit = 10 * time.Second
+)
+
+// watchStream minds an open stream from beside: it ends one that hangs and one that is old, and looks for rotations. The
+// returned function waits for the minder, which ends with ctx.
+func (f *Follower) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.mind(ctx, cancel)
+	}()
+	return func() { <-done }
+}
+
+func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
+	now := time.Now()
+	renew := now.Add(f.cfg.ReconnectAfter - rand.N(f.cfg.ReconnectAfter/10+1))
+	patience, quietSince := f.cfg.StallAfter, now
+	last := f.rotation.total.Load()
+	probed := last
+	pause := min(probeEvery, f.cfg.StallAfter)
+	for sleep(ctx, pause) {
+		slept := time.Since(now)
+		if slept > 2*pause+probeEvery {
+			f.rotation.pause()
+		}
+		now = now.Add(slept)
+		total := f.rotation.total.Load()
+		busy := total != last
+		if busy {
+			last, quietSince, patience = total, now, f.cfg.StallAfter
+		}
+		switch {
+		case now.After(renew):
+			cancel(errRenew)
+			return
+		case now.Sub(quietSince) >= patience:
+			if f.hangs(ctx) {
+				f.count.Stalled.Inc()
+				cancel(errStalled)
+				return
+			}
+			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
+			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
+		case total-probed >= probeBytes, total != probed && f.behind(now):
+			probed = total
+			f.probe(ctx)
+		}
+		if pause = probeEvery; !busy {
+			pause = max(probeEvery, f.cfg.StallAfter/6)
+		}
+		pause = min(pause, f.cfg.StallAfter)
+		now = time.Now()
+	}
+}
+
+// behind: the lines that come now are so old that the kubelet may be rotating ahead of them.
+func (f *Follower) behind(now time.Time) bool {
+	at := f.tail.time()
+	return at != 0 && now.UnixNano()-at > int64(5*probeEvery)
+}
+
+// sleep waits; false: the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one that
+// is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early.
+func (f *Follower) hangs(ctx context.Context) bool {
+	line, ok := f.peek(ctx, Request{Tail: 1})
+	return ok && !f.tail.is(line)
+}
+
+// probe asks for the first record of the file that is being written.
+func (f *Follower) probe(ctx context.Context) {
+	// With a time before it the record's start is enough.
+	if line, ok := f.peek(ctx, Request{Limit: longestStamp + 1}); ok {
+		f.rotation.looked(line.Time)
+	}
+}
+
+// peek reads one line by a request of its own. Not ok where that failed or the line has no time.
+func (f *Follower) peek(ctx context.Context, r Request) (archive.Line, bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	i := f.log.Instance()
+	r.Namespace, r.Pod, r.Container = i.Namespace, i.Pod, i.Container
+	body, err := f.source.Open(ctx, r)
+	if err != nil {
+		return archive.Line{}, false
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, archive.MaxLine))
+	if err != nil {
+		return archive.Line{}, false
+	}
+	reader := &lineReader{buf: b, end: len(b)}
+	line, stamped, ok := reader.next()
+	if !ok {
+		line, stamped, ok = reader.remainder()
+	}
+	return line, ok && stamped
+}

@@ -1,0 +1,388 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
+type pod struct {
+	last      *corev1.Pod                       // as it was last seen
+	job       *batchv1.Job                      // its Job as it was last seen, nil: never
+	gone      bool                              // it has left the API server
+	checked   bool                              // the store was asked whether it is sealed already
+	settled   bool                              // every instance that last names has its follower
+	overAt    time.Time                         // when it was first seen to have ended
+	draft     *archive.Manifest                 // of a pod that is known from the spool only
+	logs      map[string]*archive.Log           // every instance that was followed, by container ID
+	following map[string]bool                   // those whose follower has not returned
+	states    map[string]archive.ContainerState // how they ended, as soon as that was seen
+	records   map[string]archive.InstanceRecord // those that are sealed
+}
+
+func newPod(last *corev1.Pod) *pod {
+	return &pod{
+		last: last, logs: map[string]*archive.Log{}, following: map[string]bool{},
+		states: map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
+	}
+}
+
+// ready: nothing more will happen to the pod, and nothing of it is being read.
+func (p *pod) ready() bool { return p.settled && (p.gone || over(p.last)) && len(p.following) == 0 }
+
+func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
+
+// see brings the followers up to what is known of a pod.
+func (w *Watcher) see(ctx context.Context, key podKey) error {
+	current, err := w.pods.Pods(key.Namespace).Get(key.Name)
+	if err != nil || current.UID != key.uid {
+		current = nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done[key.uid] {
+		if current == nil {
+			delete(w.done, key.uid)
+		}
+		return nil
+	}
+	p := w.known[key.uid]
+	switch {
+	case p == nil && current == nil:
+		return nil
+	case p == nil:
+		if !w.selected(current) {
+			return nil
+		}
+		p = newPod(current)
+		// Only a pod that had ended before it was seen can be in the store already.
+		p.checked = !over(current)
+		w.known[key.uid] = p
+	case current != nil:
+		p.last = current
+	}
+	p.note(w.jobOf(p.last))
+	return w.update(ctx, key, p)
+}
+
+// selected: the pod belongs to a Job that is watched. With a selector only selected Jobs are in the cache; a pod that is seen
+// before its Job is looked at again when that comes.
+func (w *Watcher) selected(p *corev1.Pod) bool {
+	return jobOf(p) != nil && (w.cfg.Selector == "" || w.jobOf(p) != nil)
+}
+
+func (w *Watcher) jobOf(p *corev1.Pod) *batchv1.Job {
+	owner := jobOf(p)
+	if owner == nil {
+		return nil
+	}
+	job, err := w.jobs.Jobs(p.Namespace).Get(owner.Name)
+	if err != nil || job.UID != owner.UID {
+		return nil
+	}
+	return job
+}
+
+// note keeps what later states of the pod may no longer tell.
+func (p *pod) note(job *batchv1.Job) {
+	if job != nil {
+		p.job = job
+	}
+	for _, i := range instances(p.last) {
+		if s := stateOf(p.last, i); s.ExitCode != nil || p.states[i.ContainerID].ExitCode == nil {
+			p.states[i.ContainerID] = s
+		}
+	}
+	if p.overAt.IsZero() && (p.gone || over(p.last)) {
+		p.overAt = time.Now()
+	}
+}
+
+// update saves what is known and starts what is missing. Called with mu held: it does no more than write a small file.
+func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
+	if !p.checked {
+		w.ended.Add(key) // it may have been sealed long ago, and only the store knows
+		return nil
+	}
+	p.settled = false
+	if err := w.parts.Spool.SaveDraft(p.draftNow(w.cfg.WorkloadLabels)); err != nil {
+		return err
+	}
+	for _, i := range instances(p.last) {
+		if err := w.follow(ctx, key, p, i); err != nil {
+			return err
+		}
+	}
+	p.settled = true
+	w.ended.Add(key)
+	return nil
+}
+
+// draftNow is the manifest as far as it can be known before the logs are sealed.
+func (p *pod) draftNow(labels []string) *archive.Manifest {
+	m := postMortem(p.last, p.job, labels)
+	m.Instances = neverStarted(p.last)
+	for _, i := range instances(p.last) {
+		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: i, State: p.states[i.ContainerID]})
+	}
+	return m
+}
+
+// follow starts a follower for an instance that has none yet.
+func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Instance) error {
+	if p.logs[i.ContainerID] != nil || p.gone {
+		return nil
+	}
+	log, err := w.parts.Spool.Log(i)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", i, err)
+	}
+	p.logs[i.ContainerID] = log
+	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
+		return err // an earlier process had read it to its end
+	}
+	p.following[i.ContainerID] = true
+	f := newFollower(w.cfg.Follow, log, w.parts, w)
+	w.followers.Go(func() {
+		err := f.Run(ctx)
+		if err != nil && ctx.Err() == nil {
+			// The local disk fails. Reading again later is all that can be done; the log says so until it works.
+			w.log.Error("follow log", "instance", i, "err", err)
+			w.again(key, p, i)
+			return
+		}
+		if ctx.Err() == nil {
+			w.followed(key, p, i)
+		}
+	})
+	return nil
+}
+
+// followed: the log has been read to its end.
+func (w *Watcher) followed(key podKey, p *pod, i archive.Instance) {
+	w.mu.Lock()
+	delete(p.following, i.ContainerID)
+	w.mu.Unlock()
+	w.ended.Add(key)
+}
+
+// again has an instance followed once more.
+func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
+	w.mu.Lock()
+	delete(p.following, i.ContainerID)
+	delete(p.logs, i.ContainerID)
+	w.mu.Unlock()
+	w.seen.AddRateLimited(key)
+}
+
+// noteGone keeps the last state of a pod that leaves the API server.
+func (w *Watcher) noteGone(last *corev1.Pod) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.known[last.UID]
+	if p == nil {
+		if w.done[last.UID] || !w.selected(last) {
+			return
+		}
+		p = newPod(last) // it came and went before anybody looked at it
+		p.checked = true
+		w.known[last.UID] = p
+	}
+	p.last, p.gone = last, true
+}
+
+// lastSight describes an instance of a pod that is gone.
+func (w *Watcher) lastSight(i archive.Instance) Sight {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := Sight{Gone: true}
+	if p := w.known[types.UID(i.PodUID)]; p != nil && p.last != nil {
+		s = sight(p.last, i)
+		s.Gone = true
+	}
+	return s
+}
+
+// orphan takes up a pod that only the spool knows. Its logs end where they are.
+func (w *Watcher) orphan(draft *archive.Manifest) {
+	uid := types.UID(draft.Pod.PodUID)
+	p := newPod(nil)
+	p.draft, p.gone, p.checked, p.overAt = draft, true, true, time.Now()
+	for _, r := range draft.Instances {
+		p.states[r.ContainerID] = r.State
+	}
+	for _, log := range w.parts.Spool.Logs(draft.Pod.PodUID) {
+		p.logs[log.Instance().ContainerID] = log
+	}
+	w.mu.Lock()
+	w.known[uid] = p
+	w.mu.Unlock()
+	w.ended.Add(podKey{types.NamespacedName{Namespace: draft.Pod.Namespace, Name: draft.Pod.Pod}, uid})
+}
+
+// seal moves what has ended into the store: each log as soon as it was read to its end, and the pod when all of it has.
+func (w *Watcher) seal(ctx context.Context, key podKey) error {
+	w.mu.Lock()
+	p := w.known[key.uid]
+	w.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	if sealed, err := w.check(ctx, key, p); sealed || err != nil {
+		return err
+	}
+	for _, log := range w.unsealed(p) {
+		if err := w.sealLog(ctx, p, log); errors.Is(err, archive.ErrSealed) {
+			return w.forget(key)
+		} else if err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	manifest := p.manifest(w.cfg.WorkloadLabels)
+	w.mu.Unlock()
+	if manifest == nil {
+		return nil
+	}
+	w.addEvents(ctx, manifest)
+	err := w.parts.Sealer.Pod(ctx, manifest)
+	if errors.Is(err, archive.ErrSealed) {
+		w.log.Warn("pod was sealed already", "pod", manifest.Pod.PodRef)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	w.sealed(key, p, manifest)
+	return nil
+}
+
+// check asks the store, once, whether a pod that had ended when it was first seen is sealed.
+func (w *Watcher) check(ctx context.Context, key podKey, p *pod) (sealed bool, err error) {
+	w.mu.Lock()
+	needed := !p.checked
+	w.mu.Unlock()
+	if !needed {
+		return false, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	_, err = w.parts.Sealer.Manifest(limited, podRef(p.last))
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	w.mu.Lock()
+	p.checked = true
+	w.mu.Unlock()
+	if err == nil {
+		// An earlier process may have died between the manifest and the emptying of its spool.
+		return true, w.forget(key)
+	}
+	// Not sealed; or the store does not answer, and then the log is read all the same: it may be gone tomorrow.
+	w.seen.Add(key)
+	return false, nil
+}
+
+// checkLimit bounds the wait for a store that does not answer.
+const checkLimit = 30 * time.Second
+
+// unsealed gives the logs that were read to their end and are not in the store.
+func (w *Watcher) unsealed(p *pod) []*archive.Log {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var logs []*archive.Log
+	for id, log := range p.logs {
+		if _, sealed := p.records[id]; !sealed && !p.following[id] {
+			logs = append(logs, log)
+		}
+	}
+	slices.SortFunc(logs, func(a, b *archive.Log) int { return compareInstances(a.Instance(), b.Instance()) })
+	return logs
+}
+
+func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
+	if p.draft != nil {
+		if _, sealed, err := log.Record(); err == nil && !sealed && !log.Ended() {
+			log.Gap(archive.Gap{
+				AfterLine: log.Summary().Lines, From: log.Summary().Last, Reason: archive.GapRestart, Unproven: true,
+				Detail: "the pod went away while no daemon watched, so that the end of the log could not be read",
+			})
+			w.parts.Follow.Gaps.WithLabelValues(string(archive.GapRestart)).Inc()
+		}
+	}
+	record, err := w.parts.Sealer.Log(ctx, log)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Error("seal log", "instance", log.Instance(), "err", err)
+		}
+		return err
+	}
+	w.mu.Lock()
+	p.records[log.Instance().ContainerID] = record
+	w.mu.Unlock()
+	return nil
+}
+
+// sealed counts a pod that is in the store and forgets it.
+func (w *Watcher) sealed(key podKey, p *pod, m *archive.Manifest) {
+	count := w.parts.Seal
+	for _, r := range m.Instances {
+		count.Logs.WithLabelValues(string(r.Verdict)).Inc()
+		if r.Log != nil {
+			count.Lines.Add(float64(r.Log.Lines))
+			count.TextBytes.Add(float64(r.Log.Bytes))
+			count.StoredBytes.Add(float64(r.Log.Size))
+		}
+	}
+	count.Pods.Inc()
+	count.LastSealed.SetToCurrentTime()
+	w.mu.Lock()
+	delay := time.Since(p.overAt)
+	w.mu.Unlock()
+	count.Latency.Observe(delay.Seconds())
+	w.log.Info("pod is sealed", "pod", m.Pod.PodRef, "instances", len(m.Instances), "diagnosis", m.Diagnosis, "elapsed", delay)
+	if err := w.forget(key); err != nil {
+		w.log.Error("forget pod", "pod", m.Pod.PodRef, "err", err)
+	}
+}
+
+// forget drops a sealed pod, and remembers it as done while the cache holds it.
+func (w *Watcher) forget(key podKey) error {
+	current, err := w.pods.Pods(key.Namespace).Get(key.Name)
+	w.mu.Lock()
+	delete(w.known, key.uid)
+	if err == nil && current.UID == key.uid {
+		w.done[key.uid] = true
+	}
+	w.mu.Unlock()
+	if err == nil {
+		if owner := jobOf(current); owner != nil {
+			w.finishedJobs.Add(types.NamespacedName{Namespace: key.Namespace, Name: owner.Name})
+		}
+	}
+	return w.parts.Spool.Drop(archive.PodUID(key.uid))
+}
+
+// Backlog gives the number of pods that have ended and are not sealed, and how long the oldest has waited.
+func (w *Watcher) Backlog() (pods int, oldest time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.known {
+		if p.overAt.IsZero() || !p.checked && p.draft == nil && !p.gone {
+			continue
+		}
+		pods++
+		oldest = max(oldest, time.Since(p.overAt))
+	}
+	return pods, oldest
+}

@@ -1,0 +1,126 @@
+package watch
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// workloadIDs is the annotation that the trimmed copy of a pod or Job carries in our cache, and nowhere else: the ids found in
+// the arguments of its containers, which are cut away.
+const workloadIDs = "cache.epilogue.dev/workload-ids"
+
+// Trim makes the cached copy of a pod or Job small, and free of what must never be archived: environment, arguments and
+// whatever kubectl copied of them. It is the informers' transform: what it cut can never reach another part of the program.
+// A trimmed object must not be sent back by an update.
+func Trim(object any) (any, error) {
+	switch o := object.(type) {
+	case *corev1.Pod:
+		trimPod(o)
+	case *batchv1.Job:
+		trimJob(o)
+	}
+	return object, nil
+}
+
+func trimPod(pod *corev1.Pod) {
+	ids := idsInArguments(&pod.Spec)
+	trimMeta(&pod.ObjectMeta, ids)
+	spec := corev1.PodSpec{
+		NodeName: pod.Spec.NodeName, RestartPolicy: pod.Spec.RestartPolicy, ServiceAccountName: pod.Spec.ServiceAccountName,
+		ActiveDeadlineSeconds: pod.Spec.ActiveDeadlineSeconds,
+	}
+	spec.InitContainers = trimContainers(pod.Spec.InitContainers)
+	spec.Containers = trimContainers(pod.Spec.Containers)
+	for _, c := range pod.Spec.EphemeralContainers {
+		spec.EphemeralContainers = append(spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: c.Name, Image: c.Image},
+		})
+	}
+	pod.Spec = spec
+}
+
+func trimContainers(list []corev1.Container) []corev1.Container {
+	var trimmed []corev1.Container
+	for _, c := range list {
+		trimmed = append(trimmed, corev1.Container{
+			Name: c.Name, Image: c.Image, Resources: c.Resources, RestartPolicy: c.RestartPolicy,
+		})
+	}
+	return trimmed
+}
+
+func trimJob(job *batchv1.Job) {
+	ids := idsInArguments(&job.Spec.Template.Spec)
+	trimMeta(&job.ObjectMeta, ids)
+	job.Spec.Template = corev1.PodTemplateSpec{}
+	job.Status.UncountedTerminatedPods = nil
+}
+
+// trimMeta keeps the annotations of ZenML and our own. Others may hold anything, among it a copy of the whole object.
+func trimMeta(m *metav1.ObjectMeta, ids []string) {
+	m.ManagedFields = nil
+	kept := map[string]string{}
+	for key, value := range m.Annotations {
+		domain, _, _ := strings.Cut(key, "/")
+		if strings.HasSuffix(domain, "zenml.io") || strings.HasSuffix(domain, "epilogue.dev") {
+			kept[key] = value
+		}
+	}
+	// A copy that was trimmed before has its ids here already.
+	if len(ids) > 0 {
+		kept[workloadIDs] = strings.Join(ids, ",")
+	}
+	m.Annotations = kept
+}
+
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// idArguments are the options with which ZenML tells its runner what it runs.
+var idArguments = []string{"--snapshot_id", "--deployment_id", "--run_id", "--placeholder_run_id"}
+
+// idsInArguments finds the workload ids that ZenML's runner is started with: the one sign of them that needs no
+// knowledge of labels.
+func idsInArguments(spec *corev1.PodSpec) []string {
+	var ids []string
+	for _, c := range spec.Containers {
+		words := slices.Concat(c.Command, c.Args)
+		for n, word := range words {
+			name, value, joined := strings.Cut(word, "=")
+			if !slices.Contains(idArguments, name) {
+				continue
+			}
+			if !joined && n+1 < len(words) {
+				value = words[n+1]
+			}
+			if value = strings.ToLower(value); uuid.MatchString(value) && !slices.Contains(ids, value) {
+				ids = append(ids, value)
+			}
+		}
+	}
+	return ids
+}
+
+// workloads gives the ids of the workloads that the object belongs to: from the labels that are configured, and from
+// the arguments.
+func workloads(labels []string, objects ...metav1.Object) []string {
+	var ids []string
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, o := range objects {
+		for _, label := range labels {
+			add(o.GetLabels()[label])
+		}
+		for id := range strings.SplitSeq(o.GetAnnotations()[workloadIDs], ",") {
+			add(id)
+		}
+	}
+	return ids
+}

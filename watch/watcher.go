@@ -1,0 +1,262 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	batchlisters "k8s.io/client-go/listers/batch/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/metrics"
+)
+
+// Config says what is watched and how it is followed.
+type Config struct {
+	Namespace      string
+	Selector       string   // label selector of the Jobs; "": all
+	WorkloadLabels []string // labels whose values are workload ids
+	Follow         FollowConfig
+	Sealers        int // pods that are sealed at once
+}
+
+// Parts are what a Watcher works with.
+type Parts struct {
+	Client kubernetes.Interface
+	Source Source
+	Budget *Budget
+	Spool  *archive.Spool
+	Sealer *archive.Sealer
+	Follow *metrics.Follow
+	Seal   *metrics.Seal
+	Log    *slog.Logger
+}
+
+// Watcher sees pods and Jobs, has every instance followed and every ended pod sealed.
+//
+// Two queues hold keys only: `seen` brings a pod's followers up to what the cache says and never waits for the store, for
+// a log that nobody opens is lost; `ended` seals, and may wait for the store as long as it takes.
+type Watcher struct {
+	cfg   Config
+	parts Parts
+	log   *slog.Logger
+
+	podFactory, jobFactory informers.SharedInformerFactory
+	podInformer            cache.SharedIndexInformer
+	jobInformer            cache.SharedIndexInformer
+	pods                   corelisters.PodLister
+	jobs                   batchlisters.JobLister
+	seen, ended            workqueue.TypedRateLimitingInterface[podKey]
+	finishedJobs           workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	followers              sync.WaitGroup
+
+	mu    sync.Mutex
+	known map[types.UID]*pod // guarded by mu; the pods that are not sealed yet
+	done  map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
+}
+
+// podKey names a pod for good: a name alone may be another pod's tomorrow.
+type podKey struct {
+	types.NamespacedName
+	uid types.UID
+}
+
+// jobLabel is on every pod that the Job controller makes, since long before Kubernetes 1.24.
+const jobLabel = "job-name"
+
+const byJob = "job"
+
+// New makes a Watcher. Nothing runs before Run.
+func New(cfg Config, parts Parts) (*Watcher, error) {
+	w := &Watcher{
+		cfg: cfg, parts: parts, log: parts.Log, known: map[types.UID]*pod{}, done: map[types.UID]bool{},
+		seen:         newQueue[podKey]("pods"),
+		ended:        newQueue[podKey]("seals"),
+		finishedJobs: newQueue[types.NamespacedName]("jobs"),
+	}
+	// Two factories, because the selections differ: the API server sends only what belongs to Jobs.
+	w.podFactory = w.factory(func(o *metav1.ListOptions) { o.LabelSelector = jobLabel })
+	w.jobFactory = w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector })
+	pods, jobs := w.podFactory.Core().V1().Pods(), w.jobFactory.Batch().V1().Jobs()
+	w.podInformer, w.jobInformer = pods.Informer(), jobs.Informer()
+	w.pods, w.jobs = pods.Lister(), jobs.Lister()
+	err := w.podInformer.AddIndexers(cache.Indexers{byJob: func(object any) ([]string, error) {
+		if owner := jobOf(object.(*corev1.Pod)); owner != nil {
+			return []string{string(owner.UID)}, nil
+		}
+		return nil, nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("index pods by Job: %w", err)
+	}
+	if err := w.handle(); err != nil {
+		return nil, fmt.Errorf("listen to informers: %w", err)
+	}
+	return w, nil
+}
+
+func (w *Watcher) factory(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
+	return informers.NewSharedInformerFactoryWithOptions(w.parts.Client, 0,
+		informers.WithNamespace(w.cfg.Namespace), informers.WithTweakListOptions(tweak), informers.WithTransform(Trim))
+}
+
+func newQueue[T comparable](name string) workqueue.TypedRateLimitingInterface[T] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[T](200*time.Millisecond, time.Minute),
+		workqueue.TypedRateLimitingQueueConfig[T]{Name: name})
+}
+
+// handle has the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted first.
+func (w *Watcher) handle() error {
+	see := func(object any) { w.seen.Add(keyOf(object.(*corev1.Pod))) }
+	_, err := w.podInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    see,
+		UpdateFunc: func(_, object any) { see(object) },
+		DeleteFunc: func(object any) {
+			if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+				object = tombstone.Obj
+			}
+			if p, ok := object.(*corev1.Pod); ok {
+				w.noteGone(p)
+				w.seen.Add(keyOf(p))
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = w.jobInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    w.seeJob,
+		UpdateFunc: func(_, object any) { w.seeJob(object) },
+	})
+	return err
+}
+
+// seeJob wakes the Job's pods, which may have come before it, and has its document written once it has finished.
+func (w *Watcher) seeJob(object any) {
+	job := object.(*batchv1.Job)
+	for _, p := range w.podsOf(job.UID) {
+		w.seen.Add(keyOf(p))
+	}
+	for _, c := range job.Status.Conditions {
+		if finished(c) {
+			w.finishedJobs.Add(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+		}
+	}
+}
+
+func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {
+	objects, err := w.podInformer.GetIndexer().ByIndex(byJob, string(job))
+	if err != nil {
+		return nil // only for an index that does not exist
+	}
+	pods := make([]*corev1.Pod, 0, len(objects))
+	for _, o := range objects {
+		pods = append(pods, o.(*corev1.Pod))
+	}
+	return pods
+}
+
+func keyOf(p *corev1.Pod) podKey {
+	return podKey{types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.UID}
+}
+
+// Synced says whether the caches are filled.
+func (w *Watcher) Synced() bool { return w.podInformer.HasSynced() && w.jobInformer.HasSynced() }
+
+// Run watches until the context ends and returns when everything that it started has ended. The followers put what they
+// hold on disk before.
+func (w *Watcher) Run(ctx context.Context) error {
+	w.podFactory.Start(ctx.Done())
+	w.jobFactory.Start(ctx.Done())
+	defer w.podFactory.Shutdown()
+	defer w.jobFactory.Shutdown()
+	if !cache.WaitForCacheSync(ctx.Done(), w.podInformer.HasSynced, w.jobInformer.HasSynced) {
+		return ctx.Err()
+	}
+	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
+	if err := w.adopt(); err != nil {
+		return err
+	}
+	var workers sync.WaitGroup
+	work(ctx, &workers, 4, w.seen, w.see)
+	work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
+	work(ctx, &workers, 1, w.finishedJobs, w.finishJob)
+	<-ctx.Done()
+	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.finishedJobs.ShutDown} {
+		stop()
+	}
+	workers.Wait()
+	w.followers.Wait()
+	return nil
+}
+
+// work starts workers that take keys from the queue. A key whose work failed comes again, later each time.
+func work[T comparable](ctx context.Context, group *sync.WaitGroup, n int, queue workqueue.TypedRateLimitingInterface[T], do func(context.Context, T) error) {
+	for range n {
+		group.Go(func() {
+			for {
+				key, stop := queue.Get()
+				if stop {
+					return
+				}
+				if err := do(ctx, key); err != nil && ctx.Err() == nil {
+					queue.AddRateLimited(key)
+				} else {
+					queue.Forget(key)
+				}
+				queue.Done(key)
+			}
+		})
+	}
+}
+
+// adopt takes up pods that are in the spool and no longer in the cluster: they ended while no process watched.
+func (w *Watcher) adopt() error {
+	uids, err := w.parts.Spool.Pods()
+	if err != nil {
+		return fmt.Errorf("adopt pods: %w", err)
+	}
+	present := map[types.UID]bool{}
+	for _, o := range w.podInformer.GetStore().List() {
+		present[o.(*corev1.Pod).UID] = true
+	}
+	for _, uid := range uids {
+		if present[types.UID(uid)] {
+			continue
+		}
+		draft, err := w.parts.Spool.Draft(uid)
+		if err != nil {
+			// Without a draft nobody knows whose pod this was. Its files stay for a person to look at.
+			w.log.Error("adopt pod", "pod_uid", uid, "err", err)
+			continue
+		}
+		w.orphan(draft)
+	}
+	return nil
+}
+
+// Look asks the API server for the instance's pod. A pod that is gone is described by its last known state.
+func (w *Watcher) Look(ctx context.Context, i archive.Instance) (Sight, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	got, err := w.parts.Client.CoreV1().Pods(i.Namespace).Get(ctx, i.Pod, metav1.GetOptions{})
+	if err == nil && got.UID == types.UID(i.PodUID) {
+		return sight(got, i), nil
+	}
+	if err != nil && !isNotFound(err) {
+		return Sight{}, fmt.Errorf("look at pod %s/%s: %w", i.Namespace, i.Pod, err)
+	}
+	return w.lastSight(i), nil
+}
