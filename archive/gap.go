@@ -1,0 +1,34 @@
+package archive
+
+// GapReason says why lines could not be had. The values are a fixed set: they are a metric's label.
+type GapReason string
+
+// The reasons of gaps.
+const (
+	GapRotated     GapReason = "rotated"     // the kubelet no longer serves the file that held the lines
+	GapUnreachable GapReason = "unreachable" // the log could not be read again before it went away
+	GapDeleted     GapReason = "deleted"     // the pod was deleted before its end could be read and proven
+	GapEvicted     GapReason = "evicted"     // the kubelet evicted the pod and removed its logs
+	GapNodeLost    GapReason = "node-lost"   // the node went away
+	GapReplaced    GapReason = "replaced"    // another instance stood under the name before this one was read to its end
+	GapSpoolFull   GapReason = "spool-full"  // the spool had no room
+	GapLateStart   GapReason = "late-start"  // reading began after the start of the log was gone
+	GapRestart     GapReason = "restart"     // the daemon was down when the end could have been read
+	GapDamaged     GapReason = "damaged"     // the spool's bytes were damaged on disk
+)
+
+// Gap is a place in a log where lines are missing, or where it could not be proven that none are.
+type Gap struct {
+	// AfterLine is the number of lines that are held before the gap: it lies between line AfterLine and the next one,
+	// counted from 1. It equals the log's line count where the gap is at the end.
+	AfterLine int64 `json:"afterLine"`
+	// From and To are the times (ns since 1970) of the last line before the gap and of the first line after it; 0 where
+	// there is none.
+	From   int64     `json:"from,omitempty"`
+	To     int64     `json:"to,omitempty"`
+	Reason GapReason `json:"reason"`
+	// Detail says in words what was seen.
+	Detail string `json:"detail,omitempty"`
+	// Unproven: no line is known to be missing, but that none is could not be proven.
+	Unproven bool `json:"unproven,omitempty"`
+}

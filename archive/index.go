@@ -1,0 +1,211 @@
+package archive
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+)
+
+// Index is the table of contents at the end of a log object. Together with the frames it says all there is to say of one
+// log, so that a manifest can be made again from log objects alone.
+type Index struct {
+	Summary Summary
+	Frames  []IndexFrame
+}
+
+// Summary is what the index says of the log as a whole.
+type Summary struct {
+	Version  string   `json:"version"`
+	Instance Instance `json:"instance"`
+	Lines    int64    `json:"lines"`
+	Bytes    int64    `json:"bytes"`           // of the raw text, as `zstd -dc` gives it
+	SHA256   string   `json:"sha256"`          // of the raw text, in hex
+	First    int64    `json:"first,omitempty"` // earliest and latest time, ns since 1970; 0 without lines
+	Last     int64    `json:"last,omitempty"`
+	Gaps     []Gap    `json:"gaps,omitempty"`
+}
+
+// IndexFrame says where one frame lies and what it holds.
+type IndexFrame struct {
+	Offset    int64 // of the frame's head in the object
+	HeadSize  int64
+	DataSize  int64
+	RawOffset int64 // of its text in the whole text
+	RawSize   int64
+	FirstLine int64 // number of lines before it
+	Lines     int64
+	Low, High int64 // earliest and latest time in it, ns since 1970
+	CRC       uint32
+}
+
+const (
+	// maxIndex bounds what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
+	maxIndex = 64 << 20
+	// indexTail is the end of an index: its own length and its name, so that it can be found from behind.
+	indexTail = 8
+	// seekFooter is the end of a seek table: number of frames, descriptor, magic number.
+	seekFooter      = 9
+	seekMagic       = 0x8F92EAB1
+	seekEntry       = 8
+	minimalFrameLen = 9 // bytes of index for one frame at the least
+)
+
+// appendIndex appends the index and the seek table: the end of a log object. at is the number of bytes before it.
+func appendIndex(dst []byte, x *Index, at int64) ([]byte, error) {
+	summary, err := json.Marshal(x.Summary)
+	if err != nil {
+		return dst, fmt.Errorf("encode summary: %w", err)
+	}
+	start := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, magicIndex)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = append(dst, 'E', 'P', 'L', 'X', 1)
+	dst = append(dst, 0, 0, 0, 0)
+	checked := len(dst)
+	dst = binary.AppendUvarint(dst, uint64(len(summary)))
+	dst = append(dst, summary...)
+	dst = binary.AppendUvarint(dst, uint64(len(x.Frames)))
+	low := int64(0)
+	for _, f := range x.Frames {
+		for _, v := range []int64{f.HeadSize, f.DataSize, f.RawSize, f.Lines} {
+			dst = binary.AppendUvarint(dst, uint64(v))
+		}
+		dst = binary.AppendVarint(dst, f.Low-low)
+		dst = binary.AppendUvarint(dst, uint64(f.High-f.Low))
+		dst = binary.LittleEndian.AppendUint32(dst, f.CRC)
+		low = f.Low
+	}
+	size := len(dst) - start + indexTail
+	binary.LittleEndian.PutUint32(dst[checked-4:], crc32.Checksum(dst[checked:], castagnoli))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
+	dst = append(dst, "EPLX"...)
+	binary.LittleEndian.PutUint32(dst[start+4:], uint32(size-skippableSize))
+	return appendSeekTable(dst, x.Frames, uint32(size)), nil
+}
+
+// appendSeekTable appends the table of the zstd seekable format, so that other tools can seek too. Our heads and the
+// index stand in it as frames of no content.
+func appendSeekTable(dst []byte, frames []IndexFrame, indexSize uint32) []byte {
+	entries := 1
+	for _, f := range frames {
+		if entries++; f.DataSize > 0 {
+			entries++
+		}
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, magicSeekTable)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(entries*seekEntry+seekFooter))
+	for _, f := range frames {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(f.HeadSize))
+		dst = binary.LittleEndian.AppendUint32(dst, 0)
+		if f.DataSize > 0 {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(f.DataSize))
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(f.RawSize))
+		}
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, indexSize)
+	dst = binary.LittleEndian.AppendUint32(dst, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(entries))
+	dst = append(dst, 0)
+	return binary.LittleEndian.AppendUint32(dst, seekMagic)
+}
+
+// endSizes reads from the last bytes of an object how long its seek table and its index are. It needs
+// seekFooter bytes for the first and the whole seek table for the second: short is how many bytes of the end it
+// wants where b is too short, else 0.
+func endSizes(b []byte) (seekTable, index, short int64, err error) {
+	if len(b) < seekFooter {
+		return 0, 0, seekFooter, nil
+	}
+	footer := b[len(b)-seekFooter:]
+	if binary.LittleEndian.Uint32(footer[5:]) != seekMagic {
+		return 0, 0, 0, fmt.Errorf("log object does not end in a seek table: %w", ErrDamaged)
+	}
+	entries := int64(binary.LittleEndian.Uint32(footer))
+	seekTable = skippableSize + entries*seekEntry + seekFooter
+	if seekTable > maxIndex {
+		return 0, 0, 0, fmt.Errorf("seek table of %d entries: %w", entries, ErrDamaged)
+	}
+	if int64(len(b)) < seekTable+indexTail {
+		return 0, 0, seekTable + indexTail, nil
+	}
+	tail := b[int64(len(b))-seekTable-indexTail:]
+	if string(tail[4:8]) != "EPLX" {
+		return 0, 0, 0, fmt.Errorf("no index before the seek table: %w", ErrDamaged)
+	}
+	index = int64(binary.LittleEndian.Uint32(tail))
+	if index > maxIndex || index < indexTail+skippableSize {
+		return 0, 0, 0, fmt.Errorf("index of %d bytes: %w", index, ErrDamaged)
+	}
+	if int64(len(b)) < seekTable+index {
+		return 0, 0, seekTable + index, nil
+	}
+	return seekTable, index, 0, nil
+}
+
+// decodeIndex reads the index that b starts with. objectSize is the size of the object up to the index; the frames must
+// fill it.
+func decodeIndex(b []byte, before int64) (*Index, error) {
+	payload, err := skippable(b, magicIndex, maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	if len(payload) < 9+indexTail || string(payload[:4]) != "EPLX" {
+		return nil, fmt.Errorf("index without its name: %w", ErrDamaged)
+	}
+	if v := payload[4]; v != 1 {
+		return nil, fmt.Errorf("index of version %d, this program reads version 1: %w", v, ErrDamaged)
+	}
+	body := payload[9 : len(payload)-indexTail]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(payload[5:]) {
+		return nil, fmt.Errorf("index's checksum differs: %w", ErrDamaged)
+	}
+	d := &decoder{rest: body}
+	x := &Index{}
+	if err := json.Unmarshal(d.bytes(d.count()), &x.Summary); err != nil {
+		return nil, fmt.Errorf("summary of index: %w: %w", err, ErrDamaged)
+	}
+	if err := x.decodeFrames(d); err != nil {
+		return nil, err
+	}
+	return x, x.validate(before)
+}
+
+func (x *Index) decodeFrames(d *decoder) error {
+	n := d.count()
+	if n > int64(len(d.rest))/minimalFrameLen {
+		d.fail("list of frames")
+		return d.err
+	}
+	x.Frames = make([]IndexFrame, n)
+	var at IndexFrame
+	for i := range x.Frames {
+		f := &x.Frames[i]
+		f.Offset, f.RawOffset, f.FirstLine = at.Offset, at.RawOffset, at.FirstLine
+		f.HeadSize, f.DataSize, f.RawSize, f.Lines = d.count(), d.count(), d.count(), d.count()
+		f.Low = at.Low + d.varint()
+		f.High = f.Low + d.count()
+		f.CRC = d.uint32()
+		at.Offset += f.HeadSize + f.DataSize
+		at.RawOffset += f.RawSize
+		at.FirstLine += f.Lines
+		at.Low = f.Low
+	}
+	return d.err
+}
+
+// validate checks the index against itself and against the object's size.
+func (x *Index) validate(before int64) error {
+	var size, raw, lines int64
+	for _, f := range x.Frames {
+		if f.HeadSize > maxHead || f.DataSize > 2*maxFrameRaw || f.RawSize > maxFrameRaw || f.Lines > maxFrameRaw {
+			return fmt.Errorf("index holds a frame that is larger than any frame: %w", ErrDamaged)
+		}
+		size, raw, lines = size+f.HeadSize+f.DataSize, raw+f.RawSize, lines+f.Lines
+	}
+	if size != before || raw != x.Summary.Bytes || lines != x.Summary.Lines {
+		return fmt.Errorf("index counts %d bytes, %d raw, %d lines; the object has %d, %d, %d: %w",
+			size, raw, lines, before, x.Summary.Bytes, x.Summary.Lines, ErrDamaged)
+	}
+	return nil
+}

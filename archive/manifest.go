@@ -1,0 +1,188 @@
+package archive
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Verdict says how much of an instance's log is kept. It is never guessed: what could not be proven is partial.
+type Verdict string
+
+// The verdicts.
+const (
+	Complete     Verdict = "complete"      // every line, proven by a read after the end
+	Partial      Verdict = "partial"       // there are gaps; they are listed
+	Empty        Verdict = "empty"         // it ran and wrote nothing, proven by a read after the end
+	Lost         Verdict = "lost"          // it ran, and nothing of what it may have written could be had
+	NeverStarted Verdict = "never-started" // it has not run; the reason says why
+)
+
+// Verdicts are all verdicts, for those who count them.
+var Verdicts = []Verdict{Complete, Partial, Empty, Lost, NeverStarted}
+
+// Manifest is the document of one pod: what is kept of each instance, and what there was to know when it ended. It never
+// holds the pod's environment, which carries credentials.
+type Manifest struct {
+	Version   string           `json:"version"`
+	Pod       PodSummary       `json:"pod"`
+	Job       *JobSummary      `json:"job,omitempty"`
+	Workloads []string         `json:"workloads,omitempty"`
+	Instances []InstanceRecord `json:"instances"`
+	Events    []Event          `json:"events,omitempty"`
+	Diagnosis string           `json:"diagnosis"`
+	SealedAt  time.Time        `json:"sealedAt"`
+	SealedBy  string           `json:"sealedBy,omitempty"`
+}
+
+// PodSummary is the post-mortem of a pod.
+type PodSummary struct {
+	PodRef
+	Labels         map[string]string `json:"labels,omitempty"`
+	Annotations    map[string]string `json:"annotations,omitempty"`
+	Node           string            `json:"node,omitempty"`
+	ServiceAccount string            `json:"serviceAccount,omitempty"`
+	Phase          string            `json:"phase"`
+	Reason         string            `json:"reason,omitempty"`
+	Message        string            `json:"message,omitempty"`
+	RestartPolicy  string            `json:"restartPolicy,omitempty"`
+	CreatedAt      time.Time         `json:"createdAt,omitzero"`
+	StartedAt      time.Time         `json:"startedAt,omitzero"`
+	DeletedAt      time.Time         `json:"deletedAt,omitzero"` // when a deletion was asked for
+	Conditions     []Condition       `json:"conditions,omitempty"`
+	Containers     []ContainerSpec   `json:"containers,omitempty"`
+}
+
+// ContainerSpec is what of a container's specification is kept: no environment, no arguments.
+type ContainerSpec struct {
+	Name     string            `json:"name"`
+	Kind     ContainerKind     `json:"kind"`
+	Image    string            `json:"image"`
+	Requests map[string]string `json:"requests,omitempty"`
+	Limits   map[string]string `json:"limits,omitempty"`
+}
+
+// JobSummary is the post-mortem of a Job.
+type JobSummary struct {
+	Name         string            `json:"name"`
+	UID          JobUID            `json:"uid"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	CreatedAt    time.Time         `json:"createdAt,omitzero"`
+	StartedAt    time.Time         `json:"startedAt,omitzero"`
+	FinishedAt   time.Time         `json:"finishedAt,omitzero"`
+	Succeeded    int32             `json:"succeeded"`
+	Failed       int32             `json:"failed"`
+	BackoffLimit *int32            `json:"backoffLimit,omitempty"`
+	Conditions   []Condition       `json:"conditions,omitempty"`
+}
+
+// Condition is one condition of a pod or a Job.
+type Condition struct {
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+// Event is one Event of the pod or its Job.
+type Event struct {
+	Object  string    `json:"object"` // "pod" or "job"
+	Type    string    `json:"type"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Count   int32     `json:"count"`
+	First   time.Time `json:"first,omitzero"`
+	Last    time.Time `json:"last,omitzero"`
+}
+
+// ContainerState is how an instance ended, or why it did not start.
+type ContainerState struct {
+	Image      string    `json:"image,omitempty"`
+	ImageID    string    `json:"imageID,omitempty"` // with the digest
+	ExitCode   *int32    `json:"exitCode,omitempty"`
+	Signal     int32     `json:"signal,omitempty"`
+	Reason     string    `json:"reason,omitempty"` // as Kubernetes gives it: OOMKilled, Error, ErrImagePull
+	Message    string    `json:"message,omitempty"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// InstanceRecord says what is kept of one instance.
+type InstanceRecord struct {
+	Instance
+	Verdict Verdict        `json:"verdict"`
+	Reason  string         `json:"reason,omitempty"` // of every verdict but complete and empty, in words
+	State   ContainerState `json:"state"`
+	Gaps    []Gap          `json:"gaps,omitempty"`
+	Log     *LogRecord     `json:"log,omitempty"` // nil where nothing is kept
+}
+
+// LogRecord says where a log object is and what its text is.
+type LogRecord struct {
+	Key    Key       `json:"key"`
+	Size   int64     `json:"size"` // bytes stored
+	Lines  int64     `json:"lines"`
+	Bytes  int64     `json:"bytes"`  // of the text
+	SHA256 string    `json:"sha256"` // of the text
+	First  time.Time `json:"first,omitzero"`
+	Last   time.Time `json:"last,omitzero"`
+}
+
+// judge gives the verdict of a log that has ended: from what is held and from the gaps, nothing else.
+func judge(s *Summary) (Verdict, string) {
+	switch {
+	case s.Lines > 0 && len(s.Gaps) == 0:
+		return Complete, ""
+	case s.Lines > 0:
+		return Partial, inWords(s.Gaps)
+	case len(s.Gaps) == 0:
+		return Empty, ""
+	default:
+		return Lost, inWords(s.Gaps)
+	}
+}
+
+func inWords(gaps []Gap) string {
+	g := gaps[0]
+	text := string(g.Reason)
+	if g.Detail != "" {
+		text += ": " + g.Detail
+	}
+	if n := len(gaps); n > 1 {
+		text += fmt.Sprintf(" (and %d more)", n-1)
+	}
+	return text
+}
+
+// maxManifest bounds what a reader allocates for a manifest.
+const maxManifest = 16 << 20
+
+// ReadManifest decodes a manifest and refuses what it cannot be sure to understand.
+func ReadManifest(r io.Reader) (*Manifest, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	if len(b) > maxManifest {
+		return nil, fmt.Errorf("manifest is larger than %d bytes: %w", maxManifest, ErrDamaged)
+	}
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("decode manifest: %w: %w", err, ErrDamaged)
+	}
+	if m.Version != formatVersion {
+		return nil, fmt.Errorf("manifest of version %q, this program reads %q: %w", m.Version, formatVersion, ErrDamaged)
+	}
+	return &m, nil
+}
+
+func (m *Manifest) ref() PodRef { return m.Pod.PodRef }
+
+func timeOf(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}

@@ -1,0 +1,243 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrSpoolFull means that the spool has no room for more frames. Nothing that was taken is lost: the caller closes its
+// stream, waits for Room and reads again from the last line that Append took.
+var ErrSpoolFull = errors.New("spool is full")
+
+// SpoolConfig says where and how large a spool is.
+type SpoolConfig struct {
+	Dir           string        // created where it is missing
+	Limit         int64         // bytes on disk, all logs together
+	Memory        int64         // bytes of text that is not yet on disk, all logs together
+	FlushInterval time.Duration // text is on disk this long after it came, at the latest
+}
+
+// Spool keeps the frames of open logs on the local disk until they are sealed. It owns its directory alone. Files are
+// not synced: a crash of the process loses nothing that was written, and a crash of the machine is not what a local disk
+// can answer. Safe for concurrent use.
+type Spool struct {
+	cfg   SpoolConfig
+	codec *Codec
+	log   *slog.Logger
+
+	used atomic.Int64 // bytes on disk
+	held atomic.Int64 // bytes of text in open frames
+
+	mu    sync.Mutex
+	logs  map[logName]*Log  // guarded by mu
+	freed chan struct{}     // guarded by mu; closed and replaced when room comes back
+	dirty map[*Log]struct{} // guarded by mu; logs with text that is not on disk
+	text  sync.Pool         // of *frame
+}
+
+// logName is what a log's files are called. The restart count tells the instances of a container apart.
+type logName struct {
+	pod       PodUID
+	container string
+	restart   int
+}
+
+func (i Instance) name() logName { return logName{i.PodUID, i.Container, i.Restart} }
+
+// OpenSpool opens the spool and recovers what an earlier process left: every log is cut after its last whole frame.
+func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) {
+	s := &Spool{
+		cfg: cfg, codec: codec, log: log,
+		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, freed: make(chan struct{}),
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)
+	}
+	if err := s.recover(); err != nil {
+		return nil, fmt.Errorf("recover spool %s: %w", cfg.Dir, err)
+	}
+	return s, nil
+}
+
+// Run writes text to disk that has waited for the flush interval, until the context ends; then it writes all of it.
+func (s *Spool) Run(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.FlushInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.flush()
+		case <-ctx.Done():
+			s.flush()
+			return nil
+		}
+	}
+}
+
+func (s *Spool) flush() {
+	s.mu.Lock()
+	dirty := s.dirty
+	s.dirty = make(map[*Log]struct{}, len(dirty))
+	s.mu.Unlock()
+	for l := range dirty {
+		if err := l.Flush(); err != nil {
+			// The text stays in memory and the follower meets the same error at its next Append, where it is acted on.
+			s.log.Warn("flush log", "instance", l.instance, "err", err)
+			s.markDirty(l)
+		}
+	}
+}
+
+func (s *Spool) markDirty(l *Log) {
+	s.mu.Lock()
+	s.dirty[l] = struct{}{}
+	s.mu.Unlock()
+}
+
+// Log gives the instance's open log, the one that an earlier process left or a new one.
+func (s *Spool) Log(i Instance) (*Log, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.logs[i.name()]; l != nil {
+		return l, nil
+	}
+	l := newLog(s, i)
+	if err := os.MkdirAll(s.podDir(i.PodUID), 0o700); err != nil {
+		return nil, fmt.Errorf("make spool of %s: %w", i, err)
+	}
+	// The identity is on disk before the first line, so that no line is ever found without its owner.
+	if err := writeJSON(l.path(".json"), i); err != nil {
+		return nil, fmt.Errorf("name log of %s: %w", i, err)
+	}
+	s.logs[i.name()] = l
+	return l, nil
+}
+
+// Pods gives the pods that the spool holds anything of.
+func (s *Spool) Pods() ([]PodUID, error) {
+	entries, err := os.ReadDir(s.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list spool: %w", err)
+	}
+	var pods []PodUID
+	for _, e := range entries {
+		if e.IsDir() {
+			pods = append(pods, PodUID(e.Name()))
+		}
+	}
+	return pods, nil
+}
+
+// Logs gives the open logs of one pod, in no order.
+func (s *Spool) Logs(pod PodUID) []*Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var logs []*Log
+	for name, l := range s.logs {
+		if name.pod == pod {
+			logs = append(logs, l)
+		}
+	}
+	return logs
+}
+
+// Drop forgets a pod. Only after its manifest was read back from the store.
+func (s *Spool) Drop(pod PodUID) error {
+	var size int64
+	for _, l := range s.Logs(pod) {
+		size += l.discard()
+	}
+	s.mu.Lock()
+	for name, l := range s.logs {
+		if name.pod == pod {
+			delete(s.logs, name)
+			delete(s.dirty, l)
+		}
+	}
+	s.mu.Unlock()
+	s.grow(-size)
+	if err := os.RemoveAll(s.podDir(pod)); err != nil {
+		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
+	}
+	return nil
+}
+
+// Used gives the bytes on disk and their limit.
+func (s *Spool) Used() (used, limit int64) { return s.used.Load(), s.cfg.Limit }
+
+// Held gives the bytes of text in memory and their limit.
+func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.cfg.Memory }
+
+// Open gives the number of open logs.
+func (s *Spool) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.logs)
+}
+
+// Room waits until a tenth of the spool is free. It returns the context's error when that ends first.
+func (s *Spool) Room(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		freed := s.freed
+		s.mu.Unlock()
+		if s.used.Load() < s.cfg.Limit-s.cfg.Limit/10 {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// reserve takes n bytes of the limit, or says that they are not there.
+func (s *Spool) reserve(n int64) error {
+	for {
+		used := s.used.Load()
+		if used+n > s.cfg.Limit {
+			return fmt.Errorf("%d bytes for %d of %d: %w", n, used, s.cfg.Limit, ErrSpoolFull)
+		}
+		if s.used.CompareAndSwap(used, used+n) {
+			return nil
+		}
+	}
+}
+
+// grow changes the bytes on disk without asking, and wakes those who wait for room where they became less.
+func (s *Spool) grow(n int64) {
+	s.used.Add(n)
+	if n >= 0 {
+		return
+	}
+	s.mu.Lock()
+	close(s.freed)
+	s.freed = make(chan struct{})
+	s.mu.Unlock()
+}
+
+func (s *Spool) podDir(pod PodUID) string { return filepath.Join(s.cfg.Dir, string(pod)) }
+
+func (s *Spool) newFrame(firstLine int64) *frame {
+	f, ok := s.text.Get().(*frame)
+	if !ok {
+		f = &frame{}
+	}
+	f.reset(firstLine)
+	return f
+}
+
+// releaseFrame takes back a frame's buffers unless a giant line made them large.
+func (s *Spool) releaseFrame(f *frame) {
+	if cap(f.text) <= 2*frameTarget {
+		s.text.Put(f)
+	}
+}
