@@ -2,8 +2,10 @@ package s3
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -74,14 +76,11 @@ func (s *Store) put(ctx context.Context, input s3.PutObjectInput, body io.ReadSe
 	}
 	// Our own checksum goes as a plain header, which every store takes. The SDK's would go behind the body, in a framing
 	// that some stores keep as part of the object.
-	sum := crc32.NewIEEE()
-	if _, err := io.Copy(sum, section); err != nil {
+	sum, err := digest(section, crc32.NewIEEE())
+	if err != nil {
 		return err
 	}
-	if _, err := section.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	input.ChecksumCRC32 = aws.String(base64.StdEncoding.EncodeToString(sum.Sum(nil)))
+	input.ChecksumCRC32 = &sum
 	input.ContentLength = &size
 	_, err = s.client.PutObject(ctx, &input)
 	return err
@@ -129,7 +128,7 @@ func (r *seekingReader) ReadAt(p []byte, offset int64) (int, error) {
 // newUploader gives the SDK's uploader. It is deprecated in favour of one that does not read in place; this is the only
 // spot that knows it.
 func newUploader(client *s3.Client, cfg Config) *manager.Uploader { //nolint:staticcheck // see above
-	return manager.NewUploader(&uploadClient{client}, func(u *manager.Uploader) { //nolint:staticcheck // see above
+	return manager.NewUploader(&uploadClient{client, client.Options().BaseEndpoint != nil}, func(u *manager.Uploader) { //nolint:staticcheck // see above
 		u.PartSize = cfg.PartSize
 		u.Concurrency = cfg.Concurrency
 		u.LeavePartsOnError = false
@@ -137,14 +136,41 @@ func newUploader(client *s3.Client, cfg Config) *manager.Uploader { //nolint:sta
 	})
 }
 
-// uploadClient lets a broken upload give back its parts also when it broke because its context ended.
-type uploadClient struct{ *s3.Client }
+// uploadClient adds to the SDK's client what its uploader leaves out.
+type uploadClient struct {
+	*s3.Client
+	digest bool // send a digest with each part, for stores that do not take the SDK's trailing checksum
+}
 
-// AbortMultipartUpload is the SDK's, under a deadline of its own.
+// UploadPart is the SDK's, with the digest that every store knows.
+func (c *uploadClient) UploadPart(
+	ctx context.Context, input *s3.UploadPartInput, opts ...func(*s3.Options),
+) (*s3.UploadPartOutput, error) {
+	if part, ok := input.Body.(io.ReadSeeker); ok && c.digest {
+		sum, err := digest(part, md5.New())
+		if err != nil {
+			return nil, err
+		}
+		input.ContentMD5 = &sum
+	}
+	return c.Client.UploadPart(ctx, input, opts...)
+}
+
+// AbortMultipartUpload is the SDK's, under a deadline of its own: a broken upload gives back its parts also when it
+// broke because its context ended.
 func (c *uploadClient) AbortMultipartUpload(
 	ctx context.Context, input *s3.AbortMultipartUploadInput, opts ...func(*s3.Options),
 ) (*s3.AbortMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	return c.Client.AbortMultipartUpload(ctx, input, opts...)
+}
+
+// digest gives the body's sum in base64, and leaves the body at its start.
+func digest(body io.ReadSeeker, sum hash.Hash) (string, error) {
+	if _, err := io.Copy(sum, body); err != nil {
+		return "", err
+	}
+	_, err := body.Seek(0, io.SeekStart)
+	return base64.StdEncoding.EncodeToString(sum.Sum(nil)), err
 }

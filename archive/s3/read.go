@@ -94,6 +94,9 @@ func (s *Store) sizePastEnd(ctx context.Context, name *string, refusal error) (i
 		}
 	}
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: name})
+	if code(err) == codeNotFound {
+		return 0, archive.ErrNotFound // a HEAD has no body that could say more, and the store has just known the object
+	}
 	if err != nil {
 		return 0, err
 	}

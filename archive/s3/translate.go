@@ -15,7 +15,7 @@ import (
 // Error codes of S3 that mean something to the archive.
 const (
 	codeNoSuchKey      = "NoSuchKey"
-	codeNotFound       = "NotFound" // of a HEAD, which has no body to tell more
+	codeNotFound       = "NotFound" // the SDK's name for a 404 that gives no code
 	codePrecondition   = "PreconditionFailed"
 	codeConflict       = "ConditionalRequestConflict"
 	codeInvalidRange   = "InvalidRange"
@@ -23,8 +23,8 @@ const (
 )
 
 // translate turns an error of the SDK into what archive.Store promises. It goes by the code that the store itself gave:
-// a bare 404 can come from a proxy, and NoSuchBucket is a 404 too, but neither says that an object is absent. All that
-// is not recognised stays an ordinary error, which the caller tries again.
+// a 404 without one can come from a proxy, and NoSuchBucket is a 404 too, but neither says that an object is absent. All
+// that is not recognised stays an ordinary error, which the caller tries again.
 func translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -38,10 +38,6 @@ func translate(ctx context.Context, err error) error {
 	switch code(err) {
 	case codeNoSuchKey:
 		return archive.ErrNotFound
-	case codeNotFound:
-		if status(err) == http.StatusNotFound {
-			return archive.ErrNotFound
-		}
 	case codePrecondition:
 		return archive.ErrExists
 	case codeNotImplemented:

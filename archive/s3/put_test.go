@@ -1,0 +1,124 @@
+package s3
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+func TestPutHeaders(t *testing.T) {
+	for _, endpoint := range []string{"", custom, "http://s3.example.com"} {
+		transport := &answers{answer: always(200, "")}
+		s := openFake(t, transport, endpoint)
+		err := s.Put(t.Context(), "v1/a", strings.NewReader("123456789"), archive.PutOptions{IfAbsent: true, ContentType: "application/zstd"})
+		if err != nil {
+			t.Fatalf("%q: Put = %v, want nil", endpoint, err)
+		}
+		got := transport.seen("PUT", "/v1/a")[0]
+		for name, want := range map[string]string{
+			"X-Amz-Checksum-Crc32": "y/Q5Jg==", // of 123456789: cbf43926
+			"If-None-Match":        "*",
+			"Content-Type":         "application/zstd",
+			"Content-Encoding":     "",
+			"X-Amz-Trailer":        "",
+		} {
+			if got := got.header.Get(name); got != want {
+				t.Errorf("%q: header %s: got %q, want %q", endpoint, name, got, want)
+			}
+		}
+		if got.size != 9 {
+			t.Errorf("%q: got a body of %d bytes, want 9", endpoint, got.size)
+		}
+	}
+}
+
+// TestPartHeaders: AWS gets a checksum behind each part, others get none of that framing but a digest before it.
+func TestPartHeaders(t *testing.T) {
+	const zeros4MiB = "tc+p1sj+vWGPkawoQ9UKHA=="
+	for _, tt := range []struct{ name, endpoint, trailer, digest string }{
+		{"AWS", "", "x-amz-checksum-crc32", ""},
+		{"custom", custom, "", zeros4MiB},
+	} {
+		transport := &answers{answer: multipart(usual)}
+		s := openFake(t, transport, tt.endpoint)
+		if err := putBytes(t, s, 20<<20, archive.PutOptions{IfAbsent: true, ContentType: "application/zstd"}); err != nil {
+			t.Fatalf("%s: Put = %v, want nil", tt.name, err)
+		}
+		parts := transport.seen("PUT", "partNumber")
+		if len(parts) != 3 {
+			t.Errorf("%s: got %d parts, want 3", tt.name, len(parts))
+		}
+		for _, part := range parts {
+			if got := part.header.Get("X-Amz-Trailer"); got != tt.trailer {
+				t.Errorf("%s: got trailer %q, want %q", tt.name, got, tt.trailer)
+			}
+		}
+		if got := transport.seen("PUT", "partNumber=3")[0].header.Get("Content-Md5"); got != tt.digest {
+			t.Errorf("%s: got digest %q of the last part, want %q", tt.name, got, tt.digest)
+		}
+		if got, want := transport.seen("POST", "uploads")[0].header.Get("Content-Type"), "application/zstd"; got != want {
+			t.Errorf("%s: got content type %q, want %q", tt.name, got, want)
+		}
+		if got, want := transport.seen("POST", "uploadId")[0].header.Get("If-None-Match"), "*"; got != want {
+			t.Errorf("%s: got If-None-Match %q at the end, want %q", tt.name, got, want)
+		}
+	}
+}
+
+// TestPutSizes finds where one request becomes many.
+func TestPutSizes(t *testing.T) {
+	for _, tt := range []struct{ size, parts int }{
+		{0, 0}, {1, 0}, {defaultPartSize, 0}, {defaultPartSize + 1, 2}, {2 * defaultPartSize, 2}, {2*defaultPartSize + 1, 3},
+	} {
+		transport := &answers{answer: multipart(usual)}
+		s := openFake(t, transport, custom)
+		if err := putBytes(t, s, tt.size, archive.PutOptions{}); err != nil {
+			t.Fatalf("Put of %d bytes = %v, want nil", tt.size, err)
+		}
+		if got := len(transport.seen("PUT", "partNumber")); got != tt.parts {
+			t.Errorf("Put of %d bytes: got %d parts, want %d", tt.size, got, tt.parts)
+		}
+	}
+}
+
+// TestPutIsFlat puts a large file and counts what is allocated on the way.
+func TestPutIsFlat(t *testing.T) {
+	const size, limit = 128 << 20, 4 << 20
+	file, err := os.Create(filepath.Join(t.TempDir(), "spool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	bodies := map[string]io.ReadSeeker{"file": file, "only seeks": struct{ io.ReadSeeker }{file}}
+	for name, body := range bodies {
+		var moved int64
+		transport := &answers{answer: multipart(func(req *http.Request) *http.Response { return nil })}
+		s := openFake(t, transport, custom)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := s.Put(t.Context(), "v1/a", body, archive.PutOptions{}); err != nil {
+			t.Fatalf("%s: Put = %v, want nil", name, err)
+		}
+		runtime.ReadMemStats(&after)
+		for _, part := range transport.seen("PUT", "partNumber") {
+			moved += part.size
+		}
+		if moved != size {
+			t.Errorf("%s: got %d bytes in parts, want %d", name, moved, size)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > limit {
+			t.Errorf("%s: Put of %d bytes allocated %d bytes, want at most %d", name, size, got, limit)
+		} else {
+			t.Logf("%s: Put of %d bytes allocated %d bytes", name, size, got)
+		}
+	}
+}
