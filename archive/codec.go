@@ -17,7 +17,9 @@ type Codec struct {
 
 // NewCodec makes a Codec. It starts no goroutine.
 func NewCodec() (*Codec, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(frameTarget))
+	// A single segment always says its size, which is what lets a reader bound its memory before it decodes.
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(frameTarget),
+		zstd.WithSingleSegment(true))
 	if err != nil {
 		return nil, fmt.Errorf("make zstd encoder: %w", err)
 	}
