@@ -203,17 +203,16 @@ func (s *Store) remove(ctx context.Context, key archive.Key) error {
 	}
 	name = filepath.Join(s.root, name)
 	// unlink and not os.Remove: that would also remove an empty folder of this name, which is no object.
-	switch err := syscall.Unlink(name); {
-	case err == nil:
-	case errors.Is(err, syscall.EISDIR), isAbsent(err):
+	err = syscall.Unlink(name)
+	if errors.Is(err, syscall.EISDIR) || isAbsent(err) {
 		return s.checkRoot()
-	default:
+	}
+	if err != nil {
 		return err
 	}
-	for folder := filepath.Dir(name); folder != s.root; folder = filepath.Dir(folder) {
-		if os.Remove(folder) != nil { // it is not empty
-			break
-		}
+	folder := filepath.Dir(name)
+	for folder != s.root && os.Remove(folder) == nil { // that fails where something is left in it
+		folder = filepath.Dir(folder)
 	}
 	return nil
 }

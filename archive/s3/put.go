@@ -127,8 +127,8 @@ func (r *seekingReader) ReadAt(p []byte, offset int64) (int, error) {
 
 // newUploader gives the SDK's uploader. It is deprecated in favour of one that does not read in place; this is the only
 // spot that knows it.
-func newUploader(client *s3.Client, cfg Config) *manager.Uploader { //nolint:staticcheck // see above
-	return manager.NewUploader(&uploadClient{client, client.Options().BaseEndpoint != nil}, func(u *manager.Uploader) { //nolint:staticcheck // see above
+func newUploader(client *s3.Client, cfg Config) *manager.Uploader {
+	return manager.NewUploader(&uploadClient{client, client.Options().BaseEndpoint != nil}, func(u *manager.Uploader) {
 		u.PartSize = cfg.PartSize
 		u.Concurrency = cfg.Concurrency
 		u.LeavePartsOnError = false

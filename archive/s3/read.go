@@ -87,8 +87,7 @@ func total(contentRange string) (int64, bool) {
 
 // sizePastEnd gives the size of an object that ends before the range begins, from the store's refusal or by asking again.
 func (s *Store) sizePastEnd(ctx context.Context, name *string, refusal error) (int64, error) {
-	var resp *awshttp.ResponseError
-	if errors.As(refusal, &resp) {
+	if resp, ok := errors.AsType[*awshttp.ResponseError](refusal); ok {
 		if size, ok := total(resp.Response.Header.Get("Content-Range")); ok {
 			return size, nil
 		}
@@ -125,7 +124,7 @@ func (b *receiving) Read(p []byte) (int, error) {
 	if b.left > 0 {
 		b.left -= int64(n)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("read %s: %w", b.key, translate(b.ctx, err))
 	}
 	return n, err

@@ -48,8 +48,8 @@ func translate(ctx context.Context, err error) error {
 
 // code gives the store's error code, "" where the error is not the store's.
 func code(err error) string {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
 		return ""
 	}
 	return api.ErrorCode()
@@ -57,8 +57,8 @@ func code(err error) string {
 
 // status gives the HTTP status of the store's answer, 0 where there was none.
 func status(err error) int {
-	var resp *awshttp.ResponseError
-	if !errors.As(err, &resp) {
+	resp, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok {
 		return 0
 	}
 	return resp.HTTPStatusCode()

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,7 +56,7 @@ type guard struct {
 
 // explain gives the stall as the error where that is what ended the try.
 func (g *guard) explain(err error) error {
-	if stall, ok := context.Cause(g.ctx).(stallError); ok {
+	if stall, ok := errors.AsType[stallError](context.Cause(g.ctx)); ok {
 		return stall
 	}
 	return err
@@ -84,7 +85,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 	b.guard.timer.Reset(b.guard.timeout)
 	n, err := b.ReadCloser.Read(p)
 	b.guard.timer.Stop()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.guard.explain(err)
 	}
 	return n, err
