@@ -85,11 +85,11 @@ func kubernetesSettings() []setting {
 		help: "Comma-separated label keys that may hold a workload id; the first one that a Job carries counts.",
 		set:  field(func(c *Config) *[]string { return &c.Kubernetes.WorkloadLabels }, labelKeys),
 	}, {
-		name: "api-qps", group: groupKubernetes, kind: "number", def: "50",
+		name: "api-qps", group: groupKubernetes, kind: "number", def: "100",
 		help: "Requests per second to the API server at most, log streams apart.",
 		set:  field(func(c *Config) *float32 { return &c.Kubernetes.QPS }, rate[float32]),
 	}, {
-		name: "api-burst", group: groupKubernetes, kind: "count", def: "100",
+		name: "api-burst", group: groupKubernetes, kind: "count", def: "200",
 		help: "Requests to the API server that may go out at once above api-qps.",
 		set:  field(func(c *Config) *int { return &c.Kubernetes.Burst }, count(1, 100_000)),
 	}}
@@ -123,7 +123,7 @@ func archiveSettings() []setting {
 		help: "How long one request to the store may take before it is given up and tried again.",
 		set:  field(func(c *Config) *time.Duration { return &c.S3.Timeout }, duration(time.Second, time.Hour)),
 	}, {
-		name: "seal-concurrency", group: groupArchive, kind: "count", def: "8",
+		name: "seal-concurrency", group: groupArchive, kind: "count", def: "32",
 		help: "Logs that are sealed at the same time at most.",
 		set:  field(func(c *Config) *int { return &c.Seal.Concurrency }, count(1, 1000)),
 	}}
@@ -156,7 +156,7 @@ func followSettings() []setting {
 		help: "Log streams that may be open at the same time.",
 		set:  field(func(c *Config) *int { return &c.Follow.MaxStreams }, count(1, 100_000)),
 	}, {
-		name: "stream-open-rate", group: groupFollow, kind: "number", def: "50",
+		name: "stream-open-rate", group: groupFollow, kind: "number", def: "200",
 		help: "Log streams opened per second at most, so that a node that comes back is not stormed.",
 		set:  field(func(c *Config) *float64 { return &c.Follow.OpenRate }, rate[float64]),
 	}, {

@@ -1,41 +1,37 @@
 package watch
 
 import (
-	"context"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-const (
-	eventLimit = 200              // of one object; a flood of Events must not make a manifest unreadable
-	eventWait  = 10 * time.Second // Events are good to have, and no reason to hold a seal back
-)
+// eventLimit bounds the Events of one object in a manifest: a flood must not make it unreadable.
+const eventLimit = 200
 
-// addEvents puts the Events of the pod and its Job into the manifest. They are asked for once, when the pod is sealed: the
-// cluster keeps them for an hour, and watching all of them would cost more than it tells.
-func (w *Watcher) addEvents(ctx context.Context, m *archive.Manifest) {
-	ctx, cancel := context.WithTimeout(ctx, eventWait)
-	defer cancel()
+const byObject = "object"
+
+// involved is the index of Events by the object that they are about.
+func involved(object any) ([]string, error) {
+	return []string{string(object.(*corev1.Event).InvolvedObject.UID)}, nil
+}
+
+// addEvents puts the Events of the pod and its Job into the manifest: those that have come until the pod is sealed.
+func (w *Watcher) addEvents(m *archive.Manifest) {
 	m.Events = nil
 	for _, object := range []struct{ kind, uid string }{{"pod", string(m.Pod.PodUID)}, {"job", string(m.Pod.JobUID)}} {
 		if object.uid == "" {
 			continue
 		}
-		list, err := w.parts.Client.CoreV1().Events(m.Pod.Namespace).List(ctx, metav1.ListOptions{
-			FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", object.uid).String(), Limit: eventLimit,
-		})
+		found, err := w.eventInformer.GetIndexer().ByIndex(byObject, object.uid)
 		if err != nil {
-			w.log.Warn("list Events; the manifest goes without them", "pod", m.Pod.PodRef, "object", object.kind, "err", err)
+			w.log.Error("find Events", "pod", m.Pod.PodRef, "err", err)
 			continue
 		}
-		for _, e := range list.Items {
-			m.Events = append(m.Events, event(object.kind, &e))
+		for _, e := range found[:min(len(found), eventLimit)] {
+			m.Events = append(m.Events, event(object.kind, e.(*corev1.Event)))
 		}
 	}
 	slices.SortStableFunc(m.Events, func(a, b archive.Event) int { return a.First.Compare(b.First) })

@@ -18,17 +18,24 @@ import (
 // held line, without follow, until such a read, begun after a delay, adds nothing; and the last record of the file is
 // compared with the last line that is held, which also finds lines that a clock set back would hide from since.
 func (f *Follower) finish(ctx context.Context, seen Sight) error {
-	ended := time.Now()
-	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{first: f.cfg.SettleDelay, last: 30 * time.Second}}
+	ended, settle := time.Now(), f.cfg.SettleDelay
+	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{last: 30 * time.Second}}
 	for {
 		if !seen.Readable() {
 			return f.unproven(seen, p.err)
 		}
-		done, err := p.try(ctx, seen, time.Since(ended) >= f.cfg.SettleDelay)
+		// The log of a pod that is being deleted goes within a second or two: that one is read at once, and again soon.
+		if seen.Deleting {
+			settle = min(settle, hurry)
+		} else if early := settle - time.Since(ended); early > 0 && !sleep(ctx, early) {
+			return ctx.Err()
+		}
+		p.pause.first = settle
+		done, err := p.try(ctx, seen, time.Since(ended) >= settle)
 		if err != nil {
 			return err
 		}
-		after, err := f.look(ctx)
+		after, err := f.look(ctx, true)
 		if err != nil {
 			return err
 		}
@@ -47,6 +54,10 @@ func (f *Follower) finish(ctx context.Context, seen Sight) error {
 	}
 }
 
+// hurry is the settle delay of a pod that is being deleted. The kubelet ends a follow up to a second after the exit, so
+// that most of the delay has passed by then.
+const hurry = 150 * time.Millisecond
+
 // proof is the state of proving one end.
 type proof struct {
 	follower *Follower
@@ -55,13 +66,16 @@ type proof struct {
 	err      error        // of the last try
 	removed  int          // tries in a row that the kubelet answered with "no such log"
 	pending  archive.Line // a last line without an end, from the read before
+	full     bool         // the spool has no room and gets none
 	whole    bool         // since cannot be relied on: read the file from its start
 }
 
 // removals is how often the kubelet must say that it has no such log: it says so too for a moment while it starts.
 const removals = 5
 
-func (p *proof) hopeless() bool { return p.removed >= removals || time.Now().After(p.deadline) }
+func (p *proof) hopeless() bool {
+	return p.full || p.removed >= removals || time.Now().After(p.deadline)
+}
 
 func (p *proof) wait(ctx context.Context) error { return p.pause.wait(ctx) }
 
@@ -73,8 +87,12 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	if fatal := f.endured(ctx, err); fatal != nil {
-		return false, fatal
+	if errors.Is(err, archive.ErrSpoolFull) {
+		return false, p.waitForRoom(ctx, err)
+	}
+	var disk *spoolError
+	if errors.As(err, &disk) {
+		return false, err
 	}
 	if p.failed(err) {
 		return false, nil
@@ -88,6 +106,22 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 		return false, nil
 	}
 	return p.tailMatches(ctx, r), nil
+}
+
+// roomWait bounds how long a log that has ended waits for room in the spool: it may be the one that fills it, and only
+// sealing it makes room.
+const roomWait = 30 * time.Second
+
+func (p *proof) waitForRoom(ctx context.Context, full error) error {
+	f := p.follower
+	f.reason = archive.GapSpoolFull
+	f.count.SpoolFull.Inc()
+	limited, cancel := context.WithTimeout(ctx, roomWait)
+	defer cancel()
+	if err := f.budget.Room(limited); err != nil {
+		p.err, p.full = full, true
+	}
+	return ctx.Err()
 }
 
 // failed counts an error of the read.
@@ -162,6 +196,9 @@ func (f *Follower) unproven(seen Sight, last error) error {
 	}
 	f.judgeStart()
 	g := archive.Gap{From: f.log.Summary().Last, Reason: reasonOf(seen), Unproven: true}
+	if errors.Is(last, archive.ErrSpoolFull) {
+		g.Reason, g.Unproven = archive.GapSpoolFull, false
+	}
 	g.Detail = "the end of the log could not be read again to prove that nothing is missing"
 	if last != nil {
 		g.Detail = fmt.Sprintf("%s: %v", g.Detail, last)

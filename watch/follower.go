@@ -14,9 +14,13 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// Looker looks at the pod of an instance, at the API server rather than in the cache.
+// Looker looks at the pod of an instance.
 type Looker interface {
-	Look(ctx context.Context, i archive.Instance) (Sight, error)
+	// Look says what is known of the instance now. The cache will do for most questions; live asks the API server where the
+	// cache could be behind in a way that matters.
+	Look(ctx context.Context, i archive.Instance, live bool) (Sight, error)
+	// Changed gives a channel that is closed with the next change of the pod.
+	Changed(i archive.Instance) <-chan struct{}
 }
 
 // FollowConfig says how patiently a log is followed.
@@ -68,7 +72,8 @@ func (f *Follower) Run(ctx context.Context) error {
 	}
 	pause := backoff{first: 100 * time.Millisecond, last: 5 * time.Second}
 	for {
-		seen, err := f.look(ctx)
+		changed := f.looker.Changed(i)
+		seen, err := f.look(ctx, false)
 		if err != nil {
 			return err
 		}
@@ -76,6 +81,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if !seen.Running || !seen.Current {
 			return f.finish(ctx, seen)
 		}
+		opened := time.Now()
 		added, err := f.stream(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -85,13 +91,35 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		f.slog.Debug("stream ended", "instance", i, "lines", added, "err", err)
 		// An end proves nothing: it may be the container's, the kubelet's, the API server's or a balancer's.
-		if added > 0 || errors.Is(err, errRenew) {
+		// So the log is opened again at once. A stream that brings nothing and ends at once is most likely that of a
+		// container which has ended, and the news of that is on its way.
+		switch {
+		case err == nil && added == 0 && time.Since(opened) < newsWait:
+			err = await(ctx, changed, newsWait)
+		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
 			pause.reset()
+		default:
+			err = pause.wait(ctx)
 		}
-		if err := pause.wait(ctx); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
+}
+
+// newsWait is how long the kubelet may take to report that a container has ended.
+const newsWait = 2 * time.Second
+
+// await waits for the channel to be closed, but not for long.
+func await(ctx context.Context, closed <-chan struct{}, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // recall takes up what an earlier process held.
@@ -146,10 +174,10 @@ func (f *Follower) flush() {
 }
 
 // look asks until it gets an answer: without one nothing can be decided.
-func (f *Follower) look(ctx context.Context) (Sight, error) {
+func (f *Follower) look(ctx context.Context, live bool) (Sight, error) {
 	pause := backoff{first: 100 * time.Millisecond, last: 5 * time.Second}
 	for {
-		s, err := f.looker.Look(ctx, f.log.Instance())
+		s, err := f.looker.Look(ctx, f.log.Instance(), live)
 		if err == nil {
 			return s, nil
 		}

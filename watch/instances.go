@@ -150,6 +150,22 @@ func (s Sight) startedAt(i archive.Instance) time.Time {
 	return time.Time{}
 }
 
+// restarts: the kubelet may start the container again in place, so that its name may mean another instance the next moment.
+func restarts(pod *corev1.Pod, name string) bool {
+	if over(pod) {
+		return false
+	}
+	if pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		return true
+	}
+	for _, c := range containers(pod) {
+		if c.spec.Name == name {
+			return c.spec.RestartPolicy != nil || len(c.spec.RestartPolicyRules) > 0
+		}
+	}
+	return true
+}
+
 // over: no container of the pod will run again.
 func over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed

@@ -26,6 +26,7 @@ type pod struct {
 	draft     *archive.Manifest                 // of a pod that is known from the spool only
 	logs      map[string]*archive.Log           // every instance that was followed, by container ID
 	following map[string]bool                   // those whose follower has not returned
+	changed   chan struct{}                     // closed and replaced with each change
 	states    map[string]archive.ContainerState // how they ended, as soon as that was seen
 	records   map[string]archive.InstanceRecord // those that are sealed
 }
@@ -33,7 +34,8 @@ type pod struct {
 func newPod(last *corev1.Pod) *pod {
 	return &pod{
 		last: last, logs: map[string]*archive.Log{}, following: map[string]bool{},
-		states: map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
+		changed: make(chan struct{}),
+		states:  map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
 	}
 }
 
@@ -72,6 +74,8 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 		p.last = current
 	}
 	p.note(w.jobOf(p.last))
+	close(p.changed)
+	p.changed = make(chan struct{})
 	return w.update(ctx, key, p)
 }
 
@@ -201,6 +205,16 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 	p.last, p.gone = last, true
 }
 
+// Changed gives a channel that is closed when the pod is seen to have changed.
+func (w *Watcher) Changed(i archive.Instance) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p := w.known[types.UID(i.PodUID)]; p != nil {
+		return p.changed
+	}
+	return nil
+}
+
 // lastSight describes an instance of a pod that is gone.
 func (w *Watcher) lastSight(i archive.Instance) Sight {
 	w.mu.Lock()
@@ -254,7 +268,7 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	if manifest == nil {
 		return nil
 	}
-	w.addEvents(ctx, manifest)
+	w.addEvents(manifest)
 	err := w.parts.Sealer.Pod(ctx, manifest)
 	if errors.Is(err, archive.ErrSealed) {
 		w.log.Warn("pod was sealed already", "pod", manifest.Pod.PodRef)

@@ -23,6 +23,8 @@ func Trim(object any) (any, error) {
 		trimPod(o)
 	case *batchv1.Job:
 		trimJob(o)
+	case *corev1.Event:
+		trimEvent(o)
 	}
 	return object, nil
 }
@@ -44,11 +46,25 @@ func trimPod(pod *corev1.Pod) {
 	pod.Spec = spec
 }
 
+// trimEvent keeps what a manifest says of an Event.
+func trimEvent(e *corev1.Event) {
+	*e = corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},
+		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, UID: e.InvolvedObject.UID},
+		Type:           e.Type, Reason: e.Reason, Message: e.Message[:min(len(e.Message), eventText)],
+		Count: e.Count, FirstTimestamp: e.FirstTimestamp, LastTimestamp: e.LastTimestamp, EventTime: e.EventTime, Series: e.Series,
+	}
+}
+
+// eventText bounds the text of an Event in the cache, in bytes.
+const eventText = 1 << 10
+
 func trimContainers(list []corev1.Container) []corev1.Container {
 	var trimmed []corev1.Container
 	for _, c := range list {
 		trimmed = append(trimmed, corev1.Container{
-			Name: c.Name, Image: c.Image, Resources: c.Resources, RestartPolicy: c.RestartPolicy,
+			Name: c.Name, Image: c.Image, Resources: c.Resources,
+			RestartPolicy: c.RestartPolicy, RestartPolicyRules: c.RestartPolicyRules,
 		})
 	}
 	return trimmed

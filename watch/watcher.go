@@ -52,14 +52,15 @@ type Watcher struct {
 	parts Parts
 	log   *slog.Logger
 
-	podFactory, jobFactory informers.SharedInformerFactory
-	podInformer            cache.SharedIndexInformer
-	jobInformer            cache.SharedIndexInformer
-	pods                   corelisters.PodLister
-	jobs                   batchlisters.JobLister
-	seen, ended            workqueue.TypedRateLimitingInterface[podKey]
-	finishedJobs           workqueue.TypedRateLimitingInterface[types.NamespacedName]
-	followers              sync.WaitGroup
+	factories     []informers.SharedInformerFactory
+	podInformer   cache.SharedIndexInformer
+	jobInformer   cache.SharedIndexInformer
+	eventInformer cache.SharedIndexInformer
+	pods          corelisters.PodLister
+	jobs          batchlisters.JobLister
+	seen, ended   workqueue.TypedRateLimitingInterface[podKey]
+	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	followers     sync.WaitGroup
 
 	mu    sync.Mutex
 	known map[types.UID]*pod // guarded by mu; the pods that are not sealed yet
@@ -85,12 +86,15 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 		ended:        newQueue[podKey]("seals"),
 		finishedJobs: newQueue[types.NamespacedName]("jobs"),
 	}
-	// Two factories, because the selections differ: the API server sends only what belongs to Jobs.
-	w.podFactory = w.factory(func(o *metav1.ListOptions) { o.LabelSelector = jobLabel })
-	w.jobFactory = w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector })
-	pods, jobs := w.podFactory.Core().V1().Pods(), w.jobFactory.Batch().V1().Jobs()
-	w.podInformer, w.jobInformer = pods.Informer(), jobs.Informer()
+	// A factory for each kind, because the selections differ: the API server sends only what belongs to Jobs.
+	pods := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = jobLabel }).Core().V1().Pods()
+	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }).Batch().V1().Jobs()
+	events := w.factory(func(*metav1.ListOptions) {}).Core().V1().Events()
+	w.podInformer, w.jobInformer, w.eventInformer = pods.Informer(), jobs.Informer(), events.Informer()
 	w.pods, w.jobs = pods.Lister(), jobs.Lister()
+	if err := w.eventInformer.AddIndexers(cache.Indexers{byObject: involved}); err != nil {
+		return nil, fmt.Errorf("index Events by object: %w", err)
+	}
 	err := w.podInformer.AddIndexers(cache.Indexers{byJob: func(object any) ([]string, error) {
 		if owner := jobOf(object.(*corev1.Pod)); owner != nil {
 			return []string{string(owner.UID)}, nil
@@ -107,8 +111,10 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 }
 
 func (w *Watcher) factory(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
-	return informers.NewSharedInformerFactoryWithOptions(w.parts.Client, 0,
+	f := informers.NewSharedInformerFactoryWithOptions(w.parts.Client, 0,
 		informers.WithNamespace(w.cfg.Namespace), informers.WithTweakListOptions(tweak), informers.WithTransform(Trim))
+	w.factories = append(w.factories, f)
+	return f
 }
 
 func newQueue[T comparable](name string) workqueue.TypedRateLimitingInterface[T] {
@@ -178,10 +184,10 @@ func (w *Watcher) Synced() bool { return w.podInformer.HasSynced() && w.jobInfor
 // Run watches until the context ends and returns when everything that it started has ended. The followers put what they
 // hold on disk before.
 func (w *Watcher) Run(ctx context.Context) error {
-	w.podFactory.Start(ctx.Done())
-	w.jobFactory.Start(ctx.Done())
-	defer w.podFactory.Shutdown()
-	defer w.jobFactory.Shutdown()
+	for _, f := range w.factories {
+		f.Start(ctx.Done())
+		defer f.Shutdown()
+	}
 	if !cache.WaitForCacheSync(ctx.Done(), w.podInformer.HasSynced, w.jobInformer.HasSynced) {
 		return ctx.Err()
 	}
@@ -192,7 +198,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	work(ctx, &workers, 4, w.seen, w.see)
 	work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
-	work(ctx, &workers, 1, w.finishedJobs, w.finishJob)
+	work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
 	<-ctx.Done()
 	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.finishedJobs.ShutDown} {
 		stop()
@@ -247,8 +253,16 @@ func (w *Watcher) adopt() error {
 	return nil
 }
 
-// Look asks the API server for the instance's pod. A pod that is gone is described by its last known state.
-func (w *Watcher) Look(ctx context.Context, i archive.Instance) (Sight, error) {
+// Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is asked
+// where the caller wants it and the cache can be wrong: a container that has ended and cannot start again stays as it is.
+func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (Sight, error) {
+	cached, err := w.pods.Pods(i.Namespace).Get(i.Pod)
+	if err != nil || cached.UID != types.UID(i.PodUID) {
+		return w.lastSight(i), nil
+	}
+	if s := sight(cached, i); !live || s.Terminated != nil && s.Current && !restarts(cached, i.Container) {
+		return s, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	got, err := w.parts.Client.CoreV1().Pods(i.Namespace).Get(ctx, i.Pod, metav1.GetOptions{})
