@@ -23,6 +23,7 @@ type Instance struct {
 	ended   bool                // the process is gone; guarded by mu
 	removed bool                // the container and its files are gone; guarded by mu
 	end     termination         // guarded by mu
+	done    chan struct{}       // closed with ended
 }
 
 // file is one log file. An open file stays readable after its rotation and removal, as an open descriptor does.
@@ -121,12 +122,24 @@ func (i *Instance) Terminate(code int, reason string) {
 	if reason == "" {
 		reason = map[bool]string{true: "Completed", false: "Error"}[code == 0]
 	}
-	i.mu.Lock()
-	i.ended = true
-	i.end = termination{code: code, reason: reason, started: i.end.started, finished: i.pod.kubelet.now()}
-	i.mu.Unlock()
+	if !i.finish(termination{code: code, reason: reason, finished: i.pod.kubelet.now()}) {
+		return
+	}
 	time.AfterFunc(i.pod.kubelet.opts.forceCheck, i.wake)
 	i.pod.ended(i)
+}
+
+// finish notes the end. It says whether the process ran until now: a kill may come second.
+func (i *Instance) finish(end termination) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ended {
+		return false
+	}
+	end.started = i.end.started
+	i.ended, i.end = true, end
+	close(i.done)
+	return true
 }
 
 // wake makes every waiting follower look again, as the forced check does.

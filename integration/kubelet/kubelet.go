@@ -54,6 +54,8 @@ type options struct {
 	maxWatches  int
 	clock       func() time.Time
 	rotateAt    int64
+	stopAfter   time.Duration
+	linger      time.Duration
 }
 
 // Option changes how the node behaves.
@@ -82,6 +84,13 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.clock = no
 // RotateAt makes every log rotate when its file reaches size bytes. Default: rotation only by script.
 func RotateAt(size int64) Option { return func(o *options) { o.rotateAt = size } }
 
+// StopAfter sets how long Run gives the containers of a deleted pod to end. Default: 50 ms.
+func StopAfter(d time.Duration) Option { return func(o *options) { o.stopAfter = d } }
+
+// Linger sets how long Run keeps the logs of a pod that was deleted while it ran, after its end. The real kubelet takes
+// about 1 s. Default: 200 ms.
+func Linger(d time.Duration) Option { return func(o *options) { o.linger = d } }
+
 // New starts a fake node. With a client it serves HTTPS on a free port of 127.0.0.1 and creates the Node object; with
 // nil only Transport and ServeHTTP reach it. It ends with the test.
 func New(t testing.TB, client kubernetes.Interface, node string, opts ...Option) *Kubelet {
@@ -92,6 +101,7 @@ func New(t testing.TB, client kubernetes.Interface, node string, opts ...Option)
 		streams: map[*stream]struct{}{},
 		opts: options{
 			zone: time.UTC, forceCheck: 20 * time.Millisecond, streamLimit: 4 * time.Hour, clock: time.Now,
+			stopAfter: 50 * time.Millisecond, linger: 200 * time.Millisecond,
 		},
 	}
 	for _, o := range opts {
@@ -155,7 +165,7 @@ func (k *Kubelet) Up() {
 	}
 }
 
-// Pod gives the newest pod of that name, nil where there is none.
+// lookup gives the newest pod of that name, nil where there is none.
 func (k *Kubelet) lookup(namespace, name string) *Pod {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -41,8 +42,12 @@ type Pod struct {
 	object     *corev1.Pod  // as created; guarded by mu
 	containers []*container // guarded by mu
 	phase      corev1.PodPhase
-	reason     string // of the phase; guarded by mu, as phase
-	message    string // guarded by mu
+	reason     string      // of the phase; guarded by mu, as phase
+	message    string      // guarded by mu
+	expiry     *time.Timer // of activeDeadlineSeconds; guarded by mu
+
+	stopping chan struct{} // closed when the deletion was asked for
+	stopOnce sync.Once
 }
 
 // Pod creates a pod bound to this node, through the API where there is one. Its containers are waiting.
@@ -65,7 +70,7 @@ func (k *Kubelet) Pod(namespace string, spec Spec) *Pod {
 func (k *Kubelet) Adopt(object *corev1.Pod) *Pod {
 	p := &Pod{
 		kubelet: k, namespace: object.Namespace, name: object.Name, uid: object.UID, object: object,
-		phase: corev1.PodPending, bound: object.Spec.NodeName != "",
+		phase: corev1.PodPending, bound: object.Spec.NodeName != "", stopping: make(chan struct{}),
 	}
 	for _, c := range object.Spec.InitContainers {
 		restarts := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
@@ -166,7 +171,7 @@ func (p *Pod) Start(container string) *Instance {
 	c := p.mustContainer(container)
 	inst := &Instance{
 		pod: p, container: container, restart: len(c.instances), id: containerID(p.uid, container, len(c.instances)),
-		files: []*file{{}}, watches: map[*watch]struct{}{}, maxFile: k.opts.rotateAt, end: termination{started: k.now()},
+		files: []*file{{}}, watches: map[*watch]struct{}{}, maxFile: k.opts.rotateAt, end: termination{started: k.now()}, done: make(chan struct{}),
 	}
 	c.instances = append(c.instances, inst)
 	c.waiting = nil

@@ -29,7 +29,8 @@ type reader struct {
 	limit int64 // bytes that may still be printed
 	fresh bool  // the next record starts a new line
 	watch *watch
-	found bool // false once the container has ended
+	found bool   // false once the container has ended
+	line  []byte // the last printed line, kept for its space
 }
 
 func newReader(inst *Instance, opts logOptions, s *sink) *reader {
@@ -146,7 +147,7 @@ func (r *reader) print(rec Record, n int) error {
 }
 
 func (r *reader) format(rec Record, fresh bool) []byte {
-	line := make([]byte, 0, len(rec.Text)+48)
+	line := r.line[:0]
 	if r.opts.timestamps && fresh {
 		line = r.inst.pod.kubelet.appendTime(line, rec.Time)
 		line = append(line, ' ')
@@ -155,6 +156,7 @@ func (r *reader) format(rec Record, fresh bool) []byte {
 	if !rec.Partial {
 		line = append(line, '\n')
 	}
+	r.line = line
 	return line
 }
 
