@@ -29,7 +29,7 @@ const (
 //
 // Every step may be done again. Store trouble is waited out for as long as the context lives. Safe for concurrent use.
 type Sealer struct {
-	store   Store
+	store   *lookFirst
 	spool   *Spool
 	breaker *breaker
 	name    string
@@ -38,7 +38,7 @@ type Sealer struct {
 
 // NewSealer makes a Sealer. name is the replica's, for the manifest. failed is called with each failed try of the store.
 func NewSealer(store Store, spool *Spool, name string, log *slog.Logger, failed func(error)) *Sealer {
-	return &Sealer{store: store, spool: spool, name: name, log: log, breaker: &breaker{log: log, failed: failed}}
+	return &Sealer{store: &lookFirst{Store: store}, spool: spool, name: name, log: log, breaker: &breaker{log: log, failed: failed}}
 }
 
 // StoreWorks says whether the store answered last.
@@ -250,11 +250,15 @@ func (s *Spool) Draft(pod PodUID) (*Manifest, error) {
 
 // Probe finds out what the store can do, waiting for as long as it does not answer. Until then the store counts as in
 // trouble.
-func (s *Sealer) Probe(ctx context.Context, store Store) (Capabilities, error) {
+func (s *Sealer) Probe(ctx context.Context) (Capabilities, error) {
 	var can Capabilities
 	err := s.breaker.do(ctx, "probe store", func(ctx context.Context) (err error) {
-		can, err = Probe(ctx, store)
+		can, err = Probe(ctx, s.store.Store)
 		return err
 	})
+	if err == nil && !can.ConditionalPut {
+		s.store.needed.Store(true)
+		s.log.Warn("the store has no conditional put; each key is looked for before it is written")
+	}
 	return can, err
 }

@@ -62,7 +62,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	defer stopFlusher()
 	flusher.Go(func() error { return p.spool.Run(flushed) })
 	probing, stopProbe := context.WithCancel(ctx)
-	servers.Go(func() error { return p.probe(probing, store) })
+	servers.Go(func() error { return p.probe(probing) })
 
 	err = p.watcher.Run(ctx)
 	stopProbe()
@@ -162,8 +162,8 @@ func openStore(ctx context.Context, cfg config.Config) (archive.Store, error) {
 
 // probe finds out what the store can do. A store that cannot be reached is no reason to stop: logs go to the spool
 // meanwhile.
-func (p *parts) probe(ctx context.Context, store archive.Store) error {
-	can, err := p.sealer.Probe(ctx, store)
+func (p *parts) probe(ctx context.Context) error {
+	can, err := p.sealer.Probe(ctx)
 	if err != nil {
 		return nil // only when the process stops
 	}
