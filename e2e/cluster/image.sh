@@ -33,6 +33,7 @@ one() {
 	image=$repository:${tag:-dev-$(git hash-object "$binary" | cut -c1-12)}
 	docker image inspect "$image" >/dev/null 2>&1 || step "make $image" import "$binary" "$repository" "$image"
 	docker tag "$image" "$repository:dev"
+	forget_older
 	if [ "$(docker inspect -f '{{.State.Running}}' "$node" 2>/dev/null)" = true ]; then load; fi
 	echo "$image"
 }
@@ -48,6 +49,12 @@ import() {
 	tar -C "$dir" --numeric-owner --owner=0 --group=0 -cf - . |
 		docker import --change "ENTRYPOINT [\"/$program\"]" --change 'USER 65532:65532' - "$3"
 	rm -rf "$dir"
+}
+
+# forget_older removes the engine's copies of earlier builds; what the cluster runs is in the node's own store.
+forget_older() {
+	docker images --format '{{.Repository}}:{{.Tag}}' "$repository" | { grep "^$repository:dev-" || true; } |
+		{ grep -vxF "$image" || true; } | xargs -r docker rmi >/dev/null 2>&1 || true
 }
 
 # load is skipped where the node holds the image: its tag says what is inside.

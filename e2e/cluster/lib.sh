@@ -96,13 +96,4 @@ apt_install() {
 	return 1
 }
 
-# need_tools PACKAGE... installs each package whose program of the same name is missing.
-need_tools() {
-	local p missing=()
-	for p in "$@"; do have "$p" || missing+=("$p"); done
-	[ ${#missing[@]} -eq 0 ] && return
-	can_apt || die "missing: ${missing[*]}; install them, then run this again"
-	step "install ${missing[*]}" apt_install "${missing[@]}"
-}
-
 can_apt() { [ "$(id -u)" = 0 ] && have apt-get; }

@@ -51,7 +51,8 @@ programs() {
 # base gives the engine a bare Debian, from the mirror once.
 base() {
 	if [ ! -f "$debian_tar" ]; then
-		need_tools debootstrap
+		can_apt || die "no registry answers, and building the node image needs root on Debian or Ubuntu: run this as root there"
+		have debootstrap || step "install debootstrap" apt_install debootstrap debian-archive-keyring
 		step "debootstrap $NODE_DEBIAN" bootstrap
 	fi
 	docker image inspect "$debian" >/dev/null 2>&1 || step "import Debian" docker import "$debian_tar" "$debian"
@@ -103,6 +104,18 @@ write_manifests() {
 		    storageclass.kubernetes.io/is-default-class: "true"
 		provisioner: kubernetes.io/no-provisioner
 		volumeBindingMode: WaitForFirstConsumer
+	YAML
+	# CoreDNS' first probe comes too early, and the next 10 s later: probe each second.
+	mkdir -p "$1/kind/patches"
+	cat >"$1/kind/patches/corednsdeployment.yaml" <<-'YAML'
+		spec:
+		  replicas: 1
+		  template:
+		    spec:
+		      containers:
+		      - name: coredns
+		        readinessProbe:
+		          periodSeconds: 1
 	YAML
 	cat >"$1/etc/cni/net.d/10-bridge.conflist" <<-'JSON'
 		{
@@ -181,11 +194,14 @@ wait_for_containerd() {
 	return 1
 }
 
-# save comes last: the file's presence is what makes the image finished.
+# save comes last: the file's presence is what makes the image finished. Images of other versions go then, a gigabyte
+# each; the engine keeps one that a container still uses.
 save() {
 	docker save -o "$1.tmp" "$image"
 	mv "$1.tmp" "$1"
-	xargs docker rmi "$image-system" <"$work/images" >/dev/null || true
+	find "$cache" -maxdepth 1 -name 'node-image-*' ! -path "$1" -delete
+	{ docker images --format '{{.Repository}}:{{.Tag}}' epilogue-node | grep -vxF "$image" && cat "$work/images"; } |
+		xargs docker rmi >/dev/null 2>&1 || true
 }
 
 export DOCKER_BUILDKIT=0

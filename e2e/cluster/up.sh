@@ -126,6 +126,7 @@ config() {
 	printf 'kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  containerLogMaxSize: 1Mi\n'
 	if on_cgroup_v1; then printf '  failCgroupV1: false\n'; fi
 	if [ -n "$lacks" ]; then printf '  oomScoreAdj: 0\n  featureGates:\n    KubeletInUserNamespace: true\n'; fi
+	if [ -n "$home_made" ]; then printf -- '- |\n  kind: InitConfiguration\n  patches:\n    directory: /kind/patches\n'; fi
 }
 
 locked cluster main
