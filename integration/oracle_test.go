@@ -1,0 +1,185 @@
+//go:build integration
+
+package integration
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+)
+
+// manifest waits until the pod is sealed.
+func (r *rig) manifest(p *kubelet.Pod) *archive.Manifest {
+	r.t.Helper()
+	ref := archive.PodRef{
+		Namespace: p.Namespace(), Job: r.job.Name, JobUID: archive.JobUID(r.job.UID), Pod: p.Name(), PodUID: archive.PodUID(p.UID()),
+	}
+	var m *archive.Manifest
+	r.await("the manifest of "+p.Name(), func() bool {
+		// Past the faults: the test only looks.
+		body, _, err := r.set.store.Get(r.ctx, ref.ManifestKey(), archive.Range{})
+		if err != nil {
+			return false
+		}
+		defer body.Close()
+		if m, err = archive.ReadManifest(body); err != nil {
+			r.t.Fatalf("read manifest: %v", err)
+		}
+		return true
+	})
+	return m
+}
+
+// record gives the manifest's record of an instance.
+func (r *rig) record(m *archive.Manifest, c *kubelet.Instance) archive.InstanceRecord {
+	r.t.Helper()
+	for _, record := range m.Instances {
+		if record.ContainerID == c.ID() {
+			return record
+		}
+	}
+	r.t.Fatalf("the manifest has no record of %s; it has %+v", c.ID(), m.Instances)
+	return archive.InstanceRecord{}
+}
+
+// lines gives what the log object of a record holds.
+func (r *rig) lines(record archive.InstanceRecord) []kubelet.Line {
+	r.t.Helper()
+	if record.Log == nil {
+		return nil
+	}
+	var lines []kubelet.Line
+	sum := sha256.New()
+	err := r.codec.Lines(r.ctx, r.set.store, record.Log.Key, 0, func(l archive.Line) bool {
+		line := kubelet.Line{Text: string(l.Text), Partial: l.Partial}
+		if l.Time != 0 {
+			line.Time = timeOf(l.Time)
+		}
+		lines = append(lines, line)
+		sum.Write(l.Text)
+		if !l.Partial {
+			sum.Write([]byte("\n"))
+		}
+		return true
+	})
+	if err != nil {
+		r.t.Fatalf("read log object: %v", err)
+	}
+	if got, want := int64(len(lines)), record.Log.Lines; got != want {
+		r.t.Errorf("the log object holds %d lines, the manifest says %d", got, want)
+	}
+	if got, want := hex.EncodeToString(sum.Sum(nil)), record.Log.SHA256; got != want {
+		r.t.Errorf("the log object's text has sum %s, the manifest says %s", got, want)
+	}
+	return lines
+}
+
+// complete waits for the seal and checks that the archive holds all that the instance wrote.
+func (r *rig) complete(p *kubelet.Pod, c *kubelet.Instance) archive.InstanceRecord {
+	r.t.Helper()
+	record := r.proven(p, c)
+	want := archive.Complete
+	if len(c.Records()) == 0 {
+		want = archive.Empty
+	}
+	if record.Verdict != want {
+		r.t.Errorf("got verdict %s (%s), want %s", record.Verdict, record.Reason, want)
+	}
+	return record
+}
+
+// partial waits for the seal and checks that lines are missing only inside gaps, and the gaps' reasons.
+func (r *rig) partial(p *kubelet.Pod, c *kubelet.Instance, reasons ...archive.GapReason) archive.InstanceRecord {
+	r.t.Helper()
+	record := r.proven(p, c)
+	var got []archive.GapReason
+	for _, g := range record.Gaps {
+		got = append(got, g.Reason)
+	}
+	if !slices.Equal(got, reasons) {
+		r.t.Errorf("got gaps %+v, want reasons %v", record.Gaps, reasons)
+	}
+	return record
+}
+
+// proven waits for the seal and checks that what is not inside a recorded gap is in the archive exactly once, in order.
+func (r *rig) proven(p *kubelet.Pod, c *kubelet.Instance) archive.InstanceRecord {
+	r.t.Helper()
+	record := r.record(r.manifest(p), c)
+	if err := accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
+		r.t.Error(err)
+	}
+	return record
+}
+
+// accounted says whether the archived lines are the written ones, in order and each once, but for those inside gaps.
+// Between two gaps the archive must hold an unbroken run of what was written.
+func accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
+	cuts := map[int]bool{}
+	for _, g := range gaps {
+		if g.AfterLine < 0 || g.AfterLine > int64(len(archived)) {
+			return fmt.Errorf("gap %+v lies outside the log's %d lines", g, len(archived))
+		}
+		cuts[int(g.AfterLine)] = true
+	}
+	at, begin := 0, 0
+	for end := 1; end <= len(archived); end++ {
+		if end < len(archived) && !cuts[end] {
+			continue
+		}
+		found, err := find(archived[begin:end], written, at, cuts[begin])
+		if err != nil {
+			return fmt.Errorf("lines %d to %d of %d archived, %d written, gaps %+v: %w", begin+1, end, len(archived), len(written), gaps, err)
+		}
+		at, begin = found, end
+	}
+	if at < len(written) && !cuts[len(archived)] {
+		return fmt.Errorf("%d of %d lines at the end are missing outside any gap %+v, from %s on", len(written)-at, len(written), gaps, show(written[at]))
+	}
+	return nil
+}
+
+// find looks for a run of lines in what was written from line at on, and gives where it ends. Without a gap before it
+// the run begins right there.
+func find(run, written []kubelet.Line, at int, gap bool) (end int, err error) {
+	for ; at+len(run) <= len(written); at++ {
+		n := 0
+		for n < len(run) && same(run[n], written[at+n]) {
+			n++
+		}
+		if n == len(run) {
+			return at + n, nil
+		}
+		if err == nil || n > 0 {
+			err = fmt.Errorf("line %d is %s, want %s", n+1, show(run[n]), show(written[at+n]))
+		}
+		if !gap {
+			return 0, err
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%d lines are left of what was written, got %d, the first %s", len(written)-at, len(run), show(run[0]))
+	}
+	return 0, err
+}
+
+func same(a, b kubelet.Line) bool {
+	return a.Time.Equal(b.Time) && a.Text == b.Text && a.Partial == b.Partial
+}
+
+func show(l kubelet.Line) string {
+	text := l.Text
+	if len(text) > 60 {
+		text = text[:60] + "…"
+	}
+	end := "\\n"
+	if l.Partial {
+		end = ""
+	}
+	return fmt.Sprintf("%s %q%s", l.Time.UTC().Format("15:04:05.000000000"), strings.ToValidUTF8(text, "?"), end)
+}
