@@ -22,7 +22,7 @@ LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[0-9
 LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 
 # Packages whose tests compare a generated file with what is committed, and rewrite it under -update.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u)
+GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)
 
 .PHONY: help
 help: ## List the targets
