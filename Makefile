@@ -24,49 +24,41 @@ LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 # Packages whose tests compare a generated file with what is committed, and rewrite it under -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: help
+.PHONY: help build test unit integration e2e faults bench fuzz lint verify \
+  update image chart cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build
 build: ## Build bin/epilogue and bin/kubectl-epilogue
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/epilogue ./cmd/daemon
 	@! test -d cmd/kubectl-epilogue || CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
 
-.PHONY: test
 test: unit integration e2e ## Run every test: unit, integration, e2e
 
-.PHONY: unit
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
 	go test $(RACE) ./...
 
-.PHONY: integration
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
 	  go test -tags integration -count=1 -timeout 20m ./integration/... ./archive/...
 
-.PHONY: e2e
 e2e: ## Run the end-to-end tests on the kind cluster
 	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go test -tags e2e -count=1 -timeout 30m ./e2e/...
 
-.PHONY: faults
 faults: ## Run the whole fault suite, slow cases too
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
 	  go test -tags integration,faults -count=1 -timeout 60m -run Fault ./integration/... ./archive/... ./watch/...
 
-.PHONY: bench
 bench: ## Run the benchmarks
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
 	  go test -tags integration,bench -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-.PHONY: fuzz
 fuzz: FUZZTIME ?= 30s
 fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|\(.*\)/[^/]*:func |\1 |' | while read -r dir name; do \
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$dir"; done
 
-.PHONY: lint
 lint: $(LINT) ## Run golangci-lint
 	CGO_ENABLED=0 $(LINT) run --build-tags $(TAGS) ./...
 
@@ -75,7 +67,6 @@ $(LINT):
 	@mkdir -p $(@D)
 	@CGO_ENABLED=0 go build -C tools -trimpath -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
 
-.PHONY: verify
 verify: lint ## Check formats, vet, lint, modules, scripts and generated files; needs no network once warm
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
 	CGO_ENABLED=0 go vet -tags $(TAGS) ./...
@@ -83,41 +74,32 @@ verify: lint ## Check formats, vet, lint, modules, scripts and generated files; 
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
 	CGO_ENABLED=0 go test $(GOLDEN)
 
-.PHONY: update
 update: ## Repair what verify rejects: generated files, formats, go.mod
 	CGO_ENABLED=0 go test $(GOLDEN) -update
 	gofmt -l -w $$(git ls-files -co --exclude-standard '*.go')
 	go mod tidy
 
-.PHONY: image
 image: ## Build the images, and load them where the cluster runs
 	@e2e/cluster/image.sh
 
-.PHONY: chart
 chart: ## Lint and package the Helm chart into dist/
 	@helm=$$(e2e/cluster/binaries.sh helm); $$helm lint deploy/chart; $$helm package deploy/chart -d dist
 
-.PHONY: cluster
 cluster: ## Give a Ready kind cluster named epilogue
 	@e2e/cluster/up.sh
 
-.PHONY: cluster-delete
 cluster-delete: ## Delete that cluster
 	@e2e/cluster/down.sh
 
-.PHONY: kubeconfig
 kubeconfig: ## Print the path of its kubeconfig
 	@echo $(CACHE)/kubeconfig
 
 DEMO = $(if $(wildcard e2e/demo/run.sh),e2e/demo/run.sh,go run ./e2e/demo)
-.PHONY: demo
 demo: ## Show a log that outlives its pod, on the kind cluster
 	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; $(DEMO)
 
-.PHONY: demo-clean
 demo-clean: ## Remove what the demo left
 	@KUBECONFIG=$(CACHE)/kubeconfig $(DEMO) clean
 
-.PHONY: clean
 clean: ## Remove what was built in this tree (the cache stays)
 	rm -rf bin dist
