@@ -1,7 +1,7 @@
 // Package controlplane starts a real etcd and kube-apiserver for tests, and the Job controller where a test needs it.
 //
-// It owns the processes, their certificates and a folder that holds both; all of it goes with the test, also when the
-// test binary is killed. Nothing is faked: preconditions, finalizers, selectors, admission and the log proxy are the
+// It owns the processes, their certificates and a folder that holds both; all of it goes with the test. When the test
+// binary is killed the processes die too, the folder stays in the system's folder for temporary files. Nothing is faked: preconditions, finalizers, selectors, admission and the log proxy are the
 // API server's own. There is no scheduler and no kubelet: package kubelet plays the node.
 //
 // The binaries come from the environment, see EtcdPath and the variables beside it.
@@ -207,7 +207,7 @@ func (cp *ControlPlane) LogTails() string {
 func (cp *ControlPlane) etcdFlags() []string {
 	client, peer := fmt.Sprintf("http://127.0.0.1:%d", cp.ports.etcd), fmt.Sprintf("http://127.0.0.1:%d", cp.ports.peer)
 	return []string{
-		"--data-dir=" + filepath.Join(cp.dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--data-dir=" + filepath.Join(cp.dir, "etcd"), "--unsafe-no-fsync", "--log-level=error",
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
 	}

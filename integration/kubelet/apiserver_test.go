@@ -57,10 +57,13 @@ func TestManyFollowers(t *testing.T) {
 	}
 	_ = work.Wait() // gives no error
 	begin, before := time.Now(), heap()
-	var followers errgroup.Group
+	followers, ctx := errgroup.WithContext(t.Context())
+	opening := make(chan struct{}, 64) // all at once, Go's HTTP/2 client gives up on connections that are still being made
 	for n := range instances {
 		followers.Go(func() error {
-			body, err := plane.Client().CoreV1().Pods(ns).GetLogs(fmt.Sprintf("p-%d", n), &following).Stream(t.Context())
+			opening <- struct{}{}
+			body, err := plane.Client().CoreV1().Pods(ns).GetLogs(fmt.Sprintf("p-%d", n), &following).Stream(ctx)
+			<-opening
 			if err != nil {
 				return err
 			}
@@ -73,8 +76,8 @@ func TestManyFollowers(t *testing.T) {
 		})
 	}
 	for _, c := range instances {
-		if err := c.WaitFollowed(t.Context(), 1); err != nil {
-			t.Fatal(err)
+		if err := c.WaitFollowed(ctx, 1); err != nil {
+			t.Fatalf("%v; the first error: %v", err, followers.Wait())
 		}
 	}
 	if got := k.Counters().Open; got != count {

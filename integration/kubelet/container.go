@@ -9,10 +9,24 @@ import (
 
 // container is one entry of a pod's container lists. Guarded by the pod's mu.
 type container struct {
-	name, image   string
-	init, sidecar bool
-	waiting       *corev1.ContainerStateWaiting // nil: the newest instance is the state
-	instances     []*Instance                   // oldest first
+	name, image string
+	kind        kind
+	waiting     *corev1.ContainerStateWaiting // nil: the newest instance is the state
+	instances   []*Instance                   // oldest first
+}
+
+// kind says which of the pod's lists a container stands in, and whether the pod waits for its end.
+type kind int
+
+const (
+	kindMain kind = iota
+	kindInit
+	kindSidecar
+	kindEphemeral
+)
+
+func newContainer(name, image string, k kind) *container {
+	return &container{name: name, image: image, kind: k, waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
 }
 
 // termination is how an instance ended.
@@ -116,13 +130,16 @@ func (p *Pod) settle() {
 	}
 	phase := corev1.PodSucceeded
 	for _, c := range p.containers {
+		if c.kind == kindEphemeral {
+			continue
+		}
 		switch code, ended := c.exit(); {
-		case ended && code != 0 && c.init && !c.sidecar:
+		case ended && code != 0 && c.kind == kindInit:
 			p.phase = corev1.PodFailed
 			return
 		case !ended:
 			return
-		case code != 0 && !c.sidecar:
+		case code != 0 && c.kind == kindMain:
 			phase = corev1.PodFailed
 		}
 	}

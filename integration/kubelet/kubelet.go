@@ -107,7 +107,7 @@ func New(t testing.TB, client kubernetes.Interface, node string, opts ...Option)
 	for _, o := range opts {
 		o(&k.opts)
 	}
-	t.Cleanup(k.KillStreams)
+	t.Cleanup(k.end)
 	if client == nil {
 		return k
 	}
@@ -141,6 +141,16 @@ func (k *Kubelet) KillStreams() {
 	defer k.mu.Unlock()
 	for s := range k.streams {
 		s.kill()
+	}
+}
+
+// end ends what the node has running on its own: the streams, and the timers of pods' deadlines.
+func (k *Kubelet) end() {
+	k.KillStreams()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.pods {
+		p.stopTimer()
 	}
 }
 

@@ -167,3 +167,11 @@ func (p *Pod) Expire() {
 	p.Finish(corev1.PodFailed, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 	p.kill(137, "Error")
 }
+
+func (p *Pod) stopTimer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.expiry != nil {
+		p.expiry.Stop()
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,9 +44,10 @@ type Pod struct {
 	object     *corev1.Pod  // as created; guarded by mu
 	containers []*container // guarded by mu
 	phase      corev1.PodPhase
-	reason     string      // of the phase; guarded by mu, as phase
-	message    string      // guarded by mu
-	expiry     *time.Timer // of activeDeadlineSeconds; guarded by mu
+	reason     string                // of the phase; guarded by mu, as phase
+	message    string                // guarded by mu
+	conditions []corev1.PodCondition // guarded by mu
+	expiry     *time.Timer           // of activeDeadlineSeconds; guarded by mu
 
 	stopping chan struct{} // closed when the deletion was asked for
 	stopOnce sync.Once
@@ -57,10 +60,11 @@ func (k *Kubelet) Pod(namespace string, spec Spec) *Pod {
 	if k.client != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
-		var err error
-		if object, err = k.client.CoreV1().Pods(namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
-			k.t.Errorf("create pod %s/%s: %v", namespace, spec.Name, err)
-			return nil
+		made, err := k.client.CoreV1().Pods(namespace).Create(ctx, object, metav1.CreateOptions{})
+		if err != nil {
+			k.t.Errorf("create pod %s/%s: %v", namespace, object.Name, err)
+		} else {
+			object = made
 		}
 	}
 	return k.Adopt(object)
@@ -73,14 +77,14 @@ func (k *Kubelet) Adopt(object *corev1.Pod) *Pod {
 		phase: corev1.PodPending, bound: object.Spec.NodeName != "", stopping: make(chan struct{}),
 	}
 	for _, c := range object.Spec.InitContainers {
-		restarts := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-		p.containers = append(p.containers, &container{name: c.Name, image: c.Image, init: true, sidecar: restarts})
+		kind := kindInit
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			kind = kindSidecar
+		}
+		p.containers = append(p.containers, newContainer(c.Name, c.Image, kind))
 	}
 	for _, c := range object.Spec.Containers {
-		p.containers = append(p.containers, &container{name: c.Name, image: c.Image})
-	}
-	for _, c := range p.containers {
-		c.waiting = &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
+		p.containers = append(p.containers, newContainer(c.Name, c.Image, kindMain))
 	}
 	k.mu.Lock()
 	k.pods[podName{p.namespace, p.name}] = p
@@ -169,13 +173,16 @@ func (p *Pod) Start(container string) *Instance {
 	k := p.kubelet
 	p.mu.Lock()
 	c := p.mustContainer(container)
+	if inst := c.current(); inst != nil && !inst.Ended() {
+		panic(fmt.Sprintf("kubelet: container %q of pod %s/%s runs: end it before it starts again", container, p.namespace, p.name))
+	}
 	inst := &Instance{
 		pod: p, container: container, restart: len(c.instances), id: containerID(p.uid, container, len(c.instances)),
 		files: []*file{{}}, watches: map[*watch]struct{}{}, maxFile: k.opts.rotateAt, end: termination{started: k.now()}, done: make(chan struct{}),
 	}
 	c.instances = append(c.instances, inst)
 	c.waiting = nil
-	if p.phase == corev1.PodPending && !c.init {
+	if p.phase == corev1.PodPending && c.kind == kindMain {
 		p.phase = corev1.PodRunning
 	}
 	p.mu.Unlock()
@@ -205,63 +212,38 @@ func (p *Pod) Finish(phase corev1.PodPhase, reason, message string) {
 	p.Report()
 }
 
-// Evict plays the kubelet's eviction: every process is killed, the logs are gone at once, the pod stays as Failed.
-func (p *Pod) Evict(message string) {
-	p.kill(137, "Error")
-	p.RemoveLogs()
-	p.Finish(corev1.PodFailed, "Evicted", message)
+// SetCondition sets a condition of the pod, as Unschedulable or DisruptionTarget.
+func (p *Pod) SetCondition(c corev1.PodCondition) {
+	p.mu.Lock()
+	kept := slices.DeleteFunc(slices.Clone(p.conditions), func(old corev1.PodCondition) bool { return old.Type == c.Type })
+	p.conditions = append(kept, c)
+	p.mu.Unlock()
+	p.Report()
 }
 
-// RemoveLogs removes the containers and their files; the pod stays. Requests get the runtime's error as text.
-func (p *Pod) RemoveLogs() {
-	for _, inst := range p.instances() {
-		inst.Remove()
-	}
-}
-
-// Delete plays the deletion of the pod as the kubelet sees it: processes end, logs and the kubelet's memory of the pod
-// go. With a client the object is deleted with no grace; finalizers may hold it.
-func (p *Pod) Delete() {
-	p.kill(137, "Error")
-	p.RemoveLogs()
-	p.forget()
+// AddEphemeral adds an ephemeral container to the running pod, as `kubectl debug` does. It waits for its Start.
+func (p *Pod) AddEphemeral(name string) {
+	p.mu.Lock()
+	added := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+		Name: name, Image: "registry.example/" + name + ":1", ImagePullPolicy: corev1.PullIfNotPresent,
+		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+	}}
+	p.object.Spec.EphemeralContainers = append(p.object.Spec.EphemeralContainers, added)
+	p.containers = append(p.containers, newContainer(name, added.Image, kindEphemeral))
+	p.mu.Unlock()
 	if p.kubelet.client == nil {
 		return
 	}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"ephemeralContainers": []any{added}}})
+	if err != nil {
+		panic("kubelet: a container always marshals: " + err.Error())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	grace := int64(0)
-	opts := metav1.DeleteOptions{GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &p.uid}}
-	if err := p.kubelet.client.CoreV1().Pods(p.namespace).Delete(ctx, p.name, opts); err != nil {
-		p.kubelet.t.Errorf("delete pod %s/%s: %v", p.namespace, p.name, err)
+	pods := p.kubelet.client.CoreV1().Pods(p.namespace)
+	_, err = pods.Patch(ctx, p.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "ephemeralcontainers")
+	if err != nil {
+		p.kubelet.t.Errorf("add ephemeral container to pod %s/%s: %v", p.namespace, p.name, err)
 	}
-}
-
-// forget takes the pod out of the kubelet's view, unless another one has its name by now.
-func (p *Pod) forget() {
-	k := p.kubelet
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if key := (podName{p.namespace, p.name}); k.pods[key] == p {
-		delete(k.pods, key)
-	}
-}
-
-// kill ends every process that runs.
-func (p *Pod) kill(code int, reason string) {
-	for _, inst := range p.instances() {
-		if !inst.Ended() {
-			inst.Terminate(code, reason)
-		}
-	}
-}
-
-func (p *Pod) instances() []*Instance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []*Instance
-	for _, c := range p.containers {
-		all = append(all, c.instances...)
-	}
-	return all
+	p.Report()
 }

@@ -65,6 +65,14 @@ func caseStatuses(b *bed) {
 	if got.Status.Phase != corev1.PodRunning {
 		b.t.Errorf("got phase %s while the sidecar runs, want Running", got.Status.Phase)
 	}
+	pod.AddEphemeral("debug")
+	pod.Start("debug").Write(at(0), "look")
+	b.want("ephemeral log", b.read(corev1.PodLogOptions{Container: "debug"}), "look\n")
+	pod.SetCondition(corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "PreemptionByScheduler"})
+	got = b.get("p")
+	if len(got.Status.EphemeralContainerStatuses) != 1 || len(got.Status.Conditions) != 1 {
+		b.t.Errorf("got status %+v, want one ephemeral container and one condition", got.Status)
+	}
 	proxy.Exit(0)
 	if got := b.get("p").Status.Phase; got != corev1.PodFailed {
 		b.t.Errorf("got phase %s, want Failed", got)

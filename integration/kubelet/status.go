@@ -44,17 +44,20 @@ func (p *Pod) Report() {
 
 // status gives the status that the kubelet would report. The caller holds mu.
 func (p *Pod) status() corev1.PodStatus {
-	s := corev1.PodStatus{Phase: p.phase, Reason: p.reason, Message: p.message}
+	s := corev1.PodStatus{Phase: p.phase, Reason: p.reason, Message: p.message, Conditions: p.conditions}
 	if p.bound {
 		started := p.object.CreationTimestamp
 		s.StartTime = &started
 	}
 	for _, c := range p.containers {
-		if c.init {
-			s.InitContainerStatuses = append(s.InitContainerStatuses, c.status())
-		} else {
-			s.ContainerStatuses = append(s.ContainerStatuses, c.status())
+		list := &s.ContainerStatuses
+		switch c.kind {
+		case kindInit, kindSidecar:
+			list = &s.InitContainerStatuses
+		case kindEphemeral:
+			list = &s.EphemeralContainerStatuses
 		}
+		*list = append(*list, c.status())
 	}
 	return s
 }
