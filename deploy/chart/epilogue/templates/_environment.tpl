@@ -1,0 +1,50 @@
+{{- /* Settings that have a value of their own in the chart. Where `environment` names one too, that one wins. */ -}}
+{{- define "epilogue.settings" -}}
+{{- $settings := dict
+  "EPILOGUE_ARCHIVE" (required "archive is empty: want s3://bucket/prefix" .Values.archive)
+  "EPILOGUE_NAMESPACE" (include "epilogue.watched" .)
+  "EPILOGUE_SPOOL_DIR" "/var/lib/epilogue/spool"
+  "EPILOGUE_SPOOL_LIMIT" .Values.spool.limit
+  "EPILOGUE_SHUTDOWN_GRACE" (printf "%ds" (sub (int .Values.terminationGracePeriodSeconds) 10))
+  "EPILOGUE_S3_PATH_STYLE" (.Values.s3.pathStyle | toString)
+-}}
+{{- with .Values.selector }}{{ $_ := set $settings "EPILOGUE_SELECTOR" . }}{{ end -}}
+{{- with .Values.s3.endpoint }}{{ $_ := set $settings "EPILOGUE_S3_ENDPOINT" . }}{{ end -}}
+{{- with .Values.s3.region }}{{ $_ := set $settings "EPILOGUE_S3_REGION" . }}{{ end -}}
+{{- if .Values.s3.caSecret.name }}{{ $_ := set $settings "EPILOGUE_S3_CA_FILE" (printf "/etc/epilogue/ca/%s" .Values.s3.caSecret.key) }}{{ end -}}
+{{- range $name, $value := .Values.environment }}{{ $_ := set $settings $name (include "epilogue.text" $value) }}{{ end -}}
+{{- toYaml $settings -}}
+{{- end }}
+
+{{- /* Helm reads every number as a float: 1073741824 must not become 1.073741824e+09. */ -}}
+{{- define "epilogue.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end -}}
+{{- end }}
+
+{{- define "epilogue.environment" -}}
+{{- range $name, $value := (include "epilogue.settings" . | fromYaml) }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- with .Values.s3.existingSecret }}
+{{- if .name }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .accessKeyIDKey }}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .secretAccessKeyKey }}
+{{- end }}
+{{- end }}
+{{- range .Values.environmentSecretKeyRefs }}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secretName }}
+      key: {{ .secretKey }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,57 @@
+{{- define "epilogue.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "epilogue.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "epilogue.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "epilogue.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "epilogue.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "epilogue.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "epilogue.labels" -}}
+{{ include "epilogue.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "epilogue.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "epilogue.fullname" .) -}}
+{{- else -}}
+{{- required "serviceAccount.name is empty: with serviceAccount.create=false it must name an account that exists" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "epilogue.watched" -}}
+{{- .Values.namespace | default .Release.Namespace -}}
+{{- end }}
+
+{{- /* The Role stands in the watched namespace, where another release may have one of the same name. */ -}}
+{{- define "epilogue.roleName" -}}
+{{- if eq (include "epilogue.watched" .) .Release.Namespace -}}
+{{- include "epilogue.fullname" . -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Namespace (include "epilogue.fullname" .) | trunc 253 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "epilogue.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,207 @@
+//go:build e2e
+
+package deploy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	program := os.Getenv("EPILOGUE_E2E_HELM")
+	if program == "" {
+		t.Fatal("EPILOGUE_E2E_HELM is empty, want the path of helm; make e2e sets it")
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return said.String(), err
+	}
+	return out.String(), nil
+}
+
+func template(t *testing.T, values ...string) (string, error) {
+	t.Helper()
+	args := []string{"template", "epilogue", "chart/epilogue", "-n", "system"}
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	return helm(t, args...)
+}
+
+// render gives the chart's objects by kind.
+func render(t *testing.T, values ...string) map[string]runtime.Object {
+	t.Helper()
+	text, err := template(t, append([]string{"archive=s3://bucket/logs"}, values...)...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	objects := map[string]runtime.Object{}
+	for documents := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text))); ; {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, kind, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+		if err != nil {
+			t.Fatalf("%v in:\n%s", err, document)
+		}
+		objects[kind.Kind] = object
+	}
+}
+
+func TestLint(t *testing.T) {
+	if said, err := helm(t, "lint", "--strict", "chart/epilogue", "--set", "archive=s3://bucket/logs"); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// The Role holds what the daemon does and nothing else. Who adds a right adds the line here, and says in the Role why.
+func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
+	objects := render(t, "namespace=jobs")
+	role := objects["Role"].(*rbacv1.Role)
+	want := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
+		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list", "watch"}},
+	}
+	if !reflect.DeepEqual(role.Rules, want) {
+		t.Errorf("got rules %+v, want %+v", role.Rules, want)
+	}
+	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
+		if objects[kind] != nil {
+			t.Errorf("got a %s, want none: everything happens in one namespace", kind)
+		}
+	}
+	binding := objects["RoleBinding"].(*rbacv1.RoleBinding)
+	if role.Namespace != "jobs" || binding.Namespace != "jobs" {
+		t.Errorf("got Role in %s and binding in %s, want both in the watched namespace", role.Namespace, binding.Namespace)
+	}
+	if got := binding.Subjects[0]; got.Namespace != "system" || got.Name != objects["ServiceAccount"].(*corev1.ServiceAccount).Name {
+		t.Errorf("got subject %+v, want the release's service account", got)
+	}
+}
+
+func TestPodIsRestricted(t *testing.T) {
+	spec := render(t)["Deployment"].(*appsv1.Deployment).Spec.Template.Spec
+	c := spec.Containers[0]
+	checks := []struct {
+		name string
+		ok   bool
+	}{
+		{"runs as non-root", *spec.SecurityContext.RunAsNonRoot && *spec.SecurityContext.RunAsUser == 65532},
+		{"default seccomp profile", spec.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault},
+		{"no privilege escalation", !*c.SecurityContext.AllowPrivilegeEscalation},
+		{"read-only root file system", *c.SecurityContext.ReadOnlyRootFilesystem},
+		{"no capabilities", reflect.DeepEqual(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"})},
+		{"no service links", !*spec.EnableServiceLinks},
+		{"bounded spool", !spec.Volumes[0].EmptyDir.SizeLimit.IsZero()},
+	}
+	for _, check := range checks {
+		if !check.ok {
+			t.Errorf("%s: got no, want yes", check.name)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	tests := []struct {
+		name   string
+		values []string
+		want   map[string]string
+	}{
+		{"defaults", nil, map[string]string{
+			"EPILOGUE_ARCHIVE": "s3://bucket/logs", "EPILOGUE_NAMESPACE": "system", "EPILOGUE_SHUTDOWN_GRACE": "30s",
+			"EPILOGUE_S3_PATH_STYLE": "auto",
+		}},
+		{"own block", []string{"namespace=jobs", "terminationGracePeriodSeconds=60", "s3.endpoint=http://s3:7070", "selector=a=b"},
+			map[string]string{
+				"EPILOGUE_NAMESPACE": "jobs", "EPILOGUE_SHUTDOWN_GRACE": "50s", "EPILOGUE_S3_ENDPOINT": "http://s3:7070",
+				"EPILOGUE_SELECTOR": "a=b",
+			}},
+		{"environment wins", []string{"environment.EPILOGUE_SHUTDOWN_GRACE=5s"}, map[string]string{"EPILOGUE_SHUTDOWN_GRACE": "5s"}},
+		{"numbers stay", []string{"environment.A=1073741824", "environment.B=0.5", "environment.C=true"},
+			map[string]string{"A": "1073741824", "B": "0.5", "C": "true"}},
+		{"authority", []string{"s3.caSecret.name=ca"}, map[string]string{"EPILOGUE_S3_CA_FILE": "/etc/epilogue/ca/ca.crt"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := map[string]string{}
+			for _, e := range render(t, test.values...)["Deployment"].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Env {
+				got[e.Name] = e.Value
+			}
+			for name, want := range test.want {
+				if got[name] != want {
+					t.Errorf("%s: got %q, want %q", name, got[name], want)
+				}
+			}
+		})
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	objects := render(t, "secretEnvironment.TOKEN=1234567890", "s3.existingSecret.name=keys",
+		"environmentSecretKeyRefs[0].name=AWS_SESSION_TOKEN", "environmentSecretKeyRefs[0].secretName=s", "environmentSecretKeyRefs[0].secretKey=k")
+	secret := objects["Secret"].(*corev1.Secret)
+	if got, want := secret.StringData["TOKEN"], "1234567890"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	c := objects["Deployment"].(*appsv1.Deployment).Spec.Template.Spec.Containers[0]
+	if got, want := c.EnvFrom[0].SecretRef.Name, secret.Name; got != want {
+		t.Errorf("got variables from %q, want %q", got, want)
+	}
+	got := map[string]string{}
+	for _, e := range c.Env {
+		if e.ValueFrom != nil {
+			got[e.Name] = e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
+		}
+	}
+	want := map[string]string{
+		"AWS_ACCESS_KEY_ID": "keys/AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY": "keys/AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN": "s/k",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestWrongValues(t *testing.T) {
+	tests := []struct{ name, value, want string }{
+		{"no archive", "namespace=a", "archive is empty"},
+		{"not a bucket's URL", "archive=bucket", "archive"},
+		{"unknown value", "archives=s3://a", "archives"},
+		{"no time to stop", "terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"},
+		{"no account", "serviceAccount.create=false", "serviceAccount.name is empty"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			values := []string{test.value}
+			if !strings.HasPrefix(test.value, "archive=") && test.name != "no archive" {
+				values = append(values, "archive=s3://a/b")
+			}
+			said, err := template(t, values...)
+			if err == nil || !strings.Contains(said, test.want) {
+				t.Errorf("got error %v: %s, want one that names %s", err, said, test.want)
+			}
+		})
+	}
+}
