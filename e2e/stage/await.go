@@ -1,0 +1,116 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/watch"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// AwaitPod watches the pods of a Job until one of them fulfils the condition, and gives it. A pod that was deleted is
+// shown in its last state.
+func (s *Stage) AwaitPod(ctx context.Context, job string, until func(*corev1.Pod) bool) (*corev1.Pod, error) {
+	return s.awaitPod(ctx, s.Jobs, "job-name="+job, until)
+}
+
+func (s *Stage) awaitPod(ctx context.Context, namespace, selector string, until func(*corev1.Pod) bool) (*corev1.Pod, error) {
+	pods := s.Client.CoreV1().Pods(namespace)
+	var last *corev1.Pod
+	_, err := watch.UntilWithSync(ctx, &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			return pods.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+			o.LabelSelector = selector
+			return pods.Watch(ctx, o)
+		},
+	}, &corev1.Pod{}, nil, func(e apiwatch.Event) (bool, error) {
+		pod, ok := e.Object.(*corev1.Pod)
+		if !ok {
+			return false, nil
+		}
+		last = pod
+		return until(pod), nil
+	})
+	if err != nil {
+		return last, fmt.Errorf("wait for a pod of %s: %w; last seen: %s", selector, err, Describe(last))
+	}
+	return last, nil
+}
+
+// Running: the pod's containers run.
+func Running(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }
+
+// Over: no container of the pod will run again.
+func Over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// Describe says in a line how a pod is.
+func Describe(p *corev1.Pod) string {
+	if p == nil {
+		return "none"
+	}
+	text := fmt.Sprintf("%s %s %s", p.Name, p.Status.Phase, p.Status.Reason)
+	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		text += fmt.Sprintf("; %s restarts=%d %s", c.Name, c.RestartCount, c.State.String())
+	}
+	return text
+}
+
+// AwaitManifests asks the bucket until it holds n manifests of the Job, and gives them in the order of their keys. S3 has
+// nothing to watch.
+func (s *Stage) AwaitManifests(ctx context.Context, job string, n int) ([]*archive.Manifest, error) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		found, err := s.Manifests(ctx, job)
+		if err == nil && len(found) >= n {
+			return found, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return found, fmt.Errorf("wait for %d manifests of Job %s, %d are there: %w", n, job, len(found), errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+// Manifests gives those of the Job that are in the bucket.
+func (s *Stage) Manifests(ctx context.Context, job string) ([]*archive.Manifest, error) {
+	var found []*archive.Manifest
+	for object, err := range s.Store.List(ctx, fmt.Sprintf("v1/%s/%s/", s.Jobs, job), "") {
+		if err != nil {
+			return found, err
+		}
+		if !strings.HasSuffix(string(object.Key), "/manifest.json") {
+			continue
+		}
+		m, err := s.manifest(ctx, object.Key)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, m)
+	}
+	return found, nil
+}
+
+func (s *Stage) manifest(ctx context.Context, key archive.Key) (*archive.Manifest, error) {
+	body, _, err := s.Store.Get(ctx, key, archive.Range{})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return archive.ReadManifest(body)
+}

@@ -1,0 +1,52 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// daemonSelector finds the daemon's pod.
+const daemonSelector = "app.kubernetes.io/name=epilogue"
+
+// AwaitDaemon waits until the daemon is ready with at least so many restarts of its container behind it.
+func (s *Stage) AwaitDaemon(ctx context.Context, restarts int32) (*corev1.Pod, error) {
+	return s.awaitDaemon(ctx, func(c *corev1.ContainerStatus) bool { return c.Ready && c.RestartCount >= restarts })
+}
+
+// AwaitDaemonStart waits only until its container runs.
+func (s *Stage) AwaitDaemonStart(ctx context.Context, restarts int32) (*corev1.Pod, error) {
+	return s.awaitDaemon(ctx, func(c *corev1.ContainerStatus) bool { return c.State.Running != nil && c.RestartCount >= restarts })
+}
+
+func (s *Stage) awaitDaemon(ctx context.Context, until func(*corev1.ContainerStatus) bool) (*corev1.Pod, error) {
+	return s.awaitPod(ctx, s.Namespace, daemonSelector, func(p *corev1.Pod) bool {
+		return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return until(&c) })
+	})
+}
+
+// KillDaemon ends the daemon's process with SIGKILL from the node, so that nothing of it gets a word in: the pod and its
+// spool stay, and the kubelet starts the container again.
+func (s *Stage) KillDaemon(ctx context.Context, pod *corev1.Pod) error {
+	id, ok := containerID(pod)
+	if !ok {
+		return errors.New("the daemon's container does not run")
+	}
+	_, err := s.run(ctx, "", "docker", "exec", pod.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", id)
+	if err != nil {
+		return fmt.Errorf("kill the daemon: %w", err)
+	}
+	return nil
+}
+
+// containerID is the runtime's own id, without the scheme that the API puts before it.
+func containerID(pod *corev1.Pod) (string, bool) {
+	const scheme = "containerd://"
+	if len(pod.Status.ContainerStatuses) == 0 || len(pod.Status.ContainerStatuses[0].ContainerID) < len(scheme) {
+		return "", false
+	}
+	return pod.Status.ContainerStatuses[0].ContainerID[len(scheme):], true
+}

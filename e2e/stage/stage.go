@@ -1,0 +1,166 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/s3"
+)
+
+const (
+	// Bucket and Prefix are where the daemon keeps its archive.
+	Bucket = "archive"
+	Prefix = "logs"
+	// Release is the Helm release, and so the name of the daemon's Deployment.
+	Release = "epilogue"
+
+	// AccessKey and SecretKey are those of deploy/s3/s3.yaml.
+	AccessKey = "epilogue"
+	SecretKey = "not-a-secret"
+
+	installTimeout = 2 * time.Minute
+)
+
+// Config names a Stage.
+type Config struct {
+	Namespace string   // of the daemon and of S3; the Jobs run in Namespace + "-jobs"
+	Values    []string // for the chart, in the form of helm --set
+}
+
+// Stage is a daemon at work, with its S3 server and a namespace for Jobs. Its methods may be called at once.
+type Stage struct {
+	Tools
+	Namespace string
+	Jobs      string // the namespace that the daemon watches
+	Endpoint  string // URL of S3 from here
+	Client    kubernetes.Interface
+	Store     archive.Store
+	forward   *Forward
+	values    []string
+}
+
+// Open installs what is missing and returns when the daemon is ready.
+func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
+	s := &Stage{Tools: tools, Namespace: cfg.Namespace, Jobs: cfg.Namespace + "-jobs", values: cfg.Values}
+	var err error
+	if s.Client, err = tools.Client(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{s.Namespace, s.Jobs} {
+		if err := s.namespace(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.install(ctx); err != nil {
+		return nil, err
+	}
+	if s.forward, err = s.Forward(ctx, "service/s3", 7070); err != nil {
+		return nil, err
+	}
+	s.Endpoint = "http://" + s.forward.Address
+	return s, s.openStore(ctx)
+}
+
+// Client gives one for the cluster of the kubeconfig.
+func (t Tools) Client() (kubernetes.Interface, error) {
+	rest, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	rest.QPS, rest.Burst = 100, 200
+	return kubernetes.NewForConfig(rest)
+}
+
+// namespace makes a namespace that admits only pods of the restricted profile. One that is on its way out is waited for.
+func (s *Stage) namespace(ctx context.Context, name string) error {
+	wanted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+		"pod-security.kubernetes.io/enforce": "restricted", "epilogue.dev/stage": s.Namespace,
+	}}}
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := s.Client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			_, err = s.Client.CoreV1().Namespaces().Create(ctx, wanted, metav1.CreateOptions{})
+			return err
+		case err != nil:
+			return fmt.Errorf("get namespace %s: %w", name, err)
+		case got.DeletionTimestamp == nil:
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of namespace %s: %w", name, ctx.Err())
+		}
+	}
+}
+
+// install applies S3's manifest and installs the chart, as a user would.
+func (s *Stage) install(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
+	defer cancel()
+	text, err := os.ReadFile(filepath.Join(s.root, "deploy/s3/s3.yaml"))
+	if err != nil {
+		return err
+	}
+	manifest := strings.Replace(string(text), "image: epilogue-versitygw", "image: "+s.S3Image, 1)
+	if _, err := s.kubectl(ctx, manifest, "-n", s.Namespace, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	repository, tag, ok := strings.Cut(s.Image, ":")
+	if !ok {
+		return fmt.Errorf("EPILOGUE_E2E_IMAGE is %q, want name:tag", s.Image)
+	}
+	args := []string{
+		"upgrade", "--install", Release, filepath.Join(s.root, "deploy/chart/epilogue"), "-n", s.Namespace, "--wait", "--timeout", "110s",
+		"--set", "image.repository=" + repository, "--set-string", "image.tag=" + tag, "--set", "image.pullPolicy=Never",
+		"--set", fmt.Sprintf("archive=s3://%s/%s", Bucket, Prefix), "--set", "namespace=" + s.Jobs,
+		"--set", "s3.endpoint=http://s3:7070", "--set", "s3.existingSecret.name=s3-keys",
+	}
+	for _, v := range s.values {
+		args = append(args, "--set", v)
+	}
+	_, err = s.run(ctx, "", s.Helm, args...)
+	return err
+}
+
+// openStore opens the bucket through the forward, with the keys in the environment, where the store's client looks.
+func (s *Stage) openStore(ctx context.Context) (err error) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_SESSION_TOKEN": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	s.Store, err = s3.Open(ctx, s3.Config{Bucket: Bucket, Prefix: Prefix, Region: "us-east-1", Endpoint: s.Endpoint})
+	return err
+}
+
+// Close ends what Open started here. What is in the cluster stays.
+func (s *Stage) Close() { s.forward.Close() }
+
+// Remove deletes the namespaces of a Stage without waiting for their end.
+func Remove(ctx context.Context, client kubernetes.Interface, namespace string) error {
+	for _, name := range []string{namespace + "-jobs", namespace} {
+		err := client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete namespace %s: %w", name, err)
+		}
+	}
+	return nil
+}
