@@ -2,12 +2,10 @@ package archive
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
+	"slices"
 )
 
 const (
@@ -21,6 +19,8 @@ const (
 	maxFrameRaw = MaxLine + frameTarget
 	// maxHead bounds what a decoder allocates for a frame's head: a frame of empty lines has the longest column.
 	maxHead = 16 << 20
+	// maxGapText bounds the JSON of the gaps in one head: maxGaps of them, each byte of a detail escaped.
+	maxGapText = 2 << 20
 )
 
 // The magic numbers of zstd's skippable frames. Any zstd decoder passes over them, so that the log object stays readable
@@ -66,7 +66,7 @@ type head struct {
 	RawSize   int64
 	DataSize  int64 // bytes of the zstd frame that follows; 0: the frame holds gaps only
 	DataCRC   uint32
-	Low, High int64 // earliest and latest time in the frame, ns
+	Low, High int64 // earliest and latest time in the frame, ns; 0 where no line has one
 	Gaps      []Gap
 	marks     []mark
 	column    []byte // compressed times
@@ -81,7 +81,7 @@ func (f *frame) reset(firstLine int64) {
 }
 
 // add takes a line. The text is copied.
-func (f *frame) add(l Line) {
+func (f *frame) add(l *Line) {
 	var flags byte
 	if l.Partial {
 		flags |= linePartial
@@ -138,99 +138,43 @@ func (f *frame) lines(yield func(Line) bool) error {
 	return nil
 }
 
-// bounds gives the earliest and the latest time of the frame's lines, 0 and 0 where it has none.
+// bounds gives the earliest and the latest time of the frame's lines, 0 and 0 where none has a time.
 func (f *frame) bounds() (low, high int64) {
-	if len(f.times) == 0 {
-		return 0, 0
-	}
-	low, high = math.MaxInt64, math.MinInt64
 	for _, t := range f.times {
-		low, high = min(low, t), max(high, t)
+		if t == 0 { // no line before had a time either
+			continue
+		}
+		if low == 0 || t < low {
+			low = t
+		}
+		if high == 0 || t > high {
+			high = t
+		}
 	}
 	return low, high
 }
 
-// encode appends head and data to dst and gives the longer slice and the head.
-func (c *Codec) encode(dst []byte, f *frame) ([]byte, head, error) {
-	low, high := f.bounds()
-	h := head{
-		FirstLine: f.firstLine, Lines: int64(len(f.times)), RawSize: int64(len(f.text)),
-		Low: low, High: high, Gaps: f.gaps, marks: f.marks,
+// append adds the lines and gaps of another frame.
+func (f *frame) append(g *frame) error {
+	for _, gap := range g.gaps {
+		f.gaps = appendGap(f.gaps, gap)
 	}
-	var data []byte
-	if len(f.text) > 0 || len(f.times) > 0 {
-		data = c.compress(f.text)
-		defer c.release(data)
-	}
-	h.DataSize, h.DataCRC = int64(len(data)), crc32.Checksum(data, castagnoli)
-	start := len(dst)
-	dst, err := c.appendHead(dst, &h, f.times)
-	if err != nil {
-		return dst[:start], head{}, err
-	}
-	return append(dst, data...), h, nil
+	return g.lines(func(line Line) bool {
+		f.add(&line)
+		return true
+	})
 }
 
-func (c *Codec) appendHead(dst []byte, h *head, times []int64) ([]byte, error) {
-	start := len(dst)
-	dst = binary.LittleEndian.AppendUint32(dst, magicHead)
-	dst = append(dst, 0, 0, 0, 0)            // length, filled in below
-	dst = append(dst, 'E', 'P', 'L', 'F', 1) // name and version
-	dst = append(dst, 0, 0, 0, 0)            // checksum of what follows, filled in below
-	checked := len(dst)
-	dst = binary.LittleEndian.AppendUint32(dst, h.DataCRC)
-	for _, v := range []int64{h.FirstLine, h.Lines, h.RawSize, h.DataSize} {
-		dst = binary.AppendUvarint(dst, uint64(v))
+// clone gives a frame of its own memory.
+func (f *frame) clone() *frame {
+	return &frame{
+		firstLine: f.firstLine, text: bytes.Clone(f.text), times: slices.Clone(f.times), marks: slices.Clone(f.marks),
+		gaps: f.gaps,
 	}
-	dst = binary.AppendVarint(dst, h.Low)
-	dst = binary.AppendUvarint(dst, uint64(h.High-h.Low))
-	dst = appendMarks(dst, h.marks)
-	gaps, err := appendGaps(dst, h.Gaps)
-	if err != nil {
-		return dst, err
-	}
-	dst = c.appendColumn(gaps, h.Low, times)
-	binary.LittleEndian.PutUint32(dst[start+4:], uint32(len(dst)-start-skippableSize))
-	binary.LittleEndian.PutUint32(dst[checked-4:], crc32.Checksum(dst[checked:], castagnoli))
-	h.size = int64(len(dst) - start)
-	return dst, nil
 }
 
-func appendMarks(dst []byte, marks []mark) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(marks)))
-	last := 0
-	for _, m := range marks {
-		dst = binary.AppendUvarint(dst, uint64(m.line-last))
-		dst = append(dst, m.flags)
-		dst = binary.AppendUvarint(dst, uint64(m.length))
-		last = m.line
-	}
-	return dst
-}
-
-// Gaps are rare and must be readable by those who come later, so they are JSON.
-func appendGaps(dst []byte, gaps []Gap) ([]byte, error) {
-	if len(gaps) == 0 {
-		return binary.AppendUvarint(dst, 0), nil
-	}
-	text, err := json.Marshal(gaps)
-	if err != nil {
-		return dst, fmt.Errorf("encode gaps: %w", err)
-	}
-	return append(binary.AppendUvarint(dst, uint64(len(text))), text...), nil
-}
-
-// appendColumn appends the times as differences, first to base and then to the one before: neighbours are near each
-// other, so most differences are one to four bytes and repeat, which zstd then squeezes.
-func (c *Codec) appendColumn(dst []byte, base int64, times []int64) []byte {
-	raw := c.scratch()
-	for _, t := range times {
-		raw = binary.AppendVarint(raw, t-base)
-		base = t
-	}
-	column := c.compress(raw)
-	dst = append(dst, column...)
-	c.release(raw)
-	c.release(column)
-	return dst
+// memory is about how many bytes the frame's lines take.
+func (f *frame) memory() int64 {
+	const timeSize, markSize = 8, 24
+	return int64(len(f.text) + len(f.times)*timeSize + len(f.marks)*markSize)
 }

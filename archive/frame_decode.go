@@ -27,13 +27,15 @@ func decodeHead(b []byte) (head, error) {
 	h := head{size: int64(skippableSize + len(payload))}
 	h.DataCRC = d.uint32()
 	h.FirstLine, h.Lines, h.RawSize, h.DataSize = d.count(), d.count(), d.count(), d.count()
-	h.Low = d.varint()
-	h.High = h.Low + d.count()
-	h.marks = d.marks()
+	h.Low, h.High = d.span(0)
+	h.marks = d.marks(h.Lines)
 	gaps := d.bytes(d.count())
 	h.column = d.rest
 	if d.err != nil {
 		return head{}, d.err
+	}
+	if len(gaps) > maxGapText {
+		return head{}, fmt.Errorf("gaps of %d bytes in a frame head: %w", len(gaps), ErrDamaged)
 	}
 	if len(gaps) > 0 {
 		if err := json.Unmarshal(gaps, &h.Gaps); err != nil {
@@ -50,8 +52,8 @@ func (h *head) validate() error {
 		return fmt.Errorf("frame of %d raw and %d stored bytes is larger than any frame: %w", h.RawSize, h.DataSize, ErrDamaged)
 	case h.Lines > maxFrameRaw:
 		return fmt.Errorf("frame of %d lines is larger than any frame: %w", h.Lines, ErrDamaged)
-	case h.Lines > 0 && h.DataSize == 0:
-		return fmt.Errorf("frame of %d lines without data: %w", h.Lines, ErrDamaged)
+	case (h.Lines > 0) != (h.DataSize > 0):
+		return fmt.Errorf("frame of %d lines with %d bytes of data: %w", h.Lines, h.DataSize, ErrDamaged)
 	}
 	return nil
 }
@@ -176,29 +178,43 @@ func (d *decoder) count() int64 {
 	return int64(v)
 }
 
-func (d *decoder) marks() []mark {
+// span is the distance of a low time from base, and of a high one from the low. Both may be as far as int64 goes.
+func (d *decoder) span(base int64) (low, high int64) {
+	low = base + d.varint()
+	v, n := binary.Uvarint(d.rest)
+	if high = low + int64(v); n <= 0 || high < low {
+		d.fail("span of times")
+		return 0, 0
+	}
+	d.rest = d.rest[n:]
+	return low, high
+}
+
+// marks reads the marks of a frame of so many lines: in order, each line at most once.
+func (d *decoder) marks(lines int64) []mark {
+	const shortest = 3 // bytes of a mark
 	n := d.count()
 	if n == 0 {
 		return nil
 	}
-	if n > int64(len(d.rest)) { // each mark takes at least three bytes
+	if n > lines || n > int64(len(d.rest))/shortest {
 		d.fail("list of marks")
 		return nil
 	}
-	marks := make([]mark, 0, n)
+	marks := make([]mark, n)
 	line := int64(0)
-	for range n {
-		line += d.count()
+	for i := range marks {
+		step := d.count()
 		flags := d.bytes(1)
 		length := d.count()
+		line += step
+		if d.err == nil && (i > 0 && step == 0 || line >= lines || length > MaxLine || flags[0]&^(linePartial|lineNoTime) != 0) {
+			d.fail("mark")
+		}
 		if d.err != nil {
 			return nil
 		}
-		if line > maxFrameRaw || length > MaxLine {
-			d.fail("mark")
-			return nil
-		}
-		marks = append(marks, mark{line: int(line), flags: flags[0], length: int(length)})
+		marks[i] = mark{line: int(line), flags: flags[0], length: int(length)}
 	}
 	return marks
 }

@@ -1,5 +1,10 @@
 package archive
 
+import (
+	"slices"
+	"strings"
+)
+
 // GapReason says why lines could not be had. The values are a fixed set: they are a metric's label.
 type GapReason string
 
@@ -31,4 +36,31 @@ type Gap struct {
 	Detail string `json:"detail,omitempty"`
 	// Unproven: no line is known to be missing, but that none is could not be proven.
 	Unproven bool `json:"unproven,omitempty"`
+	// More is the number of further gaps, up to To, for which the list has no room. Only the last gap of a list has any.
+	More int64 `json:"more,omitempty"`
+}
+
+const (
+	// maxGaps bounds the gaps that a log lists one by one, so that a network that never holds still cannot make a manifest
+	// too large to be read.
+	maxGaps = 1000
+	// maxDetail bounds the bytes of a gap's detail, which may quote a stranger.
+	maxDetail = 240
+)
+
+// appendGap gives a list with the gap at its end, without changing the given one, which others may be reading. In a full list
+// the last gap stands for all that follow.
+func appendGap(list []Gap, g Gap) []Gap {
+	if len(g.Detail) > maxDetail {
+		g.Detail = strings.ToValidUTF8(g.Detail[:maxDetail], "") + "..."
+	}
+	if len(list) < maxGaps {
+		return append(list[:len(list):len(list)], g)
+	}
+	list = slices.Clone(list)
+	last := &list[len(list)-1]
+	last.More += 1 + g.More
+	last.To = g.To
+	last.Unproven = last.Unproven && g.Unproven
+	return list
 }

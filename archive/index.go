@@ -12,6 +12,7 @@ import (
 type Index struct {
 	Summary Summary
 	Frames  []IndexFrame
+	size    int64 // bytes of the object that it was read from
 }
 
 // Summary is what the index says of the log as a whole.
@@ -40,15 +41,17 @@ type IndexFrame struct {
 }
 
 const (
-	// maxIndex bounds what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
-	maxIndex = 64 << 20
+	// maxIndex and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
+	maxIndex   = 64 << 20
+	maxFrames  = 1 << 20
+	maxSummary = maxGapText + 64<<10
 	// indexTail is the end of an index: its own length and its name, so that it can be found from behind.
 	indexTail = 8
 	// seekFooter is the end of a seek table: number of frames, descriptor, magic number.
 	seekFooter      = 9
 	seekMagic       = 0x8F92EAB1
 	seekEntry       = 8
-	minimalFrameLen = 9 // bytes of index for one frame at the least
+	minimalFrameLen = 10 // bytes of index for one frame at the least
 )
 
 // appendIndex appends the index and the seek table: the end of a log object. at is the number of bytes before it.
@@ -162,7 +165,11 @@ func decodeIndex(b []byte, before int64) (*Index, error) {
 	}
 	d := &decoder{rest: body}
 	x := &Index{}
-	if err := json.Unmarshal(d.bytes(d.count()), &x.Summary); err != nil {
+	summary := d.bytes(d.count())
+	if len(summary) > maxSummary {
+		return nil, fmt.Errorf("summary of %d bytes in an index: %w", len(summary), ErrDamaged)
+	}
+	if err := json.Unmarshal(summary, &x.Summary); err != nil {
 		return nil, fmt.Errorf("summary of index: %w: %w", err, ErrDamaged)
 	}
 	if err := x.decodeFrames(d); err != nil {
@@ -173,7 +180,7 @@ func decodeIndex(b []byte, before int64) (*Index, error) {
 
 func (x *Index) decodeFrames(d *decoder) error {
 	n := d.count()
-	if n > int64(len(d.rest))/minimalFrameLen {
+	if n > maxFrames || n > int64(len(d.rest))/minimalFrameLen {
 		d.fail("list of frames")
 		return d.err
 	}
@@ -183,13 +190,15 @@ func (x *Index) decodeFrames(d *decoder) error {
 		f := &x.Frames[i]
 		f.Offset, f.RawOffset, f.FirstLine = at.Offset, at.RawOffset, at.FirstLine
 		f.HeadSize, f.DataSize, f.RawSize, f.Lines = d.count(), d.count(), d.count(), d.count()
-		f.Low = at.Low + d.varint()
-		f.High = f.Low + d.count()
+		f.Low, f.High = d.span(at.Low)
 		f.CRC = d.uint32()
 		at.Offset += f.HeadSize + f.DataSize
 		at.RawOffset += f.RawSize
 		at.FirstLine += f.Lines
 		at.Low = f.Low
+	}
+	if d.err == nil && len(d.rest) > 0 {
+		d.err = fmt.Errorf("%d bytes after the index's last frame: %w", len(d.rest), ErrDamaged)
 	}
 	return d.err
 }

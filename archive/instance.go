@@ -41,16 +41,6 @@ type Instance struct {
 	ContainerID string        `json:"containerID,omitempty"` // with the runtime's scheme, as in the pod's status
 }
 
-// Line is one log line as the kubelet served it.
-type Line struct {
-	// Time is the node's clock when the container runtime read the line, in nanoseconds since 1970. 0: not known.
-	Time int64
-	// Text is the line without its timestamp and without the newline at its end. It may hold any bytes.
-	Text []byte
-	// Partial: the served text ended without a newline, so this is the log's last line or a line that was cut.
-	Partial bool
-}
-
 // LogValue gives the instance to slog under the fixed keys of the project.
 func (i Instance) LogValue() slog.Value {
 	return slog.GroupValue(append(i.attrs(), slog.String("container", i.Container), slog.Int("restart", i.Restart))...)
@@ -97,6 +87,12 @@ func (p PodRef) JobKey() Key { return Key(p.JobPrefix() + "job.json") }
 // LogKey is where the instance's log object is.
 func (i Instance) LogKey() Key {
 	return Key(fmt.Sprintf("%s%s.%d.log.zst", i.Prefix(), i.Container, i.Restart))
+}
+
+// otherLogKey is where the log object is when another log stands under LogKey: that of a replica that held less, or that
+// did not die when it seemed to. The key names the text, so that two puts of it never meet another text.
+func (i Instance) otherLogKey(sha256 string) Key {
+	return Key(fmt.Sprintf("%s%s.%d.%.16s.log.zst", i.Prefix(), i.Container, i.Restart, sha256))
 }
 
 // DayIndexKey finds the pod's Job by the day on which it was created.

@@ -1,16 +1,16 @@
 package archive
 
 import (
+	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
-	"hash/maphash"
-	"io"
-	"os"
-	"path/filepath"
 	"sync"
 )
+
+// ErrGone means that a log has left the spool: it is in the store, or was dropped.
+var ErrGone = errors.New("log has left the spool")
 
 // Log is the open log of one instance. One follower appends; the spool's flusher and readers come in beside it.
 //
@@ -24,16 +24,17 @@ type Log struct {
 
 	mu       sync.Mutex
 	open     *frame       // guarded by mu; lines that are not on disk; nil: none
+	memory   int64        // guarded by mu; what of open is counted in the spool's held bytes
 	frames   []IndexFrame // guarded by mu; of .log
 	size     int64        // guarded by mu; bytes of .log without an index
 	tailSize int64        // guarded by mu; bytes of .tail
 	tailRaw  int64        // guarded by mu; text in .tail
 	tailEnd  int64        // guarded by mu; lines in .log and .tail
-	sum      hash.Hash    // guarded by mu; over the text in .log; nil after recovery: made again at the end
+	sum      hash.Hash    // guarded by mu; over the text in .log
 	stat     Summary      // guarded by mu; counts everything that was appended
-	gaps     []Gap        // guarded by mu; those that no frame holds yet
-	ended    *Index       // guarded by mu; set when the index is in .log
-	extra    int64        // guarded by mu; bytes of index in .log
+	ended    bool         // guarded by mu; the index is in .log, or was
+	gone     bool         // guarded by mu; the frames have left the spool, or may
+	extra    int64        // guarded by mu; bytes on disk beside size and tailSize
 }
 
 func newLog(s *Spool, i Instance) *Log {
@@ -51,20 +52,22 @@ func (l *Log) Summary() Summary {
 }
 
 // Append takes lines in the order in which they were served and copies their texts. It returns how many it took: all,
-// or those before the error. ErrSpoolFull is the error to wait out; any other is the disk's.
+// or those before the error. ErrSpoolFull is the error to wait out; any other is the disk's or the caller's.
 func (l *Log) Append(lines ...Line) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended != nil {
+	if l.ended || l.gone {
 		return 0, fmt.Errorf("append to %s: the log has ended", l.instance)
 	}
-	for n, line := range lines {
-		if err := l.makeRoom(int64(len(line.Text))); err != nil {
+	defer l.account()
+	for n := range lines {
+		if err := l.take(&lines[n]); err != nil {
 			return n, fmt.Errorf("append to %s: %w", l.instance, err)
 		}
-		l.take(line)
 	}
+	l.account()
 	if held, limit := l.spool.Held(); held > limit {
+		l.spool.press()
 		if err := l.flush(); err != nil {
 			return len(lines), fmt.Errorf("append to %s: %w", l.instance, err)
 		}
@@ -72,25 +75,58 @@ func (l *Log) Append(lines ...Line) (int, error) {
 	return len(lines), nil
 }
 
-func (l *Log) take(line Line) {
+func (l *Log) take(line *Line) error {
+	// Either would make a frame that cannot be read back.
+	if len(line.Text) > MaxLine {
+		return fmt.Errorf("line of %d bytes, must be cut to pieces of at most %d", len(line.Text), MaxLine)
+	}
+	if bytes.IndexByte(line.Text, '\n') >= 0 {
+		return fmt.Errorf("line with a newline inside, must be cut there")
+	}
+	if err := l.makeRoom(int64(len(line.Text))); err != nil {
+		return err
+	}
+	f := l.opened()
+	before := len(f.text)
+	f.add(line)
+	l.stat.Lines++
+	l.stat.Bytes += int64(len(f.text) - before)
+	l.stat.span(line.Time, line.Time)
+	return nil
+}
+
+// opened gives the open frame.
+func (l *Log) opened() *frame {
 	if l.open == nil {
 		l.open = l.spool.newFrame(l.tailEnd)
 		l.spool.markDirty(l)
 	}
-	before := len(l.open.text)
-	l.open.add(line)
-	grown := int64(len(l.open.text) - before)
-	l.spool.held.Add(grown)
-	l.stat.Lines++
-	l.stat.Bytes += grown
-	if line.Time == 0 {
-		return
-	}
-	if l.stat.First == 0 || line.Time < l.stat.First {
-		l.stat.First = line.Time
-	}
-	l.stat.Last = max(l.stat.Last, line.Time)
+	return l.open
 }
+
+// account brings the spool's count of memory up to date.
+func (l *Log) account() {
+	memory := int64(0)
+	if l.open != nil {
+		memory = l.open.memory()
+	}
+	l.spool.held.Add(memory - l.memory)
+	l.memory = memory
+}
+
+// span widens the summary's times to those of more lines; 0 is not known.
+func (s *Summary) span(low, high int64) {
+	if low != 0 && (s.First == 0 || low < s.First) {
+		s.First = low
+	}
+	if high != 0 && (s.Last == 0 || high > s.Last) {
+		s.Last = high
+	}
+}
+
+// maxTail is the size at which .tail is made into a frame even if that is not full: a log of a line now and then would
+// else grow a tail of many small frames, which is read whole each time.
+const maxTail = 2 * frameTarget
 
 // makeRoom closes the open frame where the next line does not fit.
 func (l *Log) makeRoom(next int64) error {
@@ -98,22 +134,28 @@ func (l *Log) makeRoom(next int64) error {
 	if l.open != nil {
 		raw += int64(len(l.open.text))
 	}
-	if raw == 0 || raw+next <= frameTarget {
+	lines := l.stat.Lines - l.lineEnd() // without text they take room all the same
+	if lines == 0 || raw+next <= frameTarget && lines < frameTarget && l.tailSize <= maxTail {
 		return nil
 	}
-	return l.closeFrame()
+	return l.closeFrame(l.spool.reserve)
 }
 
 // Gap writes down that lines are missing, or may be. It is on disk with the next flush.
 func (l *Log) Gap(g Gap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open == nil {
-		l.open = l.spool.newFrame(l.tailEnd)
-		l.spool.markDirty(l)
+	if l.ended || l.gone {
+		l.spool.log.Error("gap in a log that has ended is not kept", "instance", l.instance, "reason", g.Reason)
+		return
 	}
-	l.open.gaps = append(l.open.gaps, g)
-	l.stat.Gaps = append(l.stat.Gaps[:len(l.stat.Gaps):len(l.stat.Gaps)], g)
+	l.gap(g)
+}
+
+func (l *Log) gap(g Gap) {
+	f := l.opened()
+	f.gaps = appendGap(f.gaps, g)
+	l.stat.Gaps = appendGap(l.stat.Gaps, g)
 }
 
 // Flush puts everything that was appended on disk.
@@ -128,13 +170,12 @@ func (l *Log) flush() error {
 	if l.open == nil || l.open.empty() {
 		return nil
 	}
-	b := l.spool.codec.scratch()
+	b, h, err := l.spool.codec.encode(l.spool.codec.scratch(), l.open)
 	defer func() { l.spool.codec.release(b) }()
-	b, h, err := l.spool.codec.encode(b, l.open)
 	if err != nil {
 		return err
 	}
-	if err := l.write(".tail", l.tailSize, b); err != nil {
+	if err := l.write(".tail", l.tailSize, b, l.spool.reserve); err != nil {
 		return err
 	}
 	l.tailSize += int64(len(b))
@@ -145,48 +186,11 @@ func (l *Log) flush() error {
 }
 
 func (l *Log) dropOpen() {
-	if l.open == nil {
-		return
+	if l.open != nil {
+		l.spool.releaseFrame(l.open)
+		l.open = nil
 	}
-	l.spool.held.Add(-int64(len(l.open.text)))
-	l.spool.releaseFrame(l.open)
-	l.open = nil
-}
-
-// closeFrame makes one whole frame of .tail and the open lines and appends it to .log.
-func (l *Log) closeFrame() error {
-	f, err := l.gather()
-	if err != nil || f.empty() {
-		return err
-	}
-	b := l.spool.codec.scratch()
-	defer func() { l.spool.codec.release(b) }()
-	b, h, err := l.spool.codec.encode(b, f)
-	if err != nil {
-		return err
-	}
-	if err := l.write(".log", l.size, b); err != nil {
-		return err
-	}
-	l.counted(&h, f.text)
-	if f != l.open {
-		l.spool.releaseFrame(f)
-	}
-	l.dropOpen()
-	return l.cutTail()
-}
-
-// counted takes a frame that is in .log into the index.
-func (l *Log) counted(h *head, text []byte) {
-	l.frames = append(l.frames, IndexFrame{
-		Offset: l.size, HeadSize: h.size, DataSize: h.DataSize, RawOffset: l.rawEnd(), RawSize: h.RawSize,
-		FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
-	})
-	l.size += h.size + h.DataSize
-	l.tailEnd = h.FirstLine + h.Lines
-	if l.sum != nil {
-		l.sum.Write(text)
-	}
+	l.account()
 }
 
 func (l *Log) rawEnd() int64 {
@@ -196,141 +200,10 @@ func (l *Log) rawEnd() int64 {
 	return 0
 }
 
-// gather gives the lines that no whole frame holds. Where there is no .tail that is the open frame itself.
-func (l *Log) gather() (*frame, error) {
-	if l.open == nil {
-		l.open = l.spool.newFrame(l.tailEnd)
-	}
-	if l.tailSize == 0 {
-		return l.open, nil
-	}
-	all := l.spool.newFrame(l.tailEnd - l.tailLines())
-	err := l.eachTail(func(f *frame) error { return all.append(f) })
-	if err == nil {
-		err = all.append(l.open)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read tail of %s: %w", l.instance, err)
-	}
-	return all, nil
-}
-
-func (l *Log) tailLines() int64 {
+// lineEnd is the number of lines in .log.
+func (l *Log) lineEnd() int64 {
 	if n := len(l.frames); n > 0 {
-		return l.tailEnd - l.frames[n-1].FirstLine - l.frames[n-1].Lines
+		return l.frames[n-1].FirstLine + l.frames[n-1].Lines
 	}
-	return l.tailEnd
+	return 0
 }
-
-// eachTail gives the small frames of .tail in order.
-func (l *Log) eachTail(visit func(*frame) error) error {
-	if l.tailSize == 0 {
-		return nil
-	}
-	b, err := os.ReadFile(l.path(".tail"))
-	if err != nil {
-		return err
-	}
-	for b = b[:min(l.tailSize, int64(len(b)))]; len(b) > 0; {
-		f, h, err := l.spool.codec.decode(b)
-		if err != nil {
-			return err
-		}
-		if err := visit(f); err != nil {
-			return err
-		}
-		b = b[h.size+h.DataSize:]
-	}
-	return nil
-}
-
-// append adds the lines and gaps of another frame.
-func (f *frame) append(g *frame) error {
-	f.gaps = append(f.gaps, g.gaps...)
-	return g.lines(func(line Line) bool {
-		f.add(line)
-		return true
-	})
-}
-
-func (l *Log) cutTail() error {
-	size := l.tailSize
-	l.tailSize, l.tailRaw = 0, 0
-	if size == 0 {
-		return nil
-	}
-	l.spool.grow(-size)
-	if err := os.Truncate(l.path(".tail"), 0); err != nil {
-		return fmt.Errorf("cut tail of %s: %w", l.instance, err)
-	}
-	return nil
-}
-
-// write puts b at offset at of a file, all of it or, as far as anyone will read, nothing: what a failed write left
-// behind lies after the size that is counted, the next write goes over it, and recovery cuts it.
-func (l *Log) write(ext string, at int64, b []byte) error {
-	if err := l.spool.reserve(int64(len(b))); err != nil {
-		return err
-	}
-	if err := writeAt(l.path(ext), at, b); err != nil {
-		l.spool.grow(-int64(len(b)))
-		return fmt.Errorf("write spool file: %w", err)
-	}
-	return nil
-}
-
-func writeAt(path string, at int64, b []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := file.Truncate(at); err != nil {
-		return closing(file, err)
-	}
-	_, err = file.WriteAt(b, at)
-	return closing(file, err)
-}
-
-// closing closes c and gives the first of the two errors.
-func closing(c io.Closer, err error) error {
-	if cerr := c.Close(); err == nil {
-		return cerr
-	}
-	return err
-}
-
-func (l *Log) path(ext string) string {
-	i := l.instance
-	return filepath.Join(l.spool.podDir(i.PodUID), fmt.Sprintf("%s.%d%s", i.Container, i.Restart, ext))
-}
-
-// discard forgets the log and gives the bytes that it had on disk.
-func (l *Log) discard() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.dropOpen()
-	size := l.size + l.tailSize + l.extra
-	l.size, l.tailSize, l.extra = 0, 0, 0
-	return size
-}
-
-var hashSeed = maphash.MakeSeed()
-
-// Hash is what two lines are compared by within one process: their time, bytes and end.
-func (line Line) Hash() uint64 {
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
-	t := uint64(line.Time)
-	if line.Partial {
-		t = ^t
-	}
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(t >> (8 * i))
-	}
-	h.Write(b[:])
-	h.Write(line.Text)
-	return h.Sum64()
-}
-
-func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,54 +9,87 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// recover takes up every log whose identity stands in the spool. Start-up is the only caller. A file that cannot be
-// understood is left alone and said: a spool never deletes what it does not know.
+// recover takes up every log whose identity stands in the spool. A file that cannot be understood is left alone and
+// said: a spool never deletes what it does not know.
 func (s *Spool) recover() error {
 	pods, err := s.Pods()
 	if err != nil {
 		return err
 	}
 	for _, pod := range pods {
-		names, err := filepath.Glob(filepath.Join(s.podDir(pod), "*.json"))
+		files, err := os.ReadDir(s.podDir(pod))
 		if err != nil {
-			return err
+			return fmt.Errorf("list spool of pod %s: %w", pod, err)
 		}
-		for _, name := range names {
-			if base := filepath.Base(name); base == podFile || strings.HasSuffix(base, sealedExt) {
+		for _, file := range files {
+			name := file.Name()
+			if !strings.HasSuffix(name, ".json") || name == podFile || strings.HasSuffix(name, sealedExt) {
 				continue
 			}
-			if err := s.recoverLog(name); err != nil {
-				s.log.Error("recover log; its file is left as it is", "file", name, "err", err)
+			path := filepath.Join(s.podDir(pod), name)
+			if err := s.recoverLog(path); err != nil {
+				s.log.Error("recover log; its files are left as they are", "file", path, "err", err)
 			}
 		}
 	}
 	return nil
 }
 
-func (s *Spool) recoverLog(name string) error {
+func (s *Spool) recoverLog(path string) error {
 	var i Instance
-	if err := readJSON(name, &i); err != nil {
+	if err := readJSON(path, &i); err != nil {
 		return err
 	}
 	l := newLog(s, i)
-	l.sum = nil
-	if l.path(".json") != name {
+	if l.path(".json") != path {
 		return fmt.Errorf("file says it is of %s", i)
+	}
+	if err := l.recover(); err != nil {
+		return err
+	}
+	s.logs[i.name()] = l
+	return nil
+}
+
+// recover takes up the log's files as an earlier process left them, also where there are none.
+func (l *Log) recover() error {
+	if l.recoverRecord() {
+		return nil
 	}
 	if err := l.recoverFrames(); err != nil {
 		return err
 	}
-	if l.ended == nil {
+	if !l.ended {
 		if err := l.recoverTail(); err != nil {
 			return err
 		}
 	}
-	s.used.Add(l.size + l.tailSize + l.extra)
-	s.logs[i.name()] = l
+	l.spool.used.Add(l.size + l.tailSize + l.extra)
 	return nil
+}
+
+// recoverRecord takes up a log whose object is in the store: its frames are gone, or go with the next seal.
+func (l *Log) recoverRecord() bool {
+	r, ok, err := l.Record()
+	if err != nil {
+		// The object in the store will be found again by the seal.
+		l.spool.log.Warn("record of a sealed log cannot be read; the log is sealed again", "instance", l.instance, "err", err)
+	}
+	if !ok {
+		return false
+	}
+	l.ended, l.gone, l.stat = true, true, r.summary()
+	for _, ext := range []string{".log", ".tail"} {
+		if info, err := os.Stat(l.path(ext)); err == nil {
+			l.extra += info.Size()
+		}
+	}
+	l.spool.used.Add(l.extra)
+	return true
 }
 
 // recoverFrames counts the whole frames of .log and cuts what follows the last one: a write that a crash tore.
@@ -67,133 +101,152 @@ func (l *Log) recoverFrames() error {
 	if err != nil {
 		return err
 	}
+	return closing(file, l.scan(file))
+}
+
+func (l *Log) scan(file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
-		return closing(file, err)
+		return err
 	}
 	for l.size < info.Size() {
-		h, text, err := l.spool.codec.scan(file, l.size, info.Size())
-		if err != nil || h.FirstLine != l.tailEnd {
+		f, h, err := l.spool.codec.scan(file, l.size, info.Size())
+		if errors.Is(err, ErrDamaged) || err == nil && h.FirstLine != l.tailEnd {
 			break
 		}
-		l.counted(&h, text)
+		if err != nil {
+			return err // the disk's: nothing is cut for it
+		}
+		l.counted(&h, f.text)
 		l.recount(&h)
 	}
-	if l.recoverIndex(file, info.Size()) {
-		return file.Close()
+	if l.size == info.Size() || l.recoverIndex(file, info.Size()) {
+		return nil
 	}
-	return closing(file, file.Truncate(l.size))
+	l.spool.log.Warn("cut torn end of spool file", "instance", l.instance, "bytes", info.Size()-l.size)
+	return file.Truncate(l.size)
 }
 
 // recount brings the summary up to a frame that was found on disk.
 func (l *Log) recount(h *head) {
 	l.stat.Lines += h.Lines
 	l.stat.Bytes += h.RawSize
-	l.stat.Gaps = append(l.stat.Gaps, h.Gaps...)
-	if h.Lines == 0 {
-		return
+	l.stat.span(h.Low, h.High)
+	for _, g := range h.Gaps {
+		l.stat.Gaps = appendGap(l.stat.Gaps, g)
 	}
-	if l.stat.First == 0 || h.Low < l.stat.First {
-		l.stat.First = h.Low
-	}
-	l.stat.Last = max(l.stat.Last, h.High)
 }
 
 // recoverIndex takes up the index after the last frame, if the log had been ended.
 func (l *Log) recoverIndex(file io.ReaderAt, size int64) bool {
-	if l.size == size || size-l.size > 2*maxIndex {
+	if size-l.size > 2*maxIndex {
 		return false
 	}
 	b := make([]byte, size-l.size)
 	if _, err := file.ReadAt(b, l.size); err != nil {
 		return false
 	}
-	if _, _, short, err := endSizes(b); err != nil || short > 0 {
+	seekTable, index, short, err := endSizes(b)
+	if err != nil || short > 0 || seekTable+index != int64(len(b)) {
 		return false
 	}
 	x, err := decodeIndex(b, l.size)
-	if err != nil || x.Summary.Instance != l.instance {
+	if err != nil || x.Summary.Instance != l.instance || !slices.Equal(x.Frames, l.frames) {
 		return false
 	}
-	l.ended, l.stat, l.extra = x, x.Summary, int64(len(b))
+	l.ended, l.stat, l.extra = true, x.Summary, int64(len(b))
 	return true
 }
 
-// recoverTail counts the small frames of .tail that .log does not hold already.
+// recoverTail counts the small frames of .tail that .log does not hold already, and takes the others off the disk.
 func (l *Log) recoverTail() error {
-	b, err := os.ReadFile(l.path(".tail"))
+	file, err := os.Open(l.path(".tail"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var kept []byte
-	end := l.tailEnd
+	// The last flush may have been one of very many lines; more than that nobody wrote.
+	b, err := io.ReadAll(io.LimitReader(file, maxTail+2*maxHead))
+	if err = closing(file, err); err != nil {
+		return err
+	}
+	kept := l.countTail(b)
+	l.tailSize = int64(len(kept))
+	if len(kept) == len(b) {
+		return nil
+	}
+	l.spool.log.Warn("cut torn or stale lines of spool file", "instance", l.instance, "bytes", len(b)-len(kept))
+	return writeFile(l.path(".tail"), kept)
+}
+
+func (l *Log) countTail(b []byte) (kept []byte) {
 	for len(b) > 0 {
 		_, h, err := l.spool.codec.decode(b)
 		if err != nil {
 			break
 		}
 		size := h.size + h.DataSize
-		if h.FirstLine == end && (h.Lines > 0 || len(h.Gaps) > 0 && h.FirstLine >= l.tailEnd && !l.known(h.Gaps)) {
+		if h.FirstLine == l.tailEnd && (h.Lines > 0 || !l.known(h.Gaps)) {
 			kept = append(kept, b[:size]...)
 			l.recount(&h)
 			l.tailRaw += h.RawSize
-			end += h.Lines
+			l.tailEnd += h.Lines
 		}
 		b = b[size:]
 	}
-	l.tailEnd, l.tailSize = end, int64(len(kept))
-	return os.WriteFile(l.path(".tail"), kept, 0o600)
+	return kept
 }
 
 // known: the gaps stand in .log already.
 func (l *Log) known(gaps []Gap) bool {
-	for _, g := range gaps {
-		for _, have := range l.stat.Gaps {
-			if g == have {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(gaps, func(g Gap) bool { return slices.Contains(l.stat.Gaps, g) })
 }
 
-// scan reads and checks the frame at offset at of a file.
-func (c *Codec) scan(r io.ReaderAt, at, size int64) (head, []byte, error) {
+// scan reads and checks the frame at offset at of a file. ErrDamaged: there is no whole frame.
+func (c *Codec) scan(r io.ReaderAt, at, size int64) (*frame, head, error) {
 	fixed := make([]byte, skippableSize)
+	if at+skippableSize > size {
+		return nil, head{}, ErrDamaged
+	}
 	if _, err := r.ReadAt(fixed, at); err != nil {
-		return head{}, nil, err
+		return nil, head{}, err
 	}
-	n := int64(uint32(fixed[4]) | uint32(fixed[5])<<8 | uint32(fixed[6])<<16 | uint32(fixed[7])<<24)
-	if n > maxHead || at+skippableSize+n > size {
-		return head{}, nil, ErrDamaged
+	n := skippableSize + int64(binary.LittleEndian.Uint32(fixed[4:]))
+	if n > maxHead || at+n > size {
+		return nil, head{}, ErrDamaged
 	}
-	b := make([]byte, skippableSize+n)
+	b := make([]byte, n)
 	if _, err := r.ReadAt(b, at); err != nil {
-		return head{}, nil, err
+		return nil, head{}, err
 	}
 	h, err := decodeHead(b)
 	if err != nil {
-		return head{}, nil, err
+		return nil, head{}, err
 	}
-	if at+h.size+h.DataSize > size {
-		return head{}, nil, ErrDamaged
+	if at+n+h.DataSize > size {
+		return nil, head{}, ErrDamaged
 	}
-	f, err := c.readFrame(r, at, h.size+h.DataSize)
-	if err != nil {
-		return head{}, nil, err
+	data := make([]byte, h.DataSize)
+	if _, err := r.ReadAt(data, at+n); err != nil {
+		return nil, head{}, err
 	}
-	return h, f.text, nil
+	f, err := c.decodeData(&h, data)
+	return f, h, err
 }
 
-// writeJSON writes a small document whole or not at all: under another name first, then renamed.
+// writeJSON writes a small document.
 func writeJSON(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	return writeFile(path, b)
+}
+
+// writeFile writes a small file whole or not at all: under another name first, then renamed.
+func writeFile(path string, b []byte) error {
 	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -156,8 +157,11 @@ func inWords(gaps []Gap) string {
 	return text
 }
 
-// maxManifest bounds what a reader allocates for a manifest.
-const maxManifest = 16 << 20
+// maxManifest and maxObjects bound what a reader allocates for a manifest.
+const (
+	maxManifest = 16 << 20
+	maxObjects  = 200_000
+)
 
 // ReadManifest decodes a manifest and refuses what it cannot be sure to understand.
 func ReadManifest(r io.Reader) (*Manifest, error) {
@@ -167,6 +171,10 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 	}
 	if len(b) > maxManifest {
 		return nil, fmt.Errorf("manifest is larger than %d bytes: %w", maxManifest, ErrDamaged)
+	}
+	// Each object in the text costs far more memory than its two bytes.
+	if n := bytes.Count(b, []byte{'{'}); n > maxObjects {
+		return nil, fmt.Errorf("manifest of %d objects: %w", n, ErrDamaged)
 	}
 	var m Manifest
 	if err := json.Unmarshal(b, &m); err != nil {
@@ -179,6 +187,13 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 }
 
 func (m *Manifest) ref() PodRef { return m.Pod.PodRef }
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
 
 func timeOf(ns int64) time.Time {
 	if ns == 0 {

@@ -32,6 +32,7 @@ func ReadIndex(ctx context.Context, store Store, key Key) (*Index, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read index of %s: %w", key, err)
 		}
+		x.size = size
 		return x, nil
 	}
 	return nil, fmt.Errorf("read index of %s: object is too short: %w", key, ErrDamaged)
@@ -48,38 +49,44 @@ func fetch(ctx context.Context, store Store, key Key, r Range) ([]byte, int64, e
 	return b, object.Size, err
 }
 
-// Lines gives the lines of a log object from the first one that is not before since, in order, until yield returns
-// false. Each frame is checked; a damaged one ends the reading with an error that names object and frame.
+// Lines gives the lines of a log object whose time is not before since, in order, until yield returns false. Lines without
+// a time count as those before them. Each frame is checked; a damaged one ends the reading with an error that names
+// object and frame.
 func (c *Codec) Lines(ctx context.Context, store Store, key Key, since int64, yield func(Line) bool) error {
 	x, err := ReadIndex(ctx, store, key)
 	if err != nil {
 		return err
 	}
-	more := true
+	w := &window{since: since, yield: yield}
 	for n, place := range x.Frames {
-		if place.High < since || place.Lines == 0 {
+		if w.passes(place.High) {
 			continue
 		}
-		b, _, err := fetch(ctx, store, key, Range{Offset: place.Offset, Length: place.HeadSize + place.DataSize})
+		f, err := c.fetchFrame(ctx, store, key, place)
+		if err == nil {
+			err = w.visit(f)
+		}
 		if err != nil {
 			return fmt.Errorf("read frame %d of %s: %w", n, key, err)
 		}
-		f, _, err := c.decode(b)
-		if err != nil {
-			return fmt.Errorf("read frame %d of %s: %w", n, key, err)
-		}
-		err = f.lines(func(l Line) bool {
-			if l.Time >= since {
-				more = yield(l)
-			}
-			return more
-		})
-		if err != nil {
-			return fmt.Errorf("read frame %d of %s: %w", n, key, err)
-		}
-		if !more {
+		if w.done {
 			return nil
 		}
 	}
 	return nil
+}
+
+func (c *Codec) fetchFrame(ctx context.Context, store Store, key Key, place IndexFrame) (*frame, error) {
+	b, _, err := fetch(ctx, store, key, Range{Offset: place.Offset, Length: place.HeadSize + place.DataSize})
+	if err != nil {
+		return nil, err
+	}
+	f, h, err := c.decode(b)
+	if err != nil {
+		return nil, err
+	}
+	if h.FirstLine != place.FirstLine || h.Lines != place.Lines || h.DataCRC != place.CRC {
+		return nil, fmt.Errorf("not the frame that the index names: %w", ErrDamaged)
+	}
+	return f, nil
 }

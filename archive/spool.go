@@ -40,6 +40,8 @@ type Spool struct {
 	freed chan struct{}     // guarded by mu; closed and replaced when room comes back
 	dirty map[*Log]struct{} // guarded by mu; logs with text that is not on disk
 	text  sync.Pool         // of *frame
+
+	pressed chan struct{} // holds one token when memory ran over its limit
 }
 
 // logName is what a log's files are called. The restart count tells the instances of a container apart.
@@ -56,6 +58,7 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
 		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, freed: make(chan struct{}),
+		pressed: make(chan struct{}, 1),
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)
@@ -66,13 +69,16 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 	return s, nil
 }
 
-// Run writes text to disk that has waited for the flush interval, until the context ends; then it writes all of it.
+// Run writes text to disk that has waited for the flush interval, and all of it when memory runs over its limit, until the
+// context ends; then it writes what is left.
 func (s *Spool) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.FlushInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			s.flush()
+		case <-s.pressed:
 			s.flush()
 		case <-ctx.Done():
 			s.flush()
@@ -108,13 +114,17 @@ func (s *Spool) Log(i Instance) (*Log, error) {
 	if l := s.logs[i.name()]; l != nil {
 		return l, nil
 	}
-	l := newLog(s, i)
 	if err := os.MkdirAll(s.podDir(i.PodUID), 0o700); err != nil {
 		return nil, fmt.Errorf("make spool of %s: %w", i, err)
 	}
+	l := newLog(s, i)
 	// The identity is on disk before the first line, so that no line is ever found without its owner.
 	if err := writeJSON(l.path(".json"), i); err != nil {
 		return nil, fmt.Errorf("name log of %s: %w", i, err)
+	}
+	// There are files already where a start could not read whose they are.
+	if err := l.recover(); err != nil {
+		return nil, fmt.Errorf("recover log of %s: %w", i, err)
 	}
 	s.logs[i.name()] = l
 	return l, nil
@@ -150,21 +160,21 @@ func (s *Spool) Logs(pod PodUID) []*Log {
 
 // Drop forgets a pod. Only after its manifest was read back from the store.
 func (s *Spool) Drop(pod PodUID) error {
-	var size int64
-	for _, l := range s.Logs(pod) {
-		size += l.discard()
-	}
-	s.mu.Lock()
-	for name, l := range s.logs {
-		if name.pod == pod {
-			delete(s.logs, name)
-			delete(s.dirty, l)
+	logs := s.Logs(pod)
+	// The logs go first: after that nothing writes into the folder any more.
+	for _, l := range logs {
+		if err := l.drop(); err != nil {
+			return err
 		}
 	}
-	s.mu.Unlock()
-	s.grow(-size)
 	if err := os.RemoveAll(s.podDir(pod)); err != nil {
 		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range logs {
+		delete(s.logs, l.instance.name())
+		delete(s.dirty, l)
 	}
 	return nil
 }
@@ -172,7 +182,7 @@ func (s *Spool) Drop(pod PodUID) error {
 // Used gives the bytes on disk and their limit.
 func (s *Spool) Used() (used, limit int64) { return s.used.Load(), s.cfg.Limit }
 
-// Held gives the bytes of text in memory and their limit.
+// Held gives the bytes of lines in memory that are not on disk, and their limit.
 func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.cfg.Memory }
 
 // Open gives the number of open logs.
@@ -212,6 +222,20 @@ func (s *Spool) reserve(n int64) error {
 	}
 }
 
+// exceed takes n bytes also where they are over the limit.
+func (s *Spool) exceed(n int64) error {
+	s.used.Add(n)
+	return nil
+}
+
+// press has Run write everything that is held.
+func (s *Spool) press() {
+	select {
+	case s.pressed <- struct{}{}:
+	default:
+	}
+}
+
 // grow changes the bytes on disk without asking, and wakes those who wait for room where they became less.
 func (s *Spool) grow(n int64) {
 	s.used.Add(n)
@@ -235,9 +259,10 @@ func (s *Spool) newFrame(firstLine int64) *frame {
 	return f
 }
 
-// releaseFrame takes back a frame's buffers unless a giant line made them large.
+// releaseFrame takes back a frame's buffers unless giant or very many lines made them large.
 func (s *Spool) releaseFrame(f *frame) {
-	if cap(f.text) <= 2*frameTarget {
+	const fewLines = 32 << 10
+	if cap(f.text) <= 2*frameTarget && cap(f.times) <= fewLines && cap(f.marks) <= fewLines {
 		s.text.Put(f)
 	}
 }

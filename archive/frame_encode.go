@@ -1,0 +1,96 @@
+package archive
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+)
+
+// encode appends head and data to dst and gives the longer slice and the head.
+func (c *Codec) encode(dst []byte, f *frame) ([]byte, head, error) {
+	low, high := f.bounds()
+	h := head{
+		FirstLine: f.firstLine, Lines: int64(len(f.times)), RawSize: int64(len(f.text)),
+		Low: low, High: high, Gaps: f.gaps, marks: f.marks,
+	}
+	var data []byte
+	if len(f.text) > 0 || len(f.times) > 0 {
+		data = c.compress(f.text)
+		defer c.release(data)
+	}
+	h.DataSize, h.DataCRC = int64(len(data)), crc32.Checksum(data, castagnoli)
+	start := len(dst)
+	dst, err := c.appendHead(dst, &h, f.times)
+	if err != nil {
+		return dst[:start], head{}, err
+	}
+	return append(dst, data...), h, nil
+}
+
+func (c *Codec) appendHead(dst []byte, h *head, times []int64) ([]byte, error) {
+	start := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, magicHead)
+	dst = append(dst, 0, 0, 0, 0)            // length, filled in below
+	dst = append(dst, 'E', 'P', 'L', 'F', 1) // name and version
+	dst = append(dst, 0, 0, 0, 0)            // checksum of what follows, filled in below
+	checked := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, h.DataCRC)
+	for _, v := range []int64{h.FirstLine, h.Lines, h.RawSize, h.DataSize} {
+		dst = binary.AppendUvarint(dst, uint64(v))
+	}
+	dst = binary.AppendVarint(dst, h.Low)
+	dst = binary.AppendUvarint(dst, uint64(h.High-h.Low))
+	dst = appendMarks(dst, h.marks)
+	gaps, err := appendGaps(dst, h.Gaps)
+	if err != nil {
+		return dst, err
+	}
+	dst = c.appendColumn(gaps, h.Low, times)
+	binary.LittleEndian.PutUint32(dst[start+4:], uint32(len(dst)-start-skippableSize))
+	binary.LittleEndian.PutUint32(dst[checked-4:], crc32.Checksum(dst[checked:], castagnoli))
+	h.size = int64(len(dst) - start)
+	return dst, nil
+}
+
+func appendMarks(dst []byte, marks []mark) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(marks)))
+	last := 0
+	for _, m := range marks {
+		dst = binary.AppendUvarint(dst, uint64(m.line-last))
+		dst = append(dst, m.flags)
+		dst = binary.AppendUvarint(dst, uint64(m.length))
+		last = m.line
+	}
+	return dst
+}
+
+// Gaps are rare and must be readable by those who come later, so they are JSON.
+func appendGaps(dst []byte, gaps []Gap) ([]byte, error) {
+	if len(gaps) == 0 {
+		return binary.AppendUvarint(dst, 0), nil
+	}
+	text, err := json.Marshal(gaps)
+	if err != nil {
+		return dst, fmt.Errorf("encode gaps: %w", err)
+	}
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...), nil
+}
+
+// appendColumn appends the times as differences, first to base and then to the one before: neighbours are near each
+// other, so most differences are one to four bytes and repeat, which zstd then squeezes.
+func (c *Codec) appendColumn(dst []byte, base int64, times []int64) []byte {
+	raw := c.scratch()
+	for _, t := range times {
+		if t == 0 { // not known, nor any before it
+			t = base
+		}
+		raw = binary.AppendVarint(raw, t-base)
+		base = t
+	}
+	column := c.compress(raw)
+	dst = append(dst, column...)
+	c.release(raw)
+	c.release(column)
+	return dst
+}

@@ -1,0 +1,177 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// closeFrame makes one whole frame of .tail and the open lines and appends it to .log. take takes the room for it.
+func (l *Log) closeFrame(take func(int64) error) error {
+	f, err := l.gather()
+	if err != nil || f.empty() {
+		return err
+	}
+	b, h, err := l.spool.codec.encode(l.spool.codec.scratch(), f)
+	defer func() { l.spool.codec.release(b) }()
+	if err != nil {
+		return err
+	}
+	if err := l.write(".log", l.size, b, take); err != nil {
+		return err
+	}
+	l.counted(&h, f.text)
+	if f != l.open {
+		l.spool.releaseFrame(f)
+	}
+	l.dropOpen()
+	return l.cutTail()
+}
+
+// counted takes a frame that is in .log into the index.
+func (l *Log) counted(h *head, text []byte) {
+	l.frames = append(l.frames, IndexFrame{
+		Offset: l.size, HeadSize: h.size, DataSize: h.DataSize, RawOffset: l.rawEnd(), RawSize: h.RawSize,
+		FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
+	})
+	l.size += h.size + h.DataSize
+	l.tailEnd = h.FirstLine + h.Lines
+	l.sum.Write(text)
+}
+
+// gather gives the lines that no whole frame holds. Where there is no .tail that is the open frame itself.
+func (l *Log) gather() (*frame, error) {
+	open := l.opened()
+	if l.tailSize == 0 {
+		return open, nil
+	}
+	small, err := l.tailFrames()
+	if errors.Is(err, ErrDamaged) {
+		l.giveUpTail(small, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("read tail of %s: %w", l.instance, err)
+	}
+	all := l.spool.newFrame(l.lineEnd())
+	for _, f := range append(small, open) {
+		if err := all.append(f); err != nil {
+			return nil, fmt.Errorf("join tail of %s: %w", l.instance, err)
+		}
+	}
+	return all, nil
+}
+
+// giveUpTail counts what of a damaged .tail cannot be read as lost. Without it the log could never be sealed.
+func (l *Log) giveUpTail(small []*frame, cause error) {
+	end, raw := l.lineEnd(), int64(0)
+	for _, f := range small {
+		end += int64(len(f.times))
+		raw += int64(len(f.text))
+	}
+	lost := l.tailEnd - end
+	if lost <= 0 {
+		return // said already, by a try that then met another error
+	}
+	l.spool.log.Error("spool file is damaged; its last lines are lost", "instance", l.instance, "lines", lost, "err", cause)
+	l.stat.Lines -= lost
+	l.stat.Bytes -= l.tailRaw - raw
+	l.tailEnd, l.tailRaw = end, raw
+	l.gap(Gap{
+		AfterLine: end, From: l.stat.Last, Reason: GapDamaged, Detail: fmt.Sprintf("%d lines in the spool were damaged on disk", lost),
+	})
+}
+
+// tailFrames gives the small frames of .tail in order, with ErrDamaged only those before the damage.
+func (l *Log) tailFrames() ([]*frame, error) {
+	if l.tailSize == 0 {
+		return nil, nil
+	}
+	b, err := os.ReadFile(l.path(".tail"))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > l.tailSize {
+		b = b[:l.tailSize]
+	}
+	var frames []*frame
+	at := int64(0)
+	for at < l.tailSize {
+		f, h, err := l.spool.codec.decode(b[at:])
+		if err != nil {
+			return frames, err
+		}
+		frames = append(frames, f)
+		at += h.size + h.DataSize
+	}
+	return frames, nil
+}
+
+func (l *Log) cutTail() error {
+	size := l.tailSize
+	l.tailSize, l.tailRaw = 0, 0
+	if size == 0 {
+		return nil
+	}
+	l.spool.grow(-size)
+	if err := os.Truncate(l.path(".tail"), 0); err != nil {
+		return fmt.Errorf("cut tail of %s: %w", l.instance, err)
+	}
+	return nil
+}
+
+// write puts b at offset at of a file, all of it or, as far as anyone will read, nothing: what a failed write left
+// behind lies after the size that is counted, the next write goes over it, and recovery cuts it.
+func (l *Log) write(ext string, at int64, b []byte, take func(int64) error) error {
+	if err := take(int64(len(b))); err != nil {
+		return err
+	}
+	if err := writeAt(l.path(ext), at, b); err != nil {
+		l.spool.grow(-int64(len(b)))
+		return fmt.Errorf("write spool file: %w", err)
+	}
+	return nil
+}
+
+func writeAt(path string, at int64, b []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Truncate(at); err != nil {
+		return closing(file, err)
+	}
+	_, err = file.WriteAt(b, at)
+	return closing(file, err)
+}
+
+// closing closes c and gives the first of the two errors.
+func closing(c io.Closer, err error) error {
+	if cerr := c.Close(); err == nil {
+		return cerr
+	}
+	return err
+}
+
+func (l *Log) path(ext string) string {
+	i := l.instance
+	return filepath.Join(l.spool.podDir(i.PodUID), fmt.Sprintf("%s.%d%s", i.Container, i.Restart, ext))
+}
+
+// drop takes the log's frames off the disk and gives the spool their room back. Its record stays. It may be called again.
+func (l *Log) drop() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = true
+	l.dropOpen()
+	for _, ext := range []string{".log", ".tail"} {
+		if err := os.Remove(l.path(ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop frames of %s: %w", l.instance, err)
+		}
+	}
+	size := l.size + l.tailSize + l.extra
+	l.frames, l.size, l.tailSize, l.extra = nil, 0, 0, 0
+	l.spool.grow(-size)
+	return nil
+}

@@ -1,0 +1,188 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// sealedExt is the record of a log whose object is in the store.
+const sealedExt = ".sealed.json"
+
+// Log seals one instance's log and gives its record without the container's state. The frames have left the spool when it
+// returns. ErrSealed: the pod's manifest is there already and vouches for another log.
+func (s *Sealer) Log(ctx context.Context, l *Log) (InstanceRecord, error) {
+	// A record that is there was written after the log object was stored: an earlier try, or an earlier process. One that
+	// cannot be read is made again, from the frames or from the object.
+	r, ok, err := l.Record()
+	if ok {
+		return r, l.drop()
+	}
+	if err != nil {
+		s.log.Warn("record of a sealed log cannot be read; the log is sealed again", "instance", l.instance, "err", err)
+	}
+	sum, err := l.End()
+	if err != nil {
+		return r, err
+	}
+	there, err := s.keep(ctx, l, sum)
+	if err != nil {
+		return r, fmt.Errorf("put log object of %s: %w", l.instance, err)
+	}
+	r = there.record(l.instance)
+	if err := writeJSON(l.path(sealedExt), r); err != nil {
+		return r, fmt.Errorf("write record of %s: %w", l.instance, err)
+	}
+	return r, l.drop()
+}
+
+// kept is a log as the store holds it.
+type kept struct {
+	Summary
+	key  Key   // "" where there is no object
+	size int64 // bytes of the object
+}
+
+func (k *kept) record(i Instance) InstanceRecord {
+	r := InstanceRecord{Instance: i, Gaps: k.Gaps}
+	r.Verdict, r.Reason = judge(&k.Summary)
+	if k.key != "" {
+		r.Log = &LogRecord{
+			Key: k.key, Size: k.size, Lines: k.Lines, Bytes: k.Bytes, SHA256: k.SHA256,
+			First: timeOf(k.First), Last: timeOf(k.Last),
+		}
+	}
+	return r
+}
+
+// summary is what a record says of its log.
+func (r *InstanceRecord) summary() Summary {
+	s := Summary{Version: formatVersion, Instance: r.Instance, Gaps: r.Gaps}
+	if r.Log != nil {
+		s.Lines, s.Bytes, s.SHA256 = r.Log.Lines, r.Log.Bytes, r.Log.SHA256
+		s.First, s.Last = nanos(r.Log.First), nanos(r.Log.Last)
+	}
+	return s
+}
+
+// keep puts the log object. An object that is there already is never replaced: a manifest, ours or another replica's, may
+// vouch for it at any time.
+func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
+	key := l.instance.LogKey()
+	switch verdict, _ := judge(&sum); verdict {
+	case Empty:
+		return &kept{Summary: sum}, nil
+	case Lost:
+		// An earlier life may have stored the log, and then lost its disk.
+		there, err := s.look(ctx, l.instance, key)
+		if there == nil && err == nil {
+			there = &kept{Summary: sum}
+		}
+		return there, err
+	}
+	ours, err := s.put(ctx, l, sum, key)
+	if !errors.Is(err, ErrExists) {
+		return ours, err
+	}
+	there, err := s.look(ctx, l.instance, key)
+	if err != nil {
+		return nil, err
+	}
+	if there != nil && there.standsBefore(&sum) {
+		return there, nil
+	}
+	if _, err := s.Manifest(ctx, l.instance.PodRef); !errors.Is(err, ErrNotFound) {
+		if err == nil {
+			err = ErrSealed
+		}
+		return nil, err
+	}
+	key = l.instance.otherLogKey(sum.SHA256)
+	s.log.Warn("another log stands under the key; ours is put beside it", "instance", l.instance, "key", key)
+	ours, err = s.put(ctx, l, sum, key)
+	if errors.Is(err, ErrExists) { // the key names the text, so it is ours, stored by a try that reported failure
+		if there, err = s.look(ctx, l.instance, key); there == nil && err == nil {
+			err = fmt.Errorf("object %s: %w", key, ErrDamaged)
+		}
+		return there, err
+	}
+	return ours, err
+}
+
+// standsBefore: what is there is the same log, or holds more of it.
+func (k *kept) standsBefore(ours *Summary) bool {
+	if k.SHA256 == ours.SHA256 && k.Lines == ours.Lines {
+		return len(k.Gaps) <= len(ours.Gaps)
+	}
+	return k.Lines > ours.Lines && len(ours.Gaps) > 0
+}
+
+func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, error) {
+	file, err := l.Object()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	body := &spoolFile{file: file}
+	err = s.breaker.do(ctx, "put log object", func(ctx context.Context) error {
+		err := s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
+		if local := body.err.Load(); err != nil && local != nil {
+			return fmt.Errorf("%w: %w", errSpoolFile, *local)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &kept{Summary: sum, key: key, size: stat.Size()}, nil
+}
+
+// look reads what the store holds of the instance under a key: nil where that is nothing, or nothing of use.
+func (s *Sealer) look(ctx context.Context, i Instance, key Key) (*kept, error) {
+	var x *Index
+	err := s.breaker.do(ctx, "read log index", func(ctx context.Context) (err error) {
+		x, err = ReadIndex(ctx, s.store, key)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case errors.Is(err, ErrDamaged):
+		s.log.Error("log object in the store is damaged", "instance", i, "key", key, "err", err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case x.Summary.Instance.ContainerID != i.ContainerID || x.Summary.Lines == 0:
+		return nil, nil
+	}
+	return &kept{Summary: x.Summary, key: key, size: x.size}, nil
+}
+
+// errSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not help.
+var errSpoolFile = errors.New("read spool file")
+
+// spoolFile is the body of a log object. It remembers when the disk failed. Stores read parts of it at once, in place.
+type spoolFile struct {
+	file *os.File
+	err  atomic.Pointer[error]
+}
+
+func (f *spoolFile) Read(p []byte) (int, error) { return f.note(f.file.Read(p)) }
+
+func (f *spoolFile) ReadAt(p []byte, at int64) (int, error) { return f.note(f.file.ReadAt(p, at)) }
+
+func (f *spoolFile) Seek(offset int64, whence int) (int64, error) { return f.file.Seek(offset, whence) }
+
+func (f *spoolFile) note(n int, err error) (int, error) {
+	if err != nil && err != io.EOF {
+		f.err.Store(&err)
+	}
+	return n, err
+}
