@@ -170,3 +170,39 @@ func (l *Log) Record() (r InstanceRecord, ok bool, err error) {
 	}
 	return r, true, nil
 }
+
+// Has says whether the line is held: its time and its bytes. It is cheap for a line that is not older than those which came
+// since the last flush, so that it may be asked for every line that comes out of order.
+func (l *Log) Has(line Line) (bool, error) {
+	if recent, sure := l.hasOpen(line); sure {
+		return recent, nil
+	}
+	found := false
+	err := l.Held(line.Time, func(have Line) bool {
+		found = have.Time == line.Time && have.Partial == line.Partial && bytes.Equal(have.Text, line.Text)
+		return !found
+	})
+	return found, err
+}
+
+// hasOpen looks at the lines in memory. sure: no older line need be looked at.
+func (l *Log) hasOpen(line Line) (found, sure bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		return false, false
+	}
+	older, same := false, false
+	for _, t := range l.open.times {
+		older = older || t < line.Time
+		same = same || t == line.Time
+	}
+	if same {
+		// The frame is whole, for it was made by add: its lines cannot give an error.
+		_ = l.open.lines(func(have Line) bool {
+			found = have.Time == line.Time && have.Partial == line.Partial && bytes.Equal(have.Text, line.Text)
+			return !found
+		})
+	}
+	return found, found || older
+}

@@ -49,6 +49,7 @@ type Follower struct {
 	overlap   *overlap          // nil: everything that comes is new
 	reason    archive.GapReason // why a gap that opens now would be there
 	pending   archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
+	served    int64             // the time of the line that this answer served last
 	tail      tailMark          // the last line held
 	begun     bool              // noteStart was called
 	lateAfter time.Time         // when the instance started, if reading began long after that
@@ -222,6 +223,7 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	}
 	defer body.Close()
 	f.lines.reset()
+	f.served = 0
 	before := f.log.Summary().Lines
 	for err == nil {
 		var n int
@@ -281,7 +283,11 @@ func (f *Follower) take(r Request) error {
 		if first && !stamped && r.Since > 0 {
 			continue
 		}
-		if f.overlap != nil && f.passed(line) {
+		again, err := f.servedAgain(line)
+		if err != nil {
+			return err
+		}
+		if again || f.overlap != nil && f.passed(line) {
 			continue
 		}
 		if len(f.rotation.expected) > 0 {
@@ -289,6 +295,40 @@ func (f *Follower) take(r Request) error {
 		}
 		f.batch = append(f.batch, line)
 	}
+}
+
+// servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the newest
+// file from its start once for each of them: the stream steps back to a line that is held already. What follows is then
+// compared like the answer to a new request.
+func (f *Follower) servedAgain(line archive.Line) (bool, error) {
+	before := f.served
+	if line.Time != 0 {
+		f.served = line.Time
+	}
+	if line.Time >= before || line.Time == 0 || f.overlap != nil && !f.overlap.found {
+		return false, nil
+	}
+	if f.overlap != nil && f.overlap.expects(line) {
+		return false, nil
+	}
+	if err := f.append(); err != nil {
+		return false, err
+	}
+	held, err := f.log.Has(line)
+	if err != nil || !held {
+		return false, wrapSpool(err)
+	}
+	if f.overlap, err = newOverlap(f.log, line.Time); err != nil {
+		return false, &spoolError{err}
+	}
+	return f.overlap.have(line), nil
+}
+
+func wrapSpool(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &spoolError{err}
 }
 
 const notServed = "the last line held was no longer served when reading went on"

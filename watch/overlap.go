@@ -46,6 +46,9 @@ func newOverlap(log *archive.Log, since int64) (*overlap, error) {
 	return o, err
 }
 
+// expects says that the line is held and was not met yet.
+func (o *overlap) expects(line archive.Line) bool { return o.held[line.Hash()] > 0 }
+
 // have says whether the line is held already, and counts it off.
 func (o *overlap) have(line archive.Line) bool {
 	h := line.Hash()
