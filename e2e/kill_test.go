@@ -1,0 +1,151 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/e2e/stage"
+)
+
+// TestDaemonIsKilled has a daemon of its own, for what it does to it. The pod and so the spool stay, as after a crash.
+func TestDaemonIsKilled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
+	defer cancel()
+	s, err := open(ctx, "epilogue-e2e-kill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if t.Failed() {
+			s.Dump(os.Stderr)
+		}
+		shut(s)
+	}()
+	t.Run("once", func(t *testing.T) { killedOnce(t, s) })
+	t.Run("often", func(t *testing.T) { killedOften(t, s) })
+}
+
+func killedOnce(t *testing.T, s *stage.Stage) {
+	p := start(t, s, s.Job("once", "lines -n 60000 -rate 5000 -size 100"), 3*minute)
+	p.talking(20000)
+	p.kill(0)
+	pod := p.pod(stage.Over)
+	p.account(p.manifest(), status(pod, "main").State.Terminated)
+}
+
+// The kubelet waits longer before each restart, so the kills get rarer; a log that does not rotate meanwhile has to be
+// whole all the same.
+func killedOften(t *testing.T, s *stage.Stage) {
+	slow := start(t, s, s.Job("often-slow", "lines -n 3000 -rate 50"), 5*minute)
+	fast := start(t, s, s.Job("often-fast", "lines -n 120000 -rate 2000 -size 100"), 5*minute)
+	fast.pod(stage.Running)
+	running, cancel := context.WithCancel(fast.ctx)
+	defer cancel()
+	var ended *corev1.Pod
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() {
+		defer cancel()
+		ended, _ = s.AwaitPod(running, "often-fast", stage.Over) // a pod that never ends is found by its missing manifest
+	})
+	kills := 0
+	for restarts := int32(1); running.Err() == nil; restarts++ {
+		if !fast.killAfter(running, 5*time.Second, restarts) {
+			break
+		}
+		kills++
+	}
+	waiting.Wait()
+	if kills < 2 {
+		t.Errorf("got %d kills, want 2 or more", kills)
+	}
+	t.Logf("the daemon was killed %d times", kills)
+	fast.account(fast.manifest(), status(ended, "main").State.Terminated)
+	pod := slow.pod(stage.Over)
+	slow.whole(slow.manifest(), "main", 0, status(pod, "main").State.Terminated)
+}
+
+// killAfter kills the daemon once it has run for so long since its last restart; false: the context ended first.
+func (p *play) killAfter(ctx context.Context, d time.Duration, restarts int32) bool {
+	p.Helper()
+	pod, err := p.AwaitDaemonStart(ctx, restarts)
+	if err != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	if err := p.KillDaemon(ctx, pod); err != nil && ctx.Err() == nil {
+		p.Fatal(err)
+	}
+	return true
+}
+
+// kill kills the daemon now, once it is ready.
+func (p *play) kill(restarts int32) {
+	p.Helper()
+	pod, err := p.AwaitDaemon(p.ctx, restarts)
+	if err != nil {
+		p.Fatal(err)
+	}
+	if err := p.KillDaemon(p.ctx, pod); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// account checks numbered lines against the truth: none twice, none out of order, and none missing but where the manifest
+// has a gap.
+func (p *play) account(m *archive.Manifest, ended *corev1.ContainerStateTerminated) {
+	p.Helper()
+	truth, err := stage.TruthOf(ended)
+	if err != nil {
+		p.Fatal(err)
+	}
+	r := p.record(m, "main", 0)
+	if r.Log == nil {
+		p.Fatalf("got no log (%s: %s), want %d lines", r.Verdict, r.Reason, truth.Lines)
+	}
+	numbers, err := p.Numbers(p.ctx, r.Log.Key)
+	if err != nil {
+		p.Fatal(err)
+	}
+	last, missing := int64(0), int64(0)
+	at := func(i int, next int64) {
+		if next == last+1 {
+			return
+		}
+		if next <= last {
+			p.Fatalf("line %d has number %d after %d, want a greater one", i+1, next, last)
+		}
+		missing += next - last - 1
+		if !slices.ContainsFunc(r.Gaps, func(g archive.Gap) bool { return g.AfterLine == int64(i) }) {
+			p.Errorf("lines %d to %d are missing after line %d, and no gap says so; got gaps %+v", last+1, next-1, i, r.Gaps)
+		}
+	}
+	for i, n := range numbers {
+		at(i, n)
+		last = n
+	}
+	at(len(numbers), truth.Lines+1)
+	p.Logf("%s: %d lines of %d kept, %d missing in %d gaps, verdict %s", p.job, len(numbers), truth.Lines, missing, len(r.Gaps), r.Verdict)
+	if got, err := p.Measured(p.ctx, r.Log.Key); err != nil || missing == 0 && got != truth {
+		p.Errorf("log object holds %+v (error: %v), want %+v", got, err, truth)
+	}
+	if (r.Verdict == archive.Complete) != (len(r.Gaps) == 0) || missing > 0 && len(r.Gaps) == 0 {
+		p.Errorf("got verdict %s with %d gaps, want complete exactly where there is none", r.Verdict, len(r.Gaps))
+	}
+}
