@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -79,7 +77,8 @@ func (f *Follower) Run(ctx context.Context) error {
 			return err
 		}
 		f.noteStart(seen)
-		if !seen.Running || !seen.Current {
+		// A pod that was deleted by force is gone while its last known state still says that it runs.
+		if seen.Gone || !seen.Running || !seen.Current {
 			return f.finish(ctx, seen)
 		}
 		opened := time.Now()
@@ -206,218 +205,6 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 		err = cause
 	}
 	return added, err
-}
-
-// read takes one answer of the API into the log: what is held is passed over, the rest is appended. It returns how many
-// lines were new, and nil where the answer ended properly, which for a follow proves nothing.
-func (f *Follower) read(ctx context.Context, r Request) (added int64, err error) {
-	i := f.log.Instance()
-	r.Namespace, r.Pod, r.Container = i.Namespace, i.Pod, i.Container
-	if err := f.prepare(ctx, &r); err != nil {
-		return 0, err
-	}
-	f.count.Opened.Inc()
-	body, err := f.source.Open(ctx, r)
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	f.lines.reset()
-	f.served = 0
-	before := f.log.Summary().Lines
-	for err == nil {
-		var n int
-		n, err = body.Read(f.lines.room())
-		f.lines.took(n)
-		f.count.BytesRead.Add(float64(n))
-		f.rotation.total.Add(int64(n))
-		if terr := f.take(r); terr != nil {
-			return f.log.Summary().Lines - before, terr
-		}
-	}
-	if errors.Is(err, io.EOF) {
-		err = f.remainder()
-	}
-	return f.log.Summary().Lines - before, err
-}
-
-// prepare chooses where the answer begins and takes up what is held from there on.
-func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
-	from := since(f.resumeTime(f.log.Summary()))
-	if !r.All {
-		r.Since = from
-	} else if first, ok := f.peek(ctx, Request{Previous: r.Previous, Limit: longestStamp + 1}); ok {
-		// The whole file is compared, so what is held of it must be known whole: from its first record on, and from
-		// well before that, for the clock may have been set back inside it.
-		from = min(from, first.Time-int64(10*time.Minute))
-	}
-	if f.overlap, err = newOverlap(f.log, from); err != nil {
-		return &spoolError{err}
-	}
-	return nil
-}
-
-// resumeTime is the time to resume from: that of the last line in the order served, for a clock that stepped back serves
-// its next lines with earlier times than the latest one.
-func (f *Follower) resumeTime(s archive.Summary) int64 {
-	if t := f.tail.time(); t != 0 {
-		return min(t, s.Last)
-	}
-	return s.Last
-}
-
-// take cuts what was read into lines and appends the new ones.
-func (f *Follower) take(r Request) error {
-	f.batch = f.batch[:0]
-	if err := f.rotated(); err != nil {
-		return err
-	}
-	for {
-		first := !f.lines.started
-		line, stamped, ok := f.lines.next()
-		if !ok {
-			return f.append()
-		}
-		// Where since falls inside a split line the answer begins with the rest of it, without a time. The whole line is
-		// held: it began before since, and since lies before the last held line.
-		if first && !stamped && r.Since > 0 {
-			continue
-		}
-		again, err := f.servedAgain(line)
-		if err != nil {
-			return err
-		}
-		if again || f.overlap != nil && f.passed(line) {
-			continue
-		}
-		if len(f.rotation.expected) > 0 {
-			f.expect(line)
-		}
-		f.batch = append(f.batch, line)
-	}
-}
-
-// servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the newest
-// file from its start once for each of them: the stream steps back to a line that is held already. What follows is then
-// compared like the answer to a new request.
-func (f *Follower) servedAgain(line archive.Line) (bool, error) {
-	before := f.served
-	if line.Time != 0 {
-		f.served = line.Time
-	}
-	if line.Time >= before || line.Time == 0 || f.overlap != nil && !f.overlap.found {
-		return false, nil
-	}
-	if f.overlap != nil && f.overlap.expects(line) {
-		return false, nil
-	}
-	if err := f.append(); err != nil {
-		return false, err
-	}
-	held, err := f.log.Has(line)
-	if err != nil || !held {
-		return false, wrapSpool(err)
-	}
-	if f.overlap, err = newOverlap(f.log, line.Time); err != nil {
-		return false, &spoolError{err}
-	}
-	return f.overlap.have(line), nil
-}
-
-func wrapSpool(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &spoolError{err}
-}
-
-const notServed = "the last line held was no longer served when reading went on"
-
-// passed says that the line is held already; where it is new and the sentinel was not met, the gap is written first.
-func (f *Follower) passed(line archive.Line) bool {
-	o := f.overlap
-	if o.have(line) {
-		return true
-	}
-	if o.missed(line) {
-		if err := f.append(); err == nil {
-			f.gapHere(archive.Gap{From: o.last, To: line.Time, Reason: f.reason, Detail: notServed})
-		}
-	}
-	if o.spent(line) {
-		f.overlap = nil
-		f.reason = archive.GapRotated
-	}
-	return false
-}
-
-// gapHere writes a gap after the lines that are held now.
-func (f *Follower) gapHere(g archive.Gap) {
-	g.AfterLine = f.log.Summary().Lines
-	f.gap(g)
-}
-
-func (f *Follower) gap(g archive.Gap) {
-	f.log.Gap(g)
-	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
-	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
-}
-
-// append gives the batch to the log.
-func (f *Follower) append() error {
-	if len(f.batch) == 0 {
-		return nil
-	}
-	n, err := f.log.Append(f.batch...)
-	if n > 0 {
-		f.tail.set(f.batch[n-1])
-		f.count.Lines.Add(float64(n))
-	}
-	f.batch = f.batch[:0]
-	if err != nil {
-		return &spoolError{err}
-	}
-	return nil
-}
-
-// errText is what the kubelet wrote into the body of an answer whose status was 200.
-type errText struct{ text string }
-
-func (e *errText) Error() string { return "kubelet answered: " + e.text }
-
-// removed: the kubelet said that it has no such log any more. It says so too while it starts, so once is no proof.
-func (e *errText) removed() bool {
-	return strings.HasPrefix(e.text, "unable to retrieve container logs")
-}
-
-// kubeletTexts are the starts of what the kubelet writes into an answer when reading fails in the middle.
-var kubeletTexts = []string{
-	"unable to retrieve container logs for ", "failed to create fsnotify watcher: ", "failed to open log file ",
-	"rpc error: code = ", "failed to try resolving symlinks in path ", "failed to get container status ",
-}
-
-// remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
-// and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes again.
-func (f *Follower) remainder() error {
-	f.pending = archive.Line{}
-	line, stamped, ok := f.lines.remainder()
-	if !ok {
-		return nil
-	}
-	if !stamped {
-		return &errText{string(line.Text[:min(len(line.Text), 300)])}
-	}
-	for _, start := range kubeletTexts {
-		if at := strings.Index(string(line.Text), start); at >= 0 {
-			return &errText{string(line.Text[at:min(len(line.Text), at+300)])}
-		}
-	}
-	if f.overlap != nil && f.overlap.have(line) {
-		return nil // a final line without an end that is held already
-	}
-	line.Text = append([]byte(nil), line.Text...)
-	f.pending = line
-	return nil
 }
 
 // backoff waits ever longer, with jitter so that the followers of a node that went away do not come back as one.

@@ -28,7 +28,7 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 		m = &copied
 	case p.ready():
 		m = postMortem(p.last, p.job, labels)
-		m.Instances = neverStarted(p.last)
+		m.Instances = neverStarted(p.last, p.waited)
 	default:
 		return nil
 	}

@@ -2,9 +2,7 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -17,18 +15,19 @@ import (
 
 // pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
 type pod struct {
-	last      *corev1.Pod                       // as it was last seen
-	job       *batchv1.Job                      // its Job as it was last seen, nil: never
-	gone      bool                              // it has left the API server
-	checked   bool                              // the store was asked whether it is sealed already
-	settled   bool                              // every instance that last names has its follower
-	overAt    time.Time                         // when it was first seen to have ended
-	draft     *archive.Manifest                 // of a pod that is known from the spool only
-	logs      map[string]*archive.Log           // every instance that was followed, by container ID
-	following map[string]bool                   // those whose follower has not returned
-	changed   chan struct{}                     // closed and replaced with each change
-	states    map[string]archive.ContainerState // how they ended, as soon as that was seen
-	records   map[string]archive.InstanceRecord // those that are sealed
+	last      *corev1.Pod                             // as it was last seen
+	job       *batchv1.Job                            // its Job as it was last seen, nil: never
+	gone      bool                                    // it has left the API server
+	checked   bool                                    // the store was asked whether it is sealed already
+	settled   bool                                    // every instance that last names has its follower
+	overAt    time.Time                               // when it was first seen to have ended
+	draft     *archive.Manifest                       // of a pod that is known from the spool only
+	logs      map[string]*archive.Log                 // every instance that was followed, by container ID
+	following map[string]bool                         // those whose follower has not returned
+	changed   chan struct{}                           // closed and replaced with each change
+	states    map[string]archive.ContainerState       // how they ended, as soon as that was seen
+	records   map[string]archive.InstanceRecord       // those that are sealed
+	waited    map[string]corev1.ContainerStateWaiting // why a container could not start, by its name; the end of the pod overwrites it
 }
 
 func newPod(last *corev1.Pod) *pod {
@@ -36,6 +35,7 @@ func newPod(last *corev1.Pod) *pod {
 		last: last, logs: map[string]*archive.Log{}, following: map[string]bool{},
 		changed: make(chan struct{}),
 		states:  map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
+		waited: map[string]corev1.ContainerStateWaiting{},
 	}
 }
 
@@ -107,6 +107,11 @@ func (p *pod) note(job *batchv1.Job) {
 			p.states[i.ContainerID] = s
 		}
 	}
+	for _, c := range containers(p.last) {
+		if c.status != nil && c.status.ContainerID == "" && tells(c.status.State.Waiting) {
+			p.waited[c.spec.Name] = *c.status.State.Waiting
+		}
+	}
 	if p.overAt.IsZero() && (p.gone || over(p.last)) {
 		p.overAt = time.Now()
 	}
@@ -135,7 +140,7 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 // draftNow is the manifest as far as it can be known before the logs are sealed.
 func (p *pod) draftNow(labels []string) *archive.Manifest {
 	m := postMortem(p.last, p.job, labels)
-	m.Instances = neverStarted(p.last)
+	m.Instances = neverStarted(p.last, p.waited)
 	for _, i := range instances(p.last) {
 		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: i, State: p.states[i.ContainerID]})
 	}
@@ -242,149 +247,6 @@ func (w *Watcher) orphan(draft *archive.Manifest) {
 	w.known[uid] = p
 	w.mu.Unlock()
 	w.ended.Add(podKey{types.NamespacedName{Namespace: draft.Pod.Namespace, Name: draft.Pod.Pod}, uid})
-}
-
-// seal moves what has ended into the store: each log as soon as it was read to its end, and the pod when all of it has.
-func (w *Watcher) seal(ctx context.Context, key podKey) error {
-	w.mu.Lock()
-	p := w.known[key.uid]
-	w.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	if sealed, err := w.check(ctx, key, p); sealed || err != nil {
-		return err
-	}
-	for _, log := range w.unsealed(p) {
-		if err := w.sealLog(ctx, p, log); errors.Is(err, archive.ErrSealed) {
-			return w.forget(key)
-		} else if err != nil {
-			return err
-		}
-	}
-	w.mu.Lock()
-	manifest := p.manifest(w.cfg.WorkloadLabels)
-	w.mu.Unlock()
-	if manifest == nil {
-		return nil
-	}
-	w.addEvents(manifest)
-	err := w.parts.Sealer.Pod(ctx, manifest)
-	if errors.Is(err, archive.ErrSealed) {
-		w.log.Warn("pod was sealed already", "pod", manifest.Pod.PodRef)
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	w.sealed(key, p, manifest)
-	return nil
-}
-
-// check asks the store, once, whether a pod that had ended when it was first seen is sealed.
-func (w *Watcher) check(ctx context.Context, key podKey, p *pod) (sealed bool, err error) {
-	w.mu.Lock()
-	needed := !p.checked
-	w.mu.Unlock()
-	if !needed {
-		return false, nil
-	}
-	limited, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
-	_, err = w.parts.Sealer.Manifest(limited, podRef(p.last))
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	w.mu.Lock()
-	p.checked = true
-	w.mu.Unlock()
-	if err == nil {
-		// An earlier process may have died between the manifest and the emptying of its spool.
-		return true, w.forget(key)
-	}
-	// Not sealed; or the store does not answer, and then the log is read all the same: it may be gone tomorrow.
-	w.seen.Add(key)
-	return false, nil
-}
-
-// checkLimit bounds the wait for a store that does not answer.
-const checkLimit = 30 * time.Second
-
-// unsealed gives the logs that were read to their end and are not in the store.
-func (w *Watcher) unsealed(p *pod) []*archive.Log {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var logs []*archive.Log
-	for id, log := range p.logs {
-		if _, sealed := p.records[id]; !sealed && !p.following[id] {
-			logs = append(logs, log)
-		}
-	}
-	slices.SortFunc(logs, func(a, b *archive.Log) int { return compareInstances(a.Instance(), b.Instance()) })
-	return logs
-}
-
-func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
-	if p.draft != nil {
-		if _, sealed, err := log.Record(); err == nil && !sealed && !log.Ended() {
-			log.Gap(archive.Gap{
-				AfterLine: log.Summary().Lines, From: log.Summary().Last, Reason: archive.GapRestart, Unproven: true,
-				Detail: "the pod went away while no daemon watched, so that the end of the log could not be read",
-			})
-			w.parts.Follow.Gaps.WithLabelValues(string(archive.GapRestart)).Inc()
-		}
-	}
-	record, err := w.parts.Sealer.Log(ctx, log)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Error("seal log", "instance", log.Instance(), "err", err)
-		}
-		return err
-	}
-	w.mu.Lock()
-	p.records[log.Instance().ContainerID] = record
-	w.mu.Unlock()
-	return nil
-}
-
-// sealed counts a pod that is in the store and forgets it.
-func (w *Watcher) sealed(key podKey, p *pod, m *archive.Manifest) {
-	count := w.parts.Seal
-	for _, r := range m.Instances {
-		count.Logs.WithLabelValues(string(r.Verdict)).Inc()
-		if r.Log != nil {
-			count.Lines.Add(float64(r.Log.Lines))
-			count.TextBytes.Add(float64(r.Log.Bytes))
-			count.StoredBytes.Add(float64(r.Log.Size))
-		}
-	}
-	count.Pods.Inc()
-	count.LastSealed.SetToCurrentTime()
-	w.mu.Lock()
-	delay := time.Since(p.overAt)
-	w.mu.Unlock()
-	count.Latency.Observe(delay.Seconds())
-	w.log.Info("pod is sealed", "pod", m.Pod.PodRef, "instances", len(m.Instances), "diagnosis", m.Diagnosis, "elapsed", delay)
-	if err := w.forget(key); err != nil {
-		w.log.Error("forget pod", "pod", m.Pod.PodRef, "err", err)
-	}
-}
-
-// forget drops a sealed pod, and remembers it as done while the cache holds it.
-func (w *Watcher) forget(key podKey) error {
-	current, err := w.pods.Pods(key.Namespace).Get(key.Name)
-	w.mu.Lock()
-	delete(w.known, key.uid)
-	if err == nil && current.UID == key.uid {
-		w.done[key.uid] = true
-	}
-	w.mu.Unlock()
-	if err == nil {
-		if owner := jobOf(current); owner != nil {
-			w.finishedJobs.Add(types.NamespacedName{Namespace: key.Namespace, Name: owner.Name})
-		}
-	}
-	return w.parts.Spool.Drop(archive.PodUID(key.uid))
 }
 
 // Backlog gives the number of pods that have ended and are not sealed, and how long the oldest has waited.

@@ -125,8 +125,9 @@ func started(t *corev1.ContainerStateTerminated) time.Time {
 }
 
 // neverStarted gives a record for each container of the pod that no instance of is known, with the reason as the kubelet or
-// the scheduler gave it.
-func neverStarted(pod *corev1.Pod) []archive.InstanceRecord {
+// the scheduler gave it. waited holds what the kubelet said before the pod ended: then it may say no more than that the
+// container cannot be found.
+func neverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaiting) []archive.InstanceRecord {
 	var records []archive.InstanceRecord
 	for _, c := range containers(pod) {
 		if c.status != nil && (c.status.ContainerID != "" || c.status.LastTerminationState.Terminated != nil) {
@@ -138,6 +139,9 @@ func neverStarted(pod *corev1.Pod) []archive.InstanceRecord {
 			State:    archive.ContainerState{Image: c.spec.Image},
 		}
 		r.State.Reason, r.State.Message = whyNot(pod, c.status)
+		if w, ok := waited[c.spec.Name]; ok && (c.status == nil || !tells(c.status.State.Waiting)) {
+			r.State.Reason, r.State.Message = w.Reason, w.Message
+		}
 		r.Reason = r.State.Reason
 		if r.State.Message != "" {
 			r.Reason += ": " + r.State.Message
@@ -147,10 +151,15 @@ func neverStarted(pod *corev1.Pod) []archive.InstanceRecord {
 	return records
 }
 
+// tells: the container waits for a reason that says something; the others are the ordinary course.
+func tells(w *corev1.ContainerStateWaiting) bool {
+	return w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating"
+}
+
 // whyNot finds the reason for which a container did not start.
 func whyNot(pod *corev1.Pod, status *corev1.ContainerStatus) (reason, message string) {
 	if status != nil {
-		if w := status.State.Waiting; w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
+		if w := status.State.Waiting; tells(w) {
 			return w.Reason, w.Message
 		}
 		if t := status.State.Terminated; t != nil {
