@@ -82,7 +82,7 @@ func isAnswer(err error) bool {
 
 // enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then.
 func (b *breaker) enter(ctx context.Context) (probing bool, err error) {
-	healthy, pause := b.state()
+	healthy, _ := b.state()
 	if healthy == nil {
 		return false, ctx.Err()
 	}
@@ -93,7 +93,8 @@ func (b *breaker) enter(ctx context.Context) (probing bool, err error) {
 		return false, ctx.Err()
 	case <-b.turn:
 	}
-	if healthy, pause = b.state(); healthy != nil {
+	healthy, pause := b.state()
+	if healthy != nil {
 		err = sleep(ctx, pause/2+rand.N(pause/2))
 	}
 	if err != nil || healthy == nil {

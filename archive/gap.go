@@ -55,7 +55,7 @@ func appendGap(list []Gap, g Gap) []Gap {
 		g.Detail = strings.ToValidUTF8(g.Detail[:maxDetail], "") + "..."
 	}
 	if len(list) < maxGaps {
-		return append(list[:len(list):len(list)], g)
+		return append(slices.Clip(list), g)
 	}
 	list = slices.Clone(list)
 	last := &list[len(list)-1]

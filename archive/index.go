@@ -54,8 +54,8 @@ const (
 	minimalFrameLen = 10 // bytes of index for one frame at the least
 )
 
-// appendIndex appends the index and the seek table: the end of a log object. at is the number of bytes before it.
-func appendIndex(dst []byte, x *Index, at int64) ([]byte, error) {
+// appendIndex appends the index and the seek table: the end of a log object.
+func appendIndex(dst []byte, x *Index) ([]byte, error) {
 	summary, err := json.Marshal(x.Summary)
 	if err != nil {
 		return dst, fmt.Errorf("encode summary: %w", err)

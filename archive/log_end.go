@@ -31,7 +31,7 @@ func (l *Log) end() error {
 	}
 	l.dropOpen()
 	l.stat.SHA256 = hex.EncodeToString(l.sum.Sum(nil))
-	b, err := appendIndex(nil, &Index{Summary: l.stat, Frames: l.frames}, l.size)
+	b, err := appendIndex(nil, &Index{Summary: l.stat, Frames: l.frames})
 	if err != nil {
 		return err
 	}

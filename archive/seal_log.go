@@ -181,7 +181,7 @@ func (f *spoolFile) ReadAt(p []byte, at int64) (int, error) { return f.note(f.fi
 func (f *spoolFile) Seek(offset int64, whence int) (int64, error) { return f.file.Seek(offset, whence) }
 
 func (f *spoolFile) note(n int, err error) (int, error) {
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		f.err.Store(&err)
 	}
 	return n, err
