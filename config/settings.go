@@ -91,7 +91,7 @@ func kubernetesSettings() []setting {
 	}, {
 		name: "api-burst", group: groupKubernetes, kind: "count", def: "200",
 		help: "Requests to the API server that may go out at once above api-qps.",
-		set:  field(func(c *Config) *int { return &c.Kubernetes.Burst }, count(1, 100_000)),
+		set:  field(func(c *Config) *int { return &c.Kubernetes.Burst }, count(100_000)),
 	}}
 }
 
@@ -125,7 +125,7 @@ func archiveSettings() []setting {
 	}, {
 		name: "seal-concurrency", group: groupArchive, kind: "count", def: "32",
 		help: "Logs that are sealed at the same time at most.",
-		set:  field(func(c *Config) *int { return &c.Seal.Concurrency }, count(1, 1000)),
+		set:  field(func(c *Config) *int { return &c.Seal.Concurrency }, count(1000)),
 	}}
 }
 
@@ -154,7 +154,7 @@ func followSettings() []setting {
 	return []setting{{
 		name: "max-streams", group: groupFollow, kind: "count", def: "2000",
 		help: "Log streams that may be open at the same time.",
-		set:  field(func(c *Config) *int { return &c.Follow.MaxStreams }, count(1, 100_000)),
+		set:  field(func(c *Config) *int { return &c.Follow.MaxStreams }, count(100_000)),
 	}, {
 		name: "stream-open-rate", group: groupFollow, kind: "number", def: "200",
 		help: "Log streams opened per second at most, so that a node that comes back is not stormed.",

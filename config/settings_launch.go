@@ -51,7 +51,7 @@ func launchSettings() []setting {
 		// ZenML renamed the variable; where both are set, the newer name is the one that newer servers read.
 		zenml: []string{"ZENML_SERVER_MAX_CONCURRENT_SNAPSHOT_RUNS", "ZENML_SERVER_MAX_CONCURRENT_TEMPLATE_RUNS"},
 		help:  "Launched Jobs that run at the same time; more are queued.",
-		set:   field(func(c *Config) *int { return &c.Launch.MaxConcurrent }, count(1, 100_000)),
+		set:   field(func(c *Config) *int { return &c.Launch.MaxConcurrent }, count(100_000)),
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,11 +119,12 @@ func quantityOfBytes(least string) func(string) (int64, error) {
 	}
 }
 
-func count(least, most int) func(string) (int, error) {
+// count reads a number of things, of which there must be one at least.
+func count(most int) func(string) (int, error) {
 	return func(text string) (int, error) {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < least || n > most {
-			return 0, fmt.Errorf("want a whole number from %d to %d", least, most)
+		if err != nil || n < 1 || n > most {
+			return 0, fmt.Errorf("want a whole number from 1 to %d", most)
 		}
 		return n, nil
 	}
@@ -148,10 +150,8 @@ func rate[F float32 | float64](text string) (F, error) {
 
 func oneOf(words ...string) func(string) (string, error) {
 	return func(text string) (string, error) {
-		for _, w := range words {
-			if text == w {
-				return text, nil
-			}
+		if slices.Contains(words, text) {
+			return text, nil
 		}
 		return "", fmt.Errorf("want %s", orList(words))
 	}

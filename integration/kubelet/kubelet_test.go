@@ -165,5 +165,3 @@ func TestHealthz(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -110,9 +111,7 @@ func (k *Kubelet) object(namespace string, spec Spec) *corev1.Pod {
 		pod.Spec.NodeName = ""
 	}
 	own(pod, spec.Job, serial)
-	for name, value := range spec.Labels {
-		pod.Labels[name] = value
-	}
+	maps.Copy(pod.Labels, spec.Labels)
 	fill(pod, spec)
 	if spec.Edit != nil {
 		spec.Edit(pod)
@@ -215,8 +214,8 @@ func (p *Pod) Finish(phase corev1.PodPhase, reason, message string) {
 // SetCondition sets a condition of the pod, as Unschedulable or DisruptionTarget.
 func (p *Pod) SetCondition(c corev1.PodCondition) {
 	p.mu.Lock()
-	kept := slices.DeleteFunc(slices.Clone(p.conditions), func(old corev1.PodCondition) bool { return old.Type == c.Type })
-	p.conditions = append(kept, c)
+	p.conditions = slices.DeleteFunc(slices.Clone(p.conditions), func(old corev1.PodCondition) bool { return old.Type == c.Type })
+	p.conditions = append(p.conditions, c)
 	p.mu.Unlock()
 	p.Report()
 }

@@ -19,12 +19,12 @@ func caseReadOptions(b *bed) {
 		want string
 	}{
 		{"plain", corev1.PodLogOptions{}, "one\ntwo\nthree\n"},
-		{"timestamps", corev1.PodLogOptions{Timestamps: true, TailLines: ptr(int64(1))}, stamp(2*time.Second) + " three\n"},
+		{"timestamps", corev1.PodLogOptions{Timestamps: true, TailLines: new(int64(1))}, stamp(2*time.Second) + " three\n"},
 		{"since has whole seconds", corev1.PodLogOptions{SinceTime: sinceTime(at(1500 * time.Millisecond))}, "two\nthree\n"},
 		{"since drops what is older", corev1.PodLogOptions{SinceTime: sinceTime(at(1800 * time.Millisecond))}, "three\n"},
-		{"tail none", corev1.PodLogOptions{TailLines: ptr(int64(0))}, ""},
-		{"tail more than there is", corev1.PodLogOptions{TailLines: ptr(int64(9))}, "one\ntwo\nthree\n"},
-		{"limit cuts inside a line", corev1.PodLogOptions{LimitBytes: ptr(int64(6))}, "one\ntw"},
+		{"tail none", corev1.PodLogOptions{TailLines: new(int64(0))}, ""},
+		{"tail more than there is", corev1.PodLogOptions{TailLines: new(int64(9))}, "one\ntwo\nthree\n"},
+		{"limit cuts inside a line", corev1.PodLogOptions{LimitBytes: new(int64(6))}, "one\ntw"},
 	}
 	for _, test := range tests {
 		b.want(test.name, b.read(test.opts), test.want)
@@ -55,7 +55,7 @@ func caseSplitLines(b *bed) {
 	c.WriteSplit(at(3), "BBBB-part1BBBB-part2", 10)
 	glued := stamp(0) + " AAAA-part1-an stderr line\n" + stamp(2) + " AAAA-part2\n" + stamp(3) + " BBBB-part1BBBB-part2\n"
 	b.want("one new-line flag for both outputs", b.read(corev1.PodLogOptions{Timestamps: true}), glued)
-	last := b.read(corev1.PodLogOptions{Timestamps: true, TailLines: ptr(int64(1))})
+	last := b.read(corev1.PodLogOptions{Timestamps: true, TailLines: new(int64(1))})
 	b.want("tail counts chunks", last, stamp(3+time.Microsecond)+" BBBB-part2\n")
 	if got, want := len(c.Lines()), 3; got != want {
 		b.t.Errorf("got %d lines in the model, want %d", got, want)
