@@ -8,9 +8,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/watch"
 
@@ -72,19 +74,13 @@ func Describe(p *corev1.Pod) string {
 // AwaitManifests asks the bucket until it holds n manifests of the Job, and gives them in the order of their keys. S3 has
 // nothing to watch.
 func (s *Stage) AwaitManifests(ctx context.Context, job string, n int) ([]*archive.Manifest, error) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		found, err := s.Manifests(ctx, job)
-		if err == nil && len(found) >= n {
-			return found, nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return found, fmt.Errorf("wait for %d manifests of Job %s, %d are there: %w", n, job, len(found), errors.Join(ctx.Err(), err))
-		}
-	}
+	var found []*archive.Manifest
+	err := await(ctx, fmt.Sprintf("%d manifests of Job %s", n, job), func() (bool, error) {
+		var err error
+		found, err = s.Manifests(ctx, job)
+		return err == nil && len(found) >= n, err
+	})
+	return found, err
 }
 
 // Manifests gives those of the Job that are in the bucket.
@@ -113,4 +109,55 @@ func (s *Stage) manifest(ctx context.Context, key archive.Key) (*archive.Manifes
 	}
 	defer body.Close()
 	return archive.ReadManifest(body)
+}
+
+// Logs gives what kubectl logs prints for a pod.
+func (s *Stage) Logs(ctx context.Context, pod string, args ...string) (string, error) {
+	return s.kubectl(ctx, "", append([]string{"-n", s.Jobs, "logs", pod}, args...)...)
+}
+
+// AwaitNoPod waits until a pod has left the API server.
+func (s *Stage) AwaitNoPod(ctx context.Context, pod string) error {
+	return await(ctx, "the end of pod "+pod, func() (bool, error) {
+		_, err := s.Client.CoreV1().Pods(s.Jobs).Get(ctx, pod, metav1.GetOptions{})
+		return gone(err)
+	})
+}
+
+// AwaitRemoved waits until the namespaces of a Stage are gone.
+func AwaitRemoved(ctx context.Context, client kubernetes.Interface, namespace string) error {
+	for _, name := range []string{namespace, namespace + "-jobs"} {
+		err := await(ctx, "the end of namespace "+name, func() (bool, error) {
+			_, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+			return gone(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func gone(err error) (bool, error) {
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+// await asks again and again until the answer is yes; an error is asked again, too.
+func await(ctx context.Context, what string, done func() (bool, error)) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		yes, err := done()
+		if yes {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", what, errors.Join(ctx.Err(), err))
+		}
+	}
 }

@@ -87,25 +87,14 @@ func (s *Stage) namespace(ctx context.Context, name string) error {
 	wanted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
 		"pod-security.kubernetes.io/enforce": "restricted", "epilogue.dev/stage": s.Namespace,
 	}}}
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	return await(ctx, "namespace "+name, func() (bool, error) {
 		got, err := s.Client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
+		if apierrors.IsNotFound(err) {
 			_, err = s.Client.CoreV1().Namespaces().Create(ctx, wanted, metav1.CreateOptions{})
-			return err
-		case err != nil:
-			return fmt.Errorf("get namespace %s: %w", name, err)
-		case got.DeletionTimestamp == nil:
-			return nil
+			return err == nil, err
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the end of namespace %s: %w", name, ctx.Err())
-		}
-	}
+		return err == nil && got.DeletionTimestamp == nil, err
+	})
 }
 
 // install applies S3's manifest and installs the chart, as a user would.
