@@ -44,7 +44,7 @@ integration: ## Run the tests against a real API server, etcd and S3 server
 	  go test -tags integration -count=1 -timeout 20m ./integration/... ./archive/...
 
 e2e: ## Run the end-to-end tests on the kind cluster
-	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go test -tags e2e -count=1 -timeout 30m ./e2e/...
+	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go test -tags e2e -count=1 -timeout 30m ./e2e/... ./deploy/...
 
 faults: ## Run the whole fault suite, slow cases too
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
@@ -83,7 +83,7 @@ image: ## Build the images, and load them where the cluster runs
 	@e2e/cluster/image.sh
 
 chart: ## Lint and package the Helm chart into dist/
-	@helm=$$(e2e/cluster/binaries.sh helm); $$helm lint deploy/chart; $$helm package deploy/chart -d dist
+	@helm=$$(e2e/cluster/binaries.sh helm); $$helm lint --strict deploy/chart/epilogue; $$helm package deploy/chart/epilogue -d dist
 
 cluster: ## Give a Ready kind cluster named epilogue
 	@e2e/cluster/up.sh
@@ -94,12 +94,11 @@ cluster-delete: ## Delete that cluster
 kubeconfig: ## Print the path of its kubeconfig
 	@echo $(CACHE)/kubeconfig
 
-DEMO = $(if $(wildcard e2e/demo/run.sh),e2e/demo/run.sh,go run ./e2e/demo)
 demo: ## Show a log that outlives its pod, on the kind cluster
-	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; $(DEMO)
+	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go run ./e2e/demo
 
 demo-clean: ## Remove what the demo left
-	@KUBECONFIG=$(CACHE)/kubeconfig $(DEMO) clean
+	@KUBECONFIG=$(CACHE)/kubeconfig go run ./e2e/demo clean
 
 clean: ## Remove what was built in this tree (the cache stays)
 	rm -rf bin dist
