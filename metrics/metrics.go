@@ -85,6 +85,8 @@ type Gauges struct {
 	SpoolUsed, SpoolLimit     func() float64
 	BufferUsed, BufferLimit   func() float64
 	StreamsOpen, StreamsLimit func() float64
+	RequestsUsed              func() float64
+	RequestsLimit             func() float64
 	OpenLogs                  func() float64
 	UnsealedPods              func() float64
 	OldestUnsealed            func() float64
@@ -105,6 +107,8 @@ func (g Gauges) Register(r prometheus.Registerer) {
 		{"buffer_limit_bytes", "Bytes of log text that may be in memory before it is put on disk early.", g.BufferLimit},
 		{"log_streams_open", "Log streams that are open.", g.StreamsOpen},
 		{"log_streams_limit", "Log streams that may be open at once.", g.StreamsLimit},
+		{"api_requests_used", "Requests to the API server of those that may go out at once that are taken. When all are, requests wait.", g.RequestsUsed},
+		{"api_requests_limit", "Requests to the API server that may go out at once.", g.RequestsLimit},
 		{"open_logs", "Logs of container instances that are in the spool.", g.OpenLogs},
 		{"unsealed_pods", "Pods that have ended and whose manifest is not in the store yet.", g.UnsealedPods},
 		{"oldest_unsealed_seconds", "Time since the end of the pod that has waited longest for its manifest; 0 where none waits.", g.OldestUnsealed},

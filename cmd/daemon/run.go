@@ -88,7 +88,8 @@ type parts struct {
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
-	client, source, err := connect(cfg.Kubernetes)
+	limit := watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)
+	client, source, err := connect(cfg.Kubernetes, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -122,12 +123,12 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 		return nil, err
 	}
 	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, log: log}
-	p.gauges(budget).Register(registry)
+	p.gauges(budget, limit).Register(registry)
 	return p, nil
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
-func connect(cfg config.Kubernetes) (kubernetes.Interface, watch.Source, error) {
+func connect(cfg config.Kubernetes, limit *watch.APILimit) (kubernetes.Interface, watch.Source, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = cfg.Kubeconfig
 	restConfig, err := rest.InClusterConfig()
@@ -142,7 +143,7 @@ func connect(cfg config.Kubernetes) (kubernetes.Interface, watch.Source, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	restConfig.QPS, restConfig.Burst = cfg.QPS, cfg.Burst
+	restConfig.RateLimiter = limit
 	client, err := kubernetes.NewForConfig(restConfig)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
@@ -188,7 +189,7 @@ func (p *parts) ready(ctx context.Context) func() string {
 	}
 }
 
-func (p *parts) gauges(budget *watch.Budget) metrics.Gauges {
+func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gauges {
 	pick := func(f func() (int64, int64)) (used, limit func() float64) {
 		return func() float64 { n, _ := f(); return float64(n) }, func() float64 { _, n := f(); return float64(n) }
 	}
@@ -202,6 +203,8 @@ func (p *parts) gauges(budget *watch.Budget) metrics.Gauges {
 	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
 	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
 	g.StreamsOpen, g.StreamsLimit = pick(func() (int64, int64) { n, m := budget.Open(); return int64(n), int64(m) })
+	g.RequestsUsed = func() float64 { used, _ := limit.Used(); return used }
+	g.RequestsLimit = func() float64 { _, most := limit.Used(); return most }
 	return g
 }
 

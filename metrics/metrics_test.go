@@ -1,0 +1,58 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+)
+
+func registered(t *testing.T) []*dto.MetricFamily {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	NewFollow(r).Gaps.WithLabelValues("rotated")
+	NewSeal(r).Logs.WithLabelValues("complete")
+	zero := func() float64 { return 0 }
+	Gauges{
+		SpoolUsed: zero, SpoolLimit: zero, BufferUsed: zero, BufferLimit: zero, StreamsOpen: zero, StreamsLimit: zero,
+		RequestsUsed: zero, RequestsLimit: zero, OpenLogs: zero, UnsealedPods: zero, OldestUnsealed: zero, StoreWorks: zero,
+		InformersSynced: zero,
+	}.Register(r)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+func TestMetricsAreWellNamed(t *testing.T) {
+	families := registered(t)
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "epilogue_") {
+			t.Errorf("%s does not begin with epilogue_", f.GetName())
+		}
+	}
+}
+
+// TestLabelsAreBounded: a label that names a pod, a Job or a run grows without end.
+func TestLabelsAreBounded(t *testing.T) {
+	allowed := map[string]bool{"reason": true, "verdict": true}
+	for _, f := range registered(t) {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if !allowed[l.GetName()] {
+					t.Errorf("%s has the label %s", f.GetName(), l.GetName())
+				}
+			}
+		}
+	}
+}
