@@ -20,9 +20,10 @@ import (
 func (f *Follower) finish(ctx context.Context, seen Sight) error {
 	ended, settle := time.Now(), f.cfg.SettleDelay
 	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{last: 30 * time.Second}}
+	p.whole = f.resumed && f.log.Summary().Bytes <= wholeBytes
 	for {
 		if !seen.Readable() {
-			return f.unproven(seen, p.err)
+			return p.unproven(seen)
 		}
 		// The log of a pod that is being deleted goes within a second or two: that one is read at once, and again soon.
 		if seen.Deleting {
@@ -41,10 +42,10 @@ func (f *Follower) finish(ctx context.Context, seen Sight) error {
 		}
 		// The identity after the read must be the one before it: else another instance may have answered.
 		if done && after.Readable() && after.Previous == seen.Previous {
-			return f.proven(after)
+			return f.proven()
 		}
 		if seen = after; p.hopeless() {
-			return f.unproven(seen, p.err)
+			return p.unproven(seen)
 		}
 		if !done {
 			if err := p.wait(ctx); err != nil {
@@ -53,6 +54,11 @@ func (f *Follower) finish(ctx context.Context, seen Sight) error {
 		}
 	}
 }
+
+// wholeBytes bounds the text of a log that is read whole once more because its stream was broken before: where the clock was
+// set back while nothing was read, the lines of that time lie before since. A longer log would cost too much; there the
+// last record alone is compared.
+const wholeBytes = 4 << 20
 
 // hurry is the settle delay of a pod that is being deleted. The kubelet ends a follow up to a second after the exit, so
 // that most of the delay has passed by then.
@@ -66,9 +72,14 @@ type proof struct {
 	err      error        // of the last try
 	removed  int          // tries in a row that the kubelet answered with "no such log"
 	pending  archive.Line // a last line without an end, from the read before
+	echo     uint64       // a last line that looks like the kubelet's error
+	echoes   int          // how often it came again
 	full     bool         // the spool has no room and gets none
 	whole    bool         // since cannot be relied on: read the file from its start
 }
+
+// enoughEchoes is how often a line must come again to be one of the log.
+const enoughEchoes = 3
 
 // removals is how often the kubelet must say that it has no such log: it says so too for a moment while it starts.
 const removals = 5
@@ -90,8 +101,7 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 	if errors.Is(err, archive.ErrSpoolFull) {
 		return false, p.waitForRoom(ctx, err)
 	}
-	var disk *spoolError
-	if errors.As(err, &disk) {
+	if _, disk := errors.AsType[*spoolError](err); disk {
 		return false, err
 	}
 	if p.failed(err) {
@@ -132,9 +142,29 @@ func (p *proof) failed(err error) bool {
 		return false
 	}
 	var text *errText
-	if errors.As(err, &text) && text.removed() {
+	if !errors.As(err, &text) {
+		return true
+	}
+	if text.removed() {
 		p.removed++
 	}
+	return !p.echoed(text.line)
+}
+
+// echoed says whether the same line was read so often that it is one of the log, and makes it the pending one: last words
+// of a process may well be those of an error that the kubelet has too.
+func (p *proof) echoed(line archive.Line) bool {
+	if line.Time == 0 {
+		return false
+	}
+	if h := line.Hash(); h != p.echo {
+		p.echo, p.echoes = h, 0
+	}
+	p.pause.reset()
+	if p.echoes++; p.echoes < enoughEchoes {
+		return false
+	}
+	p.follower.pending, p.err = line, nil
 	return true
 }
 
@@ -178,7 +208,7 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 }
 
 // proven ends a log whose end was read and adds nothing more.
-func (f *Follower) proven(seen Sight) error {
+func (f *Follower) proven() error {
 	if err := f.settleRotation(); err != nil {
 		return err
 	}
@@ -190,7 +220,11 @@ func (f *Follower) proven(seen Sight) error {
 }
 
 // unproven ends a log that cannot be read any more, with the reason as far as the pod tells it.
-func (f *Follower) unproven(seen Sight, last error) error {
+func (p *proof) unproven(seen Sight) error {
+	f, last := p.follower, p.err
+	if err := p.lastWords(); err != nil {
+		return err
+	}
 	if err := f.settleRotation(); err != nil {
 		return err
 	}
@@ -204,6 +238,22 @@ func (f *Follower) unproven(seen Sight, last error) error {
 		g.Detail = fmt.Sprintf("%s: %v", g.Detail, last)
 	}
 	f.gapHere(g)
+	return nil
+}
+
+// lastWords keeps a last line that was served without an end and never again.
+func (p *proof) lastWords() error {
+	f := p.follower
+	if f.pending.Time == 0 {
+		f.pending = p.pending
+	}
+	if f.pending.Time == 0 || f.tail.is(f.pending) {
+		return nil
+	}
+	f.batch = append(f.batch[:0], f.pending)
+	if err := f.append(); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
+		return err
+	}
 	return nil
 }
 

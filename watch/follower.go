@@ -49,6 +49,9 @@ type Follower struct {
 	pending   archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
 	served    int64             // the time of the line that this answer served last
 	tail      tailMark          // the last line held
+	seen      Sight             // the last look
+	resumed   bool              // the log was read on from a time: what lies before that time was not looked at again
+	stuckOn   uint64            // the last record of the file at the last stall; owned by the minder
 	begun     bool              // noteStart was called
 	lateAfter time.Time         // when the instance started, if reading began long after that
 	rotation  rotationWatch
@@ -93,16 +96,17 @@ func (f *Follower) Run(ctx context.Context) error {
 		// An end proves nothing: it may be the container's, the kubelet's, the API server's or a balancer's.
 		// So the log is opened again at once. A stream that brings nothing and ends at once is most likely that of a
 		// container which has ended, and the news of that is on its way.
+		var stopped error
 		switch {
 		case err == nil && added == 0 && time.Since(opened) < newsWait:
-			err = await(ctx, changed, newsWait)
+			stopped = await(ctx, changed, newsWait)
 		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
 			pause.reset()
 		default:
-			err = pause.wait(ctx)
+			stopped = pause.wait(ctx)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if stopped != nil {
+			return stopped
 		}
 	}
 }
@@ -149,8 +153,7 @@ const promptly = 3 * time.Second
 
 // endured waits out what is not the source's trouble: a spool without room. Any other error of the disk is returned.
 func (f *Follower) endured(ctx context.Context, err error) error {
-	var disk *spoolError
-	if !errors.As(err, &disk) {
+	if _, disk := errors.AsType[*spoolError](err); !disk {
 		return nil
 	}
 	if !errors.Is(err, archive.ErrSpoolFull) {
@@ -179,6 +182,7 @@ func (f *Follower) look(ctx context.Context, live bool) (Sight, error) {
 	for {
 		s, err := f.looker.Look(ctx, f.log.Instance(), live)
 		if err == nil {
+			f.seen = s
 			return s, nil
 		}
 		f.slog.Debug("look at pod", "instance", f.log.Instance(), "err", err)

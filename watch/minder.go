@@ -86,7 +86,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			cancel(errRenew)
 			return
 		case now.Sub(quietSince) >= patience:
-			if f.hangs(ctx) {
+			if f.hangs(ctx) && sleep(ctx, grace) && f.rotation.total.Load() == last {
 				f.count.Stalled.Inc()
 				cancel(errStalled)
 				return
@@ -127,8 +127,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early.
 func (f *Follower) hangs(ctx context.Context) bool {
 	line, ok := f.peek(ctx, Request{Tail: 1})
-	return ok && !f.tail.is(line)
+	if !ok || f.tail.is(line) {
+		return false
+	}
+	// The last record of a split line is never equal to the line. A stream that was opened anew and did not bring the
+	// record would not bring it the next time either.
+	h := line.Hash()
+	if h == f.stuckOn {
+		return false
+	}
+	f.stuckOn = h
+	return true
 }
+
+// grace is the time that a record which was just written takes through the stream.
+const grace = 500 * time.Millisecond
 
 // probe asks for the first record of the file that is being written.
 func (f *Follower) probe(ctx context.Context) {

@@ -120,7 +120,7 @@ func (p *pod) note(job *batchv1.Job) {
 // update saves what is known and starts what is missing. Called with mu held: it does no more than write a small file.
 func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 	if !p.checked {
-		w.ended.Add(key) // it may have been sealed long ago, and only the store knows
+		w.unchecked.Add(key) // it may have been sealed long ago, and only the store knows
 		return nil
 	}
 	p.settled = false

@@ -26,21 +26,38 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	defer body.Close()
 	f.lines.reset()
 	f.served = 0
-	before := f.log.Summary().Lines
-	for err == nil {
-		var n int
-		n, err = body.Read(f.lines.room())
+	before, pending := f.log.Summary().Lines, f.pending
+	f.pending = archive.Line{}
+	err = f.readBody(ctx, body, &answer{Request: r, opened: time.Now()})
+	added = f.log.Summary().Lines - before
+	if err != nil && added == 0 && f.pending.Time == 0 {
+		f.pending = pending // an answer that failed says nothing of the last words of the one before
+	}
+	return added, err
+}
+
+func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) error {
+	// Without a held line no sentinel can vouch for the answer.
+	if f.overlap == nil {
+		if err := f.prove(ctx, a); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := body.Read(f.lines.room())
 		f.lines.took(n)
 		f.count.BytesRead.Add(float64(n))
 		f.rotation.total.Add(int64(n))
-		if terr := f.take(r); terr != nil {
-			return f.log.Summary().Lines - before, terr
+		if terr := f.take(ctx, a); terr != nil {
+			return terr
+		}
+		if errors.Is(err, io.EOF) {
+			return f.remainder(ctx, a)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if errors.Is(err, io.EOF) {
-		err = f.remainder()
-	}
-	return f.log.Summary().Lines - before, err
 }
 
 // prepare chooses where the answer begins and takes up what is held from there on.
@@ -48,6 +65,7 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	from := since(f.resumeTime(f.log.Summary()))
 	if !r.All {
 		r.Since = from
+		f.resumed = f.resumed || r.Follow && from > 0
 	} else if first, ok := f.peek(ctx, Request{Previous: r.Previous, Limit: longestStamp + 1}); ok {
 		// The whole file is compared, so what is held of it must be known whole: from its first record on, and from
 		// well before that, for the clock may have been set back inside it.
@@ -69,27 +87,32 @@ func (f *Follower) resumeTime(s archive.Summary) int64 {
 }
 
 // take cuts what was read into lines and appends the new ones.
-func (f *Follower) take(r Request) error {
+func (f *Follower) take(ctx context.Context, a *answer) error {
 	f.batch = f.batch[:0]
 	if err := f.rotated(); err != nil {
 		return err
 	}
 	for {
-		first := !f.lines.started
 		line, stamped, ok := f.lines.next()
 		if !ok {
 			return f.append()
 		}
-		// Where since falls inside a split line the answer begins with the rest of it, without a time. The whole line is
-		// held: it began before since, and since lies before the last held line.
-		if first && !stamped && r.Since > 0 {
+		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where times
+		// are out of order, soon after. The whole line is held: it began before since, and since lies before the last one.
+		if !stamped && a.Since > 0 && f.overlap != nil {
 			continue
 		}
 		again, err := f.servedAgain(line)
 		if err != nil {
 			return err
 		}
-		if again || f.overlap != nil && f.passed(line) {
+		if again {
+			continue
+		}
+		if passed, err := f.passed(ctx, a, line); err != nil || passed {
+			if err != nil {
+				return errors.Join(err, f.append())
+			}
 			continue
 		}
 		if len(f.rotation.expected) > 0 {
@@ -136,10 +159,18 @@ func wrapSpool(err error) error {
 const notServed = "the last line held was no longer served when reading went on"
 
 // passed says that the line is held already; where it is new and the sentinel was not met, the gap is written first.
-func (f *Follower) passed(line archive.Line) bool {
+func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bool, error) {
 	o := f.overlap
+	if o == nil {
+		return false, nil
+	}
 	if o.have(line) {
-		return true
+		return true, nil
+	}
+	if !o.found {
+		if err := f.prove(ctx, a); err != nil {
+			return false, err
+		}
 	}
 	if o.missed(line) {
 		if err := f.append(); err == nil {
@@ -150,7 +181,7 @@ func (f *Follower) passed(line archive.Line) bool {
 		f.overlap = nil
 		f.reason = archive.GapRotated
 	}
-	return false
+	return false, nil
 }
 
 // gapHere writes a gap after the lines that are held now.
@@ -159,7 +190,14 @@ func (f *Follower) gapHere(g archive.Gap) {
 	f.gap(g)
 }
 
+// gap writes a gap, unless one of that reason stands there already: a crash may come between a gap and what follows it,
+// and the same place may be found twice.
 func (f *Follower) gap(g archive.Gap) {
+	for _, have := range f.log.Summary().Gaps {
+		if have.AfterLine == g.AfterLine && have.Reason == g.Reason {
+			return
+		}
+	}
 	f.log.Gap(g)
 	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
 	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
@@ -183,7 +221,10 @@ func (f *Follower) append() error {
 }
 
 // errText is what the kubelet wrote into the body of an answer whose status was 200.
-type errText struct{ text string }
+type errText struct {
+	text string
+	line archive.Line // what it stands in, where that has a time: it may be a line of the log after all
+}
 
 func (e *errText) Error() string { return "kubelet answered: " + e.text }
 
@@ -200,24 +241,28 @@ var kubeletTexts = []string{
 
 // remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
 // and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes again.
-func (f *Follower) remainder() error {
-	f.pending = archive.Line{}
+func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	line, stamped, ok := f.lines.remainder()
 	if !ok {
 		return nil
 	}
 	if !stamped {
-		return &errText{string(line.Text[:min(len(line.Text), 300)])}
-	}
-	for _, start := range kubeletTexts {
-		if at := strings.Index(string(line.Text), start); at >= 0 {
-			return &errText{string(line.Text[at:min(len(line.Text), at+300)])}
-		}
+		return &errText{text: string(line.Text[:min(len(line.Text), 300)])}
 	}
 	if f.overlap != nil && f.overlap.have(line) {
 		return nil // a final line without an end that is held already
 	}
+	if f.overlap != nil && !f.overlap.found {
+		if err := f.prove(ctx, a); err != nil {
+			return err
+		}
+	}
 	line.Text = append([]byte(nil), line.Text...)
+	for _, start := range kubeletTexts {
+		if at := strings.Index(string(line.Text), start); at >= 0 {
+			return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
+		}
+	}
 	f.pending = line
 	return nil
 }

@@ -39,8 +39,9 @@ const slack = 2 * time.Second
 func (r *rotationWatch) looked(first int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if first != r.latest && r.latest != 0 {
-		r.news = append(r.news, firstRecord{time: first, late: r.paused})
+	// The first look counts too: the file may be the second one already, and be skipped later.
+	if first != r.latest {
+		r.news = append(r.news, firstRecord{time: first, late: r.paused && r.latest != 0})
 	}
 	r.latest, r.paused = first, false
 }

@@ -19,9 +19,6 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	if p == nil {
 		return nil
 	}
-	if sealed, err := w.check(ctx, key, p); sealed || err != nil {
-		return err
-	}
 	for _, log := range w.unsealed(p) {
 		if err := w.sealLog(ctx, p, log); errors.Is(err, archive.ErrSealed) {
 			return w.forget(key)
@@ -48,34 +45,46 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	return nil
 }
 
-// check asks the store, once, whether a pod that had ended when it was first seen is sealed.
-func (w *Watcher) check(ctx context.Context, key podKey, p *pod) (sealed bool, err error) {
+// check asks the store, once, whether a pod that had ended when it was first seen is sealed. A store that does not answer
+// is not waited for: the log is read all the same, for it may be gone tomorrow, and sealing finds the manifest then.
+func (w *Watcher) check(ctx context.Context, key podKey) error {
 	w.mu.Lock()
-	needed := !p.checked
+	p := w.known[key.uid]
+	needed, silent := p != nil && !p.checked, time.Now().Before(w.silentUntil)
 	w.mu.Unlock()
 	if !needed {
-		return false, nil
+		return nil
 	}
-	limited, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
-	_, err = w.parts.Sealer.Manifest(limited, podRef(p.last))
+	err := errSilent
+	if !silent && w.parts.Sealer.StoreWorks() {
+		limited, cancel := context.WithTimeout(ctx, checkLimit)
+		_, err = w.parts.Sealer.Manifest(limited, podRef(p.last))
+		cancel()
+	}
 	if ctx.Err() != nil {
-		return false, ctx.Err()
+		return ctx.Err()
 	}
 	w.mu.Lock()
 	p.checked = true
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.silentUntil = time.Now().Add(silence)
+	}
 	w.mu.Unlock()
 	if err == nil {
 		// An earlier process may have died between the manifest and the emptying of its spool.
-		return true, w.forget(key)
+		return w.forget(key)
 	}
-	// Not sealed; or the store does not answer, and then the log is read all the same: it may be gone tomorrow.
 	w.seen.Add(key)
-	return false, nil
+	return nil
 }
 
-// checkLimit bounds the wait for a store that does not answer.
-const checkLimit = 30 * time.Second
+// errSilent: the store was not asked, for it does not answer.
+var errSilent = errors.New("store does not answer")
+
+const (
+	checkLimit = 5 * time.Second  // bounds the wait for a store that does not answer
+	silence    = 30 * time.Second // it is not asked again for so long
+)
 
 // unsealed gives the logs that were read to their end and are not in the store.
 func (w *Watcher) unsealed(p *pod) []*archive.Log {

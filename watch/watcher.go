@@ -45,8 +45,9 @@ type Parts struct {
 
 // Watcher sees pods and Jobs, has every instance followed and every ended pod sealed.
 //
-// Two queues hold keys only: `seen` brings a pod's followers up to what the cache says and never waits for the store, for
-// a log that nobody opens is lost; `ended` seals, and may wait for the store as long as it takes.
+// The queues hold keys only: `seen` brings a pod's followers up to what the cache says and never waits for the store, for
+// a log that nobody opens is lost; `ended` seals, and may wait for the store as long as it takes. Between them `unchecked`
+// asks the store for pods that had ended before they were seen, and does not wait long.
 type Watcher struct {
 	cfg   Config
 	parts Parts
@@ -59,12 +60,15 @@ type Watcher struct {
 	pods          corelisters.PodLister
 	jobs          batchlisters.JobLister
 	seen, ended   workqueue.TypedRateLimitingInterface[podKey]
+	unchecked     workqueue.TypedRateLimitingInterface[podKey]
 	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	followers     sync.WaitGroup
 
 	mu    sync.Mutex
 	known map[types.UID]*pod // guarded by mu; the pods that are not sealed yet
 	done  map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
+
+	silentUntil time.Time // guarded by mu; until then the store is not asked whether a pod is sealed
 }
 
 // podKey names a pod for good: a name alone may be another pod's tomorrow.
@@ -83,6 +87,7 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: map[types.UID]*pod{}, done: map[types.UID]bool{},
 		seen:         newQueue[podKey]("pods"),
+		unchecked:    newQueue[podKey]("checks"),
 		ended:        newQueue[podKey]("seals"),
 		finishedJobs: newQueue[types.NamespacedName]("jobs"),
 	}
@@ -198,9 +203,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	work(ctx, &workers, 4, w.seen, w.see)
 	work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
+	work(ctx, &workers, 4, w.unchecked, w.check)
 	work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
 	<-ctx.Done()
-	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.finishedJobs.ShutDown} {
+	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.unchecked.ShutDown, w.finishedJobs.ShutDown} {
 		stop()
 	}
 	workers.Wait()
