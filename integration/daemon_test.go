@@ -84,3 +84,21 @@ func (r *rig) assemble() *daemon {
 	}
 	return d
 }
+
+// value sums up a metric over its labels.
+func (d *daemon) value(name string) float64 {
+	families, err := d.metrics.Gather()
+	if err != nil {
+		panic("integration: a registry of our own always gathers: " + err.Error())
+	}
+	var sum float64
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return sum
+}

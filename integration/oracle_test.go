@@ -35,6 +35,43 @@ func (r *rig) manifest(p *kubelet.Pod) *archive.Manifest {
 	return m
 }
 
+// settled says whether the daemon has read an instance's log to its end and ended it.
+func (r *rig) settled(p *kubelet.Pod, c *kubelet.Instance) bool {
+	for _, log := range r.daemon.spool.Logs(archive.PodUID(p.UID())) {
+		if log.Instance().ContainerID == c.ID() {
+			return log.Ended()
+		}
+	}
+	return false
+}
+
+// held gives the number of lines that the daemon's spool holds of an instance.
+func (r *rig) held(p *kubelet.Pod, c *kubelet.Instance) int64 {
+	for _, log := range r.daemon.spool.Logs(archive.PodUID(p.UID())) {
+		if log.Instance().ContainerID == c.ID() {
+			return log.Summary().Lines
+		}
+	}
+	return 0
+}
+
+// sameLines checks that the archive holds what was written, each line once, in any order.
+func (r *rig) sameLines(record archive.InstanceRecord, c *kubelet.Instance) {
+	r.t.Helper()
+	count := map[string]int{}
+	for _, l := range r.lines(record) {
+		count[show(l)]++
+	}
+	for _, l := range c.Lines() {
+		count[show(l)]--
+	}
+	for text, n := range count {
+		if n != 0 {
+			r.t.Errorf("%s is in the archive %+d times more than it was written", text, n)
+		}
+	}
+}
+
 // record gives the manifest's record of an instance.
 func (r *rig) record(m *archive.Manifest, c *kubelet.Instance) archive.InstanceRecord {
 	r.t.Helper()

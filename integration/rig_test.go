@@ -103,6 +103,9 @@ func (r *rig) pod(spec kubelet.Spec) *kubelet.Pod {
 	if spec.Job == nil {
 		spec.Job = r.job
 	}
+	if spec.Name == "" && spec.Edit == nil {
+		spec.Edit = func(pod *corev1.Pod) { pod.GenerateName = r.job.Name + "-" } // as a Job's controller does
+	}
 	return r.node.Pod(r.ns, spec)
 }
 
@@ -145,16 +148,22 @@ func (r *rig) await(what string, holds func() bool) {
 	}
 }
 
-// crash takes the spool's folder away from the daemon and ends it. The next start takes up the folder as it was at that
-// instant. A write that was under way may be torn, as in a real crash.
-func (r *rig) crash() {
-	r.t.Helper()
+// freeze takes the spool's folder away from the daemon and tells it to end: the instant of a crash. The next start takes up
+// the folder as it was then. A write that was under way may be torn, as in a real crash. It may be called from the
+// daemon's own goroutines; crash or stop must follow.
+func (r *rig) freeze() {
 	r.lives++
 	next := filepath.Join(filepath.Dir(r.spoolDir), fmt.Sprintf("spool-%d", r.lives))
 	if err := os.Rename(r.spoolDir, next); err != nil {
-		r.t.Fatal(err)
+		r.t.Error(err)
 	}
 	r.spoolDir = next
+	r.daemon.cancel()
+}
+
+// crash ends the daemon without its leave.
+func (r *rig) crash() {
+	r.freeze()
 	r.stop()
 }
 
