@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -187,7 +188,7 @@ func (p *play) noLog(m *archive.Manifest, container string) {
 
 // status gives the container's status.
 func status(pod *corev1.Pod, name string) corev1.ContainerStatus {
-	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if c.Name == name {
 			return c
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,10 +52,10 @@ func (s *Stage) awaitPod(ctx context.Context, namespace, selector string, until 
 	return last, nil
 }
 
-// Running: the pod's containers run.
+// Running says whether the pod's containers run.
 func Running(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }
 
-// Over: no container of the pod will run again.
+// Over says whether no container of the pod will run again.
 func Over(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
@@ -64,11 +65,11 @@ func Describe(p *corev1.Pod) string {
 	if p == nil {
 		return "none"
 	}
-	text := fmt.Sprintf("%s %s %s", p.Name, p.Status.Phase, p.Status.Reason)
-	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
-		text += fmt.Sprintf("; %s restarts=%d %s", c.Name, c.RestartCount, c.State.String())
+	parts := []string{fmt.Sprintf("%s %s %s", p.Name, p.Status.Phase, p.Status.Reason)}
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		parts = append(parts, fmt.Sprintf("%s restarts=%d %s", c.Name, c.RestartCount, c.State.String()))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // AwaitManifests asks the bucket until it holds n manifests of the Job, and gives them in the order of their keys. S3 has

@@ -19,14 +19,16 @@ import (
 )
 
 const (
-	// Bucket and Prefix are where the daemon keeps its archive.
+	// Bucket is where the daemon keeps its archive.
 	Bucket = "archive"
+	// Prefix is the archive's folder in it.
 	Prefix = "logs"
 	// Release is the Helm release, and so the name of the daemon's Deployment.
 	Release = "epilogue"
 
-	// AccessKey and SecretKey are those of deploy/s3/s3.yaml.
+	// AccessKey is the one of deploy/s3/s3.yaml.
 	AccessKey = "epilogue"
+	// SecretKey goes with it.
 	SecretKey = "not-a-secret"
 
 	installTimeout = 2 * time.Minute
