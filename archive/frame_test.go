@@ -10,12 +10,16 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
 
+// oneCodec serves all tests, as it serves all logs of a process.
+var oneCodec = sync.OnceValues(NewCodec)
+
 func testCodec(t testing.TB) *Codec {
 	t.Helper()
-	c, err := NewCodec()
+	c, err := oneCodec()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,7 @@ func FuzzFrame(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, _, err := c.decode(b)
-		if err != nil && !errors.Is(err, ErrDamaged) {
+		if _, _, err := c.decode(b); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Fatalf("got %v, want ErrDamaged", err)
 		}
 		b = sealHead(bytes.Clone(b))
@@ -35,7 +34,8 @@ func FuzzFrame(f *testing.F) {
 			binary.LittleEndian.PutUint32(b[skippableSize+9:], crc32.Checksum(b[h.size:h.size+h.DataSize], castagnoli))
 			sealHead(b)
 		}
-		if got, _, err = c.decode(b); err != nil {
+		got, _, err := c.decode(b)
+		if err != nil {
 			return
 		}
 		var lines []Line

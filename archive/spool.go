@@ -32,8 +32,9 @@ type Spool struct {
 	codec *Codec
 	log   *slog.Logger
 
-	used atomic.Int64 // bytes on disk
-	held atomic.Int64 // bytes of text in open frames
+	used    atomic.Int64 // bytes on disk
+	held    atomic.Int64 // bytes of lines in open frames
+	refused atomic.Int64 // the most bytes for which there was no room since there was room
 
 	mu    sync.Mutex
 	logs  map[logName]*Log  // guarded by mu
@@ -192,13 +193,16 @@ func (s *Spool) Open() int {
 	return len(s.logs)
 }
 
-// Room waits until a tenth of the spool is free. It returns the context's error when that ends first.
+// Room waits until a tenth of the spool is free, and what was last refused has room. It returns the context's error when
+// that ends first.
 func (s *Spool) Room(ctx context.Context) error {
 	for {
 		s.mu.Lock()
 		freed := s.freed
 		s.mu.Unlock()
-		if s.used.Load() < s.cfg.Limit-s.cfg.Limit/10 {
+		want := min(max(s.cfg.Limit/10, s.refused.Load()), s.cfg.Limit)
+		if s.used.Load()+want <= s.cfg.Limit {
+			s.refused.Store(0)
 			return nil
 		}
 		select {
@@ -214,6 +218,7 @@ func (s *Spool) reserve(n int64) error {
 	for {
 		used := s.used.Load()
 		if used+n > s.cfg.Limit {
+			s.refused.Store(max(n, s.refused.Load())) // of two at once one may win; Room is then early, and asked again
 			return fmt.Errorf("%d bytes for %d of %d: %w", n, used, s.cfg.Limit, ErrSpoolFull)
 		}
 		if s.used.CompareAndSwap(used, used+n) {

@@ -1,0 +1,177 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestRecoveryAtEveryByte tears both files of a small log at every byte, and adds a kind of garbage behind. What is
+// recovered is always a beginning of what was appended, on whole frames, and counted to the byte.
+func TestRecoveryAtEveryByte(t *testing.T) {
+	lines := append(numbered(0, 7), frameTables["no time later"]...)
+	lines = append(lines, frameTables["NUL"]...)
+	dir := t.TempDir()
+	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+	for n := range lines {
+		appendAll(t, l, lines[n:n+1])
+		if err := map[bool]func() error{true: func() error { return l.closeFrame(l.spool.reserve) }, false: l.flush}[n%4 == 3](); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ext := range []string{".log", ".tail"} {
+		whole, err := os.ReadFile(l.path(ext))
+		if err != nil || len(whole) < 100 {
+			t.Fatalf("%s has %d bytes, %v", ext, len(whole), err)
+		}
+		for size := 0; size <= len(whole); size++ {
+			torn := t.TempDir()
+			if err := os.CopyFS(torn, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			garbage := []string{"", "\x00", "garbage that is no frame", string(whole[:min(size, 60)])}[size%4]
+			b := append(bytes.Clone(whole[:size]), garbage...)
+			if err := os.WriteFile(filepath.Join(torn, "uid", "c.0"+ext), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := spoolWith(t, torn, 0, 0)
+			got := logOf(t, s, "c")
+			n := int(got.Summary().Lines)
+			wantLines(t, heldLines(t, got), lines[:n])
+			wantUsed(t, s)
+			appendAll(t, got, lines[n:])
+			wantLines(t, heldLines(t, got), lines)
+			if t.Failed() {
+				t.Fatalf("%s torn at %d with %q behind", ext, size, garbage)
+			}
+		}
+	}
+}
+
+func TestRecoveredEndGoesStraightOn(t *testing.T) {
+	dir := t.TempDir()
+	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+	appendAll(t, l, numbered(0, 30_000))
+	l.Gap(Gap{AfterLine: 30_000, Reason: GapRotated})
+	want, err := l.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := os.ReadFile(l.path(".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cut := range []int{0, 1, seekFooter, 100} {
+		if err := os.Truncate(l.path(".log"), int64(len(object)-cut)); err != nil {
+			t.Fatal(err)
+		}
+		s := spoolWith(t, dir, 0, 0)
+		again := logOf(t, s, "c")
+		if got := again.Ended(); got != (cut == 0) {
+			t.Errorf("index cut by %d: ended is %t", cut, got)
+		}
+		got, err := again.End()
+		if err != nil || got.SHA256 != want.SHA256 || got.Lines != want.Lines || got.Bytes != want.Bytes || len(got.Gaps) != 1 {
+			t.Errorf("index cut by %d: End() = %+v, %v; want %+v", cut, got, err, want)
+		}
+		if same, err := os.ReadFile(l.path(".log")); err != nil || !bytes.Equal(same, object) {
+			t.Errorf("index cut by %d: the object differs (%v)", cut, err)
+		}
+		wantUsed(t, s)
+		if _, err := again.Append(numbered(0, 1)...); err == nil {
+			t.Error("a log that has ended takes lines")
+		}
+	}
+}
+
+func TestRecoveredRecordGoesStraightOn(t *testing.T) {
+	dir := t.TempDir()
+	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+	appendAll(t, l, numbered(0, 10))
+	sum, err := l.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := (&kept{Summary: sum, key: l.instance.LogKey(), size: 1}).record(l.instance)
+	if err := writeJSON(l.path(sealedExt), want); err != nil {
+		t.Fatal(err)
+	}
+	for _, frames := range []string{"still there", "gone"} {
+		s := spoolWith(t, dir, 0, 0)
+		wantUsed(t, s)
+		again := logOf(t, s, "c")
+		if got, ok, err := again.Record(); err != nil || !ok || got.Log.SHA256 != sum.SHA256 {
+			t.Errorf("frames %s: Record() = %+v, %t, %v", frames, got, ok, err)
+		}
+		if got := again.Summary(); !again.Ended() || got.Lines != sum.Lines || got.First != sum.First || got.Last != sum.Last {
+			t.Errorf("frames %s: ended %t with %+v, want %+v", frames, again.Ended(), got, sum)
+		}
+		if err := again.Held(0, nil); !errors.Is(err, ErrGone) {
+			t.Errorf("frames %s: Held: %v, want ErrGone", frames, err)
+		}
+		if err := again.drop(); err != nil {
+			t.Fatal(err)
+		}
+		if used, _ := s.Used(); used != 0 {
+			t.Errorf("%d bytes are counted after the drop", used)
+		}
+	}
+}
+
+// TestIdentityUnreadable: the files of a log whose identity cannot be read are kept for the one who knows it.
+func TestIdentityUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+	appendAll(t, l, numbered(0, 10))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.path(".json"), []byte("{torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := spoolWith(t, dir, 0, 0)
+	if got := s.Open(); got != 0 {
+		t.Errorf("%d logs open, want 0", got)
+	}
+	wantLines(t, heldLines(t, logOf(t, s, "c")), numbered(0, 10))
+	wantUsed(t, s)
+}
+
+func TestDamagedTailBecomesAGap(t *testing.T) {
+	for name, use := range map[string]func(*Log) error{
+		"end":  func(l *Log) error { _, err := l.End(); return err },
+		"read": func(l *Log) error { return l.Held(0, func(Line) bool { return true }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := spoolWith(t, t.TempDir(), 0, 0)
+			l := logOf(t, s, "c")
+			for n := 0; n < 30; n += 10 {
+				appendAll(t, l, numbered(n, n+10))
+				if err := l.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err := os.ReadFile(l.path(".tail"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[len(b)/2] ^= 1
+			if err := os.WriteFile(l.path(".tail"), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			appendAll(t, l, numbered(30, 40))
+			if err := use(l); err != nil {
+				t.Fatal(err)
+			}
+			sum := l.Summary()
+			if sum.Lines != 20 || len(sum.Gaps) != 1 || sum.Gaps[0].AfterLine != 10 || sum.Gaps[0].Reason != GapDamaged {
+				t.Errorf("got %+v, want 20 lines with a gap after line 10", sum)
+			}
+			wantLines(t, heldLines(t, l), append(numbered(0, 10), numbered(30, 40)...))
+			wantUsed(t, s)
+			wantEmptySpool(t, s)
+		})
+	}
+}
