@@ -69,9 +69,11 @@ func TestSeveralContainers(t *testing.T) {
 	}
 }
 
+// The second attempt lives for some seconds: the kubelet keeps one dead instance, so the first one's end can be proven only
+// until the second one ends.
 func TestPodRestarts(t *testing.T) {
 	t.Parallel()
-	job := shared.Job("restarts", "lines -n 200 -rate 400 then once /scratch/attempt 9 then lines -n 300 -from 201")
+	job := shared.Job("restarts", "lines -n 200 -rate 400 then once /scratch/attempt 9 then lines -n 300 -from 201 then sleep 6s")
 	spec := &job.Spec.Template.Spec
 	retries := int32(3)
 	job.Spec.BackoffLimit, spec.RestartPolicy = &retries, corev1.RestartPolicyOnFailure
