@@ -27,7 +27,9 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make zstd decoder: %w", err)
 	}
-	return &Codec{encoder: encoder, decoder: decoder}, nil
+	c := &Codec{encoder: encoder, decoder: decoder}
+	c.release(c.compress([]byte{0})) // has the encoder take its memory now
+	return c, nil
 }
 
 // scratch gives an empty buffer; release takes it back.

@@ -10,20 +10,18 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 )
 
-// oneCodec serves all tests, as it serves all logs of a process.
-var oneCodec = sync.OnceValues(NewCodec)
+// oneCodec serves all tests, as it serves all logs of a process. It is made outside of every bubble.
+var oneCodec, errCodec = NewCodec()
 
 func testCodec(t testing.TB) *Codec {
 	t.Helper()
-	c, err := oneCodec()
-	if err != nil {
-		t.Fatal(err)
+	if errCodec != nil {
+		t.Fatal(errCodec)
 	}
-	return c
+	return oneCodec
 }
 
 const base = int64(1_790_000_000_000_000_000)

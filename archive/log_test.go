@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,16 +19,15 @@ func instance(container string) archive.Instance {
 	return archive.Instance{PodRef: pod, Container: container, Kind: archive.KindMain, ContainerID: "containerd://" + container}
 }
 
-// oneCodec serves all tests, as it serves all logs of a process.
-var oneCodec = sync.OnceValues(archive.NewCodec)
+// oneCodec serves all tests, as it serves all logs of a process. It is made outside of every bubble.
+var oneCodec, errCodec = archive.NewCodec()
 
 func newCodec(t testing.TB) *archive.Codec {
 	t.Helper()
-	codec, err := oneCodec()
-	if err != nil {
-		t.Fatal(err)
+	if errCodec != nil {
+		t.Fatal(errCodec)
 	}
-	return codec
+	return oneCodec
 }
 
 func openSpool(t testing.TB, dir string, limit int64) *archive.Spool {

@@ -1,0 +1,234 @@
+package archive_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+// heldLog is what a replica holds of a log: its first lines, and a gap behind them or none.
+type heldLog struct {
+	lines int
+	gap   bool
+}
+
+func (r *replica) hold(lines []archive.Line, h heldLog) *archive.Log {
+	r.t.Helper()
+	r.append("main", lines[:h.lines])
+	log := openLog(r.t, r.spool, instance("main"))
+	if h.gap {
+		log.Gap(archive.Gap{AfterLine: int64(h.lines), Reason: archive.GapDeleted, Unproven: true})
+	}
+	return log
+}
+
+// TestLogObjectIsThere has a replica die after its log object, with its disk. Another one held the same log, or another
+// part of it. No object is ever replaced, and the manifest vouches for the one that proves more.
+func TestLogObjectIsThere(t *testing.T) {
+	lines := manyLines(100, 20)
+	tests := []struct {
+		name          string
+		first, second heldLog
+		wantLines     int64
+		wantVerdict   archive.Verdict
+		wantOther     bool
+	}{
+		{"the same", heldLog{100, false}, heldLog{100, false}, 100, archive.Complete, false},
+		{"the same, less proven", heldLog{100, false}, heldLog{100, true}, 100, archive.Complete, false},
+		{"the same, better proven", heldLog{100, true}, heldLog{100, false}, 100, archive.Complete, true},
+		{"more", heldLog{50, true}, heldLog{100, false}, 100, archive.Complete, true},
+		{"more, but not all", heldLog{50, true}, heldLog{70, true}, 70, archive.Partial, true},
+		{"less", heldLog{100, false}, heldLog{50, true}, 100, archive.Complete, false},
+		{"nothing", heldLog{100, false}, heldLog{0, true}, 100, archive.Complete, false},
+		{"nothing on both sides", heldLog{0, true}, heldLog{0, true}, 0, archive.Lost, false},
+	}
+	for _, tt := range tests {
+		for way, effect := range map[string]storetest.Effect{
+			"works": nil, "not stored": storetest.NotStored(nil), "stored but reported failed": storetest.Stored(nil),
+		} {
+			t.Run(tt.name+"/"+way, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					memory := storetest.NewMemory(t)
+					first := newReplica(t, t.TempDir(), memory)
+					if _, err := first.sealer.Log(t.Context(), first.hold(lines, tt.first)); err != nil {
+						t.Fatal(err)
+					}
+					store := &storetest.Faulty{Store: memory}
+					if effect != nil {
+						store.Break(storetest.Fault{Op: storetest.OpPut, Key: "*.log.zst", Times: 2, Effect: effect})
+					}
+					second := newReplica(t, t.TempDir(), store)
+					second.hold(lines, tt.second)
+					if err := second.seal(t.Context(), "main"); err != nil {
+						t.Fatal(err)
+					}
+					r := vouched(t, memory)
+					if r.Verdict != tt.wantVerdict {
+						t.Errorf("got verdict %s, want %s", r.Verdict, tt.wantVerdict)
+					}
+					if tt.wantLines == 0 {
+						return
+					}
+					if r.Log == nil || r.Log.Lines != tt.wantLines {
+						t.Fatalf("got %+v, want %d lines", r.Log, tt.wantLines)
+					}
+					if got := r.Log.Key != instance("main").LogKey(); got != tt.wantOther {
+						t.Errorf("got key %s, want another than the usual one: %t", r.Log.Key, tt.wantOther)
+					}
+				})
+			})
+		}
+	}
+}
+
+// vouched gives the record of the only log in the manifest, after its object was compared with it.
+func vouched(t *testing.T, memory *storetest.Memory) archive.InstanceRecord {
+	t.Helper()
+	raw, _ := memory.Bytes(pod.ManifestKey())
+	m, err := archive.ReadManifest(bytes.NewReader(raw))
+	if err != nil || len(m.Instances) != 1 {
+		t.Fatalf("manifest %s: %v", raw, err)
+	}
+	r := m.Instances[0]
+	if r.Log == nil {
+		return r
+	}
+	object, _ := memory.Bytes(r.Log.Key)
+	x, err := archive.ReadIndex(t.Context(), memory, r.Log.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := x.Summary
+	if s.SHA256 != r.Log.SHA256 || s.Lines != r.Log.Lines || s.Bytes != r.Log.Bytes || r.Log.Size != int64(len(object)) {
+		t.Errorf("manifest vouches for %+v, the object of %d bytes holds %+v", *r.Log, len(object), s)
+	}
+	if got := int64(strings.Count(string(decompress(t, object)), "\n")); got != s.Lines {
+		t.Errorf("the object's text has %d lines, its index says %d", got, s.Lines)
+	}
+	return r
+}
+
+func TestDamagedObjectUnderTheKey(t *testing.T) {
+	memory := storetest.NewMemory(t)
+	key := instance("main").LogKey()
+	if err := memory.Put(t.Context(), key, strings.NewReader("half an upl"), archive.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r := newReplica(t, t.TempDir(), memory)
+	r.hold(manyLines(100, 21), heldLog{100, false})
+	if err := r.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	if got := vouched(t, memory); got.Log.Lines != 100 || got.Log.Key == key {
+		t.Errorf("got %+v, want 100 lines under another key", got.Log)
+	}
+	if !r.sealer.StoreWorks() {
+		t.Error("a damaged object counts as trouble of the store")
+	}
+}
+
+// TestTwoReplicasSealAtOnce: whoever wins, the manifest vouches for an object that is as it says.
+func TestTwoReplicasSealAtOnce(t *testing.T) {
+	lines := manyLines(100, 22)
+	for round := range 25 {
+		memory := storetest.NewMemory(t)
+		var both sync.WaitGroup
+		for _, h := range []heldLog{{100, false}, {60, true}, {80, true}} {
+			r := newReplica(t, t.TempDir(), memory)
+			r.hold(lines, h)
+			both.Go(func() {
+				if err := r.seal(t.Context(), "main"); err != nil && !errors.Is(err, archive.ErrSealed) {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		both.Wait()
+		vouched(t, memory)
+	}
+}
+
+// TestRecordCannotBeWrittenOrRead breaks the local writes of a seal.
+func TestRecordCannotBeWrittenOrRead(t *testing.T) {
+	memory, dir := storetest.NewMemory(t), t.TempDir()
+	lines := manyLines(100, 23)
+	r := newReplica(t, dir, memory)
+	log := r.hold(lines, heldLog{100, false})
+	record := filepath.Join(dir, string(pod.PodUID), "main.0.sealed.json")
+	if err := os.Mkdir(record+".new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.sealer.Log(t.Context(), log); err == nil {
+		t.Fatal("the seal of a log went on without its record")
+	}
+	if err := os.Remove(record + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.sealer.Log(t.Context(), log); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(record, []byte("{torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The frames are gone and the record cannot be read: what is in the store is found again.
+	again := newReplica(t, dir, memory)
+	openLog(t, again.spool, instance("main")).Gap(archive.Gap{Reason: archive.GapRestart, Unproven: true})
+	if err := again.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
+}
+
+// TestSpoolFileCannotBeRead: the disk's trouble is not the store's, and ends the call.
+func TestSpoolFileCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	r := newReplica(t, dir, storetest.NewMemory(t))
+	log := r.hold(manyLines(100, 24), heldLog{100, false})
+	if _, err := log.End(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, string(pod.PodUID), "main.0.log")
+	if err := errors.Join(os.Remove(name), os.Mkdir(name, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.sealer.Log(t.Context(), log); err == nil {
+		t.Error("a log without its file was sealed")
+	}
+	if !r.sealer.StoreWorks() {
+		t.Error("a bad disk counts as trouble of the store")
+	}
+}
+
+func TestJobDocumentBrokenWrites(t *testing.T) {
+	for way, effect := range map[string]storetest.Effect{"not stored": storetest.NotStored(nil), "stored but reported failed": storetest.Stored(nil)} {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := storetest.NewMemory(t)
+				store := &storetest.Faulty{Store: memory}
+				store.Break(storetest.Fault{Op: storetest.OpPut, Key: "*/job.json", Effect: effect})
+				r := newReplica(t, t.TempDir(), store)
+				r.hold(manyLines(10, 25), heldLog{10, false})
+				if err := r.seal(t.Context(), "main"); err != nil {
+					t.Fatal(err)
+				}
+				d := &archive.JobDocument{Namespace: pod.Namespace, Job: archive.JobSummary{Name: pod.Job, UID: pod.JobUID}}
+				if err := r.sealer.Job(t.Context(), pod, d); err != nil {
+					t.Fatal(err)
+				}
+				store.VerifyAllFired(t)
+				raw, ok := memory.Bytes(pod.JobKey())
+				if want := fmt.Sprintf("%q", pod.ManifestKey()); !ok || !bytes.Contains(raw, []byte(want)) {
+					t.Errorf("Job document %s does not name %s", raw, want)
+				}
+			})
+		})
+	}
+}
