@@ -111,7 +111,8 @@ await_health() {
 	say "cluster $cluster is ready"
 }
 
-# config prints kind's configuration. Logs rotate at 1 MiB, so that a test needs little output to see it. The rest is only
+# config prints kind's configuration. Logs rotate at 1 MiB, so that a test needs little output to see it, and a container
+# that dies again and again is started within 2 s each time, so that a test can kill it every few seconds. The rest is only
 # for hosts that need it: the home-made image has its network built in; cgroup v1 must be allowed; without
 # CAP_SYS_RESOURCE nothing may ask for a lower oom_score_adj, or no sandbox starts.
 config() {
@@ -123,7 +124,7 @@ config() {
 	if [ -n "$lacks" ]; then
 		printf 'containerdConfigPatches:\n- |-\n  [plugins."io.containerd.grpc.v1.cri"]\n    restrict_oom_score_adj = true\n'
 	fi
-	printf 'kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  containerLogMaxSize: 1Mi\n'
+	printf 'kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  containerLogMaxSize: 1Mi\n  crashLoopBackOff:\n    maxContainerRestartPeriod: 2s\n'
 	if on_cgroup_v1; then printf '  failCgroupV1: false\n'; fi
 	if [ -n "$lacks" ]; then printf '  oomScoreAdj: 0\n  featureGates:\n    KubeletInUserNamespace: true\n'; fi
 	if [ -n "$home_made" ]; then printf -- '- |\n  kind: InitConfiguration\n  patches:\n    directory: /kind/patches\n'; fi
