@@ -175,3 +175,35 @@ func TestDamagedTailBecomesAGap(t *testing.T) {
 		})
 	}
 }
+
+// TestTornDocuments leaves half of every document that is written under another name first, and a pod half dropped.
+func TestTornDocuments(t *testing.T) {
+	dir := t.TempDir()
+	s := spoolWith(t, dir, 0, 0)
+	l := logOf(t, s, "c")
+	appendAll(t, l, numbered(0, 10))
+	if err := errors.Join(l.Flush(), s.SaveDraft(&Manifest{Pod: PodSummary{PodRef: l.instance.PodRef}, Diagnosis: "whole"})); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"c.0.json.new", "c.0.tail.new", "c.0.sealed.json.new", "pod.json.new", "d.0.json.new"} {
+		if err := os.WriteFile(filepath.Join(dir, "uid", name), []byte(`{"half`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "other"+dropped), os.DirFS(filepath.Join(dir, "uid"))); err != nil {
+		t.Fatal(err)
+	}
+	again := spoolWith(t, dir, 0, 0)
+	wantLines(t, heldLines(t, logOf(t, again, "c")), numbered(0, 10))
+	if d, err := again.Draft("uid"); err != nil || d.Diagnosis != "whole" {
+		t.Errorf("Draft() = %+v, %v", d, err)
+	}
+	if pods, err := again.Pods(); err != nil || len(pods) != 1 || again.Open() != 1 {
+		t.Errorf("Pods() = %q, %v with %d logs; want the one pod and its log", pods, err, again.Open())
+	}
+	wantUsed(t, again)
+	wantEmptySpool(t, again)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("the spool still holds %v, %v", left, err)
+	}
+}

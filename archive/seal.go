@@ -59,6 +59,9 @@ func (s *Sealer) manifestAt(ctx context.Context, key Key) (*Manifest, error) {
 // forgets the pod. Where a manifest is there already the spool forgets the pod all the same and ErrSealed is returned.
 func (s *Sealer) Pod(ctx context.Context, m *Manifest) error {
 	m.Version, m.SealedBy, m.SealedAt = formatVersion, s.name, time.Now().UTC()
+	if m.Instances == nil {
+		m.Instances = []InstanceRecord{} // a list in the document, and not null
+	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,7 +141,7 @@ func (s *Spool) Pods() ([]PodUID, error) {
 	}
 	var pods []PodUID
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && !strings.HasSuffix(e.Name(), dropped) {
 			pods = append(pods, PodUID(e.Name()))
 		}
 	}
@@ -159,23 +161,27 @@ func (s *Spool) Logs(pod PodUID) []*Log {
 	return logs
 }
 
+// dropped ends the name of a pod's folder that is on its way out.
+const dropped = ".dropped"
+
 // Drop forgets a pod. Only after its manifest was read back from the store.
 func (s *Spool) Drop(pod PodUID) error {
-	logs := s.Logs(pod)
-	// The logs go first: after that nothing writes into the folder any more.
-	for _, l := range logs {
+	// The folder goes as a whole first: a crash in the middle must not leave a part of it that looks like a pod.
+	out := s.podDir(pod) + dropped
+	if err := os.Rename(s.podDir(pod), out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
+	}
+	for _, l := range s.Logs(pod) {
 		if err := l.drop(); err != nil {
 			return err
 		}
-	}
-	if err := os.RemoveAll(s.podDir(pod)); err != nil {
-		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range logs {
+		s.mu.Lock()
 		delete(s.logs, l.instance.name())
 		delete(s.dirty, l)
+		s.mu.Unlock()
+	}
+	if err := os.RemoveAll(out); err != nil {
+		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
 	}
 	return nil
 }
