@@ -5,12 +5,11 @@ package integration
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
 // manifest waits until the pod is sealed.
@@ -60,10 +59,10 @@ func (r *rig) sameLines(record archive.InstanceRecord, c *kubelet.Instance) {
 	r.t.Helper()
 	count := map[string]int{}
 	for _, l := range r.lines(record) {
-		count[show(l)]++
+		count[oracle.Show(l)]++
 	}
 	for _, l := range c.Lines() {
-		count[show(l)]--
+		count[oracle.Show(l)]--
 	}
 	for text, n := range count {
 		if n != 0 {
@@ -148,75 +147,8 @@ func (r *rig) partial(p *kubelet.Pod, c *kubelet.Instance, reasons ...archive.Ga
 func (r *rig) proven(p *kubelet.Pod, c *kubelet.Instance) archive.InstanceRecord {
 	r.t.Helper()
 	record := r.record(r.manifest(p), c)
-	if err := accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
+	if err := oracle.Accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
 		r.t.Error(err)
 	}
 	return record
-}
-
-// accounted says whether the archived lines are the written ones, in order and each once, but for those inside gaps.
-// Between two gaps the archive must hold an unbroken run of what was written.
-func accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
-	cuts := map[int]bool{}
-	for _, g := range gaps {
-		if g.AfterLine < 0 || g.AfterLine > int64(len(archived)) {
-			return fmt.Errorf("gap %+v lies outside the log's %d lines", g, len(archived))
-		}
-		cuts[int(g.AfterLine)] = true
-	}
-	at, begin := 0, 0
-	for end := 1; end <= len(archived); end++ {
-		if end < len(archived) && !cuts[end] {
-			continue
-		}
-		found, err := find(archived[begin:end], written, at, cuts[begin])
-		if err != nil {
-			return fmt.Errorf("lines %d to %d of %d archived, %d written, gaps %+v: %w", begin+1, end, len(archived), len(written), gaps, err)
-		}
-		at, begin = found, end
-	}
-	if at < len(written) && !cuts[len(archived)] {
-		return fmt.Errorf("%d of %d lines at the end are missing outside any gap %+v, from %s on", len(written)-at, len(written), gaps, show(written[at]))
-	}
-	return nil
-}
-
-// find looks for a run of lines in what was written from line at on, and gives where it ends. Without a gap before it
-// the run begins right there.
-func find(run, written []kubelet.Line, at int, gap bool) (end int, err error) {
-	for ; at+len(run) <= len(written); at++ {
-		n := 0
-		for n < len(run) && same(run[n], written[at+n]) {
-			n++
-		}
-		if n == len(run) {
-			return at + n, nil
-		}
-		if err == nil || n > 0 {
-			err = fmt.Errorf("line %d is %s, want %s", n+1, show(run[n]), show(written[at+n]))
-		}
-		if !gap {
-			return 0, err
-		}
-	}
-	if err == nil {
-		err = fmt.Errorf("%d lines are left of what was written, got %d, the first %s", len(written)-at, len(run), show(run[0]))
-	}
-	return 0, err
-}
-
-func same(a, b kubelet.Line) bool {
-	return a.Time.Equal(b.Time) && a.Text == b.Text && a.Partial == b.Partial
-}
-
-func show(l kubelet.Line) string {
-	text := l.Text
-	if len(text) > 60 {
-		text = text[:60] + "…"
-	}
-	end := "\\n"
-	if l.Partial {
-		end = ""
-	}
-	return fmt.Sprintf("%s %q%s", l.Time.UTC().Format("15:04:05.000000000"), strings.ToValidUTF8(text, "?"), end)
 }

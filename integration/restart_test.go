@@ -13,6 +13,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
 // TestFaultCrashLoop has six attempts of one container, two of them within a moment.
@@ -39,7 +40,7 @@ func TestFaultCrashLoop(t *testing.T) {
 	m := r.manifest(p)
 	for n, c := range attempts {
 		record := r.record(m, c)
-		if err := accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
+		if err := oracle.Accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
 			t.Errorf("attempt %d: %v", n, err)
 		}
 		if got, want := int64(len(r.lines(record))), int64(20); got != want {
@@ -78,7 +79,7 @@ func TestFaultRestartStorm(t *testing.T) {
 		if record.ContainerID != "" && record.ContainerID != c.ID() {
 			t.Errorf("restart %d: got container %s, want %s", record.Restart, record.ContainerID, c.ID())
 		}
-		if err := accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
+		if err := oracle.Accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
 			t.Errorf("restart %d: %v", record.Restart, err)
 		}
 	}
@@ -106,7 +107,7 @@ func TestFaultSameName(t *testing.T) {
 	d.Exit(0)
 	r.complete(next, d)
 	record := r.record(r.manifest(p), c)
-	if err := accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
+	if err := oracle.Accounted(r.lines(record), c.Lines(), record.Gaps); err != nil {
 		t.Error(err)
 	}
 	if got, want := record.Verdict, archive.Partial; got != want {

@@ -42,7 +42,7 @@ func (f *Follower) finish(ctx context.Context, seen Sight) error {
 		}
 		// The identity after the read must be the one before it: else another instance may have answered.
 		if done && after.Readable() && after.Previous == seen.Previous {
-			return f.proven()
+			return f.proven(ctx)
 		}
 		if seen = after; p.hopeless() {
 			return p.unproven(seen)
@@ -208,7 +208,10 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 }
 
 // proven ends a log whose end was read and adds nothing more.
-func (f *Follower) proven() error {
+func (f *Follower) proven(ctx context.Context) error {
+	if f.rotation.due() {
+		f.probe(ctx) // nobody looked since the last lines came
+	}
 	if err := f.settleRotation(); err != nil {
 		return err
 	}

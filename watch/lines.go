@@ -11,7 +11,6 @@ import (
 type lineReader struct {
 	buf        []byte
 	start, end int  // the bytes that are not cut yet
-	started    bool // a line was cut already: the first line of an answer is special
 	inside     bool // the bytes go on with a line of which MaxLine bytes were given already
 	insideTime int64
 	clock      stampReader
@@ -57,10 +56,13 @@ func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 	if !whole {
 		n = len(rest)
 	}
-	if !whole && n <= archive.MaxLine+longestStamp {
+	if !whole && n <= archive.MaxLine {
 		return archive.Line{}, false, false
 	}
 	t, stamp, stamped := r.parse(rest[:n])
+	if !whole && n-stamp <= archive.MaxLine {
+		return archive.Line{}, false, false
+	}
 	if n-stamp > archive.MaxLine {
 		n, whole = stamp+archive.MaxLine, false
 	}
@@ -74,7 +76,6 @@ func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 
 // parse reads the time at a line's front and its length, except inside a line that goes on.
 func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
-	r.started = true
 	if r.inside {
 		return r.insideTime, 0, true
 	}

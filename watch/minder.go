@@ -68,7 +68,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	renew := now.Add(f.cfg.ReconnectAfter - rand.N(f.cfg.ReconnectAfter/10+1))
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
-	probed := last
+	f.rotation.opened(now)
 	pause := min(probeEvery, f.cfg.StallAfter)
 	for sleep(ctx, pause) {
 		slept := time.Since(now)
@@ -93,8 +93,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			}
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
-		case total-probed >= probeBytes, total != probed && f.behind(now):
-			probed = total
+		case f.rotation.due():
 			f.probe(ctx)
 		}
 		if pause = probeEvery; !busy {
@@ -103,12 +102,6 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 		pause = min(pause, f.cfg.StallAfter)
 		now = time.Now()
 	}
-}
-
-// behind: the lines that come now are so old that the kubelet may be rotating ahead of them.
-func (f *Follower) behind(now time.Time) bool {
-	at := f.tail.time()
-	return at != 0 && now.UnixNano()-at > int64(5*probeEvery)
 }
 
 // sleep waits; false: the context ended first.
@@ -145,6 +138,7 @@ const grace = 500 * time.Millisecond
 
 // probe asks for the first record of the file that is being written.
 func (f *Follower) probe(ctx context.Context) {
+	f.rotation.looking(time.Now())
 	// With a time before it the record's start is enough.
 	if line, ok := f.peek(ctx, Request{Limit: longestStamp + 1}); ok {
 		f.rotation.looked(line.Time)

@@ -47,7 +47,9 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		n, err := body.Read(f.lines.room())
 		f.lines.took(n)
 		f.count.BytesRead.Add(float64(n))
-		f.rotation.total.Add(int64(n))
+		if a.Follow {
+			f.rotation.total.Add(int64(n))
+		}
 		if terr := f.take(ctx, a); terr != nil {
 			return terr
 		}
@@ -92,6 +94,7 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 	if err := f.rotated(); err != nil {
 		return err
 	}
+	now := time.Now()
 	for {
 		line, stamped, ok := f.lines.next()
 		if !ok {
@@ -114,6 +117,9 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 				return errors.Join(err, f.append())
 			}
 			continue
+		}
+		if a.Follow {
+			f.rotation.came(line.Time, now)
 		}
 		if len(f.rotation.expected) > 0 {
 			f.expect(line)

@@ -13,8 +13,15 @@ import (
 // record of the file that is written now: each one must turn up in the stream, and one that does not is a gap.
 type rotationWatch struct {
 	total atomic.Int64 // bytes that streams brought
+	lag   atomic.Int64 // how much later than usual a line came since the last look, at most; ns
 
-	mu     sync.Mutex
+	timed bool  // a line came
+	usual int64 // the least time between a line's stamp and its coming, as clocks differ; both owned by the follower
+
+	mu          sync.Mutex
+	lookedAt    time.Time // guarded by mu; the last look, or the start of the stream
+	lookedTotal int64     // guarded by mu; total at that time
+
 	latest int64         // guarded by mu; the first record's time at the last look
 	paused bool          // guarded by mu; looking was interrupted since
 	news   []firstRecord // guarded by mu; found and not taken up yet
@@ -25,7 +32,7 @@ type rotationWatch struct {
 // firstRecord is a file's first record, by its time.
 type firstRecord struct {
 	time int64
-	late bool // the process stood still before: another file may have come and gone unseen
+	late bool // nobody looked before, or the stream stood still: another file may have come and gone unseen
 
 	crossed  bool // the stream went past it
 	after    int64
@@ -41,10 +48,58 @@ func (r *rotationWatch) looked(first int64) {
 	defer r.mu.Unlock()
 	// The first look counts too: the file may be the second one already, and be skipped later.
 	if first != r.latest {
-		r.news = append(r.news, firstRecord{time: first, late: r.paused && r.latest != 0})
+		r.news = append(r.news, firstRecord{time: first, late: r.paused})
 	}
 	r.latest, r.paused = first, false
 }
+
+// came notes how late a line came.
+func (r *rotationWatch) came(stamp int64, now time.Time) {
+	if stamp == 0 {
+		return
+	}
+	late := now.UnixNano() - stamp
+	if !r.timed || late < r.usual {
+		r.timed, r.usual = true, late
+	}
+	if late -= r.usual; late > r.lag.Load() {
+		r.lag.Store(late)
+	}
+}
+
+// lags: lines came so late that the kubelet may be rotating ahead of the stream.
+func (r *rotationWatch) lags() bool { return r.lag.Load() > int64(rotateLeast/2) }
+
+// looking begins a look. Where lines came late and nobody looked for so long that the kubelet may have rotated twice,
+// what is found is in doubt: it rotates every rotateLeast at most, and only what is written to.
+func (r *rotationWatch) looking(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lags() && now.Sub(r.lookedAt) > rotateLeast {
+		r.paused = true
+	}
+	r.lag.Store(0)
+	r.lookedAt, r.lookedTotal = now, r.total.Load()
+}
+
+// opened: a stream begins, and what it begins with proves what was before.
+func (r *rotationWatch) opened(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lookedAt, r.lookedTotal = now, r.total.Load()
+	r.lag.Store(0)
+}
+
+// due: enough has come since the last look for a rotation to be possible.
+func (r *rotationWatch) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fresh := r.total.Load() - r.lookedTotal
+	return fresh >= probeBytes || fresh > 0 && r.lags()
+}
+
+// rotateLeast is the kubelet's default time between two looks at the size of logs.
+const rotateLeast = 10 * time.Second
 
 // pause says that nobody looked for a while.
 func (r *rotationWatch) pause() {
@@ -137,10 +192,11 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 // confirm: the file was read from its first record. Where nobody looked before, a whole file may have come and gone
 // between this one and the one before.
 func (f *Follower) confirm(first firstRecord) {
-	if first.late {
+	// Before the log's very first line no file can have been skipped.
+	if first.late && first.after > 0 {
 		f.gap(archive.Gap{
 			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
-			Detail: "the log was rotated while the daemon stood still, perhaps more than once",
+			Detail: "the log was rotated while its stream stood still, perhaps more than once",
 		})
 	}
 }
