@@ -3,6 +3,10 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +29,47 @@ func TestJobSucceeds(t *testing.T) {
 	}
 	if m.Job == nil || m.Job.Name != "succeeds" {
 		t.Errorf("got Job %+v, want it in the manifest", m.Job)
+	}
+	p.sameTimes(m, pod.Name)
+	p.object(m.Pod.JobKey())
+	p.object(m.Pod.DayIndexKey(m.Job.CreatedAt))
+}
+
+// sameTimes checks every line's time against the one that kubectl shows. The log must not have been rotated.
+func (p *play) sameTimes(m *archive.Manifest, pod string) {
+	p.Helper()
+	out, err := p.Logs(p.ctx, pod, "--timestamps")
+	if err != nil {
+		p.Fatal(err)
+	}
+	codec, err := archive.NewCodec()
+	if err != nil {
+		p.Fatal(err)
+	}
+	want := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	n := 0
+	err = codec.Lines(p.ctx, p.Store, p.record(m, "main", 0).Log.Key, 0, func(l archive.Line) bool {
+		if n < len(want) {
+			stamp, text, _ := strings.Cut(want[n], " ")
+			at, err := time.Parse(time.RFC3339Nano, stamp)
+			if err != nil || l.Time != at.UnixNano() || string(l.Text) != text {
+				p.Errorf("line %d: got time %d and %q, want %q", n+1, l.Time, l.Text, want[n])
+				return false
+			}
+		}
+		n++
+		return true
+	})
+	if err != nil || n != len(want) {
+		p.Errorf("got %d lines with times (error: %v), want %d", n, err, len(want))
+	}
+}
+
+// object waits until the bucket holds the key.
+func (p *play) object(key archive.Key) {
+	p.Helper()
+	if err := p.AwaitObject(p.ctx, key); err != nil {
+		p.Fatal(err)
 	}
 }
 
@@ -94,6 +139,30 @@ func TestRotation(t *testing.T) {
 	pod := p.pod(stage.Over)
 	m := p.manifest()
 	p.whole(m, "main", 0, status(pod, "main").State.Terminated)
+	p.byProgram(p.record(m, "main", 0).Log)
+}
+
+// byProgram decompresses the object with the zstd that people have.
+func (p *play) byProgram(log *archive.LogRecord) {
+	p.Helper()
+	if _, err := exec.LookPath("zstd"); err != nil {
+		p.Log("zstd is not installed: only the library has read the object")
+		return
+	}
+	object, _, err := p.Store.Get(p.ctx, log.Key, archive.Range{})
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer object.Close()
+	sum := sha256.New()
+	cmd := exec.CommandContext(p.ctx, "zstd", "-dc")
+	cmd.Stdin, cmd.Stdout = object, sum
+	if err := cmd.Run(); err != nil {
+		p.Fatal(err)
+	}
+	if got, want := fmt.Sprintf("%x", sum.Sum(nil)), log.SHA256; got != want {
+		p.Errorf("zstd -dc gives SHA-256 %s, want %s", got, want)
+	}
 }
 
 func TestInitContainerFails(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
@@ -33,6 +34,7 @@ func TestDaemonIsKilled(t *testing.T) {
 	}()
 	t.Run("once", func(t *testing.T) { killedOnce(t, s) })
 	t.Run("often", func(t *testing.T) { killedOften(t, s) })
+	t.Run("replaced", func(t *testing.T) { replaced(t, s) })
 }
 
 func killedOnce(t *testing.T, s *stage.Stage) {
@@ -43,8 +45,8 @@ func killedOnce(t *testing.T, s *stage.Stage) {
 	p.account(p.manifest(), status(pod, "main").State.Terminated)
 }
 
-// The kubelet waits longer before each restart, so the kills get rarer; a log that does not rotate meanwhile has to be
-// whole all the same.
+// A minute long the daemon gets five seconds at a time. A log that does not rotate in so short a while has to be whole all
+// the same.
 func killedOften(t *testing.T, s *stage.Stage) {
 	slow := start(t, s, s.Job("often-slow", "lines -n 3000 -rate 50"), 5*minute)
 	fast := start(t, s, s.Job("often-fast", "lines -n 120000 -rate 2000 -size 100"), 5*minute)
@@ -66,13 +68,28 @@ func killedOften(t *testing.T, s *stage.Stage) {
 		kills++
 	}
 	waiting.Wait()
-	if kills < 2 {
-		t.Errorf("got %d kills, want 2 or more", kills)
+	if kills < 5 {
+		t.Errorf("got %d kills, want 5 or more", kills)
 	}
 	t.Logf("the daemon was killed %d times", kills)
 	fast.account(fast.manifest(), status(ended, "main").State.Terminated)
 	pod := slow.pod(stage.Over)
 	slow.whole(slow.manifest(), "main", 0, status(pod, "main").State.Terminated)
+}
+
+// The pod goes, as at an upgrade, and its spool with it. The next one reads from the start what the kubelet still serves.
+func replaced(t *testing.T, s *stage.Stage) {
+	p := start(t, s, s.Job("replaced", "lines -n 1500 -rate 100"), 3*minute)
+	p.talking(500)
+	pod, err := s.AwaitDaemon(p.ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Client.CoreV1().Pods(s.Namespace).Delete(p.ctx, pod.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ended := p.pod(stage.Over)
+	p.whole(p.manifest(), "main", 0, status(ended, "main").State.Terminated)
 }
 
 // killAfter kills the daemon once it has run for so long since its last restart; false: the context ended first.

@@ -84,6 +84,17 @@ func (s *Stage) AwaitManifests(ctx context.Context, job string, n int) ([]*archi
 	return found, err
 }
 
+// AwaitObject asks the bucket until it holds the key.
+func (s *Stage) AwaitObject(ctx context.Context, key archive.Key) error {
+	return await(ctx, "object "+string(key), func() (bool, error) {
+		body, _, err := s.Store.Get(ctx, key, archive.Range{})
+		if err != nil {
+			return false, err
+		}
+		return true, body.Close()
+	})
+}
+
 // Manifests gives those of the Job that are in the bucket.
 func (s *Stage) Manifests(ctx context.Context, job string) ([]*archive.Manifest, error) {
 	var found []*archive.Manifest

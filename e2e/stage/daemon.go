@@ -50,3 +50,8 @@ func containerID(pod *corev1.Pod) (string, bool) {
 	}
 	return pod.Status.ContainerStatuses[0].ContainerID[len(scheme):], true
 }
+
+// Output gives what the daemon has written so far.
+func (s *Stage) Output(ctx context.Context) (string, error) {
+	return s.kubectl(ctx, "", "-n", s.Namespace, "logs", "--tail=-1", "-l", daemonSelector)
+}

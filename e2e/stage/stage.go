@@ -65,7 +65,10 @@ func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
 		}
 	}
 	if err := s.install(ctx); err != nil {
-		return nil, err
+		// What keeps it from becoming ready is in the pods and their Events.
+		var state strings.Builder
+		s.Dump(&state)
+		return nil, fmt.Errorf("install: %w\n%s", err, state.String())
 	}
 	if s.forward, err = s.Forward(ctx, "service/s3", 7070); err != nil {
 		return nil, err
