@@ -57,7 +57,7 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) error {
 
 func (s *Sealer) exists(ctx context.Context, key Key) (bool, error) {
 	err := s.breaker.do(ctx, "look for Job", func(ctx context.Context) error {
-		r, _, err := s.store.Get(ctx, key, Range{Length: 1})
+		r, _, err := open(ctx, s.store, key, Range{Length: 1})
 		if err == nil {
 			err = r.Close()
 		}

@@ -72,8 +72,8 @@ func (s *Spool) recoverLog(path string) error {
 
 // recover takes up the log's files as an earlier process left them, also where there are none.
 func (l *Log) recover() error {
-	if l.recoverRecord() {
-		return nil
+	if sealed, err := l.recoverRecord(); sealed || err != nil {
+		return err
 	}
 	if err := l.recoverFrames(); err != nil {
 		return err
@@ -88,14 +88,17 @@ func (l *Log) recover() error {
 }
 
 // recoverRecord takes up a log whose object is in the store: its frames are gone, or go with the next seal.
-func (l *Log) recoverRecord() bool {
+func (l *Log) recoverRecord() (sealed bool, err error) {
 	r, ok, err := l.Record()
 	if err != nil {
-		// The object in the store will be found again by the seal.
-		l.spool.log.Warn("record of a sealed log cannot be read; the log is sealed again", "instance", l.instance, "err", err)
+		// Without it the log counts as not read to its end. It is sealed again, and the object that is in the store is found.
+		l.spool.log.Error("record of a sealed log cannot be read; it is set aside", "instance", l.instance, "err", err)
+		if err := os.Rename(l.path(sealedExt), l.path(sealedExt)+".bad"); err != nil {
+			return false, fmt.Errorf("set record of %s aside: %w", l.instance, err)
+		}
 	}
 	if !ok {
-		return false
+		return false, nil
 	}
 	l.ended, l.gone, l.stat = true, true, r.summary()
 	for _, ext := range []string{".log", ".tail"} {
@@ -104,7 +107,7 @@ func (l *Log) recoverRecord() bool {
 		}
 	}
 	l.spool.used.Add(l.extra)
-	return true
+	return true, nil
 }
 
 // recoverFrames counts the whole frames of .log and cuts what follows the last one: a write that a crash tore.

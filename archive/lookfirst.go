@@ -25,7 +25,7 @@ func (s *lookFirst) Put(ctx context.Context, key Key, body io.ReadSeeker, opts P
 	}
 	if opts.IfAbsent {
 		opts.IfAbsent = false
-		switch r, _, err := s.Get(ctx, key, Range{Length: 1}); {
+		switch r, _, err := open(ctx, s.Store, key, Range{Length: 1}); {
 		case err == nil:
 			r.Close() // only its being there was asked
 			return ErrExists

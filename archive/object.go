@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -39,14 +40,41 @@ func ReadIndex(ctx context.Context, store Store, key Key) (*Index, error) {
 }
 
 func fetch(ctx context.Context, store Store, key Key, r Range) ([]byte, int64, error) {
-	body, object, err := store.Get(ctx, key, r)
+	body, object, err := open(ctx, store, key, r)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer body.Close()
-	limit := int64(2 * maxIndex)
+	const limit = 2 * maxIndex
 	b, err := io.ReadAll(io.LimitReader(body, limit))
-	return b, object.Size, err
+	return b, object.Size, closing(body, err)
+}
+
+// open opens a part of an object, on a store without ranges by passing over what is before it.
+func open(ctx context.Context, store Store, key Key, r Range) (io.ReadCloser, Object, error) {
+	body, object, err := store.Get(ctx, key, r)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return body, object, err
+	}
+	if body, object, err = store.Get(ctx, key, Range{}); err != nil {
+		return nil, Object{}, err
+	}
+	start, length := r.Offset, r.Length
+	if start < 0 {
+		start = max(0, object.Size+start)
+	}
+	if length == 0 {
+		length = object.Size
+	}
+	if _, err := io.CopyN(io.Discard, body, min(start, object.Size)); err != nil {
+		return nil, Object{}, closing(body, err)
+	}
+	return part{io.LimitReader(body, length), body}, object, nil
+}
+
+// part is a part of a body.
+type part struct {
+	io.Reader
+	io.Closer
 }
 
 // Lines gives the lines of a log object whose time is not before since, in order, until yield returns false. Lines without

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +47,12 @@ func TestOutage(t *testing.T) {
 						}
 					})
 				}
-				time.Sleep(outage)
+				time.Sleep(outage / 10)
+				before := heapInUse()
+				time.Sleep(outage - outage/10)
+				if grown := heapInUse() - before; grown > 1<<20 {
+					t.Errorf("memory grew by %d bytes during the outage", grown)
+				}
 				if got := store.Count(storetest.OpPut).Requests; got < 10 || got > 200 {
 					t.Errorf("%d requests in an outage of %s", got, outage)
 				}
@@ -75,6 +81,13 @@ func (u unconditional) Put(ctx context.Context, key archive.Key, body io.ReadSee
 	return u.Store.Put(ctx, key, body, opts)
 }
 
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 func TestStoreWithoutConditionalPut(t *testing.T) {
 	memory := storetest.NewMemory(t)
 	memory.MayReadDeleted = func(k archive.Key) bool { return strings.HasPrefix(string(k), "v1/_probe/") }
@@ -97,4 +110,41 @@ func TestStoreWithoutConditionalPut(t *testing.T) {
 		t.Errorf("second seal: %v, want ErrSealed", err)
 	}
 	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
+}
+
+// rangeless is a store that knows no ranges.
+type rangeless struct{ archive.Store }
+
+func (u rangeless) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+	if r != (archive.Range{}) {
+		return nil, archive.Object{}, fmt.Errorf("range: %w", errors.ErrUnsupported)
+	}
+	return u.Store.Get(ctx, key, r)
+}
+
+func TestStoreWithoutRanges(t *testing.T) {
+	memory := storetest.NewMemory(t)
+	memory.MayReadDeleted = func(k archive.Key) bool { return strings.HasPrefix(string(k), "v1/_probe/") }
+	store := rangeless{unconditional{memory}}
+	lines := manyLines(30_000, 12)
+	for range 2 { // the second finds all of it there
+		r := newReplica(t, t.TempDir(), store)
+		if can, err := r.sealer.Probe(t.Context()); err != nil || can.Ranges {
+			t.Fatalf("Probe() = %+v, %v; want no ranges", can, err)
+		}
+		r.append("main", lines)
+		if err := r.seal(t.Context(), "main"); err != nil && !errors.Is(err, archive.ErrSealed) {
+			t.Fatal(err)
+		}
+		d := &archive.JobDocument{Namespace: pod.Namespace, Job: archive.JobSummary{Name: pod.Job, UID: pod.JobUID}}
+		if err := r.sealer.Job(t.Context(), pod, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
+	n, since := 0, lines[29_000].Time
+	err := newCodec(t).Lines(t.Context(), store, instance("main").LogKey(), since, func(l archive.Line) bool { n++; return l.Time >= since })
+	if err != nil || n != 1000 {
+		t.Errorf("got %d lines since line 29000, %v; want 1000", n, err)
+	}
 }

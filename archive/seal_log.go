@@ -15,14 +15,13 @@ const sealedExt = ".sealed.json"
 // Log seals one instance's log and gives its record without the container's state. The frames have left the spool when it
 // returns. ErrSealed: the pod's manifest is there already and vouches for another log.
 func (s *Sealer) Log(ctx context.Context, l *Log) (InstanceRecord, error) {
-	// A record that is there was written after the log object was stored: an earlier try, or an earlier process. One that
-	// cannot be read is made again, from the frames or from the object.
+	// A record that is there was written after the log object was stored: an earlier try, or an earlier process.
 	r, ok, err := l.Record()
+	if err != nil {
+		return r, err
+	}
 	if ok {
 		return r, l.drop()
-	}
-	if err != nil {
-		s.log.Warn("record of a sealed log cannot be read; the log is sealed again", "instance", l.instance, "err", err)
 	}
 	sum, err := l.End()
 	if err != nil {
