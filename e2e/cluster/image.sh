@@ -59,7 +59,7 @@ forget_older() {
 
 # load is skipped where the node holds the image: its tag says what is inside.
 load() {
-	[ -z "$(docker exec "$node" ctr -n k8s.io images ls -q "name==docker.io/library/$image")" ] || return 0
+	[ -z "$(docker exec "$node" ctr -n k8s.io images ls -q "name==docker.io/library/$image" 2>/dev/null)" ] || return 0
 	local kind
 	kind=$("$here/binaries.sh" kind)
 	step "load $image" "$kind" load docker-image "$image" --name "$cluster"

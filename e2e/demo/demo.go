@@ -30,7 +30,7 @@ func demo(ctx context.Context) error {
 	say("1. An S3 server, and Epilogue by its Helm chart, in namespaces of the restricted profile")
 	s, err := stage.Open(ctx, tools, stage.Config{Namespace: namespace})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nmake demo-clean removes what an interrupted run may have left", err)
 	}
 	defer s.Close()
 	say("   ready after %s\n", time.Since(began).Round(time.Second))
