@@ -215,7 +215,6 @@ func (f *Follower) proven(ctx context.Context) error {
 	if err := f.settleRotation(); err != nil {
 		return err
 	}
-	f.judgeStart()
 	if o := f.overlap; o != nil && !o.found && !o.gapped {
 		f.gapHere(archive.Gap{From: o.last, Reason: f.reason, Detail: notServed})
 	}
@@ -231,7 +230,6 @@ func (p *proof) unproven(seen Sight) error {
 	if err := f.settleRotation(); err != nil {
 		return err
 	}
-	f.judgeStart()
 	g := archive.Gap{From: f.log.Summary().Last, Reason: reasonOf(seen), Unproven: true}
 	if errors.Is(last, archive.ErrSpoolFull) {
 		g.Reason, g.Unproven = archive.GapSpoolFull, false
@@ -285,15 +283,15 @@ func reasonOf(s Sight) archive.GapReason {
 	}
 }
 
-// judgeStart writes a gap at the start of a log whose reading began late, unless its first line is as old as the
-// instance: only then it is the first one that was ever written.
-func (f *Follower) judgeStart() {
-	s := f.log.Summary()
-	if f.lateAfter.IsZero() || s.Lines == 0 || s.First-f.lateAfter.UnixNano() <= int64(promptly) {
+// judgeStart writes a gap before the first line of a log whose reading began late, unless that line is as old as the
+// instance: only then it is the first one that was ever written. It is written with the line, so that a crash loses both
+// or neither.
+func (f *Follower) judgeStart(first archive.Line) {
+	if f.lateAfter.IsZero() || first.Time-f.lateAfter.UnixNano() <= int64(promptly) {
 		return
 	}
 	f.gap(archive.Gap{
-		To: s.First, Reason: archive.GapLateStart, Unproven: true,
+		To: first.Time, Reason: archive.GapLateStart, Unproven: true,
 		Detail: "reading began long after the start, and earlier lines may have been rotated away",
 	})
 }

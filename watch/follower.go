@@ -52,7 +52,6 @@ type Follower struct {
 	seen      Sight             // the last look
 	resumed   bool              // the log was read on from a time: what lies before that time was not looked at again
 	stuckOn   uint64            // the last record of the file at the last stall; owned by the minder
-	begun     bool              // noteStart was called
 	lateAfter time.Time         // when the instance started, if reading began long after that
 	rotation  rotationWatch
 }
@@ -79,7 +78,6 @@ func (f *Follower) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f.noteStart(seen)
 		// A pod that was deleted by force is gone while its last known state still says that it runs.
 		if seen.Gone || !seen.Running || !seen.Current {
 			return f.finish(ctx, seen)
@@ -136,14 +134,11 @@ func (f *Follower) recall() error {
 	return err
 }
 
-// noteStart remembers that reading begins so late that the log's first file may have been rotated away.
-func (f *Follower) noteStart(seen Sight) {
-	if f.begun {
-		return
-	}
-	f.begun = true
-	started := seen.startedAt(f.log.Instance())
-	if f.log.Summary().Lines == 0 && !started.IsZero() && time.Since(started) > promptly {
+// noteStart remembers that an answer began, with nothing held so far, so late that the log's first file may have been
+// rotated away. Each such answer counts: the one before it may have brought nothing.
+func (f *Follower) noteStart() {
+	started := f.seen.startedAt(f.log.Instance())
+	if f.lateAfter.IsZero() && !started.IsZero() && time.Since(started) > promptly {
 		f.lateAfter = started
 	}
 }

@@ -78,6 +78,7 @@ func TestFollowHang(t *testing.T) {
 func TestFollowBackoff(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		fault := b.c.Inject(&kubelet.Fault{Status: 500, Text: "no"})
+		b.write("as old as the container: the first line there is")
 		b.start()
 		time.Sleep(time.Minute)
 		if got := fault.Fired(); got < 10 || got > 40 {

@@ -39,6 +39,7 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) error {
 	// Without a held line no sentinel can vouch for the answer.
 	if f.overlap == nil {
+		f.noteStart()
 		if err := f.prove(ctx, a); err != nil {
 			return err
 		}
@@ -213,6 +214,9 @@ func (f *Follower) gap(g archive.Gap) {
 func (f *Follower) append() error {
 	if len(f.batch) == 0 {
 		return nil
+	}
+	if f.log.Summary().Lines == 0 {
+		f.judgeStart(f.batch[0])
 	}
 	n, err := f.log.Append(f.batch...)
 	if n > 0 {
