@@ -54,6 +54,11 @@ func containers(pod *corev1.Pod) []container {
 	return list
 }
 
+// unstarted says that no instance of the container is known.
+func (c container) unstarted() bool {
+	return c.status == nil || c.status.ContainerID == "" && c.status.LastTerminationState.Terminated == nil
+}
+
 func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
@@ -101,7 +106,7 @@ type Sight struct {
 	Terminated *corev1.ContainerStateTerminated // how it ended, if that is known
 }
 
-// Readable: the API can still be asked for the instance's log.
+// Readable says that the API can still be asked for the instance's log.
 func (s Sight) Readable() bool { return !s.Gone && (s.Current || s.Previous) }
 
 // sight reads the pod's status for one instance. A container that waits has its dead instance in lastState, and the API

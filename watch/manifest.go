@@ -69,7 +69,7 @@ func (p *pod) missed() []archive.InstanceRecord {
 		}
 		last := int(c.status.RestartCount)
 		for restart := max(0, last-mostMissed); restart <= last; restart++ {
-			if p.has(c.spec.Name, restart) || restart == last && c.status.ContainerID == "" {
+			if p.has(c.spec.Name, restart) || restart == last && c.unstarted() {
 				continue
 			}
 			r := archive.InstanceRecord{

@@ -130,7 +130,7 @@ func started(t *corev1.ContainerStateTerminated) time.Time {
 func neverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaiting) []archive.InstanceRecord {
 	var records []archive.InstanceRecord
 	for _, c := range containers(pod) {
-		if c.status != nil && (c.status.ContainerID != "" || c.status.LastTerminationState.Terminated != nil) {
+		if !c.unstarted() {
 			continue
 		}
 		r := archive.InstanceRecord{
