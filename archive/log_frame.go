@@ -159,12 +159,19 @@ func (l *Log) path(ext string) string {
 	return filepath.Join(l.spool.podDir(i.PodUID), fmt.Sprintf("%s.%d%s", i.Container, i.Restart, ext))
 }
 
-// drop takes the log's frames off the disk and gives the spool their room back. Its record stays. It may be called again.
-func (l *Log) drop() error {
+// leave has the log take and give nothing more.
+func (l *Log) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gone = true
 	l.dropOpen()
+}
+
+// drop takes the log's frames off the disk and gives the spool their room back. Its record stays. It may be called again.
+func (l *Log) drop() error {
+	l.leave()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, ext := range []string{".log", ".tail"} {
 		if err := os.Remove(l.path(ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("drop frames of %s: %w", l.instance, err)

@@ -166,12 +166,16 @@ const dropped = ".dropped"
 
 // Drop forgets a pod. Only after its manifest was read back from the store.
 func (s *Spool) Drop(pod PodUID) error {
+	logs := s.Logs(pod)
+	for _, l := range logs {
+		l.leave()
+	}
 	// The folder goes as a whole first: a crash in the middle must not leave a part of it that looks like a pod.
 	out := s.podDir(pod) + dropped
 	if err := os.Rename(s.podDir(pod), out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
 	}
-	for _, l := range s.Logs(pod) {
+	for _, l := range logs {
 		if err := l.drop(); err != nil {
 			return err
 		}

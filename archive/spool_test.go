@@ -205,7 +205,7 @@ func TestAppendRefusesWhatCannotBeRead(t *testing.T) {
 func TestSpoolUnderConcurrency(t *testing.T) {
 	s := spoolWith(t, t.TempDir(), 0, 256<<10)
 	l := logOf(t, s, "c")
-	const lines = 60_000
+	const lines = 20_000
 	var work, write sync.WaitGroup
 	stop := make(chan struct{})
 	write.Go(func() {
