@@ -4,10 +4,13 @@ package integration
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/metrics"
@@ -47,42 +50,71 @@ func (d *daemon) stop() {
 	_ = d.work.Wait() // after a crash it fails for want of its folder
 }
 
+// wiring is what a daemon is made of.
+type wiring struct {
+	config    *rest.Config
+	namespace string
+	store     archive.Store
+	spool     archive.SpoolConfig
+	follow    watch.FollowConfig
+	log       *slog.Logger
+}
+
+var usualFollow = watch.FollowConfig{
+	StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
+}
+
+func usualSpool(dir string) archive.SpoolConfig {
+	return archive.SpoolConfig{Dir: dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}
+}
+
 func (r *rig) assemble() *daemon {
 	r.t.Helper()
-	d := &daemon{said: &spoken{}, metrics: prometheus.NewRegistry()}
-	log := d.said.logger()
-	config := archive.SpoolConfig{Dir: r.spoolDir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}
+	said := &spoken{}
+	w := wiring{
+		config: r.set.plane.RESTConfig(), namespace: r.ns, store: r.store, spool: usualSpool(r.spoolDir), follow: usualFollow,
+		log: said.logger(),
+	}
 	if r.set.spool != nil {
-		r.set.spool(&config)
-	}
-	codec, err := archive.NewCodec()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if d.spool, err = archive.OpenSpool(config, codec, log); err != nil {
-		r.t.Fatal(err)
-	}
-	seal := metrics.NewSeal(d.metrics)
-	d.sealer = archive.NewSealer(r.store, d.spool, "test", log, func(error) { seal.Failures.Inc() })
-	d.budget = watch.NewBudget(2000, 500, d.spool.Room)
-	follow := watch.FollowConfig{
-		StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
+		r.set.spool(&w.spool)
 	}
 	if r.set.follow != nil {
-		r.set.follow(&follow)
+		r.set.follow(&w.follow)
 	}
-	source, err := watch.NewSource(r.set.plane.RESTConfig())
+	d, err := assemble(w)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	d.watcher, err = watch.New(watch.Config{Namespace: r.ns, Sealers: 4, Follow: follow}, watch.Parts{
-		Client: r.set.plane.Client(), Source: source, Budget: d.budget, Spool: d.spool, Sealer: d.sealer,
-		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: log,
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	d.said = said
 	return d
+}
+
+// assemble wires the daemon's parts. Nothing runs yet.
+func assemble(w wiring) (*daemon, error) {
+	d := &daemon{metrics: prometheus.NewRegistry()}
+	codec, err := archive.NewCodec()
+	if err != nil {
+		return nil, err
+	}
+	if d.spool, err = archive.OpenSpool(w.spool, codec, w.log); err != nil {
+		return nil, err
+	}
+	seal := metrics.NewSeal(d.metrics)
+	d.sealer = archive.NewSealer(w.store, d.spool, "test", w.log, func(error) { seal.Failures.Inc() })
+	d.budget = watch.NewBudget(2000, 500, d.spool.Room)
+	client, err := kubernetes.NewForConfig(w.config)
+	if err != nil {
+		return nil, err
+	}
+	source, err := watch.NewSource(w.config)
+	if err != nil {
+		return nil, err
+	}
+	d.watcher, err = watch.New(watch.Config{Namespace: w.namespace, Sealers: 4, Follow: w.follow}, watch.Parts{
+		Client: client, Source: source, Budget: d.budget, Spool: d.spool, Sealer: d.sealer,
+		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: w.log,
+	})
+	return d, err
 }
 
 // value sums up a metric over its labels.

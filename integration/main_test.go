@@ -9,6 +9,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -19,5 +20,9 @@ import (
 var plane *controlplane.ControlPlane
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envKubeconfig) != "" {
+		fmt.Fprintln(os.Stderr, serveAsDaemon())
+		os.Exit(1)
+	}
 	os.Exit(controlplane.Run(m, func(cp *controlplane.ControlPlane) { plane = cp }))
 }
