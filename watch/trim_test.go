@@ -41,7 +41,7 @@ func secretive() corev1.PodSpec {
 func secretiveMeta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name: "p", Labels: map[string]string{"job-name": "j"},
-		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: []byte(secret)}}},
+		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(secret)}},
 		Annotations: map[string]string{
 			corev1.LastAppliedConfigAnnotation: secret, "example.com/anything": secret, "zenml.io/pipeline": "kept", "epilogue.dev/keep": "true",
 		},
