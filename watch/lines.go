@@ -11,23 +11,30 @@ import (
 type lineReader struct {
 	buf        []byte
 	start, end int  // the bytes that are not cut yet
+	filled     bool // the last read left no room: more is waiting
+	sparse     int  // reads in a row that brought little
 	inside     bool // the bytes go on with a line of which MaxLine bytes were given already
 	insideTime int64
 	clock      stampReader
 }
 
 const (
-	readSize = 16 << 10
+	// quietBuffer is what the thousands of logs hold that get a line now and then, busyBuffer what one that floods gets:
+	// fewer reads, each of which costs a window update to the API server.
+	quietBuffer = 4 << 10
+	busyBuffer  = 32 << 10
+	// manySparse is how many small reads in a row make a busy log a quiet one.
+	manySparse = 64
 	// longestStamp: a date, nine digits of fraction, a zone, and the space.
 	longestStamp = 40
 )
 
-func newLineReader() *lineReader { return &lineReader{buf: make([]byte, 2*readSize)} }
+func newLineReader() *lineReader { return &lineReader{buf: make([]byte, quietBuffer)} }
 
 func (r *lineReader) reset() {
 	*r = lineReader{buf: r.buf, clock: r.clock}
-	if len(r.buf) > 8*readSize {
-		r.buf = make([]byte, 2*readSize)
+	if len(r.buf) > busyBuffer {
+		r.buf = make([]byte, quietBuffer)
 	}
 }
 
@@ -37,14 +44,23 @@ func (r *lineReader) room() []byte {
 		copy(r.buf, r.buf[r.start:r.end])
 		r.start, r.end = 0, r.end-r.start
 	}
-	if len(r.buf)-r.end < readSize {
-		r.buf = append(r.buf, make([]byte, max(len(r.buf), readSize))...)
+	switch size := len(r.buf); {
+	case r.end > size/2, r.filled && size < busyBuffer:
+		r.buf = append(r.buf, make([]byte, size)...)
+	case r.end == 0 && r.sparse >= manySparse && size > quietBuffer:
+		r.buf, r.sparse = make([]byte, quietBuffer), 0
 	}
 	return r.buf[r.end:]
 }
 
 // took says that n bytes were read into room.
-func (r *lineReader) took(n int) { r.end += n }
+func (r *lineReader) took(n int) {
+	r.end += n
+	r.filled = r.end == len(r.buf)
+	if r.sparse++; n > quietBuffer/2 {
+		r.sparse = 0
+	}
+}
 
 // next cuts the next line; ok is false where no whole one is there. A line that is longer than archive.MaxLine is given in
 // pieces of that size, all with the line's time and all but the last Partial. stamped is false for a line that does not
