@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
@@ -181,4 +182,62 @@ func TestFaultWatchGone(t *testing.T) {
 	r.complete(p, c)
 	r.complete(gone, g)
 	r.complete(late, l)
+}
+
+// TestFaultCrash has the daemon crash again and again between and inside bursts of lines.
+func TestFaultCrash(t *testing.T) {
+	t.Parallel()
+	r, p, c := started(t, setting{})
+	for n := range 5 {
+		write(c, 100*n, 100*n+50)
+		r.restart()
+		write(c, 100*n+50, 100*n+100)
+	}
+	r.followed(c)
+	c.Exit(0)
+	r.complete(p, c)
+}
+
+// TestFaultGoneWhileDown has a pod that ends and goes while no daemon runs: what was held is sealed, and the gap says why.
+func TestFaultGoneWhileDown(t *testing.T) {
+	t.Parallel()
+	r, p, c := started(t, setting{})
+	write(c, 0, 50)
+	r.await("the lines", func() bool { return r.held(p, c) == 50 })
+	r.stop()
+	write(c, 50, 60)
+	c.Exit(0)
+	now := int64(0)
+	err := r.set.plane.Client().CoreV1().Pods(r.ns).Delete(r.ctx, p.Name(), metav1.DeleteOptions{GracePeriodSeconds: &now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	record := r.partial(p, c, archive.GapRestart)
+	if got, want := record.Log.Lines, int64(50); got != want {
+		t.Errorf("got %d lines, want the %d that were held", got, want)
+	}
+	r.await("the spool to be empty", func() bool { return r.daemon.spool.Open() == 0 })
+}
+
+// TestFaultEndedWhileDown has a pod that ends while no daemon runs and stays: its log is read then.
+func TestFaultEndedWhileDown(t *testing.T) {
+	t.Parallel()
+	r, p, c := started(t, setting{})
+	write(c, 0, 50)
+	r.followed(c)
+	r.crash()
+	write(c, 50, 100)
+	c.Exit(0)
+	r.start()
+	r.complete(p, c)
+	// A pod that is sealed is not sealed again by the next life.
+	puts := r.store.Count(storetest.OpPut).Requests
+	r.restart()
+	q, d := r.running()
+	d.Exit(0)
+	r.complete(q, d)
+	if got, want := r.store.Count(storetest.OpPut).Requests-puts, 2; got != want {
+		t.Errorf("got %d puts after the restart, want %d: manifest and index of the other pod", got, want)
+	}
 }
