@@ -141,3 +141,25 @@ func (g Gauges) Register(r prometheus.Registerer) {
 		f.NewGaugeFunc(gauge(x.name, x.help), x.value)
 	}
 }
+
+// JournalCounts are asked for at the time of a scrape. They only grow.
+type JournalCounts struct {
+	Objects, Bytes, Reframed, Collisions, Removed func() float64
+}
+
+// Register declares the counts.
+func (c JournalCounts) Register(r prometheus.Registerer) {
+	f := promauto.With(r)
+	for _, x := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"journal_objects_total", "Objects that were put into the journal.", c.Objects},
+		{"journal_bytes_total", "Bytes that were put into the journal.", c.Bytes},
+		{"journal_reframed_bytes_total", "Bytes of these in frames that were not full, whose lines come again when they are.", c.Reframed},
+		{"journal_collisions_total", "Objects of the journal that another process under this replica's name had put. Two replicas must not have one name.", c.Collisions},
+		{"journal_removed_total", "Objects that were removed from journals because nobody needed them any more.", c.Removed},
+	} {
+		f.NewCounterFunc(counter(x.name, x.help), x.value)
+	}
+}

@@ -12,10 +12,11 @@ import (
 func registered(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
+	zero := func() float64 { return 0 }
 	NewFollow(r).Gaps.WithLabelValues("rotated")
 	NewOwn(r)
+	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
-	zero := func() float64 { return 0 }
 	Gauges{
 		SpoolUsed: zero, SpoolLimit: zero, BufferUsed: zero, BufferLimit: zero, StreamsOpen: zero, StreamsLimit: zero,
 		RequestsUsed: zero, RequestsLimit: zero, OpenLogs: zero, UnsealedPods: zero, OldestUnsealed: zero, StoreWorks: zero,

@@ -71,11 +71,15 @@ const idle = time.Hour
 // round acts on one view and says when to come again.
 func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
 	next := v.roster()
+	if next.self == "" || o.joined != "" && o.joined != v.Self.Lease {
+		o.suspend() // in between others may have taken what is ours
+	}
 	if next.self == "" {
-		o.suspend()
 		return idle
 	}
-	o.w.narrow(o.accepted, next)
+	if !next.is(o.accepted) {
+		o.w.narrow(o.accepted, next)
+	}
 	if err := o.handOver(ctx, next); err != nil {
 		if ctx.Err() == nil {
 			o.w.log.Warn("hand over logs", "err", err)
@@ -351,4 +355,11 @@ func (w *Watcher) accept(next roster) {
 	}
 	w.claim()
 	w.acting.Store(true)
+}
+
+// SharesWith says whether this replica acts, and shares the Jobs with exactly these, itself among them, in their order.
+func (w *Watcher) SharesWith(replicas []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rosters) == 1 && slices.Equal(w.rosters[0].live, replicas)
 }

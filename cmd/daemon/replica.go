@@ -9,7 +9,9 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
@@ -74,4 +76,18 @@ func (p *parts) live() float64 {
 		return 0
 	}
 	return float64(1 + len(v.Others))
+}
+
+// journalCounts is what the journal counts by itself.
+func (p *parts) journalCounts() metrics.JournalCounts {
+	pick := func(f func(archive.JournalStats) int64) func() float64 {
+		return func() float64 { return float64(f(p.journal.Stats())) }
+	}
+	return metrics.JournalCounts{
+		Objects:    pick(func(s archive.JournalStats) int64 { return s.Objects }),
+		Bytes:      pick(func(s archive.JournalStats) int64 { return s.Bytes }),
+		Reframed:   pick(func(s archive.JournalStats) int64 { return s.Tails }),
+		Collisions: pick(func(s archive.JournalStats) int64 { return s.Collisions }),
+		Removed:    pick(func(s archive.JournalStats) int64 { return s.Removed }),
+	}
 }

@@ -29,11 +29,12 @@ import (
 //
 //	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in archive.Spool
 //	                   │                        ▲ pods/log                   │
+//	                   │                        │                            ├──▶ archive.Journal ──▶ archive.Store
 //	                   └─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
 //	                                            └ watch.Source
 //
 // It stops in stages: unready first; then the watcher, whose followers put on disk what they hold; then the spool's flusher;
-// then the Lease, so that others take over; the HTTP servers last, so that a probe can still be told why.
+// then the journal, with a last object, and the Lease, so that others take over; the HTTP servers last, so that a probe can still be told why.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.Info("epilogue starts", "version", version, "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String())
 	store, err := openStore(ctx, cfg)
@@ -52,7 +53,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	var servers, flusher, lease errgroup.Group
+	var servers, flusher, journal, lease errgroup.Group
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
 	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler()) })
@@ -62,6 +63,9 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	flusher.Go(func() error { return p.spool.Run(flushed) })
 	probing, stopProbe := context.WithCancel(ctx)
 	servers.Go(func() error { return p.probe(probing) })
+	journaled, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournal()
+	journal.Go(func() error { return p.journal.Run(journaled) })
 	held, stopLease := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLease()
 	lease.Go(func() error { return p.keepLease(held) })
@@ -71,6 +75,11 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	stopFlusher()
 	if ferr := flusher.Wait(); err == nil {
 		err = ferr
+	}
+	stopJournal()
+	if jerr := journal.Wait(); jerr != nil {
+		// What it lacks is read again by whoever takes over, and a store in trouble is no reason to fail a stop.
+		log.Warn("last journal", "err", jerr)
 	}
 	// Only now: from here on others take over what the journal holds.
 	stopLease()
@@ -91,6 +100,7 @@ type parts struct {
 	spool    *archive.Spool
 	sealer   *archive.Sealer
 	watcher  *watch.Watcher
+	journal  *archive.Journal
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
 }
@@ -116,6 +126,9 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	seal := metrics.NewSeal(registry)
 	sealer := archive.NewSealer(store, spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
 	budget := watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, spool.Room)
+	journal := archive.NewJournal(archive.JournalConfig{
+		Replica: replica(cfg.Replica), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
+	}, store, spool, log.With("component", "journal"), func(error) { seal.Failures.Inc() })
 	held, err := leases(cfg.Replica, client, log)
 	if err != nil {
 		return nil, err
@@ -130,13 +143,14 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	}, watch.Parts{
 		Client: client, Source: source, Budget: budget, Spool: spool, Sealer: sealer,
 		Follow: metrics.NewFollow(registry), Seal: seal, Log: log.With("component", "watch"),
-		Leases: held, Own: metrics.NewOwn(registry),
+		Journal: journal, Leases: held, Own: metrics.NewOwn(registry),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, leases: held, log: log}
+	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
 	p.gauges(budget, limit).Register(registry)
+	p.journalCounts().Register(registry)
 	return p, nil
 }
 
@@ -216,7 +230,7 @@ func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gaug
 		StoreWorks:      func() float64 { return truth(p.sealer.StoreWorks()) },
 		InformersSynced: func() float64 { return truth(p.watcher.Synced()) },
 		Replicas:        p.live,
-		JournalLag:      func() float64 { return 0 },
+		JournalLag:      func() float64 { return p.journal.Lag().Seconds() },
 	}
 	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
 	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
