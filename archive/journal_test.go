@@ -29,9 +29,11 @@ type life struct {
 func newLife(t *testing.T, name, dir string, store archive.Store, maxObject int64) *life {
 	l := &life{replica: newReplica(t, dir, store), dir: dir}
 	l.journal = archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: maxObject, Grace: time.Minute}, store, l.spool,
-		slog.New(slog.DiscardHandler), func(error) { l.failed.Add(1) })
+		quiet(), func(error) { l.failed.Add(1) })
 	return l
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func journalMemory(t *testing.T) *storetest.Memory {
 	m := storetest.NewMemory(t)
@@ -240,7 +242,20 @@ func TestCollectOfSupersededObjects(t *testing.T) {
 	sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(1), "main"))), lines)
 }
 
+// warmCodec has the codec that all tests share make its channels outside of any bubble.
+func warmCodec(t *testing.T) {
+	log := openLog(t, openSpool(t, t.TempDir(), 1<<20), instance("main"))
+	if _, err := log.Append(manyLines(1, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	held(t, log)
+}
+
 func TestJournalRun(t *testing.T) {
+	warmCodec(t)
 	synctest.Test(t, func(t *testing.T) {
 		memory := journalMemory(t)
 		store := &storetest.Faulty{Store: memory}
