@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -170,6 +171,36 @@ func TestTakeoverOrphan(t *testing.T) {
 		record := r.record(r.manifest(x.pod), x.c)
 		if got, want := record.Verdict, archive.Partial; got != want || record.Log.Lines != 50 {
 			t.Errorf("%s: got verdict %s (%s) and log %+v, want %s and 50 lines", x.pod.Name(), got, record.Reason, record.Log, want)
+		}
+	}
+}
+
+// TestTakeoverRestarts has a container whose first instance the pod's status does not name any more when its owner dies.
+func TestTakeoverRestarts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, setting{})
+	a := r.replica("a")
+	p := r.pod(kubelet.Spec{Restart: corev1.RestartPolicyOnFailure})
+	var attempts []played
+	for n := range 3 {
+		x := played{r.job, p, p.Start("main")}
+		attempts = append(attempts, x)
+		write(x.c, 100*n, 100*n+20)
+		r.journaled([]played{x}, a)
+		if n < 2 {
+			x.c.Exit(1)
+		}
+	}
+	a.kill()
+	r.replica("b")
+	r.followed(attempts[2].c)
+	attempts[2].c.Exit(1)
+	p.Finish(corev1.PodFailed, "", "")
+	m := r.manifest(p)
+	for n, x := range attempts {
+		record := r.record(m, x.c)
+		if got, want := int64(len(r.lines(record))), int64(20); got != want {
+			t.Errorf("attempt %d: got %d lines (%s: %s), want %d", n, got, record.Verdict, record.Reason, want)
 		}
 	}
 }

@@ -132,3 +132,25 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	w.ended.Add(key)
 	return nil
 }
+
+// recall takes up what an earlier process, or another replica, knew of a pod: the instances whose logs the spool holds, which
+// the pod's status may no longer name, and how they ended.
+func (w *Watcher) recall(p *pod) {
+	uid := archive.PodUID(p.last.UID)
+	logs := w.parts.Spool.Logs(uid)
+	if len(logs) == 0 {
+		return
+	}
+	for _, log := range logs {
+		p.held = append(p.held, log.Instance())
+	}
+	draft, err := w.parts.Spool.Draft(uid)
+	if err != nil {
+		return // a crash before it was written
+	}
+	for _, r := range draft.Instances {
+		if r.ContainerID != "" {
+			p.states[r.ContainerID] = r.State
+		}
+	}
+}

@@ -20,6 +20,7 @@ type pod struct {
 	gone      bool                                    // it has left the API server
 	checked   bool                                    // the store was asked whether it is sealed already
 	settled   bool                                    // every instance that last names has its follower
+	held      []archive.Instance                      // of which the spool had a log when the pod was first seen
 	overAt    time.Time                               // when it was first seen to have ended
 	draft     *archive.Manifest                       // of a pod that is known from the spool only
 	logs      map[string]*archive.Log                 // every instance that was followed, by container ID
@@ -73,6 +74,7 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 			return nil
 		}
 		p = newPod(current)
+		w.recall(p)
 		// Only a pod that had ended before it was seen can be in the store already.
 		p.checked = !over(current)
 		w.known[key.uid] = p
@@ -136,7 +138,7 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 	if err := w.parts.Spool.SaveDraft(p.draftNow(w.cfg.WorkloadLabels)); err != nil {
 		return err
 	}
-	for _, i := range instances(p.last) {
+	for _, i := range append(instances(p.last), p.held...) {
 		if err := w.follow(ctx, key, p, i); err != nil {
 			return err
 		}
