@@ -18,8 +18,9 @@ type Codec struct {
 // NewCodec makes a Codec. It starts no goroutine.
 func NewCodec() (*Codec, error) {
 	// A single segment always says its size, which is what lets a reader bound its memory before it decodes.
+	// The bytes of a column's planes repeat nothing and are entropy alone, which the fastest level would not look for.
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(frameTarget),
-		zstd.WithSingleSegment(true))
+		zstd.WithSingleSegment(true), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return nil, fmt.Errorf("make zstd encoder: %w", err)
 	}

@@ -83,32 +83,14 @@ func (c *Codec) decodeData(h *head, data []byte) (*frame, error) {
 	if err != nil {
 		return nil, fmt.Errorf("frame at line %d: %w", h.FirstLine, err)
 	}
-	column, err := c.decompress(h.column, h.Lines*binary.MaxVarintLen64)
-	if err != nil {
-		return nil, fmt.Errorf("times of frame at line %d: %w", h.FirstLine, err)
-	}
 	if int64(len(text)) != h.RawSize {
 		return nil, fmt.Errorf("frame at line %d has %d bytes, its head says %d: %w", h.FirstLine, len(text), h.RawSize, ErrDamaged)
 	}
 	f.text = text
-	f.times, err = decodeColumn(column, h.Low, h.Lines)
-	return f, err
-}
-
-func decodeColumn(column []byte, base, lines int64) ([]int64, error) {
-	if lines > int64(len(column)) {
-		return nil, fmt.Errorf("%d times in a column of %d bytes: %w", lines, len(column), ErrDamaged)
+	if f.times, err = c.decodeColumn(h.column, h.Low, h.Lines); err != nil {
+		return nil, fmt.Errorf("times of frame at line %d: %w", h.FirstLine, err)
 	}
-	times := make([]int64, lines)
-	d := &decoder{rest: column}
-	for i := range times {
-		base += d.varint()
-		times[i] = base
-	}
-	if d.err == nil && len(d.rest) > 0 {
-		d.err = fmt.Errorf("%d bytes after the last time: %w", len(d.rest), ErrDamaged)
-	}
-	return times, d.err
+	return f, nil
 }
 
 // skippable gives the payload of the skippable frame at the start of b.

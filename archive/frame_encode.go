@@ -76,21 +76,3 @@ func appendGaps(dst []byte, gaps []Gap) ([]byte, error) {
 	}
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...), nil
 }
-
-// appendColumn appends the times as differences, first to base and then to the one before: neighbours are near each
-// other, so most differences are one to four bytes and repeat, which zstd then squeezes.
-func (c *Codec) appendColumn(dst []byte, base int64, times []int64) []byte {
-	raw := c.scratch()
-	for _, t := range times {
-		if t == 0 { // not known, nor any before it
-			t = base
-		}
-		raw = binary.AppendVarint(raw, t-base)
-		base = t
-	}
-	column := c.compress(raw)
-	dst = append(dst, column...)
-	c.release(raw)
-	c.release(column)
-	return dst
-}

@@ -180,7 +180,7 @@ func (p *proof) settlePending() (fresh bool) {
 		p.pending = line
 		return true
 	}
-	if o := f.overlap; o != nil && o.missed(line) {
+	if o := f.overlap; o != nil && o.missed() {
 		f.gapHere(archive.Gap{From: o.last, To: line.Time, Reason: f.reason, Detail: notServed})
 	}
 	f.batch = append(f.batch[:0], line)
@@ -217,6 +217,10 @@ func (f *Follower) proven(ctx context.Context) error {
 	}
 	if o := f.overlap; o != nil && !o.found && !o.gapped {
 		f.gapHere(archive.Gap{From: o.last, Reason: f.reason, Detail: notServed})
+	}
+	// An empty file proves an empty log only where it is the first one.
+	if f.log.Summary().Lines == 0 && !f.lateAfter.IsZero() {
+		f.gap(archive.Gap{Reason: archive.GapLateStart, Unproven: true, Detail: lateStart})
 	}
 	return nil
 }
@@ -290,8 +294,7 @@ func (f *Follower) judgeStart(first archive.Line) {
 	if f.lateAfter.IsZero() || first.Time-f.lateAfter.UnixNano() <= int64(promptly) {
 		return
 	}
-	f.gap(archive.Gap{
-		To: first.Time, Reason: archive.GapLateStart, Unproven: true,
-		Detail: "reading began long after the start, and earlier lines may have been rotated away",
-	})
+	f.gap(archive.Gap{To: first.Time, Reason: archive.GapLateStart, Unproven: true, Detail: lateStart})
 }
+
+const lateStart = "reading began long after the start, and earlier lines may have been rotated away"

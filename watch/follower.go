@@ -42,18 +42,19 @@ type Follower struct {
 	count  *metrics.Follow
 	slog   *slog.Logger
 
-	lines     *lineReader
-	batch     []archive.Line
-	overlap   *overlap          // nil: everything that comes is new
-	reason    archive.GapReason // why a gap that opens now would be there
-	pending   archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
-	served    int64             // the time of the line that this answer served last
-	tail      tailMark          // the last line held
-	seen      Sight             // the last look
-	resumed   bool              // the log was read on from a time: what lies before that time was not looked at again
-	stuckOn   uint64            // the last record of the file at the last stall; owned by the minder
-	lateAfter time.Time         // when the instance started, if reading began long after that
-	rotation  rotationWatch
+	lines      *lineReader
+	batch      []archive.Line
+	overlap    *overlap          // nil: everything that comes is new
+	reason     archive.GapReason // why a gap that opens now would be there
+	pending    archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
+	served     int64             // the time of the line that this answer served last
+	tail       tailMark          // the last line held
+	seen       Sight             // the last look
+	resumed    bool              // the log was read on from a time: what lies before that time was not looked at again
+	stuckOn    uint64            // the last record of the file at the last stall; owned by the minder
+	lateAfter  time.Time         // when the instance started, if reading began long after that
+	emptyUntil time.Time         // the end of the last stream that brought nothing, while nothing is held
+	rotation   rotationWatch
 }
 
 func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {
@@ -135,10 +136,21 @@ func (f *Follower) recall() error {
 }
 
 // noteStart remembers that an answer began, with nothing held so far, so late that the log's first file may have been
-// rotated away. Each such answer counts: the one before it may have brought nothing.
+// rotated away. Each such answer counts, for the one before it may have brought nothing; but a stream that ended without
+// a line shows that there was none until then. Only a container that runs has its log rotated.
 func (f *Follower) noteStart() {
 	started := f.seen.startedAt(f.log.Instance())
-	if f.lateAfter.IsZero() && !started.IsZero() && time.Since(started) > promptly {
+	if started.IsZero() || !f.lateAfter.IsZero() {
+		return
+	}
+	from, until := started, time.Now()
+	if f.emptyUntil.After(from) {
+		from = f.emptyUntil
+	}
+	if t := f.seen.Terminated; t != nil && t.FinishedAt.Time.Before(until) {
+		until = t.FinishedAt.Time
+	}
+	if until.Sub(from) > promptly {
 		f.lateAfter = started
 	}
 }

@@ -18,7 +18,9 @@ type overlap struct {
 	last     int64 // the sentinel's time
 	latest   int64 // the latest time of a held line
 	found    bool
-	gapped   bool // a line beyond the sentinel came before it
+	gapped   bool           // a line beyond the sentinel came before it
+	early    []archive.Line // new lines that are older than the sentinel and came before it; their Texts are copies
+	waiting  int            // bytes of early
 }
 
 const (
@@ -68,14 +70,37 @@ func (o *overlap) have(line archive.Line) bool {
 	return true
 }
 
-// missed says, once, that a line which is not held follows without the sentinel having been met: what lies between is not
-// known. A line older than the sentinel is one that was never served before and proves nothing.
-func (o *overlap) missed(line archive.Line) bool {
-	if o.found || o.gapped || line.Time < o.last {
+// waits takes a new line that is older than the sentinel, while that has not come: where it still comes, the line is one
+// that was never served before; where it does not, the clock was set back and the file was rotated. Only then is a gap.
+func (o *overlap) waits(line archive.Line) bool {
+	if o.found || o.gapped || line.Time >= o.last || o.waiting > mostWaiting {
+		return false
+	}
+	line.Text = append([]byte(nil), line.Text...)
+	o.early = append(o.early, line)
+	o.waiting += len(line.Text)
+	return true
+}
+
+// mostWaiting bounds the text of lines that wait for the sentinel, in bytes.
+const mostWaiting = 256 << 10
+
+// missed says, once, that lines which are not held follow without the sentinel having been met: what lies between is not
+// known.
+func (o *overlap) missed() bool {
+	if o.found || o.gapped {
 		return false
 	}
 	o.gapped = true
 	return true
+}
+
+// firstOf gives the first new line when the given one has come too.
+func (o *overlap) firstOf(line archive.Line) archive.Line {
+	if len(o.early) > 0 {
+		return o.early[0]
+	}
+	return line
 }
 
 // spent: nothing that is still to come can be held already.

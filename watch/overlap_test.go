@@ -60,6 +60,7 @@ func TestOverlap(t *testing.T) {
 		{"equal times", []archive.Line{a, line(10, "x")}, []archive.Line{a, line(10, "x"), line(10, "y")}, 10, "y", "", true},
 		{"out of order", []archive.Line{b, a, c}, []archive.Line{b, a, c, line(11, "z"), d}, 10, "zd", "", true},
 		{"an older line that was never served", []archive.Line{b, c}, []archive.Line{b, line(11, "late"), c, d}, 10, "lated", "", true},
+		{"an older line, and the sentinel is gone", []archive.Line{a, c}, []archive.Line{b, d}, 10, "bd", "b", false},
 		{"the clock was set back", []archive.Line{c, a}, []archive.Line{c, a, b}, 8, "b", "", true},
 		{"held before since", []archive.Line{a, b, c}, []archive.Line{b, c, d}, 11, "d", "", true},
 		{"the same text without an end", []archive.Line{a}, []archive.Line{a, {Time: a.Time, Text: a.Text, Partial: true}}, 10, "a", "", true},
@@ -70,12 +71,24 @@ func TestOverlap(t *testing.T) {
 				t.Fatal(err)
 			}
 			var fresh, gapBefore string
-			for _, l := range x.served {
-				if o.have(l) {
-					continue
+			early := func() {
+				for _, l := range o.early {
+					fresh += string(l.Text)
 				}
-				if o.missed(l) {
-					gapBefore += string(l.Text)
+				o.early = nil
+			}
+			for _, l := range x.served {
+				switch {
+				case o.have(l):
+					if o.found {
+						early()
+					}
+					continue
+				case o.waits(l):
+					continue
+				case o.missed():
+					gapBefore += string(o.firstOf(l).Text)
+					early()
 				}
 				fresh += string(l.Text)
 			}

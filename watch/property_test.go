@@ -48,6 +48,7 @@ type schedule struct {
 	lines   int
 	step    time.Duration // of the node's clock
 	rotated time.Time
+	first   time.Time // when the first line was written
 	said    []string
 }
 
@@ -134,6 +135,9 @@ func (s *schedule) flood() { s.burst(200+s.rand.IntN(300), 1000) }
 // burst writes lines of up to size bytes. Times may be equal or a little out of order; every text is another.
 func (s *schedule) burst(count, size int) {
 	s.note("write %d lines from %d on", count, s.lines)
+	if s.first.IsZero() {
+		s.first = time.Now()
+	}
 	for range count {
 		at := s.now()
 		if s.rand.IntN(10) == 0 {
@@ -152,8 +156,15 @@ func (s *schedule) burst(count, size int) {
 	}
 }
 
-// rotate rotates the log, no more often than the kubelet does.
+// rotate rotates the log, no more often than the kubelet does, and not so soon after the first line that no reader could
+// have been there: a file must grow before it is rotated.
 func (s *schedule) rotate() {
+	if s.first.IsZero() {
+		s.writeSome()
+	}
+	if wait := 2*promptly - time.Since(s.first); wait > 0 {
+		time.Sleep(wait)
+	}
 	if wait := rotateLeast - time.Since(s.rotated); wait > 0 {
 		time.Sleep(wait)
 	}
@@ -185,7 +196,8 @@ func (s *schedule) fault() {
 	case 1:
 		f.Text = "failed to create fsnotify watcher: too many open files"
 	case 2:
-		f.Hang, f.On = true, kubelet.OnFollow
+		// A stream that hangs from its start looks like that of a container which writes nothing.
+		f.Hang, f.On, f.AfterLines = true, kubelet.OnFollow, max(1, f.AfterLines)
 	case 3:
 		f.Status, f.Text = 500, "no"
 	case 4:

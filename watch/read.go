@@ -28,7 +28,11 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.served = 0
 	before, pending := f.log.Summary().Lines, f.pending
 	f.pending = archive.Line{}
-	err = f.readBody(ctx, body, &answer{Request: r, opened: time.Now()})
+	a := &answer{Request: r, opened: time.Now()}
+	err = f.readBody(ctx, body, a)
+	if early := f.settleEarly(a); early != nil {
+		err = early
+	}
 	added = f.log.Summary().Lines - before
 	if err != nil && added == 0 && f.pending.Time == 0 {
 		f.pending = pending // an answer that failed says nothing of the last words of the one before
@@ -55,7 +59,11 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 			return terr
 		}
 		if errors.Is(err, io.EOF) {
-			return f.remainder(ctx, a)
+			err = f.remainder(ctx, a)
+			if err == nil && ctx.Err() == nil && a.Follow && f.lateAfter.IsZero() {
+				f.emptyUntil = time.Now()
+			}
+			return err
 		}
 		if err != nil {
 			return err
@@ -95,7 +103,7 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 	if err := f.rotated(); err != nil {
 		return err
 	}
-	now := time.Now()
+	a.now = time.Now()
 	for {
 		line, stamped, ok := f.lines.next()
 		if !ok {
@@ -119,14 +127,19 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			}
 			continue
 		}
-		if a.Follow {
-			f.rotation.came(line.Time, now)
-		}
-		if len(f.rotation.expected) > 0 {
-			f.expect(line)
-		}
-		f.batch = append(f.batch, line)
+		f.add(a, line)
 	}
+}
+
+// add puts a new line into the batch.
+func (f *Follower) add(a *answer, line archive.Line) {
+	if a.Follow {
+		f.rotation.came(line.Time, a.now)
+	}
+	if len(f.rotation.expected) > 0 {
+		f.expect(line)
+	}
+	f.batch = append(f.batch, line)
 }
 
 // servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the newest
@@ -165,13 +178,17 @@ func wrapSpool(err error) error {
 
 const notServed = "the last line held was no longer served when reading went on"
 
-// passed says that the line is held already; where it is new and the sentinel was not met, the gap is written first.
+// passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed, the gap
+// is written first.
 func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bool, error) {
 	o := f.overlap
 	if o == nil {
 		return false, nil
 	}
 	if o.have(line) {
+		if o.found {
+			f.addEarly(a)
+		}
 		return true, nil
 	}
 	if !o.found {
@@ -179,16 +196,44 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 			return false, err
 		}
 	}
-	if o.missed(line) {
-		if err := f.append(); err == nil {
-			f.gapHere(archive.Gap{From: o.last, To: line.Time, Reason: f.reason, Detail: notServed})
+	if o.waits(line) {
+		return true, nil
+	}
+	if o.missed() {
+		if err := f.append(); err != nil {
+			o.gapped = false // the gap is found again when there is room
+			return false, err
 		}
+		f.gapHere(archive.Gap{From: o.last, To: o.firstOf(line).Time, Reason: f.reason, Detail: notServed})
+		f.addEarly(a)
 	}
 	if o.spent(line) {
 		f.overlap = nil
 		f.reason = archive.GapRotated
 	}
 	return false, nil
+}
+
+// addEarly takes up the lines that waited for the sentinel.
+func (f *Follower) addEarly(a *answer) {
+	early := f.overlap.early
+	f.overlap.early = nil
+	for _, line := range early {
+		f.add(a, line)
+	}
+}
+
+// settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
+func (f *Follower) settleEarly(a *answer) error {
+	o := f.overlap
+	if o == nil || len(o.early) == 0 {
+		return nil
+	}
+	o.missed()
+	f.gapHere(archive.Gap{From: o.last, To: o.early[0].Time, Reason: f.reason, Detail: notServed})
+	f.batch = f.batch[:0]
+	f.addEarly(a)
+	return f.append()
 }
 
 // gapHere writes a gap after the lines that are held now.
