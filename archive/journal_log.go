@@ -93,12 +93,12 @@ func (l *Log) cutFrames(c *cut, from position, limit int64) (err error) {
 	c.offset, c.first = x.Offset, x.FirstLine
 	for ; c.to.frames < len(l.frames); c.to.frames++ {
 		x := l.frames[c.to.frames]
-		if size := x.HeadSize + x.DataSize; c.size > 0 && c.size+size > limit {
+		size := x.HeadSize + x.DataSize
+		if c.size > 0 && c.size+size > limit {
 			c.more = true
 			break
-		} else {
-			c.size += size
 		}
+		c.size += size
 		c.wholeLines += x.Lines
 	}
 	c.to.line = c.first + c.wholeLines

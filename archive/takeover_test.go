@@ -129,8 +129,8 @@ func TestTakeOverDiesAnywhere(t *testing.T) {
 
 func TestCollectDiesAtTheDelete(t *testing.T) {
 	for name, effect := range map[string]func(func()) storetest.Effect{
-		"before": func(die func()) storetest.Effect { return storetest.Before(die) },
-		"after":  func(die func()) storetest.Effect { return storetest.After(die) },
+		"before": storetest.Before,
+		"after":  storetest.After,
 	} {
 		t.Run(name, func(t *testing.T) {
 			memory := journalMemory(t)

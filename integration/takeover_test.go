@@ -10,7 +10,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
@@ -85,7 +84,7 @@ func owned(t *testing.T, all []played, replicas ...*replica) {
 	for _, x := range all {
 		n := 0
 		for _, p := range replicas {
-			if p.watcher.Owns(types.UID(x.job.UID)) {
+			if p.watcher.Owns(x.job.UID) {
 				n++
 			}
 		}
