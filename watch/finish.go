@@ -42,7 +42,7 @@ func (f *Follower) finish(ctx context.Context, seen Sight) error {
 		}
 		// The identity after the read must be the one before it: else another instance may have answered.
 		if done && after.Readable() && after.Previous == seen.Previous {
-			return f.proven(ctx)
+			return f.proven()
 		}
 		if seen = after; p.hopeless() {
 			return p.unproven(seen)
@@ -208,10 +208,7 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 }
 
 // proven ends a log whose end was read and adds nothing more.
-func (f *Follower) proven(ctx context.Context) error {
-	if f.rotation.due() {
-		f.probe(ctx) // nobody looked since the last lines came
-	}
+func (f *Follower) proven() error {
 	if err := f.settleRotation(); err != nil {
 		return err
 	}

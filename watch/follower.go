@@ -55,12 +55,13 @@ type Follower struct {
 	lateAfter  time.Time         // when the instance started, if reading began long after that
 	emptyUntil time.Time         // the end of the last stream that brought nothing, while nothing is held
 	rotation   rotationWatch
+	burst      chan struct{} // wakes the minder
 }
 
 func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {
 	return &Follower{
 		cfg: cfg, log: log, source: parts.Source, looker: looker, budget: parts.Budget, count: parts.Follow, slog: parts.Log,
-		lines: newLineReader(),
+		lines: newLineReader(), burst: make(chan struct{}, 1),
 	}
 }
 
@@ -206,6 +207,17 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 		return 0, err
 	}
 	defer release()
+	f.rotation.opened(time.Now(), f.log.Summary().Lines)
+	added, err = f.minded(ctx)
+	// The next stream begins with the newest file and would hide one that this one skipped.
+	if due, _ := f.rotation.due(true); due && ctx.Err() == nil {
+		f.probe(ctx)
+	}
+	return added, err
+}
+
+// minded reads a stream that is minded from beside.
+func (f *Follower) minded(ctx context.Context) (added int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	wait := f.watchStream(ctx, cancel)

@@ -245,7 +245,7 @@ func TestFollowSlowAcrossRotations(t *testing.T) {
 		busy()
 		b.c.Rotate()
 		busy()
-		time.Sleep(3 * time.Second)
+		time.Sleep(rotateLeast)
 		b.c.Rotate()
 		busy()
 		time.Sleep(3 * time.Second)
@@ -259,6 +259,54 @@ func TestFollowSlowAcrossRotations(t *testing.T) {
 			t.Errorf("got gaps %+v, want one of rotated after line 200", g)
 		}
 	})
+}
+
+// TestFollowSkippedInSilence: a rotation while the follow catches up leaves it silent until the next one, and then a whole
+// file is skipped though no line comes late.
+func TestFollowSkippedInSilence(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		hold := kubelet.NewHold()
+		b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 1, Hold: hold})
+		b.write("a", "b")
+		b.start()
+		<-hold.Reached()
+		b.c.Rotate()
+		hold.Release()
+		time.Sleep(time.Second)
+		b.write("skipped", "skipped too")
+		time.Sleep(rotateLeast)
+		b.c.Rotate()
+		b.write("c")
+		time.Sleep(time.Second)
+		b.c.Exit(0)
+		record := b.proven(time.Hour)
+		if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != 2 {
+			t.Errorf("got gaps %+v, want one of rotated after line 2", g)
+		}
+	})
+}
+
+// TestFollowRotationsAreNoGaps: a log that is rotated now and then, at any speed, has no gap.
+func TestFollowRotationsAreNoGaps(t *testing.T) {
+	for name, between := range map[string]time.Duration{"fast": 50 * time.Millisecond, "slow": time.Second, "slower": 7 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				begin := time.Now()
+				for rotated := begin; time.Since(begin) < 2*time.Minute; {
+					if time.Since(rotated) > rotateLeast {
+						b.c.Rotate()
+						rotated = time.Now()
+					}
+					b.write(strings.Repeat("x", 1000))
+					b.write("right behind")
+					time.Sleep(between)
+				}
+				b.c.Exit(0)
+				b.complete()
+			})
+		})
+	}
 }
 
 func TestBackoff(t *testing.T) {

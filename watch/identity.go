@@ -16,8 +16,7 @@ const statusLag = 250 * time.Millisecond
 type answer struct {
 	Request
 	opened time.Time
-	now    time.Time // when what is cut into lines now came
-	mine   bool      // it is known to be this instance's
+	mine   bool // it is known to be this instance's
 }
 
 // prove makes sure that the answer is this instance's, before anything of it is kept that the sentinel does not vouch

@@ -68,13 +68,9 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	renew := now.Add(f.cfg.ReconnectAfter - rand.N(f.cfg.ReconnectAfter/10+1))
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
-	f.rotation.opened(now)
 	pause := min(probeEvery, f.cfg.StallAfter)
-	for sleep(ctx, pause) {
+	for f.sleepOrBusy(ctx, pause) {
 		slept := time.Since(now)
-		if slept > 2*pause+probeEvery {
-			f.rotation.pause()
-		}
 		now = now.Add(slept)
 		total := f.rotation.total.Load()
 		busy := total != last
@@ -93,14 +89,30 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			}
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
-		case f.rotation.due():
-			f.probe(ctx)
+		default:
+			if due, _ := f.rotation.due(false); due {
+				f.probe(ctx)
+			}
 		}
 		if pause = probeEvery; !busy {
 			pause = max(probeEvery, f.cfg.StallAfter/6)
 		}
 		pause = min(pause, f.cfg.StallAfter)
 		now = time.Now()
+	}
+}
+
+// sleepOrBusy is sleep, but ends when the follower asks for a look.
+func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.burst:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -138,10 +150,10 @@ const grace = 500 * time.Millisecond
 
 // probe asks for the first record of the file that is being written.
 func (f *Follower) probe(ctx context.Context) {
-	f.rotation.looking(time.Now())
+	began, total := time.Now(), f.rotation.total.Load()
 	// With a time before it the record's start is enough.
 	if line, ok := f.peek(ctx, Request{Limit: longestStamp + 1}); ok {
-		f.rotation.looked(line.Time)
+		f.rotation.looked(line.Time, began, total)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -30,7 +29,7 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.pending = archive.Line{}
 	a := &answer{Request: r, opened: time.Now()}
 	err = f.readBody(ctx, body, a)
-	if early := f.settleEarly(a); early != nil {
+	if early := f.settleEarly(); early != nil {
 		err = early
 	}
 	added = f.log.Summary().Lines - before
@@ -54,6 +53,7 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		f.count.BytesRead.Add(float64(n))
 		if a.Follow {
 			f.rotation.total.Add(int64(n))
+			f.noteBurst()
 		}
 		if terr := f.take(ctx, a); terr != nil {
 			return terr
@@ -67,6 +67,16 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// noteBurst wakes the minder where much comes after a time without a look: a rotation may be near.
+func (f *Follower) noteBurst() {
+	if due, waited := f.rotation.due(false); due && waited {
+		select {
+		case f.burst <- struct{}{}:
+		default: // it is awake
 		}
 	}
 }
@@ -103,7 +113,6 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 	if err := f.rotated(); err != nil {
 		return err
 	}
-	a.now = time.Now()
 	for {
 		line, stamped, ok := f.lines.next()
 		if !ok {
@@ -127,15 +136,12 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			}
 			continue
 		}
-		f.add(a, line)
+		f.add(line)
 	}
 }
 
 // add puts a new line into the batch.
-func (f *Follower) add(a *answer, line archive.Line) {
-	if a.Follow {
-		f.rotation.came(line.Time, a.now)
-	}
+func (f *Follower) add(line archive.Line) {
 	if len(f.rotation.expected) > 0 {
 		f.expect(line)
 	}
@@ -187,7 +193,7 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 	}
 	if o.have(line) {
 		if o.found {
-			f.addEarly(a)
+			f.addEarly()
 		}
 		return true, nil
 	}
@@ -205,7 +211,7 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 			return false, err
 		}
 		f.gapHere(archive.Gap{From: o.last, To: o.firstOf(line).Time, Reason: f.reason, Detail: notServed})
-		f.addEarly(a)
+		f.addEarly()
 	}
 	if o.spent(line) {
 		f.overlap = nil
@@ -215,16 +221,16 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 }
 
 // addEarly takes up the lines that waited for the sentinel.
-func (f *Follower) addEarly(a *answer) {
+func (f *Follower) addEarly() {
 	early := f.overlap.early
 	f.overlap.early = nil
 	for _, line := range early {
-		f.add(a, line)
+		f.add(line)
 	}
 }
 
 // settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
-func (f *Follower) settleEarly(a *answer) error {
+func (f *Follower) settleEarly() error {
 	o := f.overlap
 	if o == nil || len(o.early) == 0 {
 		return nil
@@ -232,7 +238,7 @@ func (f *Follower) settleEarly(a *answer) error {
 	o.missed()
 	f.gapHere(archive.Gap{From: o.last, To: o.early[0].Time, Reason: f.reason, Detail: notServed})
 	f.batch = f.batch[:0]
-	f.addEarly(a)
+	f.addEarly()
 	return f.append()
 }
 
@@ -272,52 +278,5 @@ func (f *Follower) append() error {
 	if err != nil {
 		return &spoolError{err}
 	}
-	return nil
-}
-
-// errText is what the kubelet wrote into the body of an answer whose status was 200.
-type errText struct {
-	text string
-	line archive.Line // what it stands in, where that has a time: it may be a line of the log after all
-}
-
-func (e *errText) Error() string { return "kubelet answered: " + e.text }
-
-// removed: the kubelet said that it has no such log any more. It says so too while it starts, so once is no proof.
-func (e *errText) removed() bool {
-	return strings.HasPrefix(e.text, "unable to retrieve container logs")
-}
-
-// kubeletTexts are the starts of what the kubelet writes into an answer when reading fails in the middle.
-var kubeletTexts = []string{
-	"unable to retrieve container logs for ", "failed to create fsnotify watcher: ", "failed to open log file ",
-	"rpc error: code = ", "failed to try resolving symlinks in path ", "failed to get container status ",
-}
-
-// remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
-// and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes again.
-func (f *Follower) remainder(ctx context.Context, a *answer) error {
-	line, stamped, ok := f.lines.remainder()
-	if !ok {
-		return nil
-	}
-	if !stamped {
-		return &errText{text: string(line.Text[:min(len(line.Text), 300)])}
-	}
-	if f.overlap != nil && f.overlap.have(line) {
-		return nil // a final line without an end that is held already
-	}
-	if f.overlap != nil && !f.overlap.found {
-		if err := f.prove(ctx, a); err != nil {
-			return err
-		}
-	}
-	line.Text = append([]byte(nil), line.Text...)
-	for _, start := range kubeletTexts {
-		if at := strings.Index(string(line.Text), start); at >= 0 {
-			return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
-		}
-	}
-	f.pending = line
 	return nil
 }

@@ -10,102 +10,70 @@ import (
 
 // rotationWatch finds files that the kubelet skipped. A reader that falls behind while the kubelet rotates twice is taken
 // from the old file straight to the newest, without a word. So while a stream is busy the minder looks at the first
-// record of the file that is written now: each one must turn up in the stream, and one that does not is a gap.
+// record of the file that is written now: each one must turn up in the stream, and one that does not is a gap. Where
+// nobody looked for as long as two rotations take, a file may have come and gone unseen; then the times of the lines
+// around the new file's start tell, for a file that was skipped leaves a hole of that length.
 type rotationWatch struct {
 	total atomic.Int64 // bytes that streams brought
-	lag   atomic.Int64 // how much later than usual a line came since the last look, at most; ns
-
-	timed bool  // a line came
-	usual int64 // the least time between a line's stamp and its coming, as clocks differ; both owned by the follower
 
 	mu          sync.Mutex
-	lookedAt    time.Time // guarded by mu; the last look, or the start of the stream
-	lookedTotal int64     // guarded by mu; total at that time
+	lookedAt    time.Time     // guarded by mu; when the last look began, or the stream
+	lookedTotal int64         // guarded by mu; total at that time
+	latest      int64         // guarded by mu; the first record's time at the last look; 0: nobody looked yet
+	news        []firstRecord // guarded by mu; found and not taken up yet
 
-	latest int64         // guarded by mu; the first record's time at the last look
-	paused bool          // guarded by mu; looking was interrupted since
-	news   []firstRecord // guarded by mu; found and not taken up yet
-
-	expected []firstRecord // owned by the follower
+	started  bool          // a stream was opened
+	base     int64         // lines that were held then: rotations before it are the sentinel's affair
+	expected []firstRecord // all three owned by the follower
 }
 
 // firstRecord is a file's first record, by its time.
 type firstRecord struct {
 	time int64
-	late bool // nobody looked before, or the stream stood still: another file may have come and gone unseen
+	late bool // nobody looked before for so long that another file may have come and gone unseen
 
 	crossed  bool // the stream went past it
 	after    int64
 	from, to int64
 }
 
+// rotateLeast is the time between two rotations of a log: the kubelet's default time between two looks at the size of logs.
+const rotateLeast = 10 * time.Second
+
 // slack is how far a first record may lie out of order before it is missed.
 const slack = 2 * time.Second
 
-// looked takes what the minder saw.
-func (r *rotationWatch) looked(first int64) {
+// looked takes what a look saw that began at the given time and byte.
+func (r *rotationWatch) looked(first int64, began time.Time, total int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// The first look counts too: the file may be the second one already, and be skipped later.
 	if first != r.latest {
-		r.news = append(r.news, firstRecord{time: first, late: r.paused})
+		r.news = append(r.news, firstRecord{time: first, late: time.Since(r.lookedAt) > rotateLeast})
 	}
-	r.latest, r.paused = first, false
+	r.latest, r.lookedAt, r.lookedTotal = first, began, total
 }
 
-// came notes how late a line came.
-func (r *rotationWatch) came(stamp int64, now time.Time) {
-	if stamp == 0 {
-		return
+// opened: a stream begins with so many lines held. What came since the last look is still to be looked at.
+func (r *rotationWatch) opened(now time.Time, lines int64) {
+	if !r.started {
+		r.started, r.base = true, lines
 	}
-	late := now.UnixNano() - stamp
-	if !r.timed || late < r.usual {
-		r.timed, r.usual = true, late
-	}
-	if late -= r.usual; late > r.lag.Load() {
-		r.lag.Store(late)
-	}
-}
-
-// lags: lines came so late that the kubelet may be rotating ahead of the stream.
-func (r *rotationWatch) lags() bool { return r.lag.Load() > int64(rotateLeast/2) }
-
-// looking begins a look. Where lines came late and nobody looked for so long that the kubelet may have rotated twice,
-// what is found is in doubt: it rotates every rotateLeast at most, and only what is written to.
-func (r *rotationWatch) looking(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lags() && now.Sub(r.lookedAt) > rotateLeast {
-		r.paused = true
+	if total := r.total.Load(); r.lookedAt.IsZero() || total == r.lookedTotal {
+		r.lookedAt, r.lookedTotal = now, total
 	}
-	r.lag.Store(0)
-	r.lookedAt, r.lookedTotal = now, r.total.Load()
 }
 
-// opened: a stream begins, and what it begins with proves what was before.
-func (r *rotationWatch) opened(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lookedAt, r.lookedTotal = now, r.total.Load()
-	r.lag.Store(0)
-}
-
-// due: enough has come since the last look for a rotation to be possible.
-func (r *rotationWatch) due() bool {
+// due says that so many bytes have come since the last look that a rotation is likely, or, where the stream has ended, any
+// and long after it. waited: the last look was long ago.
+func (r *rotationWatch) due(ended bool) (due, waited bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := r.total.Load() - r.lookedTotal
-	return fresh >= probeBytes || fresh > 0 && r.lags()
-}
-
-// rotateLeast is the kubelet's default time between two looks at the size of logs.
-const rotateLeast = 10 * time.Second
-
-// pause says that nobody looked for a while.
-func (r *rotationWatch) pause() {
-	r.mu.Lock()
-	r.paused = true
-	r.mu.Unlock()
+	waited = time.Since(r.lookedAt) > rotateLeast
+	return fresh >= probeBytes || ended && waited && fresh > 0, waited
 }
 
 // taken gives what the minder found since the last call.
@@ -134,11 +102,22 @@ func (f *Follower) rotated() error {
 	return nil
 }
 
-// meet looks for the first record in what is held, and for the place where it is or should have been.
+// meet looks for the first record in what is held, and for the place where it is or should have been. It looks ever further
+// back for the line before it.
 func (f *Follower) meet(first *firstRecord) (met bool, err error) {
+	for _, reach := range []time.Duration{rotateLeast, time.Hour, 1000 * time.Hour} {
+		if met, err = f.meetSince(first, first.time-int64(reach)); err != nil || first.from != 0 || first.after == 0 {
+			break
+		}
+	}
+	return met, err
+}
+
+func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err error) {
 	total := f.log.Summary().Lines
 	var n, at, before int64
-	err = f.log.Held(first.time-int64(slack), func(line archive.Line) bool {
+	first.crossed = false
+	err = f.log.Held(since, func(line archive.Line) bool {
 		switch {
 		case met:
 		case line.Time == first.time:
@@ -190,10 +169,10 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 }
 
 // confirm: the file was read from its first record. Where nobody looked before, a whole file may have come and gone
-// between this one and the one before.
+// between this one and the one before, in the time between the last line of that one and this record.
 func (f *Follower) confirm(first firstRecord) {
-	// Before the log's very first line no file can have been skipped.
-	if first.late && first.after > 0 {
+	hole := time.Duration(first.to - first.from)
+	if first.late && first.after > f.rotation.base && hole > rotateLeast-slack {
 		f.gap(archive.Gap{
 			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",

@@ -1,0 +1,55 @@
+package watch
+
+import (
+	"context"
+	"strings"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// errText is what the kubelet wrote into the body of an answer whose status was 200.
+type errText struct {
+	text string
+	line archive.Line // what it stands in, where that has a time: it may be a line of the log after all
+}
+
+func (e *errText) Error() string { return "kubelet answered: " + e.text }
+
+// removed: the kubelet said that it has no such log any more. It says so too while it starts, so once is no proof.
+func (e *errText) removed() bool {
+	return strings.HasPrefix(e.text, "unable to retrieve container logs")
+}
+
+// kubeletTexts are the starts of what the kubelet writes into an answer when reading fails in the middle.
+var kubeletTexts = []string{
+	"unable to retrieve container logs for ", "failed to create fsnotify watcher: ", "failed to open log file ",
+	"rpc error: code = ", "failed to try resolving symlinks in path ", "failed to get container status ",
+}
+
+// remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
+// and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes again.
+func (f *Follower) remainder(ctx context.Context, a *answer) error {
+	line, stamped, ok := f.lines.remainder()
+	if !ok {
+		return nil
+	}
+	if !stamped {
+		return &errText{text: string(line.Text[:min(len(line.Text), 300)])}
+	}
+	if f.overlap != nil && f.overlap.have(line) {
+		return nil // a final line without an end that is held already
+	}
+	if f.overlap != nil && !f.overlap.found {
+		if err := f.prove(ctx, a); err != nil {
+			return err
+		}
+	}
+	line.Text = append([]byte(nil), line.Text...)
+	for _, start := range kubeletTexts {
+		if at := strings.Index(string(line.Text), start); at >= 0 {
+			return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
+		}
+	}
+	f.pending = line
+	return nil
+}
