@@ -16,17 +16,20 @@ func (s *Spool) SaveDraft(m *Manifest) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
 	}
-	if err := writeJSON(filepath.Join(dir, podFile), m); err != nil {
+	if err := writeJSON(s.draftPath(m.Pod.PodUID), m); err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
+	s.markDrafted(m.Pod.PodUID)
 	return nil
 }
 
 // Draft gives what was saved of a pod.
 func (s *Spool) Draft(pod PodUID) (*Manifest, error) {
 	var m Manifest
-	if err := readJSON(filepath.Join(s.podDir(pod), podFile), &m); err != nil {
+	if err := readJSON(s.draftPath(pod), &m); err != nil {
 		return nil, fmt.Errorf("read draft of pod %s: %w", pod, err)
 	}
 	return &m, nil
 }
+
+func (s *Spool) draftPath(pod PodUID) string { return filepath.Join(s.podDir(pod), podFile) }

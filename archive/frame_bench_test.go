@@ -85,7 +85,7 @@ func BenchmarkStoredSize(b *testing.B) {
 // timedLines gives lines whose times are random in their last digits, as those of a runtime are.
 func timedLines(n int, text func(int) []byte, between, jitter time.Duration) []Line {
 	random := rand.New(rand.NewPCG(1, 2))
-	lines, at := make([]Line, n), int64(base)
+	lines, at := make([]Line, n), base
 	for i := range lines {
 		at += int64(between) + random.Int64N(int64(jitter))
 		lines[i] = Line{Time: at, Text: text(i)}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // ErrGone means that a log has left the spool: it is in the store, or was dropped.
@@ -30,11 +32,14 @@ type Log struct {
 	tailSize int64        // guarded by mu; bytes of .tail
 	tailRaw  int64        // guarded by mu; text in .tail
 	tailEnd  int64        // guarded by mu; lines in .log and .tail
+	cuts     int          // guarded by mu; how often .tail was cut, which tells the journal that its place in it is gone
 	sum      hash.Hash    // guarded by mu; over the text in .log
 	stat     Summary      // guarded by mu; counts everything that was appended
 	ended    bool         // guarded by mu; the index is in .log, or was
 	gone     bool         // guarded by mu; the frames have left the spool, or may
 	extra    int64        // guarded by mu; bytes on disk beside size and tailSize
+
+	fresh atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
 }
 
 func newLog(s *Spool, i Instance) *Log {
@@ -60,6 +65,9 @@ func (l *Log) Append(lines ...Line) (int, error) {
 		return 0, fmt.Errorf("append to %s: the log has ended", l.instance)
 	}
 	defer l.account()
+	if len(lines) > 0 && l.fresh.Load() == 0 {
+		l.fresh.Store(time.Now().UnixNano())
+	}
 	for n := range lines {
 		if err := l.take(&lines[n]); err != nil {
 			return n, fmt.Errorf("append to %s: %w", l.instance, err)

@@ -111,6 +111,7 @@ func (l *Log) tailFrames() ([]*frame, error) {
 func (l *Log) cutTail() error {
 	size := l.tailSize
 	l.tailSize, l.tailRaw = 0, 0
+	l.cuts++
 	if size == 0 {
 		return nil
 	}
@@ -164,6 +165,7 @@ func (l *Log) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gone = true
+	l.fresh.Store(0)
 	l.dropOpen()
 }
 

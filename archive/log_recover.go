@@ -40,6 +40,7 @@ func (s *Spool) recoverLogs() error {
 		if err != nil {
 			return fmt.Errorf("list spool of pod %s: %w", pod, err)
 		}
+		s.drafted[pod] = struct{}{}
 		for _, file := range files {
 			name := file.Name()
 			if !strings.HasSuffix(name, ".json") || name == podFile || strings.HasSuffix(name, sealedExt) {

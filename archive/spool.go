@@ -38,11 +38,12 @@ type Spool struct {
 	held    atomic.Int64 // bytes of lines in open frames
 	refused atomic.Int64 // the most bytes for which there was no room since there was room
 
-	mu    sync.Mutex
-	logs  map[logName]*Log  // guarded by mu
-	freed chan struct{}     // guarded by mu; closed and replaced when room comes back
-	dirty map[*Log]struct{} // guarded by mu; logs with text that is not on disk
-	text  sync.Pool         // of *frame
+	mu      sync.Mutex
+	logs    map[logName]*Log    // guarded by mu
+	freed   chan struct{}       // guarded by mu; closed and replaced when room comes back
+	dirty   map[*Log]struct{}   // guarded by mu; logs with text that is not on disk
+	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
+	text    sync.Pool           // of *frame
 
 	pressed chan struct{} // holds one token when memory ran over its limit
 }
@@ -60,11 +61,15 @@ func (i Instance) name() logName { return logName{i.PodUID, i.Container, i.Resta
 func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) {
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
-		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, freed: make(chan struct{}),
+		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, freed: make(chan struct{}),
 		pressed: make(chan struct{}, 1),
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)
+	}
+	// What a takeover that was broken off left is in the journal still.
+	if err := os.RemoveAll(s.takenDir()); err != nil {
+		return nil, fmt.Errorf("empty %s: %w", s.takenDir(), err)
 	}
 	if err := s.recover(); err != nil {
 		return nil, fmt.Errorf("recover spool %s: %w", cfg.Dir, err)
@@ -141,7 +146,7 @@ func (s *Spool) Pods() ([]PodUID, error) {
 	}
 	var pods []PodUID
 	for _, e := range entries {
-		if e.IsDir() && !strings.HasSuffix(e.Name(), dropped) {
+		if e.IsDir() && !strings.HasSuffix(e.Name(), dropped) && !strings.HasPrefix(e.Name(), ".") {
 			pods = append(pods, PodUID(e.Name()))
 		}
 	}
@@ -187,6 +192,9 @@ func (s *Spool) Drop(pod PodUID) error {
 	if err := os.RemoveAll(out); err != nil {
 		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
 	}
+	s.mu.Lock()
+	delete(s.drafted, pod)
+	s.mu.Unlock()
 	return nil
 }
 

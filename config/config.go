@@ -23,6 +23,7 @@ type Config struct {
 	Spool      Spool
 	Follow     Follow
 	Seal       Seal
+	Replica    Replica
 	Cleanup    Cleanup
 	Launch     Launch
 	Process    Process

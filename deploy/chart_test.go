@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -65,8 +66,21 @@ func render(t *testing.T, values ...string) map[string]runtime.Object {
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, document)
 		}
-		objects[kind.Kind] = object
+		objects[keyOf(t, kind.Kind, object)] = object
 	}
+}
+
+// keyOf tells the two Roles, and their bindings, apart.
+func keyOf(t *testing.T, kind string, object runtime.Object) string {
+	t.Helper()
+	about, err := meta.Accessor(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(about.GetName(), "-leases") {
+		return kind + " of Leases"
+	}
+	return kind
 }
 
 func TestLint(t *testing.T) {
@@ -102,6 +116,35 @@ func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
 	}
 }
 
+// The daemon changes nothing in the cluster but the Leases beside it, which no other namespace has to allow.
+func TestLeaseRoleStandsInTheRelease(t *testing.T) {
+	objects := render(t, "namespace=jobs")
+	role := objects["Role of Leases"].(*rbacv1.Role)
+	want := []rbacv1.PolicyRule{{
+		APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
+		Verbs: []string{"create", "get", "list", "watch", "update", "delete"},
+	}}
+	if !reflect.DeepEqual(role.Rules, want) {
+		t.Errorf("got rules %+v, want %+v", role.Rules, want)
+	}
+	binding := objects["RoleBinding of Leases"].(*rbacv1.RoleBinding)
+	if role.Namespace != "system" || binding.Namespace != "system" || binding.RoleRef.Name != role.Name {
+		t.Errorf("got Role in %s and binding in %s to %s, want both in the release's namespace and to %s",
+			role.Namespace, binding.Namespace, binding.RoleRef.Name, role.Name)
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	spec := render(t, "replicaCount=3")["Deployment"].(*appsv1.Deployment).Spec
+	if got, want := *spec.Replicas, int32(3); got != want {
+		t.Errorf("got %d replicas, want %d", got, want)
+	}
+	// A new replica takes over before an old one goes.
+	if got, want := spec.Strategy.Type, appsv1.RollingUpdateDeploymentStrategyType; got != want || spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
+		t.Errorf("got strategy %+v, want %s with none unavailable", spec.Strategy, want)
+	}
+}
+
 func TestPodIsRestricted(t *testing.T) {
 	spec := render(t)["Deployment"].(*appsv1.Deployment).Spec.Template.Spec
 	c := spec.Containers[0]
@@ -132,7 +175,7 @@ func TestEnvironment(t *testing.T) {
 	}{
 		{"defaults", nil, map[string]string{
 			"EPILOGUE_ARCHIVE": "s3://bucket/logs", "EPILOGUE_NAMESPACE": "system", "EPILOGUE_SHUTDOWN_GRACE": "30s",
-			"EPILOGUE_S3_PATH_STYLE": "auto",
+			"EPILOGUE_S3_PATH_STYLE": "auto", "EPILOGUE_RELEASE": "epilogue",
 		}},
 		{"own block", []string{"namespace=jobs", "terminationGracePeriodSeconds=60", "s3.endpoint=http://s3:7070", "selector=a=b"},
 			map[string]string{

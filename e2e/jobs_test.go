@@ -138,7 +138,10 @@ func TestRotation(t *testing.T) {
 	p := start(t, shared, shared.Job("rotates", "lines -n 60000 -rate 5000 -size 100"), 3*minute)
 	pod := p.pod(stage.Over)
 	m := p.manifest()
-	p.whole(m, "main", 0, status(pod, "main").State.Terminated)
+	p.account(m, status(pod, "main").State.Terminated)
+	if got := p.record(m, "main", 0).Verdict; got != archive.Complete {
+		p.Errorf("got verdict %s, want %s", got, archive.Complete)
+	}
 	p.byProgram(p.record(m, "main", 0).Log)
 }
 

@@ -80,6 +80,25 @@ func NewSeal(r prometheus.Registerer) *Seal {
 	}
 }
 
+// Own counts what changes hands between replicas.
+type Own struct {
+	TakenOver  prometheus.Counter
+	HandedOver prometheus.Counter
+	Fenced     prometheus.Counter
+	Suspended  prometheus.Counter
+}
+
+// NewOwn declares the metrics of ownership.
+func NewOwn(r prometheus.Registerer) *Own {
+	f := promauto.With(r)
+	return &Own{
+		TakenOver:  f.NewCounter(counter("pods_taken_over_total", "Pods whose logs were taken from a journal, of a replica that died or handed them over.")),
+		HandedOver: f.NewCounter(counter("pods_handed_over_total", "Pods whose logs were put into the journal and left to another replica.")),
+		Fenced:     f.NewCounter(counter("pods_fenced_total", "Pods that turned out to be sealed already, so that what was held of them here was dropped.")),
+		Suspended:  f.NewCounter(counter("suspended_total", "Times that this replica stopped work because it could not renew its Lease.")),
+	}
+}
+
 // Gauges are what is asked for at the time of a scrape.
 type Gauges struct {
 	SpoolUsed, SpoolLimit     func() float64
@@ -92,6 +111,8 @@ type Gauges struct {
 	OldestUnsealed            func() float64
 	StoreWorks                func() float64
 	InformersSynced           func() float64
+	Replicas                  func() float64
+	JournalLag                func() float64
 }
 
 // Register declares the gauges.
@@ -113,8 +134,32 @@ func (g Gauges) Register(r prometheus.Registerer) {
 		{"unsealed_pods", "Pods that have ended and whose manifest is not in the store yet.", g.UnsealedPods},
 		{"oldest_unsealed_seconds", "Time since the end of the pod that has waited longest for its manifest; 0 where none waits.", g.OldestUnsealed},
 		{"store_up", "1 where the object store answered last, 0 while it is in trouble.", g.StoreWorks},
+		{"replicas", "Replicas that are live, as this one sees it; 0 while it does not hold its own Lease.", g.Replicas},
+		{"journal_lag_seconds", "Age of the oldest line that is not in the journal yet: what the loss of this replica's disk costs at most, where the kubelet has it no more.", g.JournalLag},
 		{"informer_synced", "1 once the caches of pods and Jobs are filled.", g.InformersSynced},
 	} {
 		f.NewGaugeFunc(gauge(x.name, x.help), x.value)
+	}
+}
+
+// JournalCounts are asked for at the time of a scrape. They only grow.
+type JournalCounts struct {
+	Objects, Bytes, Reframed, Collisions, Removed func() float64
+}
+
+// Register declares the counts.
+func (c JournalCounts) Register(r prometheus.Registerer) {
+	f := promauto.With(r)
+	for _, x := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"journal_objects_total", "Objects that were put into the journal.", c.Objects},
+		{"journal_bytes_total", "Bytes that were put into the journal.", c.Bytes},
+		{"journal_reframed_bytes_total", "Bytes of these in frames that were not full, whose lines come again when they are.", c.Reframed},
+		{"journal_collisions_total", "Objects of the journal that another process under this replica's name had put. Two replicas must not have one name.", c.Collisions},
+		{"journal_removed_total", "Objects that were removed from journals because nobody needed them any more.", c.Removed},
+	} {
+		f.NewCounterFunc(counter(x.name, x.help), x.value)
 	}
 }

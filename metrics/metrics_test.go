@@ -12,13 +12,15 @@ import (
 func registered(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
-	NewFollow(r).Gaps.WithLabelValues("rotated")
-	NewSeal(r).Logs.WithLabelValues("complete")
 	zero := func() float64 { return 0 }
+	NewFollow(r).Gaps.WithLabelValues("rotated")
+	NewOwn(r)
+	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
+	NewSeal(r).Logs.WithLabelValues("complete")
 	Gauges{
 		SpoolUsed: zero, SpoolLimit: zero, BufferUsed: zero, BufferLimit: zero, StreamsOpen: zero, StreamsLimit: zero,
 		RequestsUsed: zero, RequestsLimit: zero, OpenLogs: zero, UnsealedPods: zero, OldestUnsealed: zero, StoreWorks: zero,
-		InformersSynced: zero,
+		InformersSynced: zero, Replicas: zero, JournalLag: zero,
 	}.Register(r)
 	families, err := r.Gather()
 	if err != nil {

@@ -17,7 +17,7 @@ func (w *Watcher) finishJob(ctx context.Context, name types.NamespacedName) erro
 	if err != nil {
 		return nil // deleted meanwhile; its pods' manifests hold what is known of it
 	}
-	if !slices.ContainsFunc(job.Status.Conditions, finished) || w.hasUnsealed(job) {
+	if !slices.ContainsFunc(job.Status.Conditions, finished) || !w.Owns(job.UID) || w.hasUnsealed(job) {
 		return nil // its last pod brings it here again
 	}
 	ref := archive.PodRef{Namespace: job.Namespace, Job: job.Name, JobUID: archive.JobUID(job.UID)}

@@ -20,19 +20,26 @@ type pod struct {
 	gone      bool                                    // it has left the API server
 	checked   bool                                    // the store was asked whether it is sealed already
 	settled   bool                                    // every instance that last names has its follower
+	held      []archive.Instance                      // of which the spool had a log when the pod was first seen
 	overAt    time.Time                               // when it was first seen to have ended
 	draft     *archive.Manifest                       // of a pod that is known from the spool only
 	logs      map[string]*archive.Log                 // every instance that was followed, by container ID
-	following map[string]bool                         // those whose follower has not returned
+	following map[string]*reading                     // those whose follower has not returned
 	changed   chan struct{}                           // closed and replaced with each change
 	states    map[string]archive.ContainerState       // how they ended, as soon as that was seen
 	records   map[string]archive.InstanceRecord       // those that are sealed
 	waited    map[string]corev1.ContainerStateWaiting // why a container could not start, by its name; the end of the pod overwrites it
 }
 
+// reading is a follower at work.
+type reading struct {
+	stop  context.CancelFunc
+	ended chan struct{} // closed when it has returned, with all that it held in the spool
+}
+
 func newPod(last *corev1.Pod) *pod {
 	return &pod{
-		last: last, logs: map[string]*archive.Log{}, following: map[string]bool{},
+		last: last, logs: map[string]*archive.Log{}, following: map[string]*reading{},
 		changed: make(chan struct{}),
 		states:  map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
 		waited: map[string]corev1.ContainerStateWaiting{},
@@ -63,15 +70,19 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 	case p == nil && current == nil:
 		return nil
 	case p == nil:
-		if !w.selected(current) {
+		if !w.selected(current) || !w.owns(jobUID(podRef(current))) {
 			return nil
 		}
 		p = newPod(current)
+		w.recall(p)
 		// Only a pod that had ended before it was seen can be in the store already.
 		p.checked = !over(current)
 		w.known[key.uid] = p
-	case current != nil:
+	case current != nil && p.draft == nil:
 		p.last = current
+	}
+	if p.last == nil || !w.owns(jobUID(p.ref())) {
+		return nil // a pod that only the spool knows, or one that is about to be handed over
 	}
 	p.note(w.jobOf(p.last))
 	close(p.changed)
@@ -127,7 +138,7 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 	if err := w.parts.Spool.SaveDraft(p.draftNow(w.cfg.WorkloadLabels)); err != nil {
 		return err
 	}
-	for _, i := range instances(p.last) {
+	for _, i := range append(instances(p.last), p.held...) {
 		if err := w.follow(ctx, key, p, i); err != nil {
 			return err
 		}
@@ -160,18 +171,23 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
 		return err // an earlier process had read it to its end
 	}
-	p.following[i.ContainerID] = true
 	f := newFollower(w.cfg.Follow, log, w.parts, w)
+	own, stop := context.WithCancel(ctx)
+	r := &reading{stop, make(chan struct{})}
+	p.following[i.ContainerID] = r
 	w.followers.Go(func() {
-		err := f.Run(ctx)
-		if err != nil && ctx.Err() == nil {
+		defer close(r.ended)
+		defer stop()
+		err := f.Run(own)
+		switch {
+		case err == nil && ctx.Err() == nil:
+			w.followed(key, p, i)
+		case own.Err() != nil:
+			// The process ends, or the pod is another replica's now and was forgotten.
+		case err != nil:
 			// The local disk fails. Reading again later is all that can be done; the log says so until it works.
 			w.log.Error("follow log", "instance", i, "err", err)
 			w.again(key, p, i)
-			return
-		}
-		if ctx.Err() == nil {
-			w.followed(key, p, i)
 		}
 	})
 	return nil
@@ -203,11 +219,17 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 		if w.done[last.UID] || !w.selected(last) {
 			return
 		}
+		if !w.owns(jobUID(podRef(last))) {
+			w.depart(last)
+			return
+		}
 		p = newPod(last) // it came and went before anybody looked at it
 		p.checked = true
 		w.known[last.UID] = p
 	}
-	p.last, p.gone = last, true
+	if p.draft == nil {
+		p.last, p.gone = last, true
+	}
 }
 
 // Changed gives a channel that is closed when the pod is seen to have changed.
@@ -230,23 +252,6 @@ func (w *Watcher) lastSight(i archive.Instance) Sight {
 		s.Gone = true
 	}
 	return s
-}
-
-// orphan takes up a pod that only the spool knows. Its logs end where they are.
-func (w *Watcher) orphan(draft *archive.Manifest) {
-	uid := types.UID(draft.Pod.PodUID)
-	p := newPod(nil)
-	p.draft, p.gone, p.checked, p.overAt = draft, true, true, time.Now()
-	for _, r := range draft.Instances {
-		p.states[r.ContainerID] = r.State
-	}
-	for _, log := range w.parts.Spool.Logs(draft.Pod.PodUID) {
-		p.logs[log.Instance().ContainerID] = log
-	}
-	w.mu.Lock()
-	w.known[uid] = p
-	w.mu.Unlock()
-	w.ended.Add(podKey{types.NamespacedName{Namespace: draft.Pod.Namespace, Name: draft.Pod.Pod}, uid})
 }
 
 // Backlog gives the number of pods that have ended and are not sealed, and how long the oldest has waited.

@@ -15,12 +15,14 @@ import (
 func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	w.mu.Lock()
 	p := w.known[key.uid]
+	acts := p != nil && (p.draft == nil || p.checked) && w.owns(jobUID(p.ref()))
 	w.mu.Unlock()
-	if p == nil {
+	if !acts {
 		return nil
 	}
 	for _, log := range w.unsealed(p) {
 		if err := w.sealLog(ctx, p, log); errors.Is(err, archive.ErrSealed) {
+			w.fenced(p)
 			return w.forget(key)
 		} else if err != nil {
 			return err
@@ -35,14 +37,24 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	w.addEvents(manifest)
 	err := w.parts.Sealer.Pod(ctx, manifest)
 	if errors.Is(err, archive.ErrSealed) {
-		w.log.Warn("pod was sealed already", "pod", manifest.Pod.PodRef)
-		err = nil
+		w.fenced(p)
+		return w.forget(key)
 	}
 	if err != nil {
 		return err
 	}
 	w.sealed(key, p, manifest)
 	return nil
+}
+
+// fenced counts a pod that another replica, or an earlier life of this one, had sealed: the first manifest stands, and what
+// is held here is dropped.
+func (w *Watcher) fenced(p *pod) {
+	w.mu.Lock()
+	ref := p.ref()
+	w.mu.Unlock()
+	w.parts.Own.Fenced.Inc()
+	w.log.Warn("pod was sealed already", "pod", ref)
 }
 
 // check asks the store, once, whether a pod that had ended when it was first seen is sealed. A store that does not answer
@@ -54,6 +66,9 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	w.mu.Unlock()
 	if !needed {
 		return nil
+	}
+	if p.draft != nil {
+		return w.checkOrphan(ctx, key, p)
 	}
 	err := errSilent
 	if !silent && w.parts.Sealer.StoreWorks() {
@@ -92,7 +107,7 @@ func (w *Watcher) unsealed(p *pod) []*archive.Log {
 	defer w.mu.Unlock()
 	var logs []*archive.Log
 	for id, log := range p.logs {
-		if _, sealed := p.records[id]; !sealed && !p.following[id] {
+		if _, sealed := p.records[id]; !sealed && p.following[id] == nil {
 			logs = append(logs, log)
 		}
 	}

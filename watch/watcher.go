@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -28,7 +29,8 @@ type Config struct {
 	Selector       string   // label selector of the Jobs; "": all
 	WorkloadLabels []string // labels whose values are workload ids
 	Follow         FollowConfig
-	Sealers        int // pods that are sealed at once
+	Sealers        int    // pods that are sealed at once
+	Replica        string // this process's name, the one of its journal
 }
 
 // Parts are what a Watcher works with.
@@ -41,6 +43,10 @@ type Parts struct {
 	Follow *metrics.Follow
 	Seal   *metrics.Seal
 	Log    *slog.Logger
+
+	Journal Journal      // nil: none, and nothing is handed over or taken over
+	Leases  *Leases      // nil: this replica is alone and owns everything
+	Own     *metrics.Own // nil: nobody asks
 }
 
 // Watcher sees pods and Jobs, has every instance followed and every ended pod sealed.
@@ -64,9 +70,12 @@ type Watcher struct {
 	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	followers     sync.WaitGroup
 
-	mu    sync.Mutex
-	known map[types.UID]*pod // guarded by mu; the pods that are not sealed yet
-	done  map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
+	mu      sync.Mutex
+	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
+	known   map[types.UID]*pod // guarded by mu; the pods that are not sealed yet, of those that it owns
+	done    map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
+	missing []departed         // guarded by mu; pods that left while another replica owned them
+	acting  atomic.Bool        // it has acted once
 
 	silentUntil time.Time // guarded by mu; until then the store is not asked whether a pod is sealed
 }
@@ -84,6 +93,9 @@ const byJob = "job"
 
 // New makes a Watcher. Nothing runs before Run.
 func New(cfg Config, parts Parts) (*Watcher, error) {
+	if parts.Own == nil {
+		parts.Own = metrics.NewOwn(nil)
+	}
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: map[types.UID]*pod{}, done: map[types.UID]bool{},
 		seen:         newQueue[podKey]("pods"),
@@ -186,6 +198,9 @@ func keyOf(p *corev1.Pod) podKey {
 // Synced says whether the caches are filled.
 func (w *Watcher) Synced() bool { return w.podInformer.HasSynced() && w.jobInformer.HasSynced() }
 
+// Acts says whether this replica has begun to work: it is in line with the others and has taken over what is its own.
+func (w *Watcher) Acts() bool { return w.acting.Load() }
+
 // Run watches until the context ends and returns when everything that it started has ended. The followers put what they
 // hold on disk before.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -197,14 +212,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
-	if err := w.adopt(); err != nil {
-		return err
-	}
 	var workers sync.WaitGroup
 	work(ctx, &workers, 4, w.seen, w.see)
 	work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
 	work(ctx, &workers, 4, w.unchecked, w.check)
 	work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
+	workers.Go(func() { (&ownership{w: w}).run(ctx) })
+	workers.Go(func() { w.collect(ctx) })
 	<-ctx.Done()
 	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.unchecked.ShutDown, w.finishedJobs.ShutDown} {
 		stop()
@@ -232,31 +246,6 @@ func work[T comparable](ctx context.Context, group *sync.WaitGroup, n int, queue
 			}
 		})
 	}
-}
-
-// adopt takes up pods that are in the spool and no longer in the cluster: they ended while no process watched.
-func (w *Watcher) adopt() error {
-	uids, err := w.parts.Spool.Pods()
-	if err != nil {
-		return fmt.Errorf("adopt pods: %w", err)
-	}
-	present := map[types.UID]bool{}
-	for _, o := range w.podInformer.GetStore().List() {
-		present[o.(*corev1.Pod).UID] = true
-	}
-	for _, uid := range uids {
-		if present[types.UID(uid)] {
-			continue
-		}
-		draft, err := w.parts.Spool.Draft(uid)
-		if err != nil {
-			// Without a draft nobody knows whose pod this was. Its files stay for a person to look at.
-			w.log.Error("adopt pod", "pod_uid", uid, "err", err)
-			continue
-		}
-		w.orphan(draft)
-	}
-	return nil
 }
 
 // Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is asked

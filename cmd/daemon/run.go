@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -30,11 +29,12 @@ import (
 //
 //	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in archive.Spool
 //	                   │                        ▲ pods/log                   │
+//	                   │                        │                            ├──▶ archive.Journal ──▶ archive.Store
 //	                   └─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
 //	                                            └ watch.Source
 //
 // It stops in stages: unready first; then the watcher, whose followers put on disk what they hold; then the spool's flusher;
-// the HTTP servers last, so that a probe can still be told why.
+// then the journal, with a last object, and the Lease, so that others take over; the HTTP servers last, so that a probe can still be told why.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.Info("epilogue starts", "version", version, "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String())
 	store, err := openStore(ctx, cfg)
@@ -53,7 +53,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	var servers, flusher errgroup.Group
+	var servers, flusher, journal, lease errgroup.Group
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
 	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler()) })
@@ -63,12 +63,28 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	flusher.Go(func() error { return p.spool.Run(flushed) })
 	probing, stopProbe := context.WithCancel(ctx)
 	servers.Go(func() error { return p.probe(probing) })
+	journaled, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournal()
+	journal.Go(func() error { return p.journal.Run(journaled) })
+	held, stopLease := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLease()
+	lease.Go(func() error { return p.keepLease(held) })
 
 	err = p.watcher.Run(ctx)
 	stopProbe()
 	stopFlusher()
 	if ferr := flusher.Wait(); err == nil {
 		err = ferr
+	}
+	stopJournal()
+	if jerr := journal.Wait(); jerr != nil {
+		// What it lacks is read again by whoever takes over, and a store in trouble is no reason to fail a stop.
+		log.Warn("last journal", "err", jerr)
+	}
+	// Only now: from here on others take over what the journal holds.
+	stopLease()
+	if lerr := lease.Wait(); err == nil {
+		err = lerr
 	}
 	stopLast()
 	if serr := servers.Wait(); err == nil {
@@ -84,6 +100,8 @@ type parts struct {
 	spool    *archive.Spool
 	sealer   *archive.Sealer
 	watcher  *watch.Watcher
+	journal  *archive.Journal
+	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
 }
 
@@ -106,11 +124,18 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	seal := metrics.NewSeal(registry)
-	sealer := archive.NewSealer(store, spool, replica(), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
+	sealer := archive.NewSealer(store, spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
 	budget := watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, spool.Room)
+	journal := archive.NewJournal(archive.JournalConfig{
+		Replica: replica(cfg.Replica), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
+	}, store, spool, log.With("component", "journal"), func(error) { seal.Failures.Inc() })
+	held, err := leases(cfg.Replica, client, log)
+	if err != nil {
+		return nil, err
+	}
 	watcher, err := watch.New(watch.Config{
 		Namespace: cfg.Kubernetes.Namespace, Selector: cfg.Kubernetes.Selector, WorkloadLabels: cfg.Kubernetes.WorkloadLabels,
-		Sealers: cfg.Seal.Concurrency,
+		Sealers: cfg.Seal.Concurrency, Replica: replica(cfg.Replica),
 		Follow: watch.FollowConfig{
 			StallAfter: cfg.Follow.StallAfter, ReconnectAfter: cfg.Follow.ReconnectAfter,
 			SettleDelay: cfg.Follow.SettleDelay, GiveUpAfter: time.Hour,
@@ -118,12 +143,14 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	}, watch.Parts{
 		Client: client, Source: source, Budget: budget, Spool: spool, Sealer: sealer,
 		Follow: metrics.NewFollow(registry), Seal: seal, Log: log.With("component", "watch"),
+		Journal: journal, Leases: held, Own: metrics.NewOwn(registry),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, log: log}
+	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
 	p.gauges(budget, limit).Register(registry)
+	p.journalCounts().Register(registry)
 	return p, nil
 }
 
@@ -182,6 +209,9 @@ func (p *parts) ready(ctx context.Context) func() string {
 		if !p.watcher.Synced() {
 			trouble = append(trouble, "the caches of pods and Jobs are not filled yet")
 		}
+		if p.watcher.Synced() && !p.watcher.Acts() {
+			trouble = append(trouble, "the logs of other replicas are not taken over yet")
+		}
 		if !p.sealer.StoreWorks() {
 			trouble = append(trouble, "the object store does not answer")
 		}
@@ -199,6 +229,8 @@ func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gaug
 		OldestUnsealed:  func() float64 { _, d := p.watcher.Backlog(); return d.Seconds() },
 		StoreWorks:      func() float64 { return truth(p.sealer.StoreWorks()) },
 		InformersSynced: func() float64 { return truth(p.watcher.Synced()) },
+		Replicas:        p.live,
+		JournalLag:      func() float64 { return p.journal.Lag().Seconds() },
 	}
 	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
 	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
@@ -219,13 +251,4 @@ func metricsHandler(r *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r}))
 	return mux
-}
-
-// replica is this process's name in what it writes: its pod's, which is the host's name.
-func replica() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "unknown"
-	}
-	return name
 }

@@ -48,6 +48,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{- /* Another name than the one above: both may stand in one namespace. */ -}}
+{{- define "epilogue.leaseRoleName" -}}
+{{- printf "%s-leases" (include "epilogue.fullname" .) -}}
+{{- end }}
+
 {{- define "epilogue.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}

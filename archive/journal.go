@@ -1,0 +1,285 @@
+package archive
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// JournalConfig says how a journal is written.
+type JournalConfig struct {
+	Replica   string        // names the process among all that share the store; must have no slash
+	Interval  time.Duration // between two objects; 0 is 5 s
+	MaxObject int64         // bytes at which an object is full; 0 is 64 MiB. A single frame may be larger
+	Grace     time.Duration // how long the last object may take once the context has ended; 0 is 10 s
+}
+
+// Journal is the write-ahead log of one replica in the store: one object for each interval holds the new frames of all open
+// logs, so that the number of requests does not grow with the number of logs. When a replica dies with its disk, another
+// one takes its logs over from there.
+//
+// The journal never holds up who appends. While the store is in trouble it grows old, which Lag tells.
+//
+// What a crash leaves: an object is in the store whole or not at all. Lines that no object holds are read again from the
+// kubelet. Objects that are of no use any more are removed by the next Collect, of any replica. Safe for concurrent use.
+type Journal struct {
+	cfg     JournalConfig
+	life    string
+	store   Store
+	spool   *Spool
+	log     *slog.Logger
+	breaker *breaker
+
+	turn     chan struct{} // holds one token; who has it writes or collects, and owns the fields below
+	sequence int64         // of the next object; 0: not known yet
+	logs     map[*Log]*journaled
+	drafts   map[PodUID]*journaledDraft
+	objects  map[Key]*journalObject // those of this life that are in the store
+	foreign  map[Key]*awaited       // what is known of objects of other lives
+
+	taking chan struct{} // holds one token; who has it takes over
+
+	inFlight atomic.Int64 // age of the oldest line on its way into the store, ns since 1970; 0: none
+	stats    journalCounts
+}
+
+// journaled says how far a log is journaled and in which objects.
+type journaled struct {
+	at     position
+	tails  []*journalObject // hold small frames only, which the next whole frame makes needless
+	pinned []*journalObject // needed until the pod is sealed
+}
+
+type journaledDraft struct {
+	pod  PodRef
+	sum  [32]byte
+	held *journalObject // the newest one that has it
+}
+
+// journalObject is an object of this life in the store.
+type journalObject struct {
+	key  Key
+	uses int // entries that are still needed
+}
+
+// awaited are some pods of an object of another life, which stays at least until they are sealed.
+type awaited struct {
+	pods    []PodRef
+	more    bool // the object has others, which the index tells
+	damaged bool // nothing can be read from the index
+}
+
+type journalCounts struct{ objects, bytes, frames, tails, collisions, removed atomic.Int64 }
+
+// JournalStats counts since the start of the process.
+type JournalStats struct {
+	Objects    int64 // that were put
+	Bytes      int64 // of them
+	Frames     int64 // bytes of whole frames in them
+	Tails      int64 // bytes of small frames in them, which come again in a whole frame
+	Collisions int64 // sequences that another process under the same name had taken
+	Removed    int64 // objects that Collect deleted
+}
+
+// NewJournal makes a journal. failed is called with each failed try of the store.
+func NewJournal(cfg JournalConfig, store Store, spool *Spool, log *slog.Logger, failed func(error)) *Journal {
+	if cfg.Interval <= 0 {
+		cfg.Interval = 5 * time.Second
+	}
+	if cfg.MaxObject <= 0 {
+		cfg.MaxObject = 64 << 20
+	}
+	if cfg.Grace <= 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if _, ok := store.(*lookFirst); !ok {
+		store = &lookFirst{Store: store}
+	}
+	j := &Journal{
+		cfg: cfg, life: rand.Text(), store: store, spool: spool, log: log, breaker: newBreaker(log, failed),
+		turn: make(chan struct{}, 1), taking: make(chan struct{}, 1),
+		logs: map[*Log]*journaled{}, drafts: map[PodUID]*journaledDraft{},
+		objects: map[Key]*journalObject{}, foreign: map[Key]*awaited{},
+	}
+	j.turn <- struct{}{}
+	j.taking <- struct{}{}
+	return j
+}
+
+// Run writes an object each interval in which something new came, until the context ends; then it writes a last one.
+func (j *Journal) Run(ctx context.Context) error {
+	tick := time.NewTicker(j.cfg.Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := j.Flush(ctx); err != nil && ctx.Err() == nil {
+				j.log.Error("write journal; tried again at the next interval", "err", err)
+			}
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.cfg.Grace)
+			defer cancel()
+			if err := j.Flush(last); err != nil {
+				return fmt.Errorf("write last journal: %w", err)
+			}
+			return nil
+		}
+	}
+}
+
+// Lag gives the age of the oldest line that is not in the store.
+func (j *Journal) Lag() time.Duration {
+	oldest := j.inFlight.Load()
+	for _, l := range j.spool.all() {
+		if fresh := l.fresh.Load(); fresh != 0 && (oldest == 0 || fresh < oldest) {
+			oldest = fresh
+		}
+	}
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, time.Since(time.Unix(0, oldest)))
+}
+
+// Stats gives the counts.
+func (j *Journal) Stats() JournalStats {
+	s := &j.stats
+	return JournalStats{
+		Objects: s.objects.Load(), Bytes: s.bytes.Load(), Frames: s.frames.Load(), Tails: s.tails.Load(),
+		Collisions: s.collisions.Load(), Removed: s.removed.Load(),
+	}
+}
+
+// StoreWorks says whether the store answered last.
+func (j *Journal) StoreWorks() bool { return j.breaker.ok() }
+
+func lock(ctx context.Context, token chan struct{}) error {
+	select {
+	case <-token:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+const journalPrefix = formatVersion + "/_journal/"
+
+func replicaPrefix(replica string) string { return journalPrefix + replica + "/" }
+
+func journalKey(replica string, sequence int64) Key {
+	return Key(fmt.Sprintf("%s%020d", replicaPrefix(replica), sequence))
+}
+
+// sequenceOf gives the sequence that a key ends in, -1 where it does not.
+func sequenceOf(key Key) int64 {
+	n, err := strconv.ParseInt(string(key[strings.LastIndexByte(string(key), '/')+1:]), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// Replicas gives the names of all whose journals are in the store.
+func (j *Journal) Replicas(ctx context.Context) ([]string, error) {
+	var names []string
+	after := Key("")
+	for {
+		name := ""
+		err := j.breaker.do(ctx, "list journals", func(ctx context.Context) error {
+			for object, err := range j.store.List(ctx, journalPrefix, after) {
+				if err != nil {
+					return err
+				}
+				name, _, _ = strings.Cut(strings.TrimPrefix(string(object.Key), journalPrefix), "/")
+				break
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list journals: %w", err)
+		}
+		if name == "" {
+			return names, nil
+		}
+		names = append(names, name)
+		after = Key(journalPrefix + name + "0") // the byte after the slash: behind all objects of this one
+	}
+}
+
+// list gives the objects of a replica's journal in the order in which they were written.
+func (j *Journal) list(ctx context.Context, replica string) ([]Object, error) {
+	if replica == "" || strings.Contains(replica, "/") {
+		return nil, fmt.Errorf("name of replica is %q, must be without a slash and not empty", replica)
+	}
+	var objects []Object
+	err := j.breaker.do(ctx, "list journal", func(ctx context.Context) error {
+		objects = nil
+		for object, err := range j.store.List(ctx, replicaPrefix(replica), "") {
+			if err != nil {
+				return err
+			}
+			if sequenceOf(object.Key) >= 0 {
+				objects = append(objects, object)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list journal of %s: %w", replica, err)
+	}
+	return objects, nil
+}
+
+// begin finds the sequence to go on with.
+func (j *Journal) begin(ctx context.Context) error {
+	if j.sequence > 0 {
+		return nil
+	}
+	objects, err := j.list(ctx, j.cfg.Replica)
+	if err != nil {
+		return err
+	}
+	j.sequence = 1
+	if n := len(objects); n > 0 {
+		j.sequence = sequenceOf(objects[n-1].Key) + 1
+	}
+	return nil
+}
+
+// isOurs says whether what stands under a key is an object of ours that a failed try has stored.
+func (j *Journal) isOurs(ctx context.Context, key Key, index []byte, size int64) (same, life bool, err error) {
+	err = j.breaker.do(ctx, "look at journal", func(ctx context.Context) error {
+		b, have, err := fetch(ctx, j.store, key, Range{Offset: -int64(len(index))})
+		same = err == nil && have == size && string(b) == string(index)
+		return err
+	})
+	if err != nil || same {
+		return same, same, ignoreNotFound(err)
+	}
+	x, err := j.index(ctx, key)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
+		return false, false, nil
+	}
+	return false, err == nil && x.Life == j.life, err
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (j *Journal) index(ctx context.Context, key Key) (x *JournalIndex, err error) {
+	err = j.breaker.do(ctx, "read journal index", func(ctx context.Context) error {
+		x, err = j.spool.codec.ReadJournalIndex(ctx, j.store, key)
+		return err
+	})
+	return x, err
+}

@@ -1,0 +1,189 @@
+package archive
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+)
+
+// JournalIndex says what one journal object holds. It stands at the object's end.
+type JournalIndex struct {
+	Version  string       `json:"version"`
+	Replica  string       `json:"replica"`
+	Life     string       `json:"life"` // one run of one process: the line numbers of a log go on within a life only
+	Sequence int64        `json:"sequence"`
+	Written  time.Time    `json:"written"`
+	Pods     []JournalPod `json:"pods"`
+}
+
+// JournalPod says what a journal object holds of one pod.
+type JournalPod struct {
+	PodRef
+	Draft *JournalPart `json:"draft,omitempty"` // the manifest as far as it was known, where it had changed
+	Logs  []JournalLog `json:"logs,omitempty"`
+}
+
+// JournalLog says what a journal object holds of one log.
+type JournalLog struct {
+	Container   string          `json:"container"`
+	Kind        ContainerKind   `json:"kind"`
+	Restart     int             `json:"restart"`
+	ContainerID string          `json:"containerID,omitempty"`
+	Lines       int64           `json:"lines"`            // of the whole log when this was written
+	Last        int64           `json:"last,omitempty"`   // latest time in it, ns since 1970: where following goes on
+	Frames      []JournalFrames `json:"frames,omitempty"` // in the order of their lines
+	Ended       bool            `json:"ended,omitempty"`  // the log was read to its end: no line follows
+	Record      *JournalPart    `json:"record,omitempty"` // the log object is in the store; this says which
+}
+
+// JournalFrames are frames of one log that lie side by side.
+type JournalFrames struct {
+	JournalPart
+	FirstLine int64 `json:"firstLine"` // lines of the log before them
+	Lines     int64 `json:"lines"`     // 0 where they hold gaps only
+	Whole     bool  `json:"whole,omitempty"`
+}
+
+// JournalPart is a place in a journal object, in bytes.
+type JournalPart struct {
+	Offset int64 `json:"offset"`
+	Size   int64 `json:"size"`
+}
+
+const (
+	magicDocument     = 0x184D2A52 // ours: a JSON document between the frames of a journal object
+	magicJournalIndex = 0x184D2A53 // ours: the end of a journal object
+	// documentHead is the name, the version and the checksum that a document or an index starts with.
+	documentHead = 9
+	// maxEntries bounds the logs and pods of one journal object, so that its index stays far below maxHead.
+	maxEntries = 8000
+)
+
+// instance gives the log's instance.
+func (l *JournalLog) instance(pod PodRef) Instance {
+	return Instance{PodRef: pod, Container: l.Container, Kind: l.Kind, Restart: l.Restart, ContainerID: l.ContainerID}
+}
+
+// document gives a skippable frame with a compressed text in it. tail bytes are left free at its end.
+func (c *Codec) document(magic uint32, name string, text []byte, tail int) []byte {
+	packed := c.compress(text)
+	defer c.release(packed)
+	b := make([]byte, 0, skippableSize+documentHead+len(packed)+tail)
+	b = binary.LittleEndian.AppendUint32(b, magic)
+	b = binary.LittleEndian.AppendUint32(b, uint32(documentHead+len(packed)+tail))
+	b = append(append(b, name...), 1)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(packed, castagnoli))
+	return append(b, packed...)
+}
+
+// readDocument gives the text of the document at the start of b.
+func (c *Codec) readDocument(b []byte, magic uint32, name string, tail int) ([]byte, error) {
+	payload, err := skippable(b, magic, maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	if len(payload) < documentHead+tail || string(payload[:4]) != name {
+		return nil, fmt.Errorf("document without the name %s: %w", name, ErrDamaged)
+	}
+	if v := payload[4]; v != 1 {
+		return nil, fmt.Errorf("document %s of version %d, this program reads version 1: %w", name, v, ErrDamaged)
+	}
+	packed := payload[documentHead : len(payload)-tail]
+	if crc32.Checksum(packed, castagnoli) != binary.LittleEndian.Uint32(payload[5:]) {
+		return nil, fmt.Errorf("checksum of document %s differs: %w", name, ErrDamaged)
+	}
+	return c.decompress(packed, maxHead)
+}
+
+func (c *Codec) encodeJournalIndex(x *JournalIndex) ([]byte, error) {
+	text, err := json.Marshal(x)
+	if err != nil {
+		return nil, fmt.Errorf("encode journal index: %w", err)
+	}
+	b := c.document(magicJournalIndex, "EPLJ", text, indexTail)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(b)+indexTail))
+	return append(b, "EPLJ"...), nil
+}
+
+// decodeJournalIndex reads the index that b is; before is the size of what stands before it in the object.
+func (c *Codec) decodeJournalIndex(b []byte, before int64) (*JournalIndex, error) {
+	text, err := c.readDocument(b, magicJournalIndex, "EPLJ", indexTail)
+	if err != nil {
+		return nil, err
+	}
+	var x JournalIndex
+	if err := json.Unmarshal(text, &x); err != nil {
+		return nil, fmt.Errorf("journal index: %w: %w", err, ErrDamaged)
+	}
+	if x.Version != formatVersion {
+		return nil, fmt.Errorf("journal index of version %q, this program reads %q: %w", x.Version, formatVersion, ErrDamaged)
+	}
+	return &x, x.validate(before)
+}
+
+// validate refuses places outside of the object, and names that would lead out of the spool.
+func (x *JournalIndex) validate(before int64) error {
+	for i := range x.Pods {
+		p := &x.Pods[i]
+		if !plainName(string(p.PodUID)) || !p.Draft.within(before) {
+			return fmt.Errorf("journal index: pod %q or the place of its draft: %w", p.PodUID, ErrDamaged)
+		}
+		for k := range p.Logs {
+			l := &p.Logs[k]
+			outside := slices.ContainsFunc(l.Frames, func(f JournalFrames) bool {
+				return !f.within(before) || f.FirstLine < 0 || f.Lines < 0 || f.FirstLine+f.Lines < 0
+			})
+			if outside || !plainName(l.Container) || l.Restart < 0 || !l.Record.within(before) {
+				return fmt.Errorf("journal index: log %q of pod %q: %w", l.Container, p.PodUID, ErrDamaged)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *JournalPart) within(size int64) bool {
+	return p == nil || p.Offset >= 0 && p.Size > 0 && p.Size <= size && p.Offset <= size-p.Size
+}
+
+func plainName(s string) bool { return s != "" && s[0] != '.' && !strings.ContainsAny(s, "/\\\x00") }
+
+// ReadJournalIndex reads the index of a journal object: one range GET for most, two for large ones.
+func (c *Codec) ReadJournalIndex(ctx context.Context, store Store, key Key) (*JournalIndex, error) {
+	look := int64(firstLook)
+	for range 2 {
+		b, size, err := fetch(ctx, store, key, Range{Offset: -look})
+		if err != nil {
+			return nil, fmt.Errorf("read journal %s: %w", key, err)
+		}
+		n := journalIndexSize(b)
+		if n > 0 && n <= int64(len(b)) {
+			x, err := c.decodeJournalIndex(b[int64(len(b))-n:], size-n)
+			if err != nil {
+				return nil, fmt.Errorf("read journal %s: %w", key, err)
+			}
+			return x, nil
+		}
+		if n <= 0 || n > size {
+			break
+		}
+		look = n
+	}
+	return nil, fmt.Errorf("read journal %s: no index at its end: %w", key, ErrDamaged)
+}
+
+// journalIndexSize reads from the end of an object how long its index is, 0 where there is none.
+func journalIndexSize(b []byte) int64 {
+	if len(b) < indexTail || string(b[len(b)-4:]) != "EPLJ" {
+		return 0
+	}
+	n := int64(binary.LittleEndian.Uint32(b[len(b)-indexTail:]))
+	if n > maxIndex || n < skippableSize+documentHead+indexTail {
+		return 0
+	}
+	return n
+}

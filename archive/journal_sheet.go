@@ -1,0 +1,195 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"os"
+	"time"
+)
+
+// sheet is a journal object in the making. It is a file without a name beside the spool: nothing is left of it when the
+// process dies, memory stays free, and each try of the store reads the same bytes. Its bytes count in the spool.
+type sheet struct {
+	journal *Journal
+	file    *os.File
+	out     *bufio.Writer
+	size    int64
+	entries int
+	index   JournalIndex
+	cuts    []*cut
+	drafts  []*journaledDraft
+
+	undrafted map[PodUID]struct{} // drafts that are not in the store
+}
+
+// reached is the position after what the sheet holds of a log.
+func (s *sheet) reached(l *Log, at position) position {
+	if n := len(s.cuts); n > 0 && s.cuts[n-1].log == l {
+		return s.cuts[n-1].to
+	}
+	return at
+}
+
+// add appends the bytes that r gives, which must be size.
+func (s *sheet) add(r io.Reader, size int64) (JournalPart, error) {
+	if s.file == nil {
+		file, err := os.CreateTemp(s.journal.spool.cfg.Dir, ".journal-*")
+		if err != nil {
+			return JournalPart{}, err
+		}
+		s.file, s.out = file, bufio.NewWriterSize(file, 64<<10)
+		if err := os.Remove(file.Name()); err != nil {
+			return JournalPart{}, err
+		}
+	}
+	part := JournalPart{Offset: s.size, Size: size}
+	n, err := io.Copy(s.out, r)
+	s.size += n
+	s.journal.spool.grow(n)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	return part, err
+}
+
+func (s *sheet) addBytes(b []byte) (JournalPart, error) {
+	return s.add(bytes.NewReader(b), int64(len(b)))
+}
+
+func (s *sheet) pod(pod PodRef) *JournalPod {
+	if n := len(s.index.Pods); n > 0 && s.index.Pods[n-1].PodUID == pod.PodUID {
+		return &s.index.Pods[n-1]
+	}
+	s.index.Pods = append(s.index.Pods, JournalPod{PodRef: pod})
+	s.entries++
+	return &s.index.Pods[len(s.index.Pods)-1]
+}
+
+// addDraft adds a pod's draft where it is not the one that is in the store.
+func (s *sheet) addDraft(pod PodUID) error {
+	text, err := s.journal.spool.draftText(pod)
+	if err != nil || text == nil {
+		return err
+	}
+	d := &journaledDraft{sum: sha256.Sum256(text)}
+	if had := s.journal.drafts[pod]; had != nil && had.sum == d.sum {
+		delete(s.undrafted, pod)
+		return nil
+	}
+	var named struct {
+		Pod PodRef `json:"pod"`
+	}
+	if err := json.Unmarshal(text, &named); err != nil || named.Pod.PodUID != pod || len(text) > maxHead {
+		s.journal.log.Warn("draft cannot be journaled", "pod_uid", pod, "bytes", len(text), "err", err)
+		delete(s.undrafted, pod)
+		return nil
+	}
+	d.pod = named.Pod
+	part, err := s.addDocument(text)
+	if err != nil {
+		return err
+	}
+	s.pod(d.pod).Draft = part
+	s.drafts = append(s.drafts, d)
+	return nil
+}
+
+// addDocument appends a JSON text.
+func (s *sheet) addDocument(text []byte) (*JournalPart, error) {
+	part, err := s.addBytes(s.journal.spool.codec.document(magicDocument, "EPLD", text, 0))
+	return &part, err
+}
+
+func (s *sheet) addLog(c *cut) error {
+	s.cuts = append(s.cuts, c)
+	defer c.close()
+	if oldest := &s.journal.inFlight; c.fresh != 0 && (oldest.Load() == 0 || c.fresh < oldest.Load()) {
+		oldest.Store(c.fresh)
+	}
+	i := c.log.instance
+	e := JournalLog{
+		Container: i.Container, Kind: i.Kind, Restart: i.Restart, ContainerID: i.ContainerID,
+		Lines: c.lines, Last: c.last, Ended: c.ended,
+	}
+	if c.size > 0 {
+		part, err := s.add(c.frames(), c.size)
+		if err != nil {
+			return err
+		}
+		e.Frames = append(e.Frames, JournalFrames{part, c.first, c.wholeLines, true})
+	}
+	if len(c.tail) > 0 {
+		part, err := s.addBytes(c.tail)
+		if err != nil {
+			return err
+		}
+		e.Frames = append(e.Frames, JournalFrames{part, c.tailFirst, c.tailLines, false})
+		s.journal.stats.tails.Add(int64(len(c.tail)))
+		c.tail = nil
+	}
+	if c.record != nil {
+		text, err := json.Marshal(c.record)
+		if err != nil {
+			return err
+		}
+		if e.Record, err = s.addDocument(text); err != nil {
+			return err
+		}
+	}
+	s.journal.stats.frames.Add(c.size)
+	p := s.pod(i.PodRef)
+	p.Logs = append(p.Logs, e)
+	s.entries++
+	return nil
+}
+
+// finish writes the index at the end.
+func (s *sheet) finish() ([]byte, error) {
+	j := s.journal
+	s.index.Version, s.index.Replica, s.index.Life = formatVersion, j.cfg.Replica, j.life
+	s.index.Sequence, s.index.Written = j.sequence, time.Now().UTC()
+	index, err := j.spool.codec.encodeJournalIndex(&s.index)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.addBytes(index); err != nil {
+		return nil, err
+	}
+	return index, s.out.Flush()
+}
+
+func (s *sheet) cutBack(size int64) error {
+	s.journal.spool.grow(size - s.size)
+	s.size = size
+	if err := s.file.Truncate(size); err != nil {
+		return err
+	}
+	_, err := s.file.Seek(size, io.SeekStart)
+	return err
+}
+
+// discard empties the sheet. What it held and is not in the store counts as not journaled.
+func (s *sheet) discard() {
+	for _, c := range s.cuts {
+		c.undo()
+		c.close()
+	}
+	s.journal.inFlight.Store(0)
+	if s.file != nil {
+		s.file.Close() // it has no name, and nobody reads it any more
+		s.journal.spool.grow(-s.size)
+	}
+	*s = sheet{journal: s.journal, undrafted: s.undrafted}
+}
+
+// remark has the spool remember the drafts that are not in the store.
+func (s *sheet) remark() {
+	for pod := range s.undrafted {
+		if _, err := os.Stat(s.journal.spool.draftPath(pod)); err == nil {
+			s.journal.spool.markDrafted(pod)
+		}
+	}
+}

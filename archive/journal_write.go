@@ -1,0 +1,188 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+)
+
+// Flush puts what is not journaled yet, and returns when it is in the store. Store trouble is waited out for as long as the
+// context lives. Where there is nothing new nothing is put.
+func (j *Journal) Flush(ctx context.Context) error {
+	if err := lock(ctx, j.turn); err != nil {
+		return err
+	}
+	defer func() { j.turn <- struct{}{} }()
+	if err := j.begin(ctx); err != nil {
+		return err
+	}
+	s := &sheet{journal: j}
+	defer s.discard()
+	err := j.write(ctx, s)
+	s.remark()
+	return err
+}
+
+// write goes over all pods in the spool and puts a sheet each time one is full.
+func (j *Journal) write(ctx context.Context, s *sheet) error {
+	logs := map[PodUID][]*Log{}
+	for _, l := range j.spool.all() {
+		logs[l.instance.PodUID] = append(logs[l.instance.PodUID], l)
+	}
+	s.undrafted = j.spool.takeDrafted()
+	pods := maps.Clone(s.undrafted)
+	for pod := range logs {
+		pods[pod] = struct{}{}
+	}
+	for _, pod := range slices.Sorted(maps.Keys(pods)) {
+		if _, drafted := s.undrafted[pod]; drafted {
+			if err := s.addDraft(pod); err != nil {
+				return fmt.Errorf("write journal: %w", err)
+			}
+		}
+		for _, l := range logs[pod] {
+			if err := j.writeLog(ctx, s, l); err != nil {
+				return err
+			}
+		}
+		if s.entries >= maxEntries {
+			if err := j.put(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return j.put(ctx, s)
+}
+
+func (j *Journal) writeLog(ctx context.Context, s *sheet, l *Log) error {
+	for more := true; more; {
+		t := j.logs[l]
+		if t == nil {
+			t = &journaled{}
+		}
+		c, err := l.cut(s.reached(l, t.at), max(1, j.cfg.MaxObject-s.size))
+		if err != nil {
+			// The disk's trouble with one log is its own: the follower meets it too. The others are journaled.
+			j.log.Warn("journal log", "instance", l.instance, "err", err)
+			return nil
+		}
+		if c == nil {
+			return nil
+		}
+		more = c.more
+		if err := s.addLog(c); err != nil {
+			return fmt.Errorf("write journal: %w", err)
+		}
+		if s.size >= j.cfg.MaxObject || s.entries >= 2*maxEntries {
+			if err := j.put(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// put completes the sheet, puts it and has the journal remember what is in the store now. The sheet is empty then.
+func (j *Journal) put(ctx context.Context, s *sheet) error {
+	if s.entries == 0 {
+		return nil
+	}
+	key, err := j.putSheet(ctx, s)
+	if err != nil {
+		return fmt.Errorf("put journal: %w", err)
+	}
+	j.stats.objects.Add(1)
+	j.stats.bytes.Add(s.size)
+	j.commit(s, key)
+	s.cuts, s.drafts = nil, nil
+	s.discard()
+	return nil
+}
+
+// putSheet tries sequence after sequence until one is free. Nobody else should write under our name; who does loses nothing.
+func (j *Journal) putSheet(ctx context.Context, s *sheet) (Key, error) {
+	frames := s.size
+	for ; ; j.sequence++ {
+		key := journalKey(j.cfg.Replica, j.sequence)
+		index, err := s.finish()
+		if err != nil {
+			return "", err
+		}
+		err = j.putFile(ctx, key, s.file)
+		if err == nil {
+			j.sequence++
+			return key, nil
+		}
+		if !errors.Is(err, ErrExists) {
+			return "", err
+		}
+		same, life, err := j.isOurs(ctx, key, index, s.size)
+		if err != nil {
+			return "", err
+		}
+		if same {
+			j.sequence++
+			return key, nil
+		}
+		if !life {
+			j.stats.collisions.Add(1)
+			j.log.Warn("another process writes a journal under this name", "replica", j.cfg.Replica, "key", key)
+		}
+		if err := s.cutBack(frames); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (j *Journal) putFile(ctx context.Context, key Key, file *os.File) error {
+	body := &spoolFile{file: file}
+	return j.breaker.do(ctx, "put journal", func(ctx context.Context) error {
+		err := j.store.Put(ctx, key, body, PutOptions{IfAbsent: true})
+		if local := body.err.Load(); err != nil && local != nil {
+			return fmt.Errorf("%w: %w", errSpoolFile, *local)
+		}
+		return err
+	})
+}
+
+// commit remembers what is in the store now.
+func (j *Journal) commit(s *sheet, key Key) {
+	o := &journalObject{key: key}
+	j.objects[key] = o
+	for _, d := range s.drafts {
+		if had := j.drafts[d.pod.PodUID]; had != nil {
+			had.held.uses--
+		}
+		d.held = o
+		o.uses++
+		j.drafts[d.pod.PodUID] = d
+		delete(s.undrafted, d.pod.PodUID)
+	}
+	for _, c := range s.cuts {
+		t := j.logs[c.log]
+		if t == nil {
+			t = &journaled{}
+			j.logs[c.log] = t
+		}
+		t.at = c.to
+		o.uses++
+		if c.size == 0 && !c.ended && c.record == nil {
+			t.tails = append(t.tails, o)
+			continue
+		}
+		t.pinned = append(t.pinned, o)
+		if c.size > 0 { // a whole frame holds all that .tail held before
+			release(t.tails)
+			t.tails = nil
+		}
+	}
+}
+
+func release(objects []*journalObject) {
+	for _, o := range objects {
+		o.uses--
+	}
+}

@@ -1,0 +1,113 @@
+package archive
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// all gives every log, those of a pod side by side.
+func (s *Spool) all() []*Log {
+	s.mu.Lock()
+	logs := make([]*Log, 0, len(s.logs))
+	for _, l := range s.logs {
+		logs = append(logs, l)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(logs, func(a, b *Log) int {
+		x, y := a.instance, b.instance
+		return cmp.Or(cmp.Compare(x.PodUID, y.PodUID), cmp.Compare(x.Container, y.Container), cmp.Compare(x.Restart, y.Restart))
+	})
+	return logs
+}
+
+func (s *Spool) markDrafted(pod PodUID) {
+	s.mu.Lock()
+	s.drafted[pod] = struct{}{}
+	s.mu.Unlock()
+}
+
+// takeDrafted gives the pods whose draft was saved since it was last called.
+func (s *Spool) takeDrafted() map[PodUID]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pods := s.drafted
+	s.drafted = map[PodUID]struct{}{}
+	return pods
+}
+
+// find gives an open log, nil where there is none.
+func (s *Spool) find(name logName) *Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logs[name]
+}
+
+// takenDir holds the files of logs on their way in from another replica's journal. No pod's UID starts with a dot.
+func (s *Spool) takenDir() string { return filepath.Join(s.cfg.Dir, ".takeover") }
+
+// adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery does.
+// A log that is there already stays where it holds as many lines or has ended; else it is dropped for the other one: its
+// follower meets an error at the next Append, as it would of a failing disk, and goes on from the new one. adopt gives
+// nil where nothing changed.
+//
+// A crash in here leaves files without an identity or without their log; the journal holds all of it still.
+func (s *Spool) adopt(i Instance, files map[string]string, lines int64) (*Log, error) {
+	l := newLog(s, i)
+	l.mu.Lock() // whoever finds the log from now on waits until it is whole
+	defer l.mu.Unlock()
+	old := s.find(i.name())
+	if old != nil && stays(old, lines) {
+		return nil, nil
+	}
+	s.mu.Lock()
+	if s.logs[i.name()] != old { // a follower came in between; the takeover will be repeated or is not needed
+		s.mu.Unlock()
+		return nil, nil
+	}
+	s.logs[i.name()] = l
+	s.mu.Unlock()
+	err := s.place(l, old, files)
+	if err != nil {
+		l.gone = true
+		s.mu.Lock()
+		delete(s.logs, i.name())
+		s.mu.Unlock()
+		return nil, fmt.Errorf("take log of %s into the spool: %w", i, err)
+	}
+	return l, nil
+}
+
+func (s *Spool) place(l, old *Log, files map[string]string) error {
+	if old != nil {
+		if err := old.drop(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(s.podDir(l.instance.PodUID), 0o700); err != nil {
+		return err
+	}
+	// What stood there without an identity would be taken for the end of what comes now.
+	for _, ext := range []string{".log", ".tail"} {
+		if err := os.Remove(l.path(ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for ext, path := range files {
+		if err := os.Rename(path, l.path(ext)); err != nil {
+			return err
+		}
+	}
+	// The identity comes last: without it recovery leaves the files alone.
+	if err := writeJSON(l.path(".json"), l.instance); err != nil {
+		return err
+	}
+	return l.recover()
+}
+
+// stays: what the spool holds is no less than a log of so many lines from a journal.
+func stays(l *Log, lines int64) bool { return l.Ended() || l.Summary().Lines >= lines }

@@ -1,0 +1,241 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+)
+
+// takeover is one round of TakeOver. What it holds in memory grows with the logs and frames that are taken, by some tens of
+// bytes for each of the latter, never with their bytes.
+type takeover struct {
+	journal *Journal
+	replica string
+	mine    func(PodRef) bool
+	final   bool // an object that is not there any more is given up
+
+	objects []Object
+	pods    map[PodUID]*takenPod
+	skipped map[PodUID]bool // not ours
+}
+
+type takenPod struct {
+	ref   PodRef
+	draft place // of the newest draft; size 0: none
+	logs  map[logName]*takenLog
+}
+
+// place is a part of one of the round's objects.
+type place struct {
+	object int
+	JournalPart
+}
+
+// errMoved means that an object went away while it was needed: its replica lives, and has newer ones.
+var errMoved = errors.New("journal changed while it was read")
+
+// atOnce is how many small requests of a takeover run at once.
+const atOnce = 16
+
+// TakeOver puts the open logs of another replica, or of an earlier life of this one, into the spool, as if this process had
+// written them: the frames as they are. Only pods for which mine is true and which are not sealed are taken; it gives those
+// of which the spool holds something now. A log that the spool holds already stays unless the journal has more of it.
+// Where a journal object is damaged the lines that are missing become a Gap.
+//
+// It may be repeated, also after an error or a crash. ErrSpoolFull means that not everything had room: the pods that are
+// given are whole all the same.
+func (j *Journal) TakeOver(ctx context.Context, replica string, mine func(PodRef) bool) ([]PodUID, error) {
+	if err := lock(ctx, j.taking); err != nil {
+		return nil, err
+	}
+	defer func() { j.taking <- struct{}{} }()
+	const tries = 5
+	for try := 1; ; try++ {
+		t := &takeover{
+			journal: j, replica: replica, mine: mine, final: try == tries,
+			pods: map[PodUID]*takenPod{}, skipped: map[PodUID]bool{},
+		}
+		pods, err := t.run(ctx)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return pods, fmt.Errorf("take over journal of %s: %w", replica, err)
+		}
+		return pods, nil
+	}
+}
+
+func (t *takeover) run(ctx context.Context) ([]PodUID, error) {
+	dir := t.journal.spool.takenDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer t.discard()
+	var err error
+	if t.objects, err = t.journal.list(ctx, t.replica); err != nil {
+		return nil, err
+	}
+	if err := t.readIndexes(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.dropSealed(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.fetch(ctx); err != nil {
+		return nil, err
+	}
+	return t.adopt(ctx)
+}
+
+// inParallel calls f for 0 to n-1, some at once, and gives the first error.
+func inParallel(n int, f func(int) error) error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = f(i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// readIndexes plans what to take. The objects count in their order, whatever the order of the answers.
+func (t *takeover) readIndexes(ctx context.Context) error {
+	indexes := make([]*JournalIndex, atOnce)
+	for start := 0; start < len(t.objects); start += atOnce {
+		n := min(atOnce, len(t.objects)-start)
+		err := inParallel(n, func(i int) (err error) {
+			indexes[i], err = t.readIndex(ctx, t.objects[start+i].Key)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, x := range indexes[:n] {
+			if x != nil {
+				t.plan(start+i, x)
+			}
+		}
+	}
+	return nil
+}
+
+func (t *takeover) readIndex(ctx context.Context, key Key) (*JournalIndex, error) {
+	x, err := t.journal.index(ctx, key)
+	switch {
+	case errors.Is(err, ErrDamaged):
+		// What only this object held is missing; where lines after it are there, that shows as a gap.
+		t.journal.log.Error("journal object is damaged", "key", key, "err", err)
+		return nil, nil
+	case errors.Is(err, ErrNotFound) && t.final:
+		return nil, nil
+	case errors.Is(err, ErrNotFound):
+		return nil, errMoved
+	}
+	return x, err
+}
+
+func (t *takeover) plan(object int, x *JournalIndex) {
+	for i := range x.Pods {
+		p := t.pod(x.Pods[i].PodRef)
+		if p == nil {
+			continue
+		}
+		if d := x.Pods[i].Draft; d != nil {
+			p.draft = place{object, *d}
+		}
+		for k := range x.Pods[i].Logs {
+			e := &x.Pods[i].Logs[k]
+			instance := e.instance(p.ref)
+			l := p.logs[instance.name()]
+			if l == nil {
+				l = &takenLog{spool: t.journal.spool}
+				p.logs[instance.name()] = l
+			}
+			l.chain(x.Life, instance).add(object, e)
+		}
+	}
+}
+
+// pod gives the pod where it is ours.
+func (t *takeover) pod(ref PodRef) *takenPod {
+	if p := t.pods[ref.PodUID]; p != nil || t.skipped[ref.PodUID] {
+		return p
+	}
+	if !t.mine(ref) {
+		t.skipped[ref.PodUID] = true
+		return nil
+	}
+	p := &takenPod{ref: ref, logs: map[logName]*takenLog{}}
+	t.pods[ref.PodUID] = p
+	return p
+}
+
+// dropSealed forgets the pods that have a manifest: their journal is garbage.
+func (t *takeover) dropSealed(ctx context.Context) error {
+	pods := make([]*takenPod, 0, len(t.pods))
+	for _, p := range t.pods {
+		pods = append(pods, p)
+	}
+	for some := range slices.Chunk(pods, atOnce) {
+		sealed := make([]bool, len(some))
+		err := inParallel(len(some), func(i int) (err error) {
+			sealed[i], err = t.journal.hasManifest(ctx, some[i].ref)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, p := range some {
+			if sealed[i] {
+				delete(t.pods, p.ref.PodUID)
+			}
+		}
+	}
+	return nil
+}
+
+// adopt moves what was fetched to where the spool keeps it. Each pod's draft comes last: a crash before it leaves a pod that
+// nobody seals from a part of its logs.
+func (t *takeover) adopt(ctx context.Context) (taken []PodUID, err error) {
+	for uid, p := range t.pods {
+		if ctx.Err() != nil {
+			return taken, ctx.Err()
+		}
+		if failed := t.adoptPod(ctx, p); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		taken = append(taken, uid)
+	}
+	slices.Sort(taken)
+	return taken, err
+}
+
+func (t *takeover) adoptPod(ctx context.Context, p *takenPod) error {
+	var failed error
+	for _, l := range p.logs {
+		if err := l.adopt(); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return t.adoptDraft(ctx, p)
+}
+
+// discard removes the files that were not adopted.
+func (t *takeover) discard() {
+	for _, p := range t.pods {
+		for _, l := range p.logs {
+			l.giveBack()
+		}
+	}
+	if err := os.RemoveAll(t.journal.spool.takenDir()); err != nil {
+		t.journal.log.Warn("remove files of a takeover; the next start does", "err", err)
+	}
+}

@@ -1,0 +1,250 @@
+package archive
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+// wanted is a run that some log needs.
+type wanted struct {
+	log *takenLog
+	run *taken
+}
+
+// maxHole is how many bytes that nobody needs are read rather than asked for around.
+const maxHole = 256 << 10
+
+// fetch reads the objects one after the other, each in few requests, and gives each log its frames.
+func (t *takeover) fetch(ctx context.Context) error {
+	needs := make([][]wanted, len(t.objects))
+	for _, p := range t.pods {
+		for _, l := range p.logs {
+			l.choose()
+			if l.stays {
+				continue
+			}
+			if l.best.record != nil {
+				if err := t.fetchRecord(ctx, l); err != nil {
+					return err
+				}
+			}
+			if l.record != nil {
+				continue // the frames are in the store as a log object
+			}
+			for i := range l.best.runs {
+				run := &l.best.runs[i]
+				needs[run.object] = append(needs[run.object], wanted{l, run})
+			}
+		}
+	}
+	for n, runs := range needs {
+		slices.SortFunc(runs, func(a, b wanted) int { return cmp.Compare(a.run.Offset, b.run.Offset) })
+		for len(runs) > 0 {
+			span := nearby(runs)
+			if err := t.fetchSpan(ctx, t.objects[n].Key, runs[:span]); err != nil {
+				return err
+			}
+			runs = runs[span:]
+		}
+		needs[n] = nil
+	}
+	return nil
+}
+
+// nearby gives how many of the runs to read in one request.
+func nearby(runs []wanted) int {
+	for n := 1; n < len(runs); n++ {
+		before := runs[n-1].run
+		hole := runs[n].run.Offset - before.Offset - before.Size
+		if hole < 0 || hole > maxHole {
+			return n
+		}
+	}
+	return len(runs)
+}
+
+func (t *takeover) fetchSpan(ctx context.Context, key Key, runs []wanted) error {
+	first, last := runs[0].run, runs[len(runs)-1].run
+	r := Range{Offset: first.Offset, Length: last.Offset + last.Size - first.Offset}
+	err := t.journal.breaker.do(ctx, "read journal", func(ctx context.Context) error {
+		body, _, err := t.journal.store.Get(ctx, key, r)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		in := bufio.NewReaderSize(body, 64<<10)
+		at := first.Offset
+		for _, w := range runs {
+			if _, err := io.CopyN(io.Discard, in, w.run.Offset-at); err != nil {
+				return fmt.Errorf("read %s: %w", key, noEOF(err))
+			}
+			if err := w.log.takeRun(io.LimitReader(in, w.run.Size), w.run); err != nil {
+				return fmt.Errorf("read %s: %w", key, err)
+			}
+			at = w.run.Offset + w.run.Size
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		if !t.final {
+			return errMoved
+		}
+		return nil
+	}
+	return err
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// takeRun takes the frames of a run, and reads it to its end in any case. Only the store's errors are returned: those of the
+// disk are kept, for the other logs may have room; a damaged frame is left out, and what is missing shows at the next one.
+func (l *takenLog) takeRun(r io.Reader, run *taken) error {
+	if l.err == nil {
+		file, err := l.file(run)
+		if err != nil {
+			l.err = err
+		} else if err := closing(file, l.takeFrames(r, run, file)); errors.Is(err, errRead) {
+			return err
+		} else if err != nil && !errors.Is(err, ErrDamaged) {
+			l.fail(err)
+		}
+	}
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// fail gives up a log for this round.
+func (l *takenLog) fail(err error) {
+	l.err = err
+	for _, ext := range []string{".log", ".tail"} {
+		_ = os.Remove(l.path(ext)) // the folder is emptied after the round
+	}
+	l.giveBack()
+}
+
+// errRead means that the store, not the disk, failed.
+var errRead = errors.New("read frame")
+
+func (l *takenLog) takeFrames(r io.Reader, run *taken, file *os.File) error {
+	for left := run.Size; left > 0; {
+		b, err := readFrameBytes(r, left)
+		if err != nil {
+			return err
+		}
+		left -= int64(len(b))
+		h, err := checkFrame(b)
+		if errors.Is(err, ErrDamaged) {
+			l.spool.log.Error("frame in a journal object is damaged", "instance", l.best.instance, "err", err)
+			continue
+		}
+		if err == nil {
+			err = l.take(file, b, &h)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readFrameBytes reads one frame of at most limit bytes. ErrDamaged: there is no telling where it ends.
+func readFrameBytes(r io.Reader, limit int64) ([]byte, error) {
+	b := make([]byte, skippableSize)
+	if limit < skippableSize {
+		return nil, ErrDamaged
+	}
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, fmt.Errorf("%w: %w", errRead, noEOF(err))
+	}
+	n := skippableSize + int64(binary.LittleEndian.Uint32(b[4:]))
+	if n > maxHead || n > limit {
+		return nil, ErrDamaged
+	}
+	b = slices.Grow(b, int(n))[:n]
+	if _, err := io.ReadFull(r, b[skippableSize:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", errRead, noEOF(err))
+	}
+	h, err := decodeHead(b)
+	if err != nil {
+		return nil, err
+	}
+	if n+h.DataSize > limit {
+		return nil, ErrDamaged
+	}
+	b = slices.Grow(b, int(h.DataSize))[:n+h.DataSize]
+	if _, err := io.ReadFull(r, b[n:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", errRead, noEOF(err))
+	}
+	return b, nil
+}
+
+// document reads a JSON document of an object; nil where it is damaged or gone.
+func (t *takeover) document(ctx context.Context, at place) (text []byte, err error) {
+	key := t.objects[at.object].Key
+	err = t.journal.breaker.do(ctx, "read journal document", func(ctx context.Context) error {
+		b, _, err := fetch(ctx, t.journal.store, key, Range{Offset: at.Offset, Length: at.Size})
+		if err == nil {
+			text, err = t.journal.spool.codec.readDocument(b, magicDocument, "EPLD", 0)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound) && !t.final:
+		return nil, errMoved
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrNotFound):
+		t.journal.log.Error("document in a journal object is damaged", "key", key, "err", err)
+		return nil, nil
+	}
+	return text, err
+}
+
+// fetchRecord reads what the dead replica wrote down of a log that it had sealed.
+func (t *takeover) fetchRecord(ctx context.Context, l *takenLog) error {
+	text, err := t.document(ctx, *l.best.record)
+	if err != nil {
+		return err
+	}
+	var r InstanceRecord
+	if text == nil || json.Unmarshal(text, &r) != nil || r.Instance != l.best.instance {
+		l.best.record = nil // the frames are taken, and the log object is found by the seal
+		return nil
+	}
+	l.record = text
+	return nil
+}
+
+// adoptDraft saves the newest draft of a pod that the spool has none of. Where the journal has none that can be read, one is
+// made of what the logs say, so that the pod can be sealed.
+func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
+	if _, err := os.Stat(t.journal.spool.draftPath(p.ref.PodUID)); err == nil {
+		return nil
+	}
+	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}
+	if p.draft.Size > 0 {
+		text, err := t.document(ctx, p.draft)
+		if err != nil {
+			return err
+		}
+		var draft Manifest
+		if text != nil && json.Unmarshal(text, &draft) == nil && draft.Pod.PodUID == p.ref.PodUID {
+			return t.journal.spool.SaveDraft(&draft)
+		}
+	}
+	for _, l := range p.logs {
+		m.Instances = append(m.Instances, InstanceRecord{Instance: l.best.instance})
+	}
+	return t.journal.spool.SaveDraft(m)
+}

@@ -1,0 +1,329 @@
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+// TestJournalCrashTable breaks the put of a journal object in every way. What was journaled before is taken over in each case,
+// what the object held where it was stored, and nothing is left in the end.
+func TestJournalCrashTable(t *testing.T) {
+	warmCodec(t)
+	lines := manyLines(2000, 20)
+	for way, stored := range map[string]bool{
+		"not stored": true, "stored but reported failed": true, "crash before": false, "crash after": true,
+	} {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := journalMemory(t)
+				store := &storetest.Faulty{Store: memory}
+				first := newLife(t, "r-1", t.TempDir(), store, 0)
+				first.write(podNumber(1), "main", lines[:1000])
+				first.flush()
+				ctx, die := context.WithCancel(t.Context())
+				defer die()
+				store.Break(storetest.Fault{Op: storetest.OpPut, Key: "v1/_journal/*", Effect: map[string]storetest.Effect{
+					"not stored": storetest.NotStored(nil), "stored but reported failed": storetest.Stored(nil),
+					"crash before": storetest.Before(die), "crash after": storetest.After(die),
+				}[way]})
+				first.write(podNumber(1), "main", lines[1000:])
+				if err := first.journal.Flush(ctx); (err != nil) != (ctx.Err() != nil) {
+					t.Fatalf("Flush: %v, crashed: %t", err, ctx.Err() != nil)
+				}
+				store.VerifyAllFired(t)
+				if got := first.journal.Stats().Collisions; got != 0 {
+					t.Errorf("%d collisions with nobody", got)
+				}
+				second := newLife(t, "r-2", t.TempDir(), store, 0)
+				second.takeOver("r-1")
+				want := map[bool]int{true: 2000, false: 1000}[stored]
+				sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(1), "main"))), lines[:want])
+				second.sealAll(1)
+				second.collectToNothing(memory)
+			})
+		})
+	}
+}
+
+// TestLastJournalIsWrittenAgain: a put that the end of the process broke off may have landed; the last flush goes on behind it.
+func TestLastJournalIsWrittenAgain(t *testing.T) {
+	warmCodec(t)
+	synctest.Test(t, func(t *testing.T) {
+		memory := journalMemory(t)
+		store := &storetest.Faulty{Store: memory}
+		first := newLife(t, "r-1", t.TempDir(), store, 0)
+		lines := manyLines(1000, 21)
+		ctx, die := context.WithCancel(t.Context())
+		store.Break(storetest.Fault{Op: storetest.OpPut, Effect: storetest.After(func() {
+			first.write(podNumber(1), "main", lines[500:])
+			die()
+		})})
+		done := make(chan error, 1)
+		go func() { done <- first.journal.Run(ctx) }()
+		first.write(podNumber(1), "main", lines[:500]).Gap(archive.Gap{AfterLine: 500, Reason: archive.GapRotated})
+		time.Sleep(10 * time.Second)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		store.VerifyAllFired(t)
+		second := newLife(t, "r-2", t.TempDir(), store, 0)
+		second.takeOver("r-1")
+		log := openLog(t, second.spool, logOfPod(podNumber(1), "main"))
+		sameLines(t, held(t, log), lines)
+		if gaps := log.Summary().Gaps; len(gaps) != 1 {
+			t.Errorf("gaps %v, want one", gaps)
+		}
+		if keys := journalKeys(memory); len(keys) != 2 || first.journal.Stats().Collisions != 0 {
+			t.Errorf("objects %v, %d collisions; want two and none", keys, first.journal.Stats().Collisions)
+		}
+	})
+}
+
+// TestTakeOverDiesAnywhere kills the process at each request of a takeover, then repeats it on what is left of the disk.
+func TestTakeOverDiesAnywhere(t *testing.T) {
+	lines := manyLines(12_000, 22)
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	for n := range 6 {
+		for p := 1; p <= 3; p++ {
+			first.write(podNumber(p), "main", lines[n*2000:(n+1)*2000])
+			first.draft(podNumber(p), fmt.Sprint(n))
+		}
+		first.flush()
+	}
+	for skip := 0; ; skip++ {
+		store := &storetest.Faulty{Store: memory}
+		ctx, die := context.WithCancel(t.Context())
+		store.Break(storetest.Fault{Op: storetest.OpGet, Skip: skip, Effect: storetest.Before(die)})
+		dir := t.TempDir()
+		_, err := newLife(t, "r-2", dir, store, 0).journal.TakeOver(ctx, "r-1", all)
+		if ctx.Err() == nil {
+			if skip < 10 || err != nil {
+				t.Errorf("takeover without a fault after %d requests: %v", skip, err)
+			}
+			die()
+			break
+		}
+		store.Mend()
+		second := newLife(t, "r-2", dir, store, 0)
+		if pods := second.takeOver("r-1"); len(pods) != 3 {
+			t.Errorf("died at request %d: took %v, want three pods", skip, pods)
+		}
+		for p := 1; p <= 3; p++ {
+			sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(p), "main"))), lines)
+			if d, err := second.spool.Draft(podNumber(p).PodUID); err != nil || d.Pod.Phase != "5" {
+				t.Errorf("died at request %d: draft %+v, %v", skip, d, err)
+			}
+		}
+	}
+}
+
+func TestCollectDiesAtTheDelete(t *testing.T) {
+	for name, effect := range map[string]func(func()) storetest.Effect{
+		"before": storetest.Before,
+		"after":  storetest.After,
+	} {
+		t.Run(name, func(t *testing.T) {
+			memory := journalMemory(t)
+			store := &storetest.Faulty{Store: memory}
+			first := newLife(t, "r-1", t.TempDir(), store, 0)
+			first.write(podNumber(1), "main", manyLines(100, 23))
+			first.flush()
+			first.sealAll(1)
+			ctx, die := context.WithCancel(t.Context())
+			defer die()
+			store.Break(storetest.Fault{Op: storetest.OpDelete, Effect: effect(die)})
+			if err := first.journal.Collect(ctx, nobody); err == nil {
+				t.Error("Collect gave no error")
+			}
+			store.VerifyAllFired(t)
+			// Its replica never comes back.
+			newLife(t, "r-2", t.TempDir(), store, 0).collectToNothing(memory)
+		})
+	}
+}
+
+// TestTwoTakeOverAtOnce: both take the same logs, and the store decides who seals.
+func TestTwoTakeOverAtOnce(t *testing.T) {
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	lines := manyLines(3000, 24)
+	first.write(podNumber(1), "main", lines)
+	first.flush()
+	lives := []*life{newLife(t, "r-2", t.TempDir(), memory, 0), newLife(t, "r-3", t.TempDir(), memory, 0)}
+	errs := make([]error, len(lives))
+	var both sync.WaitGroup
+	for n, l := range lives {
+		both.Go(func() {
+			if _, errs[n] = l.journal.TakeOver(t.Context(), "r-1", all); errs[n] == nil {
+				errs[n] = l.sealPod(t.Context(), podNumber(1))
+			}
+		})
+	}
+	both.Wait()
+	lost := 0
+	for n, l := range lives {
+		if errors.Is(errs[n], archive.ErrSealed) {
+			lost++
+		} else if errs[n] != nil {
+			t.Error(errs[n])
+		}
+		if pods, err := l.spool.Pods(); err != nil || len(pods) != 0 {
+			t.Errorf("the spool still holds %v (%v)", pods, err)
+		}
+	}
+	raw, _ := memory.Bytes(podNumber(1).ManifestKey())
+	m, err := archive.ReadManifest(bytes.NewReader(raw))
+	if err != nil || len(m.Instances) > 1 || lost > 1 {
+		t.Fatalf("manifest %+v, %v; %d lost", m, err, lost)
+	}
+	for _, r := range m.Instances {
+		checkLog(t, memory, &r, lines)
+	}
+	lives[0].collectToNothing(memory)
+}
+
+// TestTakeOverOfDamage spoils one object after the other, at many places. What is missing in the middle of a log is a gap, and
+// nothing comes twice or out of order.
+func TestTakeOverOfDamage(t *testing.T) {
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	lines := numberedLines(20_000)
+	for n := range 10 {
+		first.write(podNumber(1), "main", lines[n*2000:(n+1)*2000])
+		first.flush()
+	}
+	gaps := 0
+	for _, key := range journalKeys(memory) {
+		whole, _ := memory.Bytes(key)
+		for _, at := range []int{3, len(whole) / 3, len(whole) / 2, len(whole) - 20, len(whole) - 2, -len(whole) / 2} {
+			spoiled := bytes.Clone(whole)
+			if at < 0 { // torn
+				spoiled = spoiled[:-at]
+			} else {
+				spoiled[at] ^= 0x40
+			}
+			put(t, memory, key, spoiled)
+			second := newLife(t, "r-2", t.TempDir(), memory, 0)
+			second.takeOver("r-1")
+			gaps += checkDamaged(t, second, lines)
+			if t.Failed() {
+				t.Fatalf("%s spoiled at %d", key, at)
+			}
+		}
+		put(t, memory, key, whole)
+	}
+	if gaps == 0 {
+		t.Error("no damage became a gap")
+	}
+}
+
+func put(t *testing.T, store archive.Store, key archive.Key, b []byte) {
+	t.Helper()
+	if err := store.Put(t.Context(), key, bytes.NewReader(b), archive.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// numberedLines have their number as their time.
+func numberedLines(n int) []archive.Line {
+	lines := manyLines(n, 25)
+	for i := range lines {
+		lines[i].Time = int64(i + 1)
+	}
+	return lines
+}
+
+// checkDamaged says that what is held is some of the lines in order, and that each hole is a gap. It gives the number of gaps.
+func checkDamaged(t *testing.T, l *life, lines []archive.Line) int {
+	t.Helper()
+	log := openLog(t, l.spool, logOfPod(podNumber(1), "main"))
+	holes := map[int64]bool{}
+	next := int64(1)
+	for n, line := range held(t, log) {
+		if line.Time < next || !bytes.Equal(line.Text, lines[line.Time-1].Text) {
+			t.Fatalf("line %d is that of number %d, want %d or later", n, line.Time, next)
+		}
+		if line.Time > next {
+			holes[int64(n)] = true
+		}
+		next = line.Time + 1
+	}
+	gaps := log.Summary().Gaps
+	for _, g := range gaps {
+		if g.Reason != archive.GapDamaged || !holes[g.AfterLine] {
+			t.Errorf("gap %+v where no line is missing", g)
+		}
+	}
+	if len(gaps) != len(holes) {
+		t.Errorf("%d gaps for %d holes", len(gaps), len(holes))
+	}
+	return len(gaps)
+}
+
+func TestTakeOverIntoAFullSpool(t *testing.T) {
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	for p := 1; p <= 4; p++ {
+		first.write(podNumber(p), "main", manyLines(5000, uint64(p)))
+	}
+	first.flush()
+	used, _ := first.spool.Used()
+	second := newLife(t, "r-2", t.TempDir(), memory, 0)
+	second.spool = openSpool(t, second.dir, used*3/5)
+	second.journal = archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, memory, second.spool, quiet(), func(error) {})
+	pods, err := second.journal.TakeOver(t.Context(), "r-1", all)
+	if !errors.Is(err, archive.ErrSpoolFull) || len(pods) == 0 || len(pods) == 4 {
+		t.Errorf("TakeOver() = %v, %v; want some pods and ErrSpoolFull", pods, err)
+	}
+	if have, limit := second.spool.Used(); have > limit || have == 0 {
+		t.Errorf("%d bytes used of %d", have, limit)
+	}
+	for _, pod := range pods {
+		if err := second.spool.Drop(pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, _ := second.spool.Used(); have != 0 {
+		t.Errorf("%d bytes are counted in an empty spool", have)
+	}
+}
+
+// TestTakeOverOfManyLogs: the number of requests does not grow with the number of objects times logs.
+func TestTakeOverOfManyLogs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes thousands of files")
+	}
+	const logs = 1000
+	memory := journalMemory(t)
+	store := &storetest.Faulty{Store: memory}
+	first := newLife(t, "r-1", t.TempDir(), store, 0)
+	lines := manyLines(100, 26)
+	for half := range 2 {
+		for n := range logs {
+			first.write(podNumber(n), "main", lines[half*50:(half+1)*50])
+		}
+		first.flush()
+	}
+	second := newLife(t, "r-2", t.TempDir(), store, 0)
+	before := store.Count(storetest.OpGet).Requests
+	began := time.Now()
+	if pods := second.takeOver("r-1"); len(pods) != logs {
+		t.Errorf("took %d pods, want %d", len(pods), logs)
+	}
+	// One for each pod's manifest, and few for each object.
+	gets := store.Count(storetest.OpGet).Requests - before
+	t.Logf("%d logs in %s with %d requests", logs, time.Since(began), gets)
+	if gets > logs+10 {
+		t.Errorf("%d requests for %d logs", gets, logs)
+	}
+}

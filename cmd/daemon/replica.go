@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// replica is this process's name in what it writes: its pod's, which is the host's name.
+func replica(cfg config.Replica) string {
+	if cfg.Name != "" {
+		return cfg.Name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.ToLower(name)
+}
+
+// ownNamespaceFile is where the kubelet says which namespace a pod is in.
+const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// leases gives nil for a replica that is alone.
+func leases(cfg config.Replica, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
+	namespace := cfg.LeaseNamespace
+	if namespace == "" {
+		if text, err := os.ReadFile(ownNamespaceFile); err == nil {
+			namespace = strings.TrimSpace(string(text))
+		}
+	}
+	if cfg.LeaseDuration == 0 || namespace == "" {
+		log.Info("no Leases: this replica owns every log, and must be the only one")
+		return nil, nil
+	}
+	l, err := watch.NewLeases(watch.LeaseConfig{
+		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration,
+	}, client, log.With("component", "leases"))
+	if err != nil {
+		return nil, fmt.Errorf("watch Leases: %w", err)
+	}
+	return l, nil
+}
+
+// keepLease holds the Lease until the context ends, and gives it up then.
+func (p *parts) keepLease(ctx context.Context) error {
+	if p.leases == nil {
+		return nil
+	}
+	if err := p.leases.Run(ctx); err != nil {
+		return err
+	}
+	// A Lease that stays lapses by itself.
+	if err := p.leases.Release(context.WithoutCancel(ctx)); err != nil {
+		p.log.Warn("give up Lease", "err", err)
+	}
+	return nil
+}
+
+// live counts the replicas.
+func (p *parts) live() float64 {
+	if p.leases == nil {
+		return 1
+	}
+	v, _ := p.leases.View()
+	if v.Self.Lease == "" {
+		return 0
+	}
+	return float64(1 + len(v.Others))
+}
+
+// journalCounts is what the journal counts by itself.
+func (p *parts) journalCounts() metrics.JournalCounts {
+	pick := func(f func(archive.JournalStats) int64) func() float64 {
+		return func() float64 { return float64(f(p.journal.Stats())) }
+	}
+	return metrics.JournalCounts{
+		Objects:    pick(func(s archive.JournalStats) int64 { return s.Objects }),
+		Bytes:      pick(func(s archive.JournalStats) int64 { return s.Bytes }),
+		Reframed:   pick(func(s archive.JournalStats) int64 { return s.Tails }),
+		Collisions: pick(func(s archive.JournalStats) int64 { return s.Collisions }),
+		Removed:    pick(func(s archive.JournalStats) int64 { return s.Removed }),
+	}
+}

@@ -1,0 +1,304 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+const leaseTime = 15 * time.Second
+
+// leaseServer is the fake clientset with what of an API server Leases rest on: UIDs, versions, conflicts and preconditions.
+type leaseServer struct {
+	*fake.Clientset
+	mu      sync.Mutex
+	version int             // guarded by mu
+	cut     map[string]bool // guarded by mu; Leases whose holder cannot reach the server
+	deletes []string        // guarded by mu; deletions that were refused
+}
+
+func newLeaseServer() *leaseServer {
+	s := &leaseServer{Clientset: fake.NewClientset(), cut: map[string]bool{}}
+	s.PrependReactor("*", "leases", s.react)
+	return s
+}
+
+var errCut = errors.New("connection refused")
+
+func (s *leaseServer) react(action clienttesting.Action) (bool, runtime.Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch a := action.(type) {
+	case clienttesting.UpdateAction: // a creation has the same methods
+		lease := a.GetObject().(*coordinationv1.Lease)
+		if s.cut[lease.Name] {
+			return true, nil, errCut
+		}
+		there := s.stored(lease.Name)
+		switch {
+		case action.GetVerb() == "create":
+			lease.UID = types.UID(fmt.Sprintf("uid-%d", s.version))
+		case there != nil && there.ResourceVersion != lease.ResourceVersion:
+			return true, nil, apierrors.NewConflict(leaseKind, lease.Name, errors.New("it was changed"))
+		}
+		s.version++
+		lease.ResourceVersion = strconv.Itoa(s.version)
+	case clienttesting.DeleteAction:
+		there, wanted := s.stored(a.GetName()), a.GetDeleteOptions().Preconditions
+		if there != nil && (*wanted.UID != there.UID || wanted.ResourceVersion != nil && *wanted.ResourceVersion != there.ResourceVersion) {
+			s.deletes = append(s.deletes, a.GetName())
+			return true, nil, apierrors.NewConflict(leaseKind, a.GetName(), errors.New("precondition"))
+		}
+	case clienttesting.GetAction:
+		if s.cut[a.GetName()] {
+			return true, nil, errCut
+		}
+	}
+	return false, nil, nil
+}
+
+var leaseKind = coordinationv1.Resource("leases")
+
+func (s *leaseServer) stored(name string) *coordinationv1.Lease {
+	o, err := s.Tracker().Get(coordinationv1.SchemeGroupVersion.WithResource("leases"), "system", name)
+	if err != nil {
+		return nil
+	}
+	return o.(*coordinationv1.Lease)
+}
+
+func (s *leaseServer) setCut(replica string, cut bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut["epilogue-"+replica] = cut
+}
+
+// member is one replica's Leases at work.
+type member struct {
+	*Leases
+	stop func()
+}
+
+func (s *leaseServer) join(t *testing.T, replica string) *member {
+	t.Helper()
+	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime}
+	l, err := NewLeases(cfg, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = l.Run(ctx)
+	}()
+	m := &member{l, func() { cancel(); <-done }}
+	t.Cleanup(m.stop)
+	return m
+}
+
+// sees gives who is live in the eyes of a replica.
+func (m *member) sees() []string {
+	v, _ := m.View()
+	return v.roster().live
+}
+
+func (m *member) lease() types.UID {
+	v, _ := m.View()
+	return v.Self.Lease
+}
+
+// pass lets time pass in a bubble.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func check(t *testing.T, what string, m *member, want ...string) {
+	t.Helper()
+	if got := m.sees(); !slices.Equal(got, want) {
+		t.Errorf("%s: %s sees %v, want %v", what, m.cfg.Replica, got, want)
+	}
+}
+
+func TestLeaseJoinAndRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a := s.join(t, "a")
+		pass(time.Second)
+		check(t, "alone", a, "a")
+		b := s.join(t, "b")
+		pass(time.Second)
+		check(t, "after b joined", a, "a", "b")
+		check(t, "after b joined", b, "a", "b")
+		pass(10 * leaseTime)
+		check(t, "in peace", a, "a", "b")
+		b.stop()
+		if err := b.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		check(t, "after b has left", a, "a")
+		a.stop()
+	})
+}
+
+func TestLeaseLapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		b.stop()
+		pass(leaseTime * 9 / 10 * 2 / 3)
+		check(t, "while b may come back", a, "a", "b")
+		pass(leaseTime)
+		check(t, "after b has lapsed", a, "a")
+		if s.stored("epilogue-b") != nil {
+			t.Error("got a Lease of b, want it deleted, so that b learns of it")
+		}
+		a.stop()
+	})
+}
+
+// TestLeaseCutOff has a replica that cannot renew: it has stopped before another one may act in its place, and knows
+// afterwards that it was replaced.
+func TestLeaseCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		first := b.lease()
+		s.setCut("b", true)
+		stopped := time.Duration(0)
+		for at := time.Duration(0); at < 2*leaseTime; at += 100 * time.Millisecond {
+			pass(100 * time.Millisecond)
+			if stopped == 0 && b.lease() == "" {
+				stopped = at
+			}
+			if len(a.sees()) == 1 {
+				if stopped == 0 || at-stopped < leaseTime/5 {
+					t.Errorf("a acts for b after %s, and b has stopped after %s, want that well before", at, stopped)
+				}
+				break
+			}
+		}
+		check(t, "after b was cut off", a, "a")
+		check(t, "itself", b)
+		s.setCut("b", false)
+		pass(leaseTime / 5)
+		check(t, "after b is back", a, "a", "b")
+		if got := b.lease(); got == first || got == "" {
+			t.Errorf("got Lease %s after %s, want a new one", got, first)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+// TestLeaseCutOffBriefly: nobody has taken over, so nothing has to be handed back.
+func TestLeaseCutOffBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		first := b.lease()
+		s.setCut("b", true)
+		pass(leaseTime * 7 / 10)
+		check(t, "itself", b)
+		s.setCut("b", false)
+		pass(leaseTime / 5)
+		check(t, "after b is back", a, "a", "b")
+		if got := b.lease(); got != first {
+			t.Errorf("got Lease %s, want %s still", got, first)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+// TestLeaseAllCutOff has an API server that nobody reaches for long: nobody is judged for what he could not do.
+func TestLeaseAllCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		first := []types.UID{a.lease(), b.lease()}
+		s.setCut("a", true)
+		s.setCut("b", true)
+		pass(10 * leaseTime)
+		s.setCut("a", false)
+		pass(leaseTime / 2) // b is slower to notice
+		s.setCut("b", false)
+		pass(leaseTime / 2)
+		if got := []types.UID{a.lease(), b.lease()}; !slices.Equal(got, first) {
+			t.Errorf("got Leases %v, want %v still", got, first)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+func TestLeaseTellsOfHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		v, _ := a.View()
+		a.HandedOver(v)
+		pass(time.Second)
+		seen, _ := b.View()
+		if got, want := seen.Others[0].Handed, []string{string(b.lease())}; !slices.Equal(got, want) {
+			t.Errorf("got %v in a's Lease, want b's %v", got, want)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+// TestLeaseOfEarlierLife has a process that is restarted within the duration: its Lease was never lost.
+func TestLeaseOfEarlierLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		b := s.join(t, "b")
+		pass(time.Second)
+		first := b.lease()
+		b.stop()
+		b = s.join(t, "b")
+		pass(time.Second)
+		if got := b.lease(); got != first {
+			t.Errorf("got Lease %s, want %s", got, first)
+		}
+		b.stop()
+	})
+}
+
+// TestLeaseLateRenewalWins has a cache that is behind: the deletion is refused.
+func TestLeaseLateRenewalWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		b := s.join(t, "b")
+		pass(time.Second)
+		old := s.stored("epilogue-b").DeepCopy()
+		pass(leaseTime)
+		err := b.remove(t.Context(), old.Name, metav1.Preconditions{UID: &old.UID, ResourceVersion: &old.ResourceVersion})
+		if !apierrors.IsConflict(err) || s.stored("epilogue-b") == nil {
+			t.Errorf("got error %v, want a conflict and the Lease still there", err)
+		}
+		b.stop()
+	})
+}

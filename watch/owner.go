@@ -1,0 +1,56 @@
+package watch
+
+import (
+	"hash/fnv"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Owner gives the replica that owns a Job and its pods, of those that are live: the one with the highest rendezvous hash.
+// Who joins takes 1/N of the Jobs and who leaves gives his own away; no other Job moves. Every replica and every version
+// must compute the same, so the hash is part of the protocol.
+func Owner(job types.UID, live []string) string {
+	owner, highest := "", uint64(0)
+	for _, replica := range live {
+		weight := rendezvous(replica, job)
+		if owner == "" || weight > highest || weight == highest && replica < owner {
+			owner, highest = replica, weight
+		}
+	}
+	return owner
+}
+
+func rendezvous(replica string, job types.UID) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(replica))
+	_, _ = h.Write([]byte{0}) // in no name, so that no two pairs read the same
+	_, _ = h.Write([]byte(job))
+	// FNV leaves the high bits of short texts alike, and those decide here. These are splitmix64's last steps.
+	x := h.Sum64()
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// roster is who was live at a time, as one replica saw it. The zero value owns nothing.
+type roster struct {
+	self string
+	live []string // sorted, with self
+}
+
+func (r roster) owns(job types.UID) bool { return r.self != "" && Owner(job, r.live) == r.self }
+
+func (r roster) is(other roster) bool {
+	return r.self == other.self && slices.Equal(r.live, other.live)
+}
+
+// jobUID gives what decides who owns a pod.
+func jobUID(ref archive.PodRef) types.UID {
+	if ref.JobUID == "" {
+		return types.UID(ref.PodUID) // a bare pod is its own Job
+	}
+	return types.UID(ref.JobUID)
+}

@@ -1,0 +1,238 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Journal is what of a journal is needed to hand logs over and to take them. Safe for concurrent use; every call ends
+// with its context.
+type Journal interface {
+	// Flush stores what the open logs hold and the journal does not.
+	Flush(ctx context.Context) error
+	// Replicas gives the replicas that have a journal in the store, this one among them.
+	Replicas(ctx context.Context) ([]string, error)
+	// TakeOver puts the replica's open logs of those pods that are mine into the spool and gives the pods. A log of which
+	// the spool holds as much stays as it is. Done twice it does no harm.
+	TakeOver(ctx context.Context, replica string, mine func(archive.PodRef) bool) ([]archive.PodUID, error)
+	// Collect removes what of the journals nobody needs any more.
+	Collect(ctx context.Context, dead func(replica string) bool) error
+}
+
+const (
+	takeOverPatience = 15 * time.Second // for a store that does not answer: logs are read without what it holds then
+	handOverPatience = 10 * time.Second
+	ownAgain         = 5 * time.Second // until what failed is tried again
+	collectEvery     = time.Minute
+)
+
+// ownership brings what the watcher does in line with who is live. Its fields are owned by run.
+//
+// Each change goes the same way, the start included: act only for what is ours before and after it; hand over what is
+// not ours any more and say so; if this replica has just joined, wait until the others have said so; take over; act.
+type ownership struct {
+	w        *Watcher
+	accepted roster    // what the watcher acts by
+	joined   types.UID // the Lease under which it does
+	waiting  time.Time // since when the others are waited for; zero: not
+	owed     bool      // a takeover failed and is to be tried again
+}
+
+// run follows the view until the context ends.
+func (o *ownership) run(ctx context.Context) {
+	for {
+		v, changed := o.w.view()
+		again := o.round(ctx, v)
+		timer := time.NewTimer(again)
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// idle is how long nothing has to be done where nothing changes.
+const idle = time.Hour
+
+// round acts on one view and says when to come again.
+func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
+	next := v.roster()
+	if next.self == "" || o.joined != "" && o.joined != v.Self.Lease {
+		o.suspend() // in between others may have taken what is ours
+	}
+	if next.self == "" {
+		return idle
+	}
+	if !next.is(o.accepted) {
+		o.w.narrow(o.accepted, next)
+	}
+	if err := o.handOver(ctx, next); err != nil {
+		if ctx.Err() == nil {
+			o.w.log.Warn("hand over logs", "err", err)
+		}
+		return ownAgain
+	}
+	if o.w.parts.Leases != nil {
+		o.w.parts.Leases.HandedOver(v)
+	}
+	joining := o.joined != v.Self.Lease
+	if joining {
+		if left := o.waitFor(v); left > 0 {
+			return left
+		}
+	}
+	if joining || o.owed || !next.is(o.accepted) {
+		o.takeOver(ctx, v, next, joining)
+		if ctx.Err() != nil {
+			return idle
+		}
+		o.joined, o.waiting, o.accepted = v.Self.Lease, time.Time{}, next
+		o.w.accept(next)
+	}
+	if o.owed {
+		return ownAgain
+	}
+	return idle
+}
+
+// suspend stops all work. The spool keeps what it has: whether others took it over shows when this replica is back.
+func (o *ownership) suspend() {
+	if o.accepted.self == "" {
+		return
+	}
+	o.w.log.Warn("this replica's Lease is not held; its logs rest")
+	o.w.parts.Own.Suspended.Inc()
+	o.accepted, o.joined, o.waiting = roster{}, "", time.Time{}
+	o.w.narrow()
+	o.w.letGo(func(types.UID) bool { return true })
+}
+
+// waitFor says how long to wait for the others at most; 0: they have all handed over what is ours, or had their time. An
+// owner that cannot reach the store has nothing to give that could not as well be read again.
+func (o *ownership) waitFor(v View) time.Duration {
+	if o.waiting.IsZero() {
+		o.waiting = time.Now()
+	}
+	missing := slices.ContainsFunc(v.Others, func(m Member) bool { return !slices.Contains(m.Handed, string(v.Self.Lease)) })
+	if !missing {
+		return 0
+	}
+	return o.w.parts.Leases.cfg.Duration - time.Since(o.waiting)
+}
+
+// handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves the
+// spool, unsealed. A crash in between leaves what a crash at any time leaves.
+func (o *ownership) handOver(ctx context.Context, next roster) error {
+	o.w.letGo(func(job types.UID) bool { return !next.owns(job) })
+	lost, err := o.w.strangers(next)
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	if o.w.parts.Journal != nil {
+		limited, cancel := context.WithTimeout(ctx, handOverPatience)
+		defer cancel()
+		if err := o.w.parts.Journal.Flush(limited); err != nil {
+			return fmt.Errorf("flush journal: %w", err)
+		}
+	}
+	for _, pod := range lost {
+		if err := o.w.parts.Spool.Release(pod); err != nil {
+			return err
+		}
+		o.w.parts.Own.HandedOver.Inc()
+	}
+	o.w.log.Info("logs are handed over", "pods", len(lost))
+	return nil
+}
+
+// takeOver brings into the spool what the journals hold of pods that are ours now. Where the store is in trouble logs are read
+// without it after a while, for the kubelet does not keep them either; what could not be taken then is taken later,
+// if the pod is not followed meanwhile.
+func (o *ownership) takeOver(ctx context.Context, v View, next roster, joining bool) {
+	if o.w.parts.Journal == nil {
+		return
+	}
+	patience := takeOverPatience
+	if o.owed {
+		patience = ownAgain // the pods are followed already
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pause := backoff{first: 200 * time.Millisecond, last: 2 * time.Second}
+	for {
+		err := o.takeOnce(limited, v, next, joining)
+		if o.owed = err != nil; !o.owed {
+			return
+		}
+		if ctx.Err() == nil {
+			o.w.log.Warn("take over logs", "err", err)
+		}
+		if pause.wait(limited) != nil {
+			return
+		}
+	}
+}
+
+// takeOnce goes through the journals: those of the dead, this replica's own, for what was handed over to one who died before
+// he took it, and if this replica has just joined those of the living, who have handed over what is ours.
+func (o *ownership) takeOnce(ctx context.Context, v View, next roster, joining bool) error {
+	replicas, err := o.w.parts.Journal.Replicas(ctx)
+	if err != nil {
+		return fmt.Errorf("list journals: %w", err)
+	}
+	var failed []error
+	for _, replica := range replicas {
+		if !joining && v.hasOther(replica) {
+			continue
+		}
+		pods, err := o.w.parts.Journal.TakeOver(ctx, replica, o.w.wanted(next))
+		if len(pods) > 0 {
+			o.w.parts.Own.TakenOver.Add(float64(len(pods)))
+			o.w.log.Info("logs are taken over", "from", replica, "pods", len(pods))
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("take over from %s: %w", replica, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (v View) hasOther(replica string) bool {
+	return slices.ContainsFunc(v.Others, func(m Member) bool { return m.Replica == replica })
+}
+
+// collect keeps the journals small.
+func (w *Watcher) collect(ctx context.Context) {
+	if w.parts.Journal == nil {
+		return
+	}
+	tick := time.NewTicker(collectEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		v, _ := w.view()
+		if v.Self.Lease == "" {
+			continue
+		}
+		err := w.parts.Journal.Collect(ctx, func(replica string) bool { return replica != v.Self.Replica && !v.hasOther(replica) })
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("remove old journals", "err", err)
+		}
+	}
+}

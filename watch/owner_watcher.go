@@ -1,0 +1,136 @@
+package watch
+
+import (
+	"cmp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// view says who is live. Without Leases this replica is alone, and every other one is dead.
+func (w *Watcher) view() (View, <-chan struct{}) {
+	if w.parts.Leases == nil {
+		return View{Self: Member{Replica: cmp.Or(w.cfg.Replica, "alone"), Lease: "none"}}, nil
+	}
+	return w.parts.Leases.View()
+}
+
+// narrow has the watcher act only for what is owned by all the rosters; none: for nothing.
+func (w *Watcher) narrow(rosters ...roster) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rosters = rosters
+}
+
+// owns says whether this replica acts for a Job and its pods. Called with mu held.
+func (w *Watcher) owns(job types.UID) bool {
+	for _, r := range w.rosters {
+		if !r.owns(job) {
+			return false
+		}
+	}
+	return len(w.rosters) > 0
+}
+
+// Owns says whether this replica acts for a Job: everything that does asks here. It changes at any time; what a stale
+// answer leads to the store's conditional puts and the API server's preconditions stop.
+func (w *Watcher) Owns(job types.UID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owns(job)
+}
+
+// wanted picks the pods of the journals: ours, and not at work already.
+func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
+	return func(ref archive.PodRef) bool {
+		if ref.Namespace != w.cfg.Namespace || !next.owns(jobUID(ref)) {
+			return false
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		uid := types.UID(ref.PodUID)
+		return w.known[uid] == nil && !w.done[uid]
+	}
+}
+
+// letGo stops the followers of the Jobs that match, waits for them, and forgets their pods. The spool keeps their logs.
+func (w *Watcher) letGo(match func(job types.UID) bool) {
+	var reading []*reading
+	w.mu.Lock()
+	for uid, p := range w.known {
+		if !match(jobUID(p.ref())) {
+			continue
+		}
+		for _, r := range p.following {
+			r.stop()
+			reading = append(reading, r)
+		}
+		delete(w.known, uid)
+	}
+	w.mu.Unlock()
+	for _, r := range reading {
+		<-r.ended
+	}
+}
+
+// strangers gives the pods in the spool that others own.
+func (w *Watcher) strangers(next roster) ([]archive.PodUID, error) {
+	uids, err := w.parts.Spool.Pods()
+	if err != nil {
+		return nil, err
+	}
+	var lost []archive.PodUID
+	for _, uid := range uids {
+		ref, ok := w.refOf(uid)
+		if ok && !next.owns(jobUID(ref)) {
+			lost = append(lost, uid)
+		}
+	}
+	return lost, nil
+}
+
+// refOf names a pod of the spool. Not ok: nobody knows whose it is; its files stay for a person to look at.
+func (w *Watcher) refOf(uid archive.PodUID) (archive.PodRef, bool) {
+	if logs := w.parts.Spool.Logs(uid); len(logs) > 0 {
+		return logs[0].Instance().PodRef, true
+	}
+	draft, err := w.parts.Spool.Draft(uid)
+	if err != nil {
+		return archive.PodRef{}, false
+	}
+	return draft.Pod.PodRef, true
+}
+
+// ref names the pod. It never changes while the pod is known.
+func (p *pod) ref() archive.PodRef {
+	if p.draft != nil {
+		return p.draft.Pod.PodRef
+	}
+	return podRef(p.last)
+}
+
+// accept has the watcher act by a roster: every pod in the cache and in the spool is looked at again.
+func (w *Watcher) accept(next roster) {
+	w.narrow(next)
+	for _, o := range w.podInformer.GetStore().List() {
+		w.seen.Add(keyOf(o.(*corev1.Pod)))
+	}
+	for _, o := range w.jobInformer.GetStore().List() {
+		w.seeJob(o)
+	}
+	if err := w.adopt(); err != nil {
+		w.log.Error("adopt pods", "err", err)
+	}
+	w.claim()
+	w.acting.Store(true)
+}
+
+// SharesWith says whether this replica acts, and shares the Jobs with exactly these, itself among them, in their order.
+func (w *Watcher) SharesWith(replicas []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rosters) == 1 && slices.Equal(w.rosters[0].live, replicas)
+}
