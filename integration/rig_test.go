@@ -174,19 +174,6 @@ func (r *rig) restart() {
 	r.start()
 }
 
-// crash ends the daemon without its leave.
-func (r *rig) crash() {
-	r.freeze()
-	r.stop()
-}
-
-// restart is a crash and the next start.
-func (r *rig) restart() {
-	r.t.Helper()
-	r.crash()
-	r.start()
-}
-
 // stop ends the daemon gently.
 func (r *rig) stop() {
 	if r.daemon == nil {
