@@ -63,6 +63,10 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	w.mu.Lock()
 	p := w.known[key.uid]
 	needed, silent := p != nil && !p.checked, time.Now().Before(w.silentUntil)
+	var ref archive.PodRef
+	if needed {
+		ref = p.ref()
+	}
 	w.mu.Unlock()
 	if !needed {
 		return nil
@@ -73,7 +77,7 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	err := errSilent
 	if !silent && w.parts.Sealer.StoreWorks() {
 		limited, cancel := context.WithTimeout(ctx, checkLimit)
-		_, err = w.parts.Sealer.Manifest(limited, podRef(p.last))
+		_, err = w.parts.Sealer.Manifest(limited, ref)
 		cancel()
 	}
 	if ctx.Err() != nil {
