@@ -24,7 +24,7 @@ const (
 	quietBuffer = 4 << 10
 	busyBuffer  = 32 << 10
 	// manySparse is how many small reads in a row make a busy log a quiet one.
-	manySparse = 64
+	manySparse = 16
 	// longestStamp: a date, nine digits of fraction, a zone, and the space.
 	longestStamp = 40
 )
