@@ -18,7 +18,7 @@ func BenchmarkSealAlone(b *testing.B) {
 	var delays []float64
 	for b.Loop() {
 		for range 10 {
-			pods, _ := r.running(1)
+			pods, _ := r.running(1, 100)
 			delays = append(delays, r.end(pods)...)
 		}
 	}
@@ -40,7 +40,7 @@ func BenchmarkSeal500(b *testing.B) {
 func seal500(b *testing.B, r *rig) {
 	var delays []float64
 	for b.Loop() {
-		pods, _ := r.running(500)
+		pods, _ := r.running(500, 100)
 		cpu := r.daemon.cpu(b)
 		wait := r.profile("seal", 10*time.Second)
 		delays = append(delays, r.end(pods)...)
@@ -62,15 +62,15 @@ type started struct {
 	c   *kubelet.Instance
 }
 
-// running makes pods of one container that has written 100 lines and is followed, and gives how long that took.
-func (r *rig) running(n int) ([]started, time.Duration) {
+// running makes pods of one container that has written some lines and is followed, and gives how long that took.
+func (r *rig) running(n, lines int) ([]started, time.Duration) {
 	r.b.Helper()
 	begin := time.Now()
 	pods := make([]started, n)
 	each(n, 16, func(i int) {
 		p := r.pod()
 		c := p.Start("main")
-		for line := range 100 {
+		for line := range lines {
 			c.Write(time.Now(), fmt.Sprintf("step %d of the job in %s", line, p.Name()))
 		}
 		pods[i] = started{p, c}
