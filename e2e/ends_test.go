@@ -192,18 +192,21 @@ func TestEvictionThroughTheAPI(t *testing.T) {
 
 func TestMemoryRunsOut(t *testing.T) {
 	t.Parallel()
-	job := shared.Job("oom", "lines -n 100 then oom")
+	job := shared.Job("oom", "lines -n 100 then sleep 2s then oom")
 	job.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}
 	p := start(t, shared, job, 2*minute)
 	pod := p.pod(stage.Over)
 	m := p.manifest()
-	p.whole(m, "main", 0, status(pod, "main").State.Terminated)
-	if got, want := p.record(m, "main", 0).State.Reason, "OOMKilled"; got != want {
-		t.Errorf("got reason %q, want %q", got, want)
+	ended := status(pod, "main").State.Terminated
+	p.whole(m, "main", 0, ended)
+	if got, want := p.record(m, "main", 0).State.Reason, ended.Reason; got != want {
+		t.Errorf("got reason %q, want the kubelet's, %q", got, want)
 	}
-	for _, want := range []string{"OOMKilled", "at a limit of 64Mi"} {
-		if !strings.Contains(m.Diagnosis, want) {
-			t.Errorf("got diagnosis %q, want %q in it", m.Diagnosis, want)
+	// On a busy machine with cgroup v1 containerd can miss the kernel's word and report the signal alone.
+	wanted := map[string]string{"OOMKilled": "was OOMKilled", "Error": "was ended by signal 9"}[ended.Reason]
+	for _, want := range []string{wanted, "limit of 64Mi"} {
+		if want == "" || !strings.Contains(m.Diagnosis, want) {
+			t.Errorf("got diagnosis %q for %q, want %q in it", m.Diagnosis, ended.Reason, want)
 		}
 	}
 }

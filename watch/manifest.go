@@ -148,7 +148,12 @@ func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
 		return text
 	case *s.ExitCode > 128 && *s.ExitCode <= 128+64 || s.Signal != 0:
 		signal := max(s.Signal, *s.ExitCode-128)
-		return fmt.Sprintf("container %s was ended by signal %d%s", r.Container, signal, after(s.StartedAt, s.FinishedAt))
+		text := fmt.Sprintf("container %s was ended by signal %d%s", r.Container, signal, after(s.StartedAt, s.FinishedAt))
+		// The runtime can miss that the kernel ended a container for its memory: then this is the hint that is left.
+		if limit := memoryLimit(m, r.Container); limit != "" && signal == 9 {
+			text += " at a memory limit of " + limit
+		}
+		return text
 	default:
 		return fmt.Sprintf("container %s failed with exit code %d%s", r.Container, *s.ExitCode, after(s.StartedAt, s.FinishedAt))
 	}
