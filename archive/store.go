@@ -58,3 +58,16 @@ type Range struct {
 	Offset int64 // first byte; negative: the last -Offset bytes (all of them where the object is shorter)
 	Length int64 // number of bytes, cut at the object's end; 0 is all from Offset on
 }
+
+// Cut gives the place and number of the bytes that r asks for in an object of size bytes.
+func (r Range) Cut(size int64) (start, n int64) {
+	start = min(r.Offset, size)
+	if r.Offset < 0 {
+		start = max(0, size+r.Offset)
+	}
+	n = size - start
+	if r.Length > 0 {
+		n = min(n, r.Length)
+	}
+	return start, n
+}

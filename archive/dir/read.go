@@ -21,7 +21,7 @@ func (s *Store) Get(ctx context.Context, key archive.Key, r archive.Range) (io.R
 	if err != nil {
 		return nil, archive.Object{}, fmt.Errorf("get %s: %w", key, err)
 	}
-	start, n := cut(r, size)
+	start, n := r.Cut(size)
 	body := &contextReader{ctx: ctx, Reader: io.NewSectionReader(f, start, n), Closer: f}
 	return body, archive.Object{Key: key, Size: size}, nil
 }
@@ -59,19 +59,6 @@ func (s *Store) absent() error {
 		return err
 	}
 	return archive.ErrNotFound
-}
-
-// cut gives the place and number of the bytes that r asks for in an object of size bytes.
-func cut(r archive.Range, size int64) (start, n int64) {
-	start = min(r.Offset, size)
-	if r.Offset < 0 {
-		start = max(0, size+r.Offset)
-	}
-	n = size - start
-	if r.Length > 0 {
-		n = min(n, r.Length)
-	}
-	return start, n
 }
 
 // contextReader holds the context of the call that opened it: its reads end with it.

@@ -137,7 +137,7 @@ func (m *Memory) Get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	if !ok {
 		return nil, archive.Object{}, fmt.Errorf("get %s: %w", key, archive.ErrNotFound)
 	}
-	start, n := cut(r, int64(len(b)))
+	start, n := r.Cut(int64(len(b)))
 	body := &contextReader{ctx: ctx, Reader: bytes.NewReader(b[start : start+n])}
 	return body, archive.Object{Key: key, Size: int64(len(b))}, nil
 }

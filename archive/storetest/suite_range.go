@@ -90,24 +90,11 @@ func testLargeBody(t *testing.T, s archive.Store) {
 		if err != nil {
 			t.Fatalf("Get(%+v) = %v, want nil", r, err)
 		}
-		start, n := cut(r, int64(len(want)))
+		start, n := r.Cut(int64(len(want)))
 		if !bytes.Equal(got, want[start:start+n]) {
 			t.Errorf("Get(%+v) gave %d bytes that differ, want %d bytes from %d on", r, len(got), n, start)
 		}
 	}
 	put(t, s, key, want[:9<<20])
 	wantObject(t, s, key, want[:9<<20])
-}
-
-// cut gives the place and number of the bytes that r asks for in an object of size bytes.
-func cut(r archive.Range, size int64) (start, n int64) {
-	start = min(r.Offset, size)
-	if r.Offset < 0 {
-		start = max(0, size+r.Offset)
-	}
-	n = size - start
-	if r.Length > 0 {
-		n = min(n, r.Length)
-	}
-	return start, n
 }
