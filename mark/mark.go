@@ -1,0 +1,35 @@
+// Package mark holds the names by which Epilogue knows and marks objects of the cluster, and the form of their values.
+// They are an interface: users write some of them, and objects outlive the version that wrote them. Nothing here may
+// change its meaning.
+package mark
+
+// Finalizer is the gate: a Job that carries it stays, and its pods with it, until their logs are archived. A pod carries it
+// only where it must not vanish before its manifest exists.
+const Finalizer = "epilogue.dev/archive"
+
+// Annotations by which the owner of a Job beats all rules.
+const (
+	TTL     = "epilogue.dev/ttl"     // how long the Job is kept after its end, as ParseTTL reads it
+	Expires = "epilogue.dev/expires" // until when it is kept, as ParseTime reads it
+	Keep    = "epilogue.dev/keep"    // "true": for ever
+)
+
+// Annotations that Epilogue writes.
+const (
+	AdoptedTTL = "epilogue.dev/ttl-seconds-after-finished" // what spec.ttlSecondsAfterFinished was, in plain seconds
+	ArchiveKey = "epilogue.dev/archive-key"                // the folder in the archive, below its prefix, that holds all of the Job
+	Verdict    = "epilogue.dev/verdict"                    // the worst verdict on the Job's logs
+)
+
+// Labels of Jobs that Epilogue launched.
+const (
+	WorkloadID = "epilogue.dev/workload-id"
+	Kind       = "epilogue.dev/kind"    // Runner or Builder
+	Attempt    = "epilogue.dev/attempt" // 1 for the first Job of its workload and kind
+)
+
+// The kinds of Jobs.
+const (
+	Runner  = "runner"
+	Builder = "builder"
+)
