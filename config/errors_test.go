@@ -55,6 +55,7 @@ func TestWrongValues(t *testing.T) {
 		{"ZENML_SERVER_MAX_CONCURRENT_TEMPLATE_RUNS", "0", `want a whole number from 1 to 100000`},
 		{"ZENML_SERVER_WORKLOAD_MANAGER_IMPLEMENTATION_SOURCE", "Manager", `want a dotted class path such as zenml_cloud_plugins.kubernetes_workload_manager.KubernetesWorkloadManager`},
 		{"EPILOGUE_HEALTH_LISTEN", "8080", `want an address as host:port or :port, such as :8080 or 127.0.0.1:8080`},
+		{"EPILOGUE_REPLICA_ADDRESS", "10.0.0.1:8443", `want an IP address or a host name without a port, such as 10.244.1.7 or epilogue-0.epilogue`},
 		{"EPILOGUE_LOG_LEVEL", "verbose", `want debug, info, warn or error`},
 		{"EPILOGUE_LOG_FORMAT", "xml", `want json or text`},
 	} {

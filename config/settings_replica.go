@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -11,6 +12,7 @@ import (
 // Replica says who this process is among those that share the work.
 type Replica struct {
 	Name            string        // "": the host's name, which is the pod's
+	Address         string        // host at which the other replicas reach this one; "": they do not
 	Release         string        // the replicas of one release share the work
 	LeaseNamespace  string        // "": the pod's own; outside a pod there are no Leases
 	LeaseDuration   time.Duration // 0: no Leases, this replica is alone
@@ -24,6 +26,10 @@ func replicaSettings() []setting {
 		name: "replica", group: groupReplica, kind: "name",
 		help: "Name of this process among the replicas and in its journal; empty means the host's name, which is the pod's.",
 		set:  field(func(c *Config) *string { return &c.Replica.Name }, replicaName),
+	}, {
+		name: "replica-address", group: groupReplica, kind: "host",
+		help: "IP address or host name at which the other replicas reach this one's API, the pod's IP in a cluster; empty means that they do not.",
+		set:  field(func(c *Config) *string { return &c.Replica.Address }, host),
 	}, {
 		name: "release", group: groupReplica, kind: "name", def: "epilogue",
 		help: "Name that the replicas sharing the work have in common; it begins the names of their Leases.",
@@ -47,6 +53,13 @@ func replicaSettings() []setting {
 func replicaName(text string) (string, error) {
 	if len(validation.IsDNS1123Subdomain(text)) > 0 || len(text) > 180 {
 		return "", errors.New("want up to 180 lower-case letters, digits, hyphens and dots, such as epilogue-0")
+	}
+	return text, nil
+}
+
+func host(text string) (string, error) {
+	if net.ParseIP(text) == nil && len(validation.IsDNS1123Subdomain(text)) > 0 {
+		return "", errors.New("want an IP address or a host name without a port, such as 10.244.1.7 or epilogue-0.epilogue")
 	}
 	return text, nil
 }

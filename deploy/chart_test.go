@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,7 +216,7 @@ func TestSecrets(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, e := range c.Env {
-		if e.ValueFrom != nil {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 			got[e.Name] = e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
 		}
 	}
@@ -224,6 +225,23 @@ func TestSecrets(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The other replicas reach this one at the pod's address, unless another one is set.
+func TestReplicaAddress(t *testing.T) {
+	const name = "EPILOGUE_REPLICA_ADDRESS"
+	find := func(values ...string) []corev1.EnvVar {
+		env := render(t, values...)["Deployment"].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Env
+		return slices.DeleteFunc(env, func(e corev1.EnvVar) bool { return e.Name != name })
+	}
+	got := find()
+	if len(got) != 1 || got[0].ValueFrom == nil || got[0].ValueFrom.FieldRef.FieldPath != "status.podIP" {
+		t.Errorf("got %+v, want the pod's IP", got)
+	}
+	got = find("environment." + name + "=a.example")
+	if want := []corev1.EnvVar{{Name: name, Value: "a.example"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -25,6 +25,7 @@ type LeaseConfig struct {
 	Group     string        // the replicas that share the work: the release's name
 	Replica   string        // this one's name, the one of its journal
 	Duration  time.Duration // a Lease that is not renewed for so long has lapsed
+	API       string        // host:port at which the other replicas reach this one's API; "": it has none
 }
 
 // Leases keeps this replica's Lease and sees those of the others. A replica is live for as long as its Lease exists: who
@@ -71,10 +72,11 @@ type Member struct {
 	Replica string
 	Lease   types.UID // another one after each lapse
 	Handed  []string  // UIDs of the Leases to whose holders it has handed over, sorted
+	API     string    // host:port of its API; "": it has none
 }
 
 func (m Member) is(o Member) bool {
-	return m.Replica == o.Replica && m.Lease == o.Lease && slices.Equal(m.Handed, o.Handed)
+	return m.Replica == o.Replica && m.Lease == o.Lease && m.API == o.API && slices.Equal(m.Handed, o.Handed)
 }
 
 func (v View) is(o View) bool {
@@ -98,6 +100,7 @@ const (
 	groupLabel     = "app.kubernetes.io/instance"
 	leaseComponent = "epilogue-replica"
 	handedTo       = "epilogue.dev/handed-over-to"
+	apiAddress     = "epilogue.dev/api"
 )
 
 // NewLeases makes a Leases. Nothing runs before Run.
@@ -204,7 +207,7 @@ func (l *Leases) holds() bool {
 func (l *Leases) look() {
 	v := View{}
 	for _, lease := range l.listed() {
-		m := Member{Replica: holder(lease), Lease: lease.UID, Handed: handedBy(lease)}
+		m := Member{Replica: holder(lease), Lease: lease.UID, Handed: handedBy(lease), API: lease.Annotations[apiAddress]}
 		if l.own == nil || lease.Name != l.own.Name {
 			v.Others = append(v.Others, m)
 		} else if lease.UID == l.own.UID && l.holds() {

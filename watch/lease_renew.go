@@ -106,6 +106,9 @@ func (l *Leases) wanted(from *coordinationv1.Lease) (lease *coordinationv1.Lease
 	lease = from.DeepCopy()
 	now, replica, seconds := metav1.NowMicro(), l.cfg.Replica, int32(math.Ceil(l.cfg.Duration.Seconds()))
 	lease.Labels, lease.Annotations = l.labels(), map[string]string{handedTo: told}
+	if l.cfg.API != "" {
+		lease.Annotations[apiAddress] = l.cfg.API
+	}
 	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds, lease.Spec.RenewTime = &replica, &seconds, &now
 	if lease.Spec.AcquireTime == nil {
 		lease.Spec.AcquireTime = &now

@@ -96,7 +96,7 @@ type member struct {
 
 func (s *leaseServer) join(t *testing.T, replica string) *member {
 	t.Helper()
-	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime}
+	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"}
 	l, err := NewLeases(cfg, s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -264,6 +264,20 @@ func TestLeaseTellsOfHandOver(t *testing.T) {
 		seen, _ := b.View()
 		if got, want := seen.Others[0].Handed, []string{string(b.lease())}; !slices.Equal(got, want) {
 			t.Errorf("got %v in a's Lease, want b's %v", got, want)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+func TestLeaseTellsOfAPI(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLeaseServer()
+		a, b := s.join(t, "a"), s.join(t, "b")
+		pass(time.Second)
+		seen, _ := b.View()
+		if got, want := []string{seen.Self.API, seen.Others[0].API}, []string{"b.example:8443", "a.example:8443"}; !slices.Equal(got, want) {
+			t.Errorf("got addresses %v, want %v", got, want)
 		}
 		a.stop()
 		b.stop()

@@ -47,6 +47,25 @@ func (r roster) is(other roster) bool {
 	return r.self == other.self && slices.Equal(r.live, other.live)
 }
 
+// OwnerOf gives the live replica that owns a Job and its pods. A replica whose own Lease is not held still names the one of the
+// others that has its Jobs now.
+func (v View) OwnerOf(job types.UID) (owner Member, ok bool) {
+	members := v.Others
+	if v.Self.Lease != "" {
+		members = append([]Member{v.Self}, members...)
+	}
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Replica)
+	}
+	name := Owner(job, names)
+	i := slices.IndexFunc(members, func(m Member) bool { return m.Replica == name })
+	if i < 0 {
+		return Member{}, false
+	}
+	return members[i], true
+}
+
 // jobUID gives what decides who owns a pod.
 func jobUID(ref archive.PodRef) types.UID {
 	if ref.JobUID == "" {

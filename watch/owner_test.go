@@ -29,6 +29,39 @@ func TestOwner(t *testing.T) {
 	}
 }
 
+func TestOwnerOf(t *testing.T) {
+	const job = types.UID("6f1c0e0a-5a4e-4d0b-9f39-0d1f2c3b4a59") // belongs to epilogue-1, see TestOwner
+	member := func(n string) Member {
+		return Member{Replica: "epilogue-" + n, Lease: types.UID("lease-" + n), API: "10.0.0." + n + ":8443"}
+	}
+	zero, one, two := member("0"), member("1"), member("2")
+	tests := []struct {
+		name string
+		view View
+		want Member
+	}{
+		{"nobody", View{}, Member{}},
+		{"self", View{Self: one, Others: []Member{zero, two}}, one},
+		{"another one", View{Self: zero, Others: []Member{one, two}}, one},
+		{"self without a Lease", View{Self: Member{}, Others: []Member{one, two}}, one},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := test.view.OwnerOf(job)
+			if !got.is(test.want) || ok != (test.want.Replica != "") {
+				t.Errorf("got %+v, %t, want %+v", got, ok, test.want)
+			}
+		})
+	}
+	for j := range 1000 {
+		uid := types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", j))
+		v := View{Self: two, Others: []Member{zero, one}}
+		if got, _ := v.OwnerOf(uid); (got.Replica == two.Replica) != v.roster().owns(uid) {
+			t.Fatalf("Job %s: got owner %s, and the roster says %t of %s", uid, got.Replica, v.roster().owns(uid), two.Replica)
+		}
+	}
+}
+
 func replicas(n int) []string {
 	var names []string
 	for i := range n {

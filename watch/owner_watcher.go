@@ -43,6 +43,13 @@ func (w *Watcher) Owns(job types.UID) bool {
 	return w.owns(job)
 }
 
+// OwnerOf gives the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica that has
+// just joined is named before it has taken over, and one that has died until its Lease has lapsed.
+func (w *Watcher) OwnerOf(job types.UID) (owner Member, ok bool) {
+	v, _ := w.view()
+	return v.OwnerOf(job)
+}
+
 // wanted picks the pods of the journals: ours, and not at work already.
 func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
 	return func(ref archive.PodRef) bool {

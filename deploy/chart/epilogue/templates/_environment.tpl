@@ -27,6 +27,12 @@
 - name: {{ $name }}
   value: {{ $value | toString | quote }}
 {{- end }}
+{{- if not (hasKey .Values.environment "EPILOGUE_REPLICA_ADDRESS") }}
+- name: EPILOGUE_REPLICA_ADDRESS
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+{{- end }}
 {{- with .Values.s3.existingSecret }}
 {{- if .name }}
 - name: AWS_ACCESS_KEY_ID
