@@ -44,6 +44,7 @@ func liveAndSeal(t *testing.T, random *rand.Rand) {
 			left += appendSome(t, openLog(t, r.spool, instance(name)), lines, random)
 		}
 		if random.IntN(4) == 0 {
+			r.spool.Still()
 			tear(t, dir, random)
 			r = newReplica(t, dir, store)
 		} else if left == 0 {

@@ -19,21 +19,23 @@ var ErrGone = errors.New("log has left the spool")
 // On disk it is two files. `.log` holds whole frames and nothing else: it is the log object in the making, and sealing
 // appends the index and uploads this very file. `.tail` holds the lines of the frame that is not full yet, in small
 // frames, one for each flush. When the frame is full its lines go to `.log` first and then `.tail` is cut to nothing: a
-// crash in between leaves lines in both, and recovery drops those of `.tail` that `.log` already counts.
+// crash in between leaves lines in both, and recovery drops those of `.tail` that `.log` already counts. Where there is no
+// `.tail` to join with, as in a log that floods, the full frame is compressed and written beside the appending.
 type Log struct {
 	instance Instance
 	spool    *Spool
 
 	mu       sync.Mutex
 	open     *frame       // guarded by mu; lines that are not on disk; nil: none
-	memory   int64        // guarded by mu; what of open is counted in the spool's held bytes
+	handed   *handed      // guarded by mu; the full frame before open; nil: none
+	memory   int64        // guarded by mu; what of both is counted in the spool's held bytes
 	frames   []IndexFrame // guarded by mu; of .log
 	size     int64        // guarded by mu; bytes of .log without an index
 	tailSize int64        // guarded by mu; bytes of .tail
 	tailRaw  int64        // guarded by mu; text in .tail
-	tailEnd  int64        // guarded by mu; lines in .log and .tail
+	tailEnd  int64        // guarded by mu; lines before the open frame
 	cuts     int          // guarded by mu; how often .tail was cut, which tells the journal that its place in it is gone
-	sum      hash.Hash    // guarded by mu; over the text in .log
+	sum      hash.Hash    // guarded by mu, and by handed while its work goes on; over the text in .log
 	stat     Summary      // guarded by mu; counts everything that was appended
 	ended    bool         // guarded by mu; the index is in .log, or was
 	gone     bool         // guarded by mu; the frames have left the spool, or may
@@ -118,6 +120,9 @@ func (l *Log) account() {
 	if l.open != nil {
 		memory = l.open.memory()
 	}
+	if l.handed != nil {
+		memory += l.handed.memory
+	}
 	l.spool.held.Add(memory - l.memory)
 	l.memory = memory
 }
@@ -138,12 +143,22 @@ const maxTail = 2 * frameTarget
 
 // makeRoom closes the open frame where the next line does not fit.
 func (l *Log) makeRoom(next int64) error {
-	raw := l.tailRaw
+	raw, lines := l.tailRaw, int64(0)
 	if l.open != nil {
 		raw += int64(len(l.open.text))
+		lines = int64(len(l.open.times))
 	}
-	lines := l.stat.Lines - l.lineEnd() // without text they take room all the same
+	if l.handed == nil {
+		lines = l.stat.Lines - l.lineEnd() // without text they take room all the same
+	}
 	if lines == 0 || raw+next <= frameTarget && lines < frameTarget && l.tailSize <= maxTail {
+		return nil
+	}
+	// The frame before must be out of the way: here a stream waits for the compression, if that is the slower one.
+	if err := l.settle(l.spool.reserve); err != nil {
+		return err
+	}
+	if l.handOff() {
 		return nil
 	}
 	return l.closeFrame(l.spool.reserve)
@@ -175,6 +190,9 @@ func (l *Log) Flush() error {
 
 // flush appends the open lines to .tail as a small frame and gives their memory back.
 func (l *Log) flush() error {
+	if err := l.settle(l.spool.reserve); err != nil {
+		return err
+	}
 	if l.open == nil || l.open.empty() {
 		return nil
 	}

@@ -9,37 +9,14 @@ import (
 	"path/filepath"
 )
 
-// closeFrame makes one whole frame of .tail and the open lines and appends it to .log. take takes the room for it.
-func (l *Log) closeFrame(take func(int64) error) error {
-	f, err := l.gather()
-	if err != nil || f.empty() {
-		return err
-	}
-	b, h, err := l.spool.codec.encode(l.spool.codec.scratch(), f)
-	defer func() { l.spool.codec.release(b) }()
-	if err != nil {
-		return err
-	}
-	if err := l.write(".log", l.size, b, take); err != nil {
-		return err
-	}
-	l.counted(&h, f.text)
-	if f != l.open {
-		l.spool.releaseFrame(f)
-	}
-	l.dropOpen()
-	return l.cutTail()
-}
-
 // counted takes a frame that is in .log into the index.
-func (l *Log) counted(h *head, text []byte) {
+func (l *Log) counted(h *head) {
 	l.frames = append(l.frames, IndexFrame{
 		Offset: l.size, HeadSize: h.size, DataSize: h.DataSize, RawOffset: l.rawEnd(), RawSize: h.RawSize,
 		FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
 	})
 	l.size += h.size + h.DataSize
 	l.tailEnd = h.FirstLine + h.Lines
-	l.sum.Write(text)
 }
 
 // gather gives the lines that no whole frame holds. Where there is no .tail that is the open frame itself.
@@ -166,6 +143,7 @@ func (l *Log) leave() {
 	defer l.mu.Unlock()
 	l.gone = true
 	l.fresh.Store(0)
+	l.abandon()
 	l.dropOpen()
 }
 

@@ -23,6 +23,8 @@ func (l *Log) view() (*view, error) {
 	if l.gone {
 		return nil, ErrGone
 	}
+	// A full spool or a failing disk is the affair of who appends; what they keep in memory is read from there.
+	_ = l.settle(l.spool.reserve)
 	recent, err := l.tailFrames()
 	if errors.Is(err, ErrDamaged) {
 		// Closing the frame writes down what is lost; what is left is in .log then.
@@ -32,6 +34,9 @@ func (l *Log) view() (*view, error) {
 		return nil, err
 	}
 	v := &view{log: l, frames: l.frames, recent: recent}
+	if l.handed != nil {
+		v.recent = append(v.recent, l.handed.frame.clone())
+	}
 	if l.open != nil {
 		v.recent = append(v.recent, l.open.clone())
 	}

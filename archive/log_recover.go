@@ -136,7 +136,8 @@ func (l *Log) scan(file *os.File) error {
 		if err != nil {
 			return err // the disk's: nothing is cut for it
 		}
-		l.counted(&h, f.text)
+		l.counted(&h)
+		l.sum.Write(f.text)
 		l.recount(&h)
 	}
 	if l.size == info.Size() || l.recoverIndex(file, info.Size()) {

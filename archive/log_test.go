@@ -38,6 +38,7 @@ func openSpool(t testing.TB, dir string, limit int64) *archive.Spool {
 	if err != nil {
 		t.Fatalf("OpenSpool: %v", err)
 	}
+	t.Cleanup(spool.Still)
 	return spool
 }
 

@@ -45,6 +45,7 @@ type Spool struct {
 	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
 	text    sync.Pool           // of *frame
 
+	hands   chan struct{} // a token for each frame that is closed beside
 	pressed chan struct{} // holds one token when memory ran over its limit
 }
 
@@ -62,7 +63,7 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
 		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, freed: make(chan struct{}),
-		pressed: make(chan struct{}, 1),
+		hands: newHands(), pressed: make(chan struct{}, 1),
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)

@@ -36,6 +36,7 @@ func spoolWith(t testing.TB, dir string, limit, memory int64) *Spool {
 	if err != nil {
 		t.Fatalf("OpenSpool: %v", err)
 	}
+	t.Cleanup(s.Still)
 	return s
 }
 
