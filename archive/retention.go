@@ -13,6 +13,7 @@ import (
 
 // RetentionConfig says what is deleted from the store, and when.
 type RetentionConfig struct {
+	Namespace string // of the pods; what is kept of other namespaces is somebody else's. "": all
 	// After is how long the logs of a Job are kept once the last of its pods was sealed; at least a day.
 	After time.Duration
 	// Leave says of what is to be left alone: a Job (without a pod's name) or a bare pod that another replica acts for, or
@@ -147,8 +148,8 @@ func (r *Retention) sweepDays(ctx context.Context, cutoff time.Time, open map[Po
 		}
 		for _, key := range keys {
 			day, ref, ok := parseDayIndexKey(key)
-			if !ok {
-				continue // not of our making
+			if !ok || !r.isOurs(ref.Namespace) {
+				continue
 			}
 			if day.Add(24 * time.Hour).After(cutoff) {
 				return nil
@@ -163,6 +164,10 @@ func (r *Retention) sweepDays(ctx context.Context, cutoff time.Time, open map[Po
 		}
 		after = keys[len(keys)-1]
 	}
+}
+
+func (r *Retention) isOurs(namespace string) bool {
+	return r.cfg.Namespace == "" || namespace == r.cfg.Namespace
 }
 
 // page gives some keys, so that nothing is deleted in the middle of a listing.

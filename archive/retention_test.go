@@ -121,6 +121,7 @@ func TestRetentionKeeps(t *testing.T) {
 				return p == archive.PodRef{Namespace: old.Namespace, Job: old.Job, JobUID: old.JobUID}
 			},
 		}, func(*life, *storetest.Memory) { time.Sleep(40 * day) }},
+		{"what belongs to another namespace", archive.RetentionConfig{Namespace: "other"}, func(*life, *storetest.Memory) { time.Sleep(40 * day) }},
 		{"a Job with a pod that was sealed lately", archive.RetentionConfig{}, func(l *life, _ *storetest.Memory) {
 			began := time.Now()
 			time.Sleep(20 * day)
@@ -273,6 +274,7 @@ func TestRetentionOfJournals(t *testing.T) {
 		{"of a dead replica, young", everyone, 29 * day, 1},
 		{"of a live replica, old", nobody, 31 * day, 1},
 		{"taken over", everyone, 31 * day, 1},
+		{"of another namespace", everyone, 31 * day, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -285,8 +287,12 @@ func TestRetentionOfJournals(t *testing.T) {
 				if test.name == "taken over" {
 					l.takeOver("replica-9")
 				}
+				cfg := archive.RetentionConfig{Dead: test.dead, Namespace: "ns"}
+				if test.name == "of another namespace" {
+					cfg.Namespace = "other"
+				}
 				time.Sleep(test.age)
-				stats, err := l.sweep(archive.RetentionConfig{Dead: test.dead}, store)
+				stats, err := l.sweep(cfg, store)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -20,6 +20,7 @@ type Config struct {
 	Kubernetes Kubernetes
 	Archive    Archive
 	S3         S3
+	Retention  Retention
 	Spool      Spool
 	Follow     Follow
 	Seal       Seal

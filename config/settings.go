@@ -59,7 +59,7 @@ func field[T any](get func(*Config) *T, parse func(string) (T, error)) func(*Con
 func settings() []setting {
 	var all []setting
 	for _, group := range [][]setting{
-		kubernetesSettings(), archiveSettings(), spoolSettings(), followSettings(), replicaSettings(),
+		kubernetesSettings(), archiveSettings(), retentionSettings(), spoolSettings(), followSettings(), replicaSettings(),
 		cleanupSettings(), launchSettings(), podSettings(), processSettings(),
 	} {
 		all = append(all, group...)

@@ -16,6 +16,7 @@ func registered(t *testing.T) []*dto.MetricFamily {
 	NewFollow(r).Gaps.WithLabelValues("rotated")
 	NewOwn(r)
 	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
+	RetentionCounts{Jobs: zero, Objects: zero, Journals: zero, Uploads: zero, Unreadable: zero, Failures: zero, Last: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
 	Gauges{
 		SpoolUsed: zero, SpoolLimit: zero, BufferUsed: zero, BufferLimit: zero, StreamsOpen: zero, StreamsLimit: zero,

@@ -230,7 +230,7 @@ func (w *Watcher) collect(ctx context.Context) {
 		if v.Self.Lease == "" {
 			continue
 		}
-		err := w.parts.Journal.Collect(ctx, func(replica string) bool { return replica != v.Self.Replica && !v.hasOther(replica) })
+		err := w.parts.Journal.Collect(ctx, v.isDead)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("remove old journals", "err", err)
 		}

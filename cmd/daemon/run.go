@@ -63,6 +63,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	flusher.Go(func() error { return p.spool.Run(flushed) })
 	probing, stopProbe := context.WithCancel(ctx)
 	servers.Go(func() error { return p.probe(probing) })
+	servers.Go(func() error { return p.runRetention(probing) })
 	journaled, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopJournal()
 	journal.Go(func() error { return p.journal.Run(journaled) })
@@ -103,6 +104,8 @@ type parts struct {
 	journal  *archive.Journal
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
+
+	retention *archive.Retention // nil: logs are kept for ever
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
@@ -151,6 +154,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
 	p.gauges(budget, limit).Register(registry)
 	p.journalCounts().Register(registry)
+	p.retention = p.retain(cfg, store)
 	return p, nil
 }
 

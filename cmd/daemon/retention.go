@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/metrics"
+)
+
+// retain gives nil where logs are kept for ever.
+func (p *parts) retain(cfg config.Config, store archive.Store) *archive.Retention {
+	if cfg.Retention.After == 0 {
+		return nil
+	}
+	r := archive.NewRetention(archive.RetentionConfig{
+		Namespace: cfg.Kubernetes.Namespace, After: cfg.Retention.After, Leave: p.watcher.Spares, Dead: p.watcher.Dead,
+	}, store, p.journal, p.log.With("component", "retention"))
+	pick := func(f func(archive.RetentionStats) int64) func() float64 {
+		return func() float64 { return float64(f(r.Stats())) }
+	}
+	metrics.RetentionCounts{
+		Jobs:       pick(func(s archive.RetentionStats) int64 { return s.Jobs }),
+		Objects:    pick(func(s archive.RetentionStats) int64 { return s.Objects }),
+		Journals:   pick(func(s archive.RetentionStats) int64 { return s.Journals }),
+		Uploads:    pick(func(s archive.RetentionStats) int64 { return s.Uploads }),
+		Unreadable: pick(func(s archive.RetentionStats) int64 { return s.Unreadable }),
+		Failures:   pick(func(s archive.RetentionStats) int64 { return s.Failures }),
+		Last:       pick(func(s archive.RetentionStats) int64 { return s.Last }),
+	}.Register(p.registry)
+	return r
+}
+
+// runRetention deletes old logs until the context ends.
+func (p *parts) runRetention(ctx context.Context) error {
+	if p.retention == nil {
+		return nil
+	}
+	return p.retention.Run(ctx)
+}
