@@ -20,6 +20,7 @@ func (s *Spool) SaveDraft(m *Manifest) error {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
 	s.markDrafted(m.Pod.PodUID)
+	s.remember(m)
 	return nil
 }
 

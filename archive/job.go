@@ -50,7 +50,10 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) error {
 			PutOptions{IfAbsent: true, ContentType: "application/json"})
 	})
 	if errors.Is(err, ErrExists) {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		s.spool.announce(job, d.Workloads)
 	}
 	return err
 }

@@ -11,7 +11,7 @@ func FuzzJournalIndex(f *testing.F) {
 	c := testCodec(f)
 	x := &JournalIndex{Version: formatVersion, Replica: "r", Life: "l", Sequence: 1, Pods: []JournalPod{{
 		PodRef: PodRef{Namespace: "ns", Pod: "p", PodUID: "uid"}, Draft: &JournalPart{Offset: 0, Size: 5},
-		Logs: []JournalLog{{Container: "c", Frames: []JournalFrames{{JournalPart{5, 10}, 0, 7, true}}}},
+		Logs: []JournalLog{{Container: "c", Frames: []JournalFrames{{JournalPart{5, 10}, 0, 7, 40, true}}}},
 	}}}
 	text, err := json.Marshal(x)
 	if err != nil {

@@ -46,6 +46,7 @@ type JournalFrames struct {
 	JournalPart
 	FirstLine int64 `json:"firstLine"` // lines of the log before them
 	Lines     int64 `json:"lines"`     // 0 where they hold gaps only
+	Bytes     int64 `json:"bytes"`     // of their text
 	Whole     bool  `json:"whole,omitempty"`
 }
 
@@ -136,7 +137,7 @@ func (x *JournalIndex) validate(before int64) error {
 		for k := range p.Logs {
 			l := &p.Logs[k]
 			outside := slices.ContainsFunc(l.Frames, func(f JournalFrames) bool {
-				return !f.within(before) || f.FirstLine < 0 || f.Lines < 0 || f.FirstLine+f.Lines < 0
+				return !f.within(before) || f.FirstLine < 0 || f.Lines < 0 || f.Bytes < 0 || f.Bytes > 1<<53 || f.FirstLine+f.Lines < 0
 			})
 			if outside || !plainName(l.Container) || l.Restart < 0 || !l.Record.within(before) {
 				return fmt.Errorf("journal index: log %q of pod %q: %w", l.Container, p.PodUID, ErrDamaged)

@@ -15,6 +15,7 @@ type position struct {
 	cuts   int   // Log.cuts when tail was counted
 	tail   int64 // bytes of .tail
 	line   int64 // lines up to there
+	raw    int64 // bytes of their text
 	ended  bool
 	sealed bool
 }
@@ -31,10 +32,12 @@ type cut struct {
 	size       int64
 	first      int64 // lines before the whole frames
 	wholeLines int64
+	wholeBytes int64 // of text
 
 	tail      []byte
 	tailFirst int64
 	tailLines int64
+	tailBytes int64 // of text
 
 	lines, last int64 // of the log: how many there are, and the latest time
 	ended       bool
@@ -100,18 +103,19 @@ func (l *Log) cutFrames(c *cut, from position, limit int64) (err error) {
 		}
 		c.size += size
 		c.wholeLines += x.Lines
+		c.wholeBytes += x.RawSize
 	}
-	c.to.line = c.first + c.wholeLines
+	c.to.line, c.to.raw = c.first+c.wholeLines, x.RawOffset+c.wholeBytes
 	c.file, err = os.Open(l.path(".log"))
 	return err
 }
 
 func (l *Log) cutTailFrames(c *cut, from position) error {
 	c.to.cuts = l.cuts
-	start := from.tail
+	start, raw := from.tail, from.raw
 	c.tailFirst = from.line
 	if from.cuts != l.cuts || start == 0 {
-		start, c.tailFirst = 0, l.lineEnd()
+		start, c.tailFirst, raw = 0, l.lineEnd(), l.rawEnd()
 	}
 	c.to.tail = l.tailSize
 	if start >= l.tailSize {
@@ -124,7 +128,8 @@ func (l *Log) cutTailFrames(c *cut, from position) error {
 	c.tail = make([]byte, l.tailSize-start)
 	_, err = file.ReadAt(c.tail, start)
 	c.tailLines = max(0, l.tailEnd-c.tailFirst)
-	c.to.line = l.tailEnd
+	c.tailBytes = max(0, l.rawEnd()+l.tailRaw-raw)
+	c.to.line, c.to.raw = l.tailEnd, l.rawEnd()+l.tailRaw
 	return closing(file, err)
 }
 

@@ -119,14 +119,14 @@ func (s *sheet) addLog(c *cut) error {
 		if err != nil {
 			return err
 		}
-		e.Frames = append(e.Frames, JournalFrames{part, c.first, c.wholeLines, true})
+		e.Frames = append(e.Frames, JournalFrames{part, c.first, c.wholeLines, c.wholeBytes, true})
 	}
 	if len(c.tail) > 0 {
 		part, err := s.addBytes(c.tail)
 		if err != nil {
 			return err
 		}
-		e.Frames = append(e.Frames, JournalFrames{part, c.tailFirst, c.tailLines, false})
+		e.Frames = append(e.Frames, JournalFrames{part, c.tailFirst, c.tailLines, c.tailBytes, false})
 		s.journal.stats.tails.Add(int64(len(c.tail)))
 		c.tail = nil
 	}

@@ -41,6 +41,8 @@ type Log struct {
 	gone     bool         // guarded by mu; the frames have left the spool, or may
 	extra    int64        // guarded by mu; bytes on disk beside size and tailSize
 
+	watchers map[wakeup]struct{} // guarded by mu; readers that wait for something new
+
 	fresh atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
 }
 
@@ -67,6 +69,7 @@ func (l *Log) Append(lines ...Line) (int, error) {
 		return 0, fmt.Errorf("append to %s: the log has ended", l.instance)
 	}
 	defer l.account()
+	defer l.changed()
 	if len(lines) > 0 && l.fresh.Load() == 0 {
 		l.fresh.Store(time.Now().UnixNano())
 	}

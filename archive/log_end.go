@@ -40,6 +40,7 @@ func (l *Log) end() error {
 	}
 	l.extra = int64(len(b))
 	l.ended = true
+	l.changed()
 	return nil
 }
 

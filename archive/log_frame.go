@@ -144,6 +144,7 @@ func (l *Log) leave() {
 	l.gone = true
 	l.fresh.Store(0)
 	l.abandon()
+	l.changed()
 	l.dropOpen()
 }
 

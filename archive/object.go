@@ -12,7 +12,11 @@ const firstLook = 64 << 10
 
 // ReadIndex reads the index of a log object: one range GET for most, two for large ones.
 func ReadIndex(ctx context.Context, store Store, key Key) (*Index, error) {
-	look := int64(firstLook)
+	return readIndex(ctx, store, key, firstLook)
+}
+
+// readIndex looks at so many bytes of the object's end first.
+func readIndex(ctx context.Context, store Store, key Key, look int64) (*Index, error) {
 	for range 3 {
 		b, size, err := fetch(ctx, store, key, Range{Offset: -look})
 		if err != nil {
@@ -109,12 +113,5 @@ func (c *Codec) fetchFrame(ctx context.Context, store Store, key Key, place Inde
 	if err != nil {
 		return nil, err
 	}
-	f, h, err := c.decode(b)
-	if err != nil {
-		return nil, err
-	}
-	if h.FirstLine != place.FirstLine || h.Lines != place.Lines || h.DataCRC != place.CRC {
-		return nil, fmt.Errorf("not the frame that the index names: %w", ErrDamaged)
-	}
-	return f, nil
+	return c.decodePlaced(b, &place)
 }

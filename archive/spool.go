@@ -44,6 +44,8 @@ type Spool struct {
 	dirty   map[*Log]struct{}   // guarded by mu; logs with text that is not on disk
 	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
 	text    sync.Pool           // of *frame
+	refs    sync.Map            // of PodUID to draftRef, for readers
+	readers map[*news]struct{}  // guarded by mu
 
 	hands   chan struct{} // a token for each frame that is closed beside
 	pressed chan struct{} // holds one token when memory ran over its limit
@@ -118,6 +120,17 @@ func (s *Spool) markDirty(l *Log) {
 
 // Log gives the instance's open log, the one that an earlier process left or a new one.
 func (s *Spool) Log(i Instance) (*Log, error) {
+	if l := s.find(i.name()); l != nil {
+		return l, nil
+	}
+	l, err := s.take(i)
+	if err == nil {
+		s.announcePod(i.PodRef)
+	}
+	return l, err
+}
+
+func (s *Spool) take(i Instance) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.logs[i.name()]; l != nil {
@@ -173,6 +186,7 @@ const dropped = ".dropped"
 // Drop forgets a pod. Only after its manifest was read back from the store.
 func (s *Spool) Drop(pod PodUID) error {
 	logs := s.Logs(pod)
+	ref, _ := s.draftRef(pod)
 	for _, l := range logs {
 		l.leave()
 	}
@@ -196,6 +210,8 @@ func (s *Spool) Drop(pod PodUID) error {
 	s.mu.Lock()
 	delete(s.drafted, pod)
 	s.mu.Unlock()
+	s.refs.Delete(pod)
+	s.announce(ref.PodRef, ref.workloads)
 	return nil
 }
 

@@ -79,6 +79,7 @@ func (s *Spool) adopt(i Instance, files map[string]string, lines int64) (*Log, e
 		s.mu.Unlock()
 		return nil, fmt.Errorf("take log of %s into the spool: %w", i, err)
 	}
+	s.announcePod(i.PodRef)
 	return l, nil
 }
 

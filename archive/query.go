@@ -1,0 +1,217 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Target names whose logs are asked for: exactly one of Workload, Job and Pod is set. A UID narrows a name that was used
+// more than once.
+type Target struct {
+	Namespace string // required with Job and Pod; with Workload "" means any
+	Workload  string // a workload's id: the logs of all its Jobs
+	Job       string // a Job's name: the logs of all its pods, in all Jobs that had the name
+	JobUID    JobUID // with Job only
+	Pod       string // a pod's name
+	PodUID    PodUID // with Pod only
+}
+
+// String is the target in words for error texts.
+func (t Target) String() string {
+	switch {
+	case t.Workload != "":
+		return "workload " + t.Workload
+	case t.Job != "":
+		return fmt.Sprintf("Job %s/%s", t.Namespace, t.Job)
+	default:
+		return fmt.Sprintf("pod %s/%s", t.Namespace, t.Pod)
+	}
+}
+
+// Which says which instances of a container are asked for, where it was restarted.
+type Which int
+
+// The choices. Kubernetes' own answer to `kubectl logs` is Newest, and Previous with -p.
+const (
+	Every    Which = iota // all that are known, in order
+	Newest                // the last one of each container in each pod
+	Previous              // the one before that
+)
+
+// Query says which lines of which logs are asked for. Zero values ask for everything. The parts apply one after the
+// other to each log: After, lines and bytes, times, Grep, Tail; LimitBytes applies to the whole answer.
+type Query struct {
+	Target     Target
+	Containers []string // names; none: all
+	Which      Which
+	// Attempt is one pod of each Job, by the order in which they were made: 1 is the first, -1 the last, 0 all.
+	Attempt int
+
+	// Since and Until bound the times of lines: not before Since, and before Until. A line without a time counts as the
+	// one before it.
+	Since, Until time.Time
+	// FirstLine and LastLine bound line numbers, counted from 1, both included; 0: no bound.
+	FirstLine, LastLine int64
+	// FromByte and ToByte bound offsets in the log's text, where each line counts with its newline: from FromByte on and
+	// before ToByte; ToByte 0: no bound. The first and the last line are cut to fit.
+	FromByte, ToByte int64
+	// Tail gives only so many of the last lines of each log, counted after all other bounds and Grep. nil: all; 0: none.
+	Tail *int64
+	// LimitBytes ends the answer after so many bytes of text, newlines included; the last line is cut to fit. 0: no limit.
+	LimitBytes int64
+	// Grep gives only lines that match, with lines around them.
+	Grep *Grep
+	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader goes on
+	// where it stopped. The value is the Number of the last Entry that was had.
+	After map[LogID]int64
+
+	// Follow goes on with lines as they come: of a pod until it is sealed, of a Job until its document is written, of a
+	// workload until this holds for all its Jobs.
+	Follow bool
+	// NoMore, closed, says that no further pod will come: a Follow ends when all that there is was read to its end.
+	NoMore <-chan struct{}
+}
+
+// Grep picks lines.
+type Grep struct {
+	Pattern string // RE2 syntax, matched anywhere in a line; no line holds a newline
+	Fixed   bool   // Pattern is plain text
+	Fold    bool   // upper and lower case are the same
+	Invert  bool   // lines that do not match
+	Before  int    // lines to give before each one; at most MaxContext, and of these the nearest MaxContextBytes
+	After   int    // lines to give after each one; at most MaxContext
+}
+
+// Bounds of a Grep. What is before a match must be kept until it is known to be before one.
+const (
+	MaxContext      = 1000
+	MaxContextBytes = 4 << 20
+	maxPattern      = 4 << 10
+)
+
+// QueryError says which field of a query is wrong and what would be right.
+type QueryError struct {
+	Field string // as in Query, Target or Grep
+	Value string
+	Want  string
+}
+
+func (e *QueryError) Error() string {
+	return fmt.Sprintf("%s is %q, must be %s", e.Field, e.Value, e.Want)
+}
+
+func badQuery(field string, value any, want string) error {
+	return &QueryError{Field: field, Value: fmt.Sprint(value), Want: want}
+}
+
+// Validate gives a *QueryError for the first field that is wrong.
+func (q *Query) Validate() error {
+	if err := q.Target.validate(); err != nil {
+		return err
+	}
+	for _, bound := range []struct {
+		field string
+		value int64
+	}{
+		{"FirstLine", q.FirstLine}, {"LastLine", q.LastLine}, {"FromByte", q.FromByte}, {"ToByte", q.ToByte},
+		{"LimitBytes", q.LimitBytes},
+	} {
+		if bound.value < 0 {
+			return badQuery(bound.field, bound.value, "0 or more")
+		}
+	}
+	switch {
+	case q.Tail != nil && *q.Tail < 0:
+		return badQuery("Tail", *q.Tail, "0 or more")
+	case q.LastLine > 0 && q.LastLine < q.FirstLine:
+		return badQuery("LastLine", q.LastLine, fmt.Sprintf("FirstLine (%d) or more", q.FirstLine))
+	case q.ToByte > 0 && q.ToByte < q.FromByte:
+		return badQuery("ToByte", q.ToByte, fmt.Sprintf("FromByte (%d) or more", q.FromByte))
+	case !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since):
+		return badQuery("Until", q.Until.Format(time.RFC3339Nano), "after Since ("+q.Since.Format(time.RFC3339Nano)+")")
+	case q.Which < Every || q.Which > Previous:
+		return badQuery("Which", int(q.Which), "Every, Newest or Previous")
+	}
+	_, err := q.Grep.compile()
+	return err
+}
+
+func (t *Target) validate() error {
+	named := 0
+	for _, name := range []string{t.Workload, t.Job, t.Pod} {
+		if name != "" {
+			named++
+		}
+	}
+	switch {
+	case named != 1:
+		return badQuery("Target", fmt.Sprintf("%+v", *t), "one of Workload, Job and Pod")
+	case t.Namespace == "" && t.Workload == "":
+		return badQuery("Namespace", "", "the namespace of the "+t.String())
+	case t.JobUID != "" && t.Job == "":
+		return badQuery("JobUID", t.JobUID, "given with Job only")
+	case t.PodUID != "" && t.Pod == "":
+		return badQuery("PodUID", t.PodUID, "given with Pod only")
+	}
+	for _, part := range []struct{ field, value string }{
+		{"Namespace", t.Namespace}, {"Workload", t.Workload}, {"Job", t.Job}, {"JobUID", string(t.JobUID)},
+		{"Pod", t.Pod}, {"PodUID", string(t.PodUID)},
+	} {
+		if part.value != "" && !plainName(part.value) {
+			return badQuery(part.field, part.value, "a name without slashes that does not start with a dot")
+		}
+	}
+	return nil
+}
+
+// matcher says which lines a Grep picks. A nil matcher picks all.
+type matcher struct {
+	Grep
+	fixed []byte         // nil: expr
+	expr  *regexp.Regexp // nil: fixed
+}
+
+func (g *Grep) compile() (*matcher, error) {
+	if g == nil {
+		return nil, nil
+	}
+	switch {
+	case len(g.Pattern) > maxPattern:
+		return nil, badQuery("Pattern", fmt.Sprintf("%.20s... (%d bytes)", g.Pattern, len(g.Pattern)), fmt.Sprintf("at most %d bytes", maxPattern))
+	case g.Fixed && strings.Contains(g.Pattern, "\n"):
+		return nil, badQuery("Pattern", g.Pattern, "without a newline, which no line holds")
+	case g.Before < 0 || g.Before > MaxContext:
+		return nil, badQuery("Before", g.Before, fmt.Sprintf("0 to %d", MaxContext))
+	case g.After < 0 || g.After > MaxContext:
+		return nil, badQuery("After", g.After, fmt.Sprintf("0 to %d", MaxContext))
+	}
+	m := &matcher{Grep: *g}
+	if g.Fixed && !g.Fold {
+		m.fixed = []byte(g.Pattern)
+		return m, nil
+	}
+	pattern := g.Pattern
+	if g.Fixed {
+		pattern = regexp.QuoteMeta(pattern)
+	}
+	if g.Fold {
+		pattern = "(?i:" + pattern + ")"
+	}
+	expr, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
+	}
+	m.expr = expr
+	return m, nil
+}
+
+// picks says whether the line is one that is asked for.
+func (m *matcher) picks(text []byte) bool {
+	if m.expr != nil {
+		return m.expr.Match(text) != m.Invert
+	}
+	return bytes.Contains(text, m.fixed) != m.Invert
+}

@@ -1,0 +1,161 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+)
+
+// answer puts the logs that a query names in their order.
+func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error) {
+	a := &answering{reader: r, query: q, budget: &budget{q.LimitBytes > 0, q.LimitBytes}, known: map[LogID]*reading{}}
+	if err := a.take(f); err != nil {
+		return nil, err
+	}
+	out := &Answer{}
+	for _, l := range a.logs {
+		out.Logs = append(out.Logs, l.status)
+		out.Source = joinSources(out.Source, l.status.Source)
+	}
+	out.Entries = func(yield func(Entry, error) bool) { a.entries(ctx, yield) }
+	if q.Follow {
+		out.Entries = func(yield func(Entry, error) bool) { a.follow(ctx, yield) }
+	}
+	return out, nil
+}
+
+func joinSources(a, b Source) Source {
+	switch {
+	case a == "" || a == b:
+		return b
+	case b == "":
+		return a
+	default:
+		return FromMixed
+	}
+}
+
+// answering is an answer that is being read. Owned by who ranges over it.
+type answering struct {
+	reader *Reader
+	query  *Query
+	budget *budget
+	logs   []*reading
+	known  map[LogID]*reading
+}
+
+// take adds the instances that are new to the answer.
+func (a *answering) take(f *found) error {
+	for _, p := range a.attempts(f.pods) {
+		for _, record := range pickInstances(p, a.query) {
+			if a.known[record.ID()] != nil {
+				continue
+			}
+			l, err := a.reading(p, record)
+			if err != nil {
+				return err
+			}
+			a.known[record.ID()] = l
+			a.logs = append(a.logs, l)
+		}
+	}
+	return nil
+}
+
+// attempts gives the pods that Query.Attempt names.
+func (a *answering) attempts(pods []*foundPod) []*foundPod {
+	n := a.query.Attempt
+	if n == 0 {
+		return pods
+	}
+	jobs := map[JobUID][]*foundPod{}
+	for _, p := range pods {
+		jobs[p.Pod.JobUID] = append(jobs[p.Pod.JobUID], p)
+	}
+	return slices.DeleteFunc(slices.Clone(pods), func(p *foundPod) bool {
+		of := jobs[p.Pod.JobUID]
+		at := n - 1
+		if n < 0 {
+			at = len(of) + n
+		}
+		return at < 0 || at >= len(of) || of[at] != p
+	})
+}
+
+// pickInstances gives the pod's instances that the query names, in the order in which they started.
+func pickInstances(p *foundPod, q *Query) []InstanceRecord {
+	var all []InstanceRecord
+	for _, i := range p.Instances {
+		if len(q.Containers) == 0 || slices.Contains(q.Containers, i.Container) {
+			all = append(all, i)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b InstanceRecord) int {
+		return cmp.Or(cmp.Compare(startOf(&a), startOf(&b)), cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.Restart, b.Restart))
+	})
+	if q.Which == Every {
+		return all
+	}
+	back := map[Which]int{Newest: 0, Previous: 1}[q.Which]
+	restarts := map[string][]int{}
+	for _, i := range all {
+		restarts[i.Container] = append(restarts[i.Container], i.Restart)
+	}
+	return slices.DeleteFunc(all, func(i InstanceRecord) bool {
+		of := slices.Sorted(slices.Values(restarts[i.Container]))
+		return len(of) <= back || of[len(of)-1-back] != i.Restart
+	})
+}
+
+// startOf is when the instance started; one that did not is last.
+func startOf(r *InstanceRecord) int64 {
+	if r.State.StartedAt.IsZero() {
+		return math.MaxInt64
+	}
+	return r.State.StartedAt.UnixNano()
+}
+
+func rank(k ContainerKind) int {
+	return slices.Index([]ContainerKind{KindInit, KindSidecar, KindMain, KindEphemeral}, k)
+}
+
+// reading is one log on its way to a consumer.
+type reading struct {
+	*sieve
+	reader *Reader
+	pod    PodRef
+	status LogStatus
+	log    *Log         // open in this process; nil: not, or no more
+	text   *journalText // held by another replica; nil: not, or no more
+	begun  bool         // the bounds of the tail are found
+	ended  bool         // no further line will come
+}
+
+func (a *answering) reading(p *foundPod, record InstanceRecord) (*reading, error) {
+	i := &record.Instance
+	s, err := newSieve(a.query, i, a.budget)
+	if err != nil {
+		return nil, err
+	}
+	l := &reading{sieve: s, reader: a.reader, pod: p.Pod.PodRef, status: LogStatus{InstanceRecord: record}}
+	l.begun = s.seen > 0
+	switch {
+	case record.Log != nil:
+		l.status.Source, l.status.Lines, l.status.Bytes = FromArchive, record.Log.Lines, record.Log.Bytes
+	case p.sealed || record.Verdict != "": // nothing is kept, and the verdict says why
+	case p.logs[i.ID()] != nil:
+		l.log = p.logs[i.ID()]
+		sum := l.log.Summary()
+		l.status.Lines, l.status.Bytes, l.status.Gaps, l.status.Source = sum.Lines, sum.Bytes, sum.Gaps, FromLive
+	case p.journal[i.ID()] != nil:
+		l.text = p.journal[i.ID()]
+		l.status.Lines, l.status.Bytes, l.status.Source = l.text.lines, l.text.bytes, FromJournal
+	}
+	l.status.Replica = p.replica
+	l.ended = record.Log == nil && (p.sealed || record.Verdict != "")
+	if l.status.Lines == 0 {
+		l.status.Source = ""
+	}
+	return l, nil
+}

@@ -1,0 +1,186 @@
+package archive
+
+import (
+	"context"
+	"time"
+)
+
+// following is an answer that goes on with what comes. Owned by who ranges over it: it starts no goroutine.
+type following struct {
+	*answering
+	wake, news  wakeup // a followed log changed; the spool has something else to tell
+	noMore      <-chan struct{}
+	nothingMore bool // noMore was closed
+	watched     map[*Log]struct{}
+	local       bool // a pod of the target is open in this process, which tells when that changes
+	over        bool // no line will come but of the logs that are known
+	failed      int  // looks in a row that the store did not answer
+}
+
+const (
+	// breath is the time between two looks at a log that is being written: many followers of a busy log must not cost more
+	// than the log.
+	breath = 20 * time.Millisecond
+	// mostFailed is how often a follower who knows nothing but the store asks a store that does not answer.
+	mostFailed = 5
+)
+
+// follow gives what is there, and then what comes, as Query.Follow says.
+func (a *answering) follow(ctx context.Context, yield func(Entry, error) bool) {
+	f := &following{
+		answering: a, wake: newWakeup(), news: newWakeup(), noMore: a.query.NoMore, watched: map[*Log]struct{}{},
+	}
+	defer f.unwatch()
+	if s := a.reader.cfg.Spool; s != nil {
+		defer s.subscribe(f.news, a.query.Target)()
+	}
+	for look := true; ; {
+		if !f.advance(ctx, yield) || a.budget.full() || f.over && f.ended() {
+			return
+		}
+		if look {
+			if err := f.refresh(ctx); err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			look = false
+			continue
+		}
+		var err error
+		if look, err = f.wait(ctx); err != nil {
+			yield(Entry{}, err)
+			return
+		}
+	}
+}
+
+// advance gives what came of each log. A log is watched before it is read, so that nothing comes unheard in between.
+func (f *following) advance(ctx context.Context, yield func(Entry, error) bool) bool {
+	for _, l := range f.logs {
+		if l.log != nil && !l.ended {
+			if _, ok := f.watched[l.log]; !ok {
+				f.watched[l.log] = struct{}{}
+				l.log.watch(f.wake)
+			}
+		}
+		if f.budget.full() || !l.advance(ctx, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *following) unwatch() {
+	for l := range f.watched {
+		l.unwatch(f.wake)
+	}
+}
+
+func (f *following) ended() bool {
+	for _, l := range f.logs {
+		if !l.ended {
+			return false
+		}
+	}
+	return true
+}
+
+// wait waits until something is new. look: it may be more than lines.
+func (f *following) wait(ctx context.Context) (look bool, err error) {
+	var poll <-chan time.Time
+	if !f.local || f.failed > 0 || f.astray() {
+		timer := time.NewTimer(f.reader.cfg.Poll)
+		defer timer.Stop()
+		poll = timer.C
+	}
+	select {
+	case <-f.wake:
+		return false, f.breathe(ctx)
+	case <-f.news:
+		return true, nil
+	case <-poll:
+		return true, nil
+	case <-f.noMore:
+		f.noMore, f.nothingMore = nil, true
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func (f *following) breathe(ctx context.Context) error {
+	timer := time.NewTimer(breath)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// astray: a log is not in this process, and not at its end.
+func (f *following) astray() bool {
+	for _, l := range f.logs {
+		if l.log == nil && !l.ended {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh looks for instances that are new, and for what became of those that are known. While this process has the logs
+// itself a store that does not answer ends nothing.
+func (f *following) refresh(ctx context.Context) error {
+	found, err := f.reader.find(ctx, f.query.Target)
+	if err != nil {
+		f.failed++
+		if ctx.Err() != nil || !f.local && f.failed >= mostFailed {
+			return err
+		}
+		return nil
+	}
+	f.failed, f.local = 0, false
+	sealed := true
+	for _, p := range found.pods {
+		sealed = sealed && p.sealed
+		f.local = f.local || p.logs != nil
+		for _, record := range p.Instances {
+			if l := f.known[record.ID()]; l != nil {
+				l.moved(p, record)
+			}
+		}
+	}
+	known := len(f.logs)
+	if err := f.take(found); err != nil {
+		return err
+	}
+	for _, l := range f.logs[known:] {
+		l.begun = true // all of what came since the answer began counts
+	}
+	f.over = sealed && len(found.pods) > 0 && (f.query.Target.Pod != "" || f.nothingMore || found.documented())
+	return nil
+}
+
+// documented: all Jobs have their documents.
+func (f *found) documented() bool {
+	for _, job := range f.jobs {
+		if !job.document {
+			return false
+		}
+	}
+	return len(f.jobs) > 0
+}
+
+// moved goes on with a log where it is now.
+func (l *reading) moved(p *foundPod, record InstanceRecord) {
+	switch {
+	case l.ended || l.log != nil || l.status.Log != nil: // an open log tells itself
+	case record.Log != nil || p.sealed:
+		l.took(record)
+	case p.logs[record.ID()] != nil:
+		l.log, l.text = p.logs[record.ID()], nil
+	case p.journal[record.ID()] != nil:
+		l.text = p.journal[record.ID()]
+	}
+}

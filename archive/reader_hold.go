@@ -1,0 +1,154 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// section is a part of a log that is read in one piece: one frame, or frames that lie side by side in a journal object.
+type section struct {
+	FirstLine, Lines int64 // lines before it and in it
+	Offset, Bytes    int64 // of its text; Offset -1: not known
+	Low, High        int64 // bounds of the times in it, 0 where no line has one
+	timed            bool  // Low and High are known
+}
+
+// holding is what some place holds of one log at one moment. It is read by one goroutine.
+type holding interface {
+	// sections are those that are held, in order.
+	sections() []section
+	// frames gives the frames of some of the sections, whose numbers ascend. After a *DamageError it goes on behind the
+	// damage; any other error is the last thing it gives. A frame is good until the next one is asked for.
+	frames(ctx context.Context, numbers []int) iter.Seq2[piece, error]
+	// close gives back what is held. No frame is good after it.
+	close()
+}
+
+// piece is a frame and where its text starts in the log's text; -1: not known.
+type piece struct {
+	*frame
+	offset int64
+}
+
+func sectionOf(x *IndexFrame) section {
+	return section{x.FirstLine, x.Lines, x.RawOffset, x.RawSize, x.Low, x.High, true}
+}
+
+func sectionsOf(frames []IndexFrame) []section {
+	all := make([]section, len(frames))
+	for n := range frames {
+		all[n] = sectionOf(&frames[n])
+	}
+	return all
+}
+
+// sealedLog is a log object.
+type sealedLog struct {
+	reader   *Reader
+	instance *Instance
+	key      Key
+	index    *Index
+}
+
+// The first request for frames is for little, so that a tail costs little; the next ones are for more, so that a whole log
+// costs few requests. largestGet bounds what is held in memory.
+const (
+	smallestGet = 256 << 10
+	largestGet  = 4 << 20
+)
+
+// sealed opens a log object; size is the bytes of its text, or 0, from which follows how long its index may be.
+func (r *Reader) sealed(ctx context.Context, i *Instance, key Key, size int64) (*sealedLog, error) {
+	x, err := readIndex(ctx, r.cfg.Store, key, likelyIndex(size))
+	if errors.Is(err, ErrDamaged) {
+		return nil, &DamageError{Instance: *i, Key: key, Frame: -1, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sealedLog{reader: r, instance: i, key: key, index: x}, nil
+}
+
+// likelyIndex is how much of an object's end holds the index and the seek table of so many bytes of text.
+func likelyIndex(text int64) int64 {
+	const perFrame, summary = 48, 4 << 10
+	return max(firstLook, text/frameTarget*perFrame+summary)
+}
+
+func (o *sealedLog) sections() []section { return sectionsOf(o.index.Frames) }
+
+func (o *sealedLog) close() {}
+
+func (o *sealedLog) frames(ctx context.Context, numbers []int) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for limit := int64(smallestGet); len(numbers) > 0; limit = min(4*limit, largestGet) {
+			n := o.batch(numbers, limit)
+			if !o.fetch(ctx, numbers[:n], yield) {
+				return
+			}
+			numbers = numbers[n:]
+		}
+	}
+}
+
+// batch gives how many of the frames to get in one request: neighbours, or nearly so.
+func (o *sealedLog) batch(numbers []int, limit int64) int {
+	const hole = 64 << 10 // bytes that nobody needs and that are cheaper read than asked for around
+	first := &o.index.Frames[numbers[0]]
+	end := first.Offset + first.HeadSize + first.DataSize
+	for n := 1; n < len(numbers); n++ {
+		x := &o.index.Frames[numbers[n]]
+		if x.Offset-end > hole || x.Offset+x.HeadSize+x.DataSize-first.Offset > limit {
+			return n
+		}
+		end = x.Offset + x.HeadSize + x.DataSize
+	}
+	return len(numbers)
+}
+
+// fetch gives the frames of one request.
+func (o *sealedLog) fetch(ctx context.Context, numbers []int, yield func(piece, error) bool) bool {
+	first, last := &o.index.Frames[numbers[0]], &o.index.Frames[numbers[len(numbers)-1]]
+	want := last.Offset + last.HeadSize + last.DataSize - first.Offset
+	b, _, err := fetch(ctx, o.reader.cfg.Store, o.key, Range{Offset: first.Offset, Length: want})
+	if err == nil && int64(len(b)) != want {
+		err = fmt.Errorf("%d bytes at %d where %d should be", len(b), first.Offset, want)
+	}
+	if err != nil {
+		yield(piece{}, fmt.Errorf("read %s: %w", o.key, err))
+		return false
+	}
+	for _, n := range numbers {
+		x := &o.index.Frames[n]
+		f, err := o.reader.cfg.Codec.decodePlaced(b[x.Offset-first.Offset:], x)
+		p := piece{f, x.RawOffset}
+		if err != nil {
+			p, err = piece{}, o.damage(n, err)
+		}
+		if !yield(p, err) {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *sealedLog) damage(n int, err error) error {
+	x := &o.index.Frames[n]
+	return &DamageError{
+		Instance: *o.instance, Key: o.key, Frame: n, AfterLine: x.FirstLine, Lines: x.Lines, From: x.Low, To: x.High, Err: err,
+	}
+}
+
+// decodePlaced decodes the frame at the start of b, which must be the one that the index names.
+func (c *Codec) decodePlaced(b []byte, place *IndexFrame) (*frame, error) {
+	f, h, err := c.decode(b[:min(int64(len(b)), place.HeadSize+place.DataSize)])
+	if err != nil {
+		return nil, err
+	}
+	if h.FirstLine != place.FirstLine || h.Lines != place.Lines || h.RawSize != place.RawSize || h.DataCRC != place.CRC {
+		return nil, fmt.Errorf("not the frame that the index names: %w", ErrDamaged)
+	}
+	return f, nil
+}

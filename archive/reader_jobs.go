@@ -1,0 +1,384 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// JobQuery says which Jobs to list.
+type JobQuery struct {
+	Namespace string // "": all
+	Workload  string // a workload's id; "": all
+	// Since and Until bound the day, UTC, on which the Job was created, both days included. Zero: no bound. They do not apply
+	// together with Workload.
+	Since, Until time.Time
+	// After is the Cursor of the last Job that was had: the list goes on behind it. "" is the start.
+	After string
+}
+
+// KeptJob is one Job of a list, or a pod without a Job.
+type KeptJob struct {
+	PodRef // without the pod, unless it is a pod without a Job
+	// Document is the Job's, where Finished; else it is made of what is known of its pods so far.
+	Document JobDocument
+	Finished bool   // job.json is there
+	Open     bool   // some of its pods are not sealed yet
+	Cursor   string // to go on behind this Job; opaque
+}
+
+// Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace and
+// name. Jobs that are open in this process are listed too; those that only another replica knows are not, until their first pod is
+// sealed. Stopping early costs at most the documents of some Jobs that were read ahead. An error is the last thing it
+// gives, unless it wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
+func (r *Reader) Jobs(ctx context.Context, q JobQuery) iter.Seq2[KeptJob, error] {
+	return func(yield func(KeptJob, error) bool) {
+		if err := q.validate(); err != nil {
+			yield(KeptJob{}, err)
+			return
+		}
+		l := &jobList{reader: r, query: &q}
+		l.run(ctx, yield)
+	}
+}
+
+func (q *JobQuery) validate() error {
+	for _, part := range []struct{ field, value string }{{"Namespace", q.Namespace}, {"Workload", q.Workload}} {
+		if part.value != "" && !plainName(part.value) {
+			return badQuery(part.field, part.value, "a name without slashes that does not start with a dot")
+		}
+	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since) {
+		return badQuery("Until", q.Until.Format(time.RFC3339), "not before Since ("+q.Since.Format(time.RFC3339)+")")
+	}
+	if q.After != "" && !strings.HasPrefix(q.After, q.cursorFolder()) {
+		return badQuery("After", q.After, "the Cursor of a Job in the same list")
+	}
+	return nil
+}
+
+func (q *JobQuery) cursorFolder() string {
+	if q.Workload != "" {
+		return "workload/" + q.Workload + "/"
+	}
+	return "day/"
+}
+
+// jobList is one list.
+type jobList struct {
+	reader *Reader
+	query  *JobQuery
+	open   map[string][]*foundPod // this process's pods, by the name in the index
+}
+
+func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
+	l.openJobs()
+	if l.query.Workload != "" {
+		l.folder(ctx, l.query.cursorFolder(), l.openNames(func(p *foundPod) bool {
+			return slices.Contains(p.Workloads, l.query.Workload)
+		}), yield)
+		return
+	}
+	first, last, err := l.days(ctx)
+	if err != nil {
+		yield(KeptJob{}, err)
+		return
+	}
+	for day := last; !day.Before(first); day = day.AddDate(0, 0, -1) {
+		name := day.Format(time.DateOnly)
+		names := l.openNames(func(p *foundPod) bool { return p.jobMade().UTC().Format(time.DateOnly) == name })
+		if !l.folder(ctx, "day/"+name+"/", names, yield) {
+			return
+		}
+	}
+}
+
+func (l *jobList) openJobs() {
+	l.open = map[string][]*foundPod{}
+	if l.reader.cfg.Spool == nil {
+		return
+	}
+	for _, d := range l.reader.cfg.Spool.drafts() {
+		if l.query.Namespace != "" && d.Namespace != l.query.Namespace {
+			continue
+		}
+		if p := l.reader.spooledPod(d.PodRef); p != nil {
+			l.open[d.indexName()] = append(l.open[d.indexName()], p)
+		}
+	}
+}
+
+func (l *jobList) openNames(wanted func(*foundPod) bool) (names []string) {
+	for name, pods := range l.open {
+		if slices.ContainsFunc(pods, wanted) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// days gives the first and the last day that can have Jobs.
+func (l *jobList) days(ctx context.Context) (first, last time.Time, err error) {
+	last = time.Now().UTC().AddDate(0, 0, 1) // a clock that goes ahead
+	if !l.query.Until.IsZero() {
+		last = l.query.Until.UTC()
+	}
+	if after, _, ok := strings.Cut(strings.TrimPrefix(l.query.After, "day/"), "/"); ok {
+		if last, err = time.Parse(time.DateOnly, after); err != nil {
+			return first, last, badQuery("After", l.query.After, "the Cursor of a Job")
+		}
+	}
+	if first = l.query.Since.UTC(); l.query.Since.IsZero() {
+		if first, err = l.oldest(ctx, last); err != nil {
+			return first, last, err
+		}
+	}
+	return first.Truncate(24 * time.Hour), last.Truncate(24 * time.Hour), nil
+}
+
+// oldest gives the day of the oldest Job.
+func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error) {
+	oldest := last
+	const folder = formatVersion + "/_index/day/"
+	for object, err := range l.reader.cfg.Store.List(ctx, folder, "") {
+		if err != nil {
+			return oldest, fmt.Errorf("list days: %w", err)
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(string(object.Key), folder), "/")
+		if day, err := time.Parse(time.DateOnly, name); err == nil && day.Before(oldest) {
+			oldest = day
+		}
+		break
+	}
+	for _, pods := range l.open {
+		for _, p := range pods {
+			if made := p.jobMade().UTC(); !made.IsZero() && made.Before(oldest) {
+				oldest = made
+			}
+		}
+	}
+	return oldest, nil
+}
+
+// folder lists the Jobs of one folder of an index and those that are open. It returns false where the list is at its end.
+func (l *jobList) folder(ctx context.Context, folder string, open []string, yield func(KeptJob, error) bool) bool {
+	const ahead = 32 // Jobs whose documents are read at once
+	after := ""
+	if strings.HasPrefix(l.query.After, folder) {
+		after = strings.TrimPrefix(l.query.After, folder)
+	}
+	slices.Sort(open)
+	var names []string
+	for name, err := range l.names(ctx, folder, after, open) {
+		if err != nil {
+			yield(KeptJob{}, err)
+			return false
+		}
+		if names = append(names, name); len(names) == ahead {
+			if !l.give(ctx, folder, names, yield) {
+				return false
+			}
+			names = nil
+		}
+	}
+	return l.give(ctx, folder, names, yield)
+}
+
+// names gives the names of a folder, merged with those that are open, each once and in order.
+func (l *jobList) names(ctx context.Context, folder, after string, open []string) iter.Seq2[string, error] {
+	prefix := formatVersion + "/_index/" + folder
+	within := prefix
+	if l.query.Namespace != "" {
+		within += l.query.Namespace + "."
+	}
+	open = slices.DeleteFunc(slices.Clone(open), func(name string) bool { return name <= after })
+	start := Key("")
+	if after != "" {
+		start = Key(prefix + after)
+	}
+	return func(yield func(string, error) bool) {
+		for object, err := range l.reader.cfg.Store.List(ctx, within, start) {
+			if err != nil {
+				yield("", fmt.Errorf("list Jobs: %w", err))
+				return
+			}
+			name := strings.TrimPrefix(string(object.Key), prefix)
+			for len(open) > 0 && open[0] < name {
+				if !yield(open[0], nil) {
+					return
+				}
+				open = open[1:]
+			}
+			if len(open) > 0 && open[0] == name {
+				open = open[1:]
+			}
+			if !yield(name, nil) {
+				return
+			}
+		}
+		for _, name := range open {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}
+
+// give reads the Jobs of some names, at once, and gives them in order.
+func (l *jobList) give(ctx context.Context, folder string, names []string, yield func(KeptJob, error) bool) bool {
+	jobs, errs := make([]*KeptJob, len(names)), make([]error, len(names))
+	_ = inParallel(len(names), func(i int) error {
+		jobs[i], errs[i] = l.job(ctx, names[i])
+		return nil
+	})
+	for i, job := range jobs {
+		if job == nil && errs[i] == nil {
+			continue
+		}
+		if job == nil {
+			job = &KeptJob{}
+		}
+		job.Cursor = folder + names[i]
+		if !yield(*job, errs[i]) || errs[i] != nil && !errors.Is(errs[i], ErrDamaged) {
+			return false
+		}
+	}
+	return true
+}
+
+// job gives one Job, nil where its name cannot be understood or nothing is there.
+func (l *jobList) job(ctx context.Context, name string) (*KeptJob, error) {
+	ref, ok := parseIndexName(name)
+	if !ok {
+		return nil, nil
+	}
+	return l.reader.job(ctx, ref, l.open[name])
+}
+
+// Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
+// nothing.
+func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*KeptJob, error) {
+	f, err := r.find(ctx, Target{Namespace: namespace, Job: name, JobUID: uid})
+	if err != nil {
+		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, err)
+	}
+	if len(f.pods) == 0 {
+		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, ErrNotFound)
+	}
+	newest := f.pods[len(f.pods)-1].Pod.PodRef
+	pods := slices.DeleteFunc(f.pods, func(p *foundPod) bool { return p.Pod.JobUID != newest.JobUID })
+	newest.Pod, newest.PodUID = "", ""
+	if at := f.jobs[newest.JobUID]; at != nil && at.document {
+		pods = nil
+	}
+	return r.job(ctx, newest, pods)
+}
+
+// job reads a Job's document, or makes one of its manifests and of the pods that are open here.
+func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
+	job := &KeptJob{PodRef: ref, Open: slices.ContainsFunc(open, func(p *foundPod) bool { return !p.sealed })}
+	if ref.Job != "" {
+		d, err := r.document(ctx, ref.JobKey())
+		if err == nil {
+			job.Document, job.Finished = *d, true
+			return job, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return job, err
+		}
+	}
+	pods, err := r.podsOf(ctx, ref, open)
+	if err != nil || len(pods) == 0 {
+		return nil, err
+	}
+	job.describe(pods)
+	return job, nil
+}
+
+// podsOf gives a Job's pods, those that are sealed and those that are open here.
+func (r *Reader) podsOf(ctx context.Context, ref PodRef, open []*foundPod) ([]*foundPod, error) {
+	var keys []Key
+	for object, err := range r.cfg.Store.List(ctx, ref.folder(), "") {
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(string(object.Key), "/manifest.json") {
+			keys = append(keys, object.Key)
+		}
+	}
+	manifests, err := r.manifests(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	pods := slices.Clone(open)
+	for _, m := range manifests {
+		pods = slices.DeleteFunc(pods, func(p *foundPod) bool { return p.Pod.PodUID == m.Pod.PodUID })
+		pods = append(pods, &foundPod{Manifest: m, sealed: true})
+	}
+	slices.SortFunc(pods, inTime)
+	return pods, nil
+}
+
+// describe makes a document of what is known of the pods.
+func (j *KeptJob) describe(pods []*foundPod) {
+	d := &j.Document
+	d.Version, d.Namespace = formatVersion, j.Namespace
+	d.Job.Name, d.Job.UID, d.Job.CreatedAt = j.Job, j.JobUID, pods[0].jobMade()
+	for _, p := range pods {
+		if p.Job != nil {
+			d.Job = *p.Job
+		}
+		for _, w := range p.Workloads {
+			if !slices.Contains(d.Workloads, w) {
+				d.Workloads = append(d.Workloads, w)
+			}
+		}
+		pod := JobPod{Name: p.Pod.Pod, UID: p.Pod.PodUID, Diagnosis: p.Diagnosis}
+		if p.sealed {
+			pod.Manifest = p.Pod.ManifestKey()
+		}
+		for _, i := range p.Instances {
+			pod.Verdicts = append(pod.Verdicts, i.Verdict)
+		}
+		d.Pods = append(d.Pods, pod)
+	}
+}
+
+// document reads a Job's document.
+func (r *Reader) document(ctx context.Context, key Key) (*JobDocument, error) {
+	b, size, err := fetch(ctx, r.cfg.Store, key, Range{Length: maxManifest})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if size > maxManifest || bytes.Count(b, []byte{'{'}) > maxObjects {
+		return nil, fmt.Errorf("read %s: document of %d bytes: %w", key, size, ErrDamaged)
+	}
+	var d JobDocument
+	if err := json.Unmarshal(b, &d); err != nil {
+		return nil, fmt.Errorf("read %s: %w: %w", key, err, ErrDamaged)
+	}
+	if d.Version != formatVersion {
+		return nil, fmt.Errorf("read %s: version %q, this program reads %q: %w", key, d.Version, formatVersion, ErrDamaged)
+	}
+	return &d, nil
+}
+
+// Object opens a part of a log object as it is stored, for a download. The key must be one that a manifest names. The
+// caller closes the reader.
+func (r *Reader) Object(ctx context.Context, key Key, part Range) (io.ReadCloser, Object, error) {
+	if _, file, ok := splitKey(key); !ok || !strings.HasSuffix(file, ".log.zst") {
+		return nil, Object{}, badQuery("key", key, "the key of a log object")
+	}
+	body, object, err := open(ctx, r.cfg.Store, key, part)
+	if err != nil {
+		return nil, Object{}, fmt.Errorf("open %s: %w", key, err)
+	}
+	return body, object, nil
+}

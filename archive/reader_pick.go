@@ -1,0 +1,199 @@
+package archive
+
+import (
+	"context"
+	"errors"
+)
+
+// pick is one pass of a sieve over one holding.
+type pick struct {
+	*sieve
+	holding  holding
+	sections []section
+}
+
+// run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the consumer
+// has had enough or an error that ends the answer was given.
+func (s *sieve) run(ctx context.Context, h holding, tail bool, yield func(Entry, error) bool) bool {
+	p := &pick{s, h, h.sections()}
+	var numbers []int
+	for n := range p.sections {
+		if s.may(&p.sections[n]) {
+			numbers = append(numbers, n)
+		}
+	}
+	if tail {
+		from, skip, err := p.tail(ctx, numbers, *s.query.Tail)
+		if err != nil {
+			yield(Entry{}, err)
+			return false
+		}
+		numbers, s.skip = numbers[from:], skip
+	}
+	if err := p.pass(ctx, numbers, yield); err != nil {
+		if !errors.Is(err, errEnough) {
+			yield(Entry{}, err)
+		}
+		return false
+	}
+	s.skip = 0
+	return true
+}
+
+// errEnough says that the consumer wants no more.
+var errEnough = errors.New("enough")
+
+// pass reads the sections and lets their lines through.
+func (p *pick) pass(ctx context.Context, numbers []int, yield func(Entry, error) bool) error {
+	for f, err := range p.holding.frames(ctx, numbers) {
+		goOn := true
+		if err == nil {
+			goOn, err = p.piece(f, func() int64 { return p.timeBefore(ctx, f.firstLine) }, yield)
+			err = p.damage(f, err)
+		}
+		if err != nil {
+			if !isDamage(err) {
+				return err
+			}
+			goOn = goOn && yield(Entry{}, err)
+		}
+		if !goOn {
+			return errEnough
+		}
+		if p.done {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// damage says of a frame that its lines are not what its head says.
+func (p *pick) damage(f piece, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &DamageError{
+		Instance: *p.instance, Frame: -1, AfterLine: f.firstLine, Lines: int64(len(f.times)), Err: err,
+	}
+}
+
+func isDamage(err error) bool {
+	var d *DamageError
+	return errors.As(err, &d)
+}
+
+// passOver counts all that the holding has as seen, so that the next one begins behind it.
+func (p *pick) passOver(ctx context.Context, lines, raw int64) {
+	if p.seen >= lines {
+		return
+	}
+	if p.timed() {
+		p.at, p.atKnown = p.timeBefore(ctx, lines), true
+	}
+	p.seen, p.raw = lines, raw
+}
+
+// timeBefore gives the time of the line before the given number of lines, or of the last one before that has a time.
+func (p *pick) timeBefore(ctx context.Context, lines int64) int64 {
+	for n := len(p.sections) - 1; n >= 0; n-- {
+		x := &p.sections[n]
+		switch {
+		case x.FirstLine >= lines || x.timed && x.High == 0:
+			continue
+		case x.timed && x.High < p.since:
+			return x.High // as good as any time in it: all are too early
+		case x.timed && p.until != 0 && x.Low >= p.until:
+			return x.Low
+		}
+		if at := p.lastTime(ctx, n, lines); at != 0 {
+			return at
+		}
+	}
+	return 0
+}
+
+func (p *pick) lastTime(ctx context.Context, n int, lines int64) (at int64) {
+	for f, err := range p.holding.frames(ctx, []int{n}) {
+		if err != nil {
+			continue // it is told where the lines are read
+		}
+		number := f.firstLine
+		_ = f.lines(func(line Line) bool {
+			if number++; number <= lines && line.Time != 0 {
+				at = line.Time
+			}
+			return number < lines
+		})
+	}
+	return at
+}
+
+// tail finds where the last n entries begin: with which of the sections, and how many entries of these to pass over.
+func (p *pick) tail(ctx context.Context, numbers []int, n int64) (from int, skip int64, err error) {
+	if n == 0 {
+		return len(numbers), 0, nil
+	}
+	total := int64(0)
+	for from = len(numbers); from > 0 && total < n; {
+		from--
+		count, err := p.matches(ctx, numbers[from:from+1])
+		if err != nil {
+			return 0, 0, err
+		}
+		total += count
+	}
+	if p.grep != nil && p.grep.Before+p.grep.After > 0 {
+		// From the n-th last match on there are n entries at least, and what stands before it counts only here.
+		if total, err = p.entries(ctx, numbers[from:]); err != nil {
+			return 0, 0, err
+		}
+	}
+	return from, max(0, total-n), nil
+}
+
+// matches counts the lines of sections that go through without those around them.
+func (p *pick) matches(ctx context.Context, numbers []int) (int64, error) {
+	total := int64(0)
+	for _, n := range numbers {
+		x := &p.sections[n]
+		if p.whole(x) {
+			total += x.Lines
+			continue
+		}
+		alone := p.alone()
+		if alone.grep != nil {
+			grep := *alone.grep
+			grep.Before, grep.After = 0, 0
+			alone.grep = &grep
+		}
+		count, err := alone.count(ctx, []int{n})
+		if err != nil {
+			return 0, err
+		}
+		total += count
+	}
+	return total, nil
+}
+
+// entries counts what goes through.
+func (p *pick) entries(ctx context.Context, numbers []int) (int64, error) {
+	alone := p.alone()
+	return alone.count(ctx, numbers)
+}
+
+// alone gives a pick that counts and leaves this one as it is.
+func (p *pick) alone() *pick {
+	s := *p.sieve
+	s.budget, s.before, s.pending, s.skip = &budget{}, contextLines{}, 0, 0
+	return &pick{&s, p.holding, p.sections}
+}
+
+func (p *pick) count(ctx context.Context, numbers []int) (n int64, err error) {
+	err = p.pass(ctx, numbers, func(_ Entry, err error) bool {
+		if err == nil {
+			n++
+		}
+		return true
+	})
+	return n, err
+}

@@ -1,0 +1,113 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// opened is a holding and how far it goes.
+type opened struct {
+	holding
+	lines, bytes int64 // of the log, as the holding knows it; bytes -1: not known
+	last         bool  // no line comes after it
+}
+
+// entries gives what is there.
+func (a *answering) entries(ctx context.Context, yield func(Entry, error) bool) {
+	for _, l := range a.logs {
+		if a.budget.full() || !l.advance(ctx, yield) {
+			return
+		}
+	}
+}
+
+// advance gives what came since the last time. It returns false where the answer is at its end: the consumer has had enough,
+// or was given an error that ends it.
+func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bool {
+	if l.ended || l.done {
+		l.ended = true
+		return true
+	}
+	h, err := l.open(ctx)
+	if err != nil {
+		l.ended = true
+		return yield(Entry{}, err) && isDamage(err)
+	}
+	if h == nil {
+		return true
+	}
+	defer h.close()
+	goOn := l.run(ctx, h.holding, !l.begun && l.query.Tail != nil, yield)
+	l.begun = true
+	if goOn && !l.done {
+		p := &pick{l.sieve, h, h.sections()}
+		p.passOver(ctx, h.lines, h.bytes)
+	}
+	l.ended = h.last || l.done
+	return goOn
+}
+
+// open opens the log where it is now, nil where no place is known: it is on its way to another replica.
+func (l *reading) open(ctx context.Context) (*opened, error) {
+	if l.log != nil {
+		s, err := l.log.snapshot(l.seen, l.raw)
+		if err == nil {
+			return &opened{s, s.lines, s.bytes, s.ended}, nil
+		}
+		if !errors.Is(err, ErrGone) {
+			return nil, err
+		}
+		if err := l.resolve(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if record := l.status.Log; record != nil {
+		o, err := l.reader.sealed(ctx, l.instance, record.Key, record.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("read log of %s: %w", l.instance, err)
+		}
+		return &opened{o, o.index.Summary.Lines, o.index.Summary.Bytes, true}, nil
+	}
+	if l.text != nil {
+		return &opened{l.text, l.text.lines, l.text.bytes, l.text.ended}, nil
+	}
+	return nil, nil
+}
+
+// resolve finds where a log is that has left the spool. The record is in the spool before the log leaves it, the manifest in
+// the store before the record does. Where there is neither the log was handed to another replica.
+func (l *reading) resolve(ctx context.Context) error {
+	record, ok, err := l.log.Record()
+	if err == nil && ok {
+		l.took(record)
+		return nil
+	}
+	m, err := l.reader.manifestAt(ctx, l.pod.ManifestKey())
+	if errors.Is(err, ErrNotFound) {
+		l.log = nil
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.tookManifest(m)
+	return nil
+}
+
+func (l *reading) tookManifest(m *Manifest) {
+	for i := range m.Instances {
+		if m.Instances[i].ID() == l.instance.ID() {
+			l.took(m.Instances[i])
+			return
+		}
+	}
+	l.took(InstanceRecord{Instance: *l.instance, Verdict: Lost, Reason: "the pod's manifest does not name it"})
+}
+
+// took goes on with what is kept of the log; where that is nothing it ends.
+func (l *reading) took(record InstanceRecord) {
+	l.log, l.text = nil, nil
+	l.status.InstanceRecord = record
+	l.ended = record.Log == nil
+}

@@ -1,0 +1,232 @@
+package archive
+
+import "slices"
+
+// sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
+// each line goes through once.
+type sieve struct {
+	query        *Query
+	grep         *matcher // nil: every line
+	since, until int64    // ns since 1970; until 0: no bound
+	instance     *Instance
+	budget       *budget
+
+	seen    int64 // lines that went through, or were passed over: no line up to there comes again
+	raw     int64 // bytes of their text; -1: not known
+	at      int64 // time of the line before, where that is known
+	atKnown bool
+	done    bool // no further line can be let through
+
+	skip    int64 // entries that are not given: they stand before the tail
+	pending int   // lines after a match that are still to be given
+	before  contextLines
+}
+
+// budget is what of an answer may still be given.
+type budget struct {
+	limited bool
+	left    int64
+}
+
+// full says that nothing more fits.
+func (b *budget) full() bool { return b.limited && b.left <= 0 }
+
+// cut has the entry fit.
+func (b *budget) cut(e *Entry) {
+	size := e.size()
+	if b.limited && size > b.left {
+		e.Text, e.Partial = e.Text[:min(int64(len(e.Text)), b.left)], true
+		size = int64(len(e.Text))
+	}
+	b.left -= size
+}
+
+func newSieve(q *Query, i *Instance, b *budget) (*sieve, error) {
+	grep, err := q.Grep.compile()
+	if err != nil {
+		return nil, err
+	}
+	s := &sieve{query: q, grep: grep, instance: i, budget: b, seen: q.After[i.ID()]}
+	s.since, s.until = nanos(q.Since), nanos(q.Until)
+	if s.atKnown = s.seen == 0; !s.atKnown {
+		s.raw = -1
+	}
+	return s, nil
+}
+
+// timed: the query bounds times.
+func (s *sieve) timed() bool { return s.since != 0 || s.until != 0 }
+
+// may says whether a section can hold a line that goes through.
+func (s *sieve) may(x *section) bool {
+	q := s.query
+	switch {
+	case x.Lines >= 0 && x.FirstLine+x.Lines <= s.seen:
+		return false
+	case x.Lines >= 0 && q.FirstLine > 0 && x.FirstLine+x.Lines < q.FirstLine:
+		return false
+	case q.LastLine > 0 && x.FirstLine >= q.LastLine:
+		return false
+	case x.Offset >= 0 && (x.Offset+x.Bytes <= q.FromByte && q.FromByte > 0 || q.ToByte > 0 && x.Offset >= q.ToByte):
+		return false
+	case !s.timed() || !x.timed || x.High == 0:
+		return true
+	}
+	return x.High >= s.since && (s.until == 0 || x.Low < s.until)
+}
+
+// whole says that every line of the section goes through, as far as that can be told without reading it.
+func (s *sieve) whole(x *section) bool {
+	q := s.query
+	return s.grep == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.seen &&
+		x.FirstLine+1 >= q.FirstLine && (q.LastLine == 0 || x.FirstLine+x.Lines <= q.LastLine) &&
+		(q.FromByte == 0 && q.ToByte == 0 ||
+			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes <= q.ToByte))
+}
+
+// piece lets a frame through. before gives the time of the line before it. It returns false where the consumer has had
+// enough.
+func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) bool) (goOn bool, err error) {
+	if p.firstLine > s.seen {
+		s.atKnown = false
+	}
+	number, offset, search := p.firstLine, p.offset, !s.atKnown
+	goOn = true
+	err = p.lines(func(line Line) bool {
+		e := Entry{Line: line, Number: number + 1, Offset: offset, Instance: s.instance}
+		number++
+		if offset >= 0 {
+			offset += line.size()
+		}
+		if number <= s.seen {
+			if search && line.Time != 0 {
+				s.at, s.atKnown = line.Time, true
+			}
+			return true
+		}
+		s.seen, s.raw = number, offset
+		goOn = s.line(&e, before, yield)
+		return goOn && !s.done
+	})
+	return goOn, err
+}
+
+// size is what the line takes in the log's text.
+func (line *Line) size() int64 {
+	if line.Partial {
+		return int64(len(line.Text))
+	}
+	return int64(len(line.Text)) + 1
+}
+
+// line lets one line through, or not.
+func (s *sieve) line(e *Entry, before func() int64, yield func(Entry, error) bool) bool {
+	if s.timed() {
+		s.clock(e, before)
+	}
+	if !s.inBounds(e) || s.timed() && (s.at < s.since || s.until != 0 && s.at >= s.until) {
+		return true
+	}
+	return s.match(e, yield)
+}
+
+// clock keeps the time of the line, or for one without a time that of the line before.
+func (s *sieve) clock(e *Entry, before func() int64) {
+	if e.Time != 0 {
+		s.at = e.Time
+	} else if !s.atKnown {
+		s.at = before()
+	}
+	s.atKnown = true
+}
+
+// inBounds applies the bounds of lines and bytes, and cuts the line where it lies over one of the latter.
+func (s *sieve) inBounds(e *Entry) bool {
+	q := s.query
+	if q.LastLine > 0 && e.Number >= q.LastLine {
+		s.done = true
+	}
+	if e.Number < q.FirstLine || q.LastLine > 0 && e.Number > q.LastLine {
+		return false
+	}
+	if q.FromByte == 0 && q.ToByte == 0 || e.Offset < 0 {
+		return true
+	}
+	end := e.Offset + e.size()
+	if q.ToByte > 0 && e.Offset >= q.ToByte {
+		s.done = true
+		return false
+	}
+	if end <= q.FromByte {
+		return false
+	}
+	if q.ToByte > 0 && end > q.ToByte {
+		e.Text, e.Partial = e.Text[:min(int64(len(e.Text)), q.ToByte-e.Offset)], true
+	}
+	if cut := q.FromByte - e.Offset; cut > 0 {
+		e.Text, e.Offset = e.Text[min(cut, int64(len(e.Text))):], q.FromByte
+	}
+	return true
+}
+
+// match applies Grep, and gives the lines around.
+func (s *sieve) match(e *Entry, yield func(Entry, error) bool) bool {
+	if s.grep == nil {
+		return s.give(e, yield)
+	}
+	if s.grep.picks(e.Text) {
+		for _, c := range s.before.take() {
+			if !s.give(&c, yield) {
+				return false
+			}
+		}
+		s.pending = s.grep.After
+		return s.give(e, yield)
+	}
+	e.Context = true
+	if s.pending > 0 {
+		s.pending--
+		return s.give(e, yield)
+	}
+	s.before.add(e, s.grep.Before)
+	return true
+}
+
+func (s *sieve) give(e *Entry, yield func(Entry, error) bool) bool {
+	if s.skip > 0 {
+		s.skip--
+		return true
+	}
+	s.budget.cut(e)
+	if !yield(*e, nil) {
+		return false
+	}
+	s.done = s.done || s.budget.full()
+	return true
+}
+
+// contextLines are the lines before a line that may match.
+type contextLines struct {
+	lines []Entry
+	size  int
+}
+
+func (c *contextLines) add(e *Entry, most int) {
+	if most == 0 {
+		return
+	}
+	kept := *e
+	kept.Text = slices.Clone(e.Text)
+	c.lines = append(c.lines, kept)
+	c.size += len(kept.Text)
+	for len(c.lines) > most || c.size > MaxContextBytes {
+		c.size -= len(c.lines[0].Text)
+		c.lines = c.lines[1:]
+	}
+}
+
+func (c *contextLines) take() []Entry {
+	lines := c.lines
+	c.lines, c.size = nil, 0
+	return lines
+}
