@@ -262,8 +262,8 @@ func (r *Reader) workloadPrefixes(ctx context.Context, t Target) ([]string, erro
 		if err != nil {
 			return nil, err
 		}
-		ref, ok := parseIndexName(strings.TrimPrefix(string(object.Key), folder))
-		if ok && (t.Namespace == "" || t.Namespace == ref.Namespace) {
+		ref, err := parseIndexName(strings.TrimPrefix(string(object.Key), folder))
+		if err == nil && (t.Namespace == "" || t.Namespace == ref.Namespace) {
 			prefixes = append(prefixes, ref.folder())
 		}
 	}
@@ -276,20 +276,6 @@ func (p PodRef) folder() string {
 		return p.Prefix()
 	}
 	return p.JobPrefix()
-}
-
-// parseIndexName takes the name apart that indexName makes.
-func parseIndexName(name string) (PodRef, bool) {
-	namespace, rest, ok := strings.Cut(name, ".")
-	last := strings.LastIndexByte(rest, '.')
-	if !ok || last <= 0 {
-		return PodRef{}, false
-	}
-	owner, uid := rest[:last], rest[last+1:]
-	if bare, found := strings.CutPrefix(owner, barePods+"."); found {
-		return PodRef{Namespace: namespace, Pod: bare, PodUID: PodUID(uid)}, true
-	}
-	return PodRef{Namespace: namespace, Job: owner, JobUID: JobUID(uid)}, true
 }
 
 // splitKey takes the key of something that is kept of a pod or a Job apart.

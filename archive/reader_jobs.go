@@ -255,8 +255,8 @@ func (l *jobList) give(ctx context.Context, folder string, names []string, yield
 
 // job gives one Job, nil where its name cannot be understood or nothing is there.
 func (l *jobList) job(ctx context.Context, name string) (*KeptJob, error) {
-	ref, ok := parseIndexName(name)
-	if !ok {
+	ref, err := parseIndexName(name)
+	if err != nil {
 		return nil, nil
 	}
 	return l.reader.job(ctx, ref, l.open[name])
