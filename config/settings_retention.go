@@ -2,9 +2,9 @@ package config
 
 import (
 	"errors"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/mark"
 )
 
 // Retention says how long archived logs are kept.
@@ -15,34 +15,20 @@ type Retention struct {
 func retentionSettings() []setting {
 	return []setting{{
 		name: "retention", group: groupArchive, kind: "duration",
-		help: "How long archived logs are kept, such as 90d or 2160h; then they are deleted from the store, by whole days, with their manifests and index keys. Empty or 0 means for ever.",
+		help: "How long archived logs are kept, such as 90d or 12w; then they are deleted from the store, by whole days, with their manifests and index keys. Empty or 0 means for ever.",
 		set:  field(func(c *Config) *time.Duration { return &c.Retention.After }, retention),
 	}}
 }
 
 const (
 	aDay          = 24 * time.Hour
-	mostRetention = 100 * 365 * aDay
+	mostRetention = 20_000 * aDay
 )
 
-// retention takes days, which Go's durations do not know, or a duration.
 func retention(text string) (time.Duration, error) {
-	wrong := errors.New("want 0 or a time from 1d to 36500d, such as 90d or 2160h")
-	var d time.Duration
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, wrong
-		}
-		d = time.Duration(n) * aDay
-	} else {
-		var err error
-		if d, err = time.ParseDuration(text); err != nil {
-			return 0, wrong
-		}
-	}
-	if d != 0 && d < aDay || d > mostRetention {
-		return 0, wrong
+	d, err := mark.ParseTTL(text)
+	if err != nil || d != 0 && d < aDay || d > mostRetention {
+		return 0, errors.New("want 0 or a time from 1d to 20000d, such as 90d or 12w")
 	}
 	return d, nil
 }

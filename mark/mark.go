@@ -19,6 +19,7 @@ const (
 	AdoptedTTL = "epilogue.dev/ttl-seconds-after-finished" // what spec.ttlSecondsAfterFinished was, in plain seconds
 	ArchiveKey = "epilogue.dev/archive-key"                // the folder in the archive, below its prefix, that holds all of the Job
 	Verdict    = "epilogue.dev/verdict"                    // the worst verdict on the Job's logs
+	Released   = "epilogue.dev/released"                   // when the gate was taken off by hand; it is not put on again
 )
 
 // Labels of Jobs that Epilogue launched.
