@@ -15,6 +15,7 @@ func (l *loading) resolve() {
 	if l.isAuto("launcher") {
 		l.config.Launch.Enabled = strings.HasPrefix(strings.ToLower(l.config.Launch.Implementation), "epilogue")
 	}
+	l.resolveCleanup()
 }
 
 func (l *loading) isAuto(name string) bool {

@@ -80,11 +80,6 @@ type Seal struct {
 	Concurrency int
 }
 
-// Cleanup says when finished Jobs go.
-type Cleanup struct {
-	TTL time.Duration // counted from the end of the Job; 0: as soon as its logs are sealed
-}
-
 // Launch says how runner and builder Jobs are made. All of it is checked at every start, but only a daemon that launches
 // (Enabled) insists that it is complete: an observer lives beside ZenML's own manager and must not refuse to start over
 // settings that it never uses.

@@ -174,14 +174,6 @@ func followSettings() []setting {
 	}}
 }
 
-func cleanupSettings() []setting {
-	return []setting{{
-		name: "ttl", group: groupCleanup, kind: "duration", def: "48h", zenml: []string{zenml + "TTL_SECONDS_AFTER_FINISHED"},
-		help: "How long a finished Job is kept once its logs are safe; a duration or a plain number of seconds.",
-		set:  field(func(c *Config) *time.Duration { return &c.Cleanup.TTL }, durationOrSeconds),
-	}}
-}
-
 func processSettings() []setting {
 	return []setting{{
 		name: "config", group: groupProcess, kind: "path",

@@ -77,21 +77,6 @@ func short(d time.Duration) string {
 	return text
 }
 
-// durationOrSeconds also takes a plain number of seconds, because ZenML's TTL_SECONDS_AFTER_FINISHED is one.
-func durationOrSeconds(text string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		if n < 0 || n > math.MaxInt32 { // Kubernetes' own bound for this field
-			return 0, fmt.Errorf("want a number of seconds from 0 to %d", math.MaxInt32)
-		}
-		return time.Duration(n) * time.Second, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, errors.New("want a whole number of seconds such as 86400, or a duration with its unit such as 24h")
-	}
-	return d, nil
-}
-
 func reconnectAfter(text string) (time.Duration, error) {
 	d, err := duration(time.Second, math.MaxInt64)(text)
 	if err == nil && d >= maxStream {
