@@ -1,0 +1,234 @@
+package cleanup
+
+import (
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// Action is what is to be done with a Job or with one of its pods.
+type Action string
+
+// The actions.
+const (
+	Keep        Action = "keep"         // nothing, for as long as nothing changes
+	Wait        Action = "wait"         // nothing until a time
+	Hold        Action = "hold"         // put the gate on the Job
+	AdoptTTL    Action = "adopt-ttl"    // take over its ttlSecondsAfterFinished
+	EndPod      Action = "end-pod"      // have the kubelet fail the pod; its log stays
+	WithdrawPod Action = "withdraw-pod" // delete a pod that has no node; it stays until its manifest is written
+	DeletePod   Action = "delete-pod"
+	ReleasePod  Action = "release-pod" // take the gate off the pod
+	EndJob      Action = "end-job"     // have the Job fail that can make no pod
+	Release     Action = "release"     // take the gate off the Job
+	DeleteJob   Action = "delete-job"
+)
+
+// Reason says why. Reasons are labels of metrics: the set is fixed.
+type Reason string
+
+// The reasons.
+const (
+	Running       Reason = "running"        // the Job is not finished, the pod has not ended
+	Unsealed      Reason = "unsealed"       // not all manifests are in the store
+	Sealed        Reason = "sealed"         // all of them are
+	Deleting      Reason = "deleting"       // somebody has deleted it
+	Orphaned      Reason = "orphaned"       // it is deleted, and its pods are to live on
+	Deadline      Reason = "deadline"       // the gate's time is over
+	Gate          Reason = "gate"           // the setting
+	Disabled      Reason = "disabled"       // cleanup is off
+	CronJob       Reason = "cronjob"        // a CronJob owns it
+	Kept          Reason = "kept"           // an annotation says so, or a rule
+	BadAnnotation Reason = "bad-annotation" // an annotation cannot be read, so it is kept
+	KubernetesTTL Reason = "kubernetes-ttl" // Kubernetes enforces its TTL
+	Success       Reason = "ttl-success"
+	Failure       Reason = "ttl-failure"
+	Annotation    Reason = "annotation" // an annotation of its owner says when
+	Adopted       Reason = "adopted-ttl"
+	History       Reason = "history"
+	Retry         Reason = "retry"  // newer failed pods of its Job are kept
+	Orphan        Reason = "orphan" // the pod's Job is gone
+)
+
+// Decision is one thing to do, or not to do, and why.
+type Decision struct {
+	Action Action
+	Reason Reason
+	Detail string      // in words, where the reason alone says too little
+	Pod    *corev1.Pod // of the actions on a pod
+	At     time.Time   // of Wait: until when; of others: since when it is due, zero where it always was
+}
+
+// Facts are what is known of one Job.
+type Facts struct {
+	Job    *batchv1.Job // trimmed; nil: there is none of that UID any more
+	Pods   []Pod        // in any order
+	Events []*corev1.Event
+	Open   int       // pods of it that have left the API server and are not sealed yet
+	Kind   string    // mark.Runner or mark.Builder; "": not known
+	Newer  int       // finished Jobs of the same workload and kind that ended later
+	Since  time.Time // when this replica began to act for it: the gate's time counts from then on
+}
+
+// Pod is one pod of the Job.
+type Pod struct {
+	*corev1.Pod
+	Sealed   bool // its manifest is in the store
+	Unproven bool // that is not known yet
+	Events   []*corev1.Event
+	Stuck    time.Time // when it was first seen to be unable to start; zero: just now
+}
+
+// Decide is the policy. The decisions are in the order in which they are to be carried out, and there is at least one. It
+// asks nobody and remembers nothing.
+func Decide(f Facts, s config.Cleanup, now time.Time) []Decision {
+	j := &judgement{Facts: f, s: s, now: now}
+	switch {
+	case f.Job == nil:
+		j.orphans()
+	case f.Job.DeletionTimestamp != nil:
+		j.deleted()
+	case finishedAt(f.Job).IsZero():
+		j.running()
+	default:
+		j.finished()
+	}
+	j.heldPods()
+	if len(j.out) == 0 {
+		j.add(Decision{Action: Keep, Reason: Sealed})
+	}
+	return j.out
+}
+
+// judgement is one run of Decide.
+type judgement struct {
+	Facts
+	s   config.Cleanup
+	now time.Time
+	out []Decision
+}
+
+func (j *judgement) add(d Decision) { j.out = append(j.out, d) }
+
+// due adds the decision if its time has come, else a wait for it.
+func (j *judgement) due(d Decision) {
+	if j.now.Before(d.At) {
+		d.Action = Wait
+	}
+	j.add(d)
+}
+
+func (j *judgement) keep(why Reason) { j.add(Decision{Action: Keep, Reason: why}) }
+
+// deleted is for a Job that somebody deletes, and that its gate may hold.
+func (j *judgement) deleted() {
+	switch {
+	case !has(j.Job.Finalizers, mark.Finalizer):
+		j.keep(Deleting)
+		return
+	case has(j.Job.Finalizers, "orphan"):
+		j.add(Decision{Action: Release, Reason: Orphaned})
+		return
+	case j.sealed():
+		j.add(Decision{Action: Release, Reason: Sealed})
+		return
+	}
+	end := finishedAt(j.Job)
+	if end.IsZero() {
+		end = j.Job.DeletionTimestamp.Time
+	}
+	at := latest(end, j.Since).Add(j.s.GateDeadline)
+	if !j.now.Before(at) {
+		j.add(Decision{Action: Release, Reason: Deadline, At: at})
+		return
+	}
+	j.add(Decision{Action: Wait, Reason: Unsealed, At: at})
+	for _, p := range j.Pods {
+		if j.owned(p) && !over(p.Pod) {
+			j.end(p, Decision{Reason: Deleting, Detail: "its Job was deleted"})
+		}
+	}
+}
+
+// owned: the pod is the Job's still. One that was orphaned lives on.
+func (j *judgement) owned(p Pod) bool {
+	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == j.Job.UID })
+}
+
+// running is for a Job that is not finished.
+func (j *judgement) running() {
+	j.hold(true)
+	if why, off := j.handsOff(); off {
+		j.keep(why)
+		return
+	}
+	j.keep(Running)
+	for _, p := range j.Pods {
+		j.startable(p)
+	}
+	j.podless()
+	j.retries()
+}
+
+// finished is for a Job that is complete or failed.
+func (j *judgement) finished() {
+	sealed := j.sealed()
+	j.hold(slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && !p.Unproven }))
+	if sealed && has(j.Job.Finalizers, mark.Finalizer) {
+		j.add(Decision{Action: Release, Reason: Sealed}) // nothing is left to protect
+	}
+	if why, off := j.handsOff(); off {
+		j.keep(why)
+		return
+	}
+	j.retries()
+	at, why, goes := j.expiry()
+	switch {
+	case !goes:
+		j.keep(why)
+	case j.now.Before(at):
+		j.add(Decision{Action: Wait, Reason: why, At: at})
+	case !sealed:
+		j.add(Decision{Action: Keep, Reason: Unsealed, At: at})
+	default:
+		j.add(Decision{Action: DeleteJob, Reason: why, At: at})
+	}
+}
+
+// hold puts the gate on where it is wanted and something is to be protected, and takes over the TTL. A Job that is being
+// deleted takes no finalizer any more.
+func (j *judgement) hold(protect bool) {
+	wanted := j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job)
+	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) {
+		j.add(Decision{Action: Hold, Reason: Gate})
+	}
+	if j.s.Enabled && j.s.AdoptTTL && !j.cronJobs() && j.Job.Spec.TTLSecondsAfterFinished != nil {
+		j.add(Decision{Action: AdoptTTL, Reason: Gate})
+	}
+}
+
+// sealed: everything that is known of the Job is in the store.
+func (j *judgement) sealed() bool {
+	return j.Open == 0 && !slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && (j.Job == nil || j.owned(p)) })
+}
+
+// heldPods takes the gate off pods: as soon as they are sealed, or where they are being deleted at the deadline.
+func (j *judgement) heldPods() {
+	for _, p := range j.Pods {
+		if !has(p.Finalizers, mark.Finalizer) {
+			continue
+		}
+		if p.Sealed {
+			j.add(Decision{Action: ReleasePod, Reason: Sealed, Pod: p.Pod})
+		} else if p.DeletionTimestamp != nil {
+			at := latest(p.DeletionTimestamp.Time, j.Since).Add(j.s.GateDeadline)
+			j.due(Decision{Action: ReleasePod, Reason: Deadline, Pod: p.Pod, At: at})
+		}
+	}
+}
