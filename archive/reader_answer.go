@@ -139,7 +139,7 @@ func (a *answering) reading(p *foundPod, record InstanceRecord) (*reading, error
 		return nil, err
 	}
 	l := &reading{sieve: s, reader: a.reader, pod: p.Pod.PodRef, status: LogStatus{InstanceRecord: record}}
-	l.begun = s.seen > 0
+	_, l.begun = a.query.After[i.ID()]
 	switch {
 	case record.Log != nil:
 		l.status.Source, l.status.Lines, l.status.Bytes = FromArchive, record.Log.Lines, record.Log.Bytes

@@ -16,12 +16,7 @@ type pick struct {
 // has had enough or an error that ends the answer was given.
 func (s *sieve) run(ctx context.Context, h holding, tail bool, yield func(Entry, error) bool) bool {
 	p := &pick{s, h, h.sections()}
-	var numbers []int
-	for n := range p.sections {
-		if s.may(&p.sections[n]) {
-			numbers = append(numbers, n)
-		}
-	}
+	numbers := s.wanted(p.sections)
 	if tail {
 		from, skip, err := p.tail(ctx, numbers, *s.query.Tail)
 		if err != nil {

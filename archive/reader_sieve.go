@@ -57,7 +57,38 @@ func newSieve(q *Query, i *Instance, b *budget) (*sieve, error) {
 // timed: the query bounds times.
 func (s *sieve) timed() bool { return s.since != 0 || s.until != 0 }
 
-// may says whether a section can hold a line that goes through.
+// wanted gives the sections that can hold a line that goes through.
+func (s *sieve) wanted(sections []section) []int {
+	var numbers []int
+	// A line without a time at the start of a section counts as the last one before it: that may be in time where the
+	// section itself is not.
+	before := s.since == 0
+	if s.atKnown && s.seen > 0 {
+		before = s.inTime(s.at)
+	}
+	for n := range sections {
+		x := &sections[n]
+		within := before
+		if !x.timed || x.High != 0 {
+			within = s.overlaps(x)
+		}
+		if (within || before) && s.may(x) {
+			numbers = append(numbers, n)
+		}
+		before = within
+	}
+	return numbers
+}
+
+// inTime applies the bounds of times.
+func (s *sieve) inTime(at int64) bool { return at >= s.since && (s.until == 0 || at < s.until) }
+
+// overlaps says whether a time of the section can be in bounds.
+func (s *sieve) overlaps(x *section) bool {
+	return !x.timed || x.High >= s.since && (s.until == 0 || x.Low < s.until)
+}
+
+// may says whether a section can hold a line that goes through, whatever its times.
 func (s *sieve) may(x *section) bool {
 	q := s.query
 	switch {
@@ -69,10 +100,8 @@ func (s *sieve) may(x *section) bool {
 		return false
 	case x.Offset >= 0 && (x.Offset+x.Bytes <= q.FromByte && q.FromByte > 0 || q.ToByte > 0 && x.Offset >= q.ToByte):
 		return false
-	case !s.timed() || !x.timed || x.High == 0:
-		return true
 	}
-	return x.High >= s.since && (s.until == 0 || x.Low < s.until)
+	return true
 }
 
 // whole says that every line of the section goes through, as far as that can be told without reading it.
@@ -124,7 +153,7 @@ func (s *sieve) line(e *Entry, before func() int64, yield func(Entry, error) boo
 	if s.timed() {
 		s.clock(e, before)
 	}
-	if !s.inBounds(e) || s.timed() && (s.at < s.since || s.until != 0 && s.at >= s.until) {
+	if !s.inBounds(e) || s.timed() && !s.inTime(s.at) {
 		return true
 	}
 	return s.match(e, yield)
@@ -178,6 +207,9 @@ func (s *sieve) match(e *Entry, yield func(Entry, error) bool) bool {
 		for _, c := range s.before.take() {
 			if !s.give(&c, yield) {
 				return false
+			}
+			if s.budget.full() {
+				return true
 			}
 		}
 		s.pending = s.grep.After

@@ -1,0 +1,8 @@
+package archive
+
+// CloseFrame makes a whole frame of what is held, however little that is.
+func (l *Log) CloseFrame() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closeFrame(l.spool.reserve)
+}

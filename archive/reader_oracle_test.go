@@ -1,0 +1,254 @@
+package archive_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// oracle answers a query on one log in the plainest way there is: with all its lines in memory.
+func oracle(lines []archive.Line, i archive.Instance, q archive.Query) []archive.Entry {
+	var entries []archive.Entry
+	offset, at := int64(0), int64(0)
+	for n, line := range lines {
+		e := archive.Entry{Line: line, Number: int64(n + 1), Offset: offset}
+		offset += size(line)
+		if line.Time != 0 {
+			at = line.Time
+		}
+		if e.Number <= q.After[i.ID()] || e.Number < q.FirstLine || q.LastLine > 0 && e.Number > q.LastLine {
+			continue
+		}
+		if !cutToBytes(&e, q.FromByte, q.ToByte) {
+			continue
+		}
+		if !q.Since.IsZero() && at < q.Since.UnixNano() || !q.Until.IsZero() && at >= q.Until.UnixNano() {
+			continue
+		}
+		entries = append(entries, e)
+	}
+	if q.Grep != nil {
+		entries = oracleGrep(entries, q.Grep)
+	}
+	if _, resumed := q.After[i.ID()]; q.Tail != nil && !resumed {
+		entries = entries[max(0, len(entries)-int(*q.Tail)):]
+	}
+	return entries
+}
+
+func size(l archive.Line) int64 {
+	if l.Partial {
+		return int64(len(l.Text))
+	}
+	return int64(len(l.Text)) + 1
+}
+
+func cutToBytes(e *archive.Entry, from, to int64) bool {
+	whole := e.Text
+	if !e.Partial {
+		whole = append(slices.Clone(e.Text), '\n')
+	}
+	start, end := max(from, e.Offset), e.Offset+int64(len(whole))
+	if to > 0 {
+		end = min(end, to)
+	}
+	if start >= end {
+		// A line without any byte, as the cut end of a log may be, lies where its offset is.
+		return len(whole) == 0 && e.Offset >= from && (to == 0 || e.Offset < to)
+	}
+	whole = whole[start-e.Offset : end-e.Offset]
+	e.Offset = start
+	e.Text, e.Partial = whole, true
+	if bytes.HasSuffix(whole, []byte("\n")) {
+		e.Text, e.Partial = whole[:len(whole)-1], false
+	}
+	return true
+}
+
+func oracleGrep(entries []archive.Entry, g *archive.Grep) []archive.Entry {
+	pattern := g.Pattern
+	if g.Fixed {
+		pattern = regexp.QuoteMeta(pattern)
+	}
+	if g.Fold {
+		pattern = "(?i)" + pattern
+	}
+	expr := regexp.MustCompile(pattern)
+	matches := make([]bool, len(entries))
+	wanted := make([]bool, len(entries))
+	for i, e := range entries {
+		if matches[i] = expr.Match(e.Text) != g.Invert; !matches[i] {
+			continue
+		}
+		for k := i; k <= min(i+g.After, len(entries)-1); k++ {
+			wanted[k] = true
+		}
+		for k, room := i, archive.MaxContextBytes+len(e.Text); k >= max(0, i-g.Before); k-- {
+			if room -= len(entries[k].Text); room < 0 {
+				break
+			}
+			wanted[k] = true
+		}
+	}
+	var out []archive.Entry
+	for i, e := range entries {
+		if wanted[i] {
+			e.Context = !matches[i]
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// limit cuts a whole answer to so many bytes.
+func limit(entries []archive.Entry, bytes int64) []archive.Entry {
+	if bytes == 0 {
+		return entries
+	}
+	for i := range entries {
+		e := &entries[i]
+		if n := size(e.Line); n > bytes {
+			e.Text, e.Partial = e.Text[:min(int64(len(e.Text)), bytes)], true
+			return entries[:i+1]
+		} else if bytes -= n; bytes == 0 {
+			return entries[:i+1]
+		}
+	}
+	return entries
+}
+
+// different says how two answers differ, "" where they do not.
+func different(got, want []archive.Entry) string {
+	for i := range min(len(got), len(want)) {
+		g, w := got[i], want[i]
+		if g.Number != w.Number || g.Offset != w.Offset || g.Time != w.Time || g.Partial != w.Partial || g.Context != w.Context ||
+			!bytes.Equal(g.Text, w.Text) {
+			return fmt.Sprintf("entry %d is %s, want %s", i, show(g), show(w))
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Sprintf("%d entries, want %d", len(got), len(want))
+	}
+	return ""
+}
+
+func show(e archive.Entry) string {
+	return fmt.Sprintf("[line %d at %d, time %d, partial %v, context %v, %d bytes %.20q]",
+		e.Number, e.Offset, e.Time, e.Partial, e.Context, len(e.Text), e.Text)
+}
+
+// randomLog gives lines of every kind that a kubelet serves, and some that it should not.
+func randomLog(r *rand.Rand) []archive.Line {
+	lines := make([]archive.Line, r.IntN(300))
+	at := start
+	for i := range lines {
+		switch r.IntN(12) {
+		case 0: // the same again
+		case 1:
+			at -= r.Int64N(5e9) // the clock was set back
+		default:
+			at += r.Int64N(2e9)
+		}
+		lines[i] = archive.Line{Time: at, Text: randomText(r), Partial: r.IntN(25) == 0}
+		if r.IntN(15) == 0 || i < 3 && r.IntN(2) == 0 {
+			lines[i].Time = 0
+		}
+	}
+	if n := len(lines); n > 0 && r.IntN(3) == 0 {
+		lines[n-1].Partial = true
+	}
+	return lines
+}
+
+func randomText(r *rand.Rand) []byte {
+	switch r.IntN(20) {
+	case 0:
+		return []byte{}
+	case 1:
+		b := make([]byte, r.IntN(40))
+		for i := range b {
+			if b[i] = byte(r.IntN(256)); b[i] == '\n' {
+				b[i] = 0
+			}
+		}
+		return b
+	case 2:
+		if r.IntN(20) == 0 {
+			return bytes.Repeat([]byte("huge "), archive.MaxLine/5-r.IntN(2)*100_000)
+		}
+		fallthrough
+	default:
+		return fmt.Appendf(nil, "%s step %d", []string{"INFO", "Warning", "error"}[r.IntN(3)], r.IntN(50))
+	}
+}
+
+// randomQuery gives a query that bounds some of what can be bounded.
+func randomQuery(r *rand.Rand, t archive.Target, i archive.Instance, lines []archive.Line) archive.Query {
+	q := archive.Query{Target: t}
+	all := int64(0)
+	for _, l := range lines {
+		all += size(l)
+	}
+	n := int64(len(lines))
+	when := func() time.Time {
+		if n == 0 || r.IntN(10) == 0 {
+			return time.Unix(0, start-r.Int64N(1e10))
+		}
+		return time.Unix(0, max(1, lines[r.Int64N(n)].Time+r.Int64N(3)-1))
+	}
+	if r.IntN(3) == 0 {
+		q.Since = when()
+	}
+	if r.IntN(3) == 0 {
+		if q.Until = when(); q.Until.Before(q.Since) {
+			q.Since, q.Until = q.Until, q.Since
+		}
+	}
+	if r.IntN(4) == 0 {
+		q.FirstLine = r.Int64N(n + 2)
+	}
+	if r.IntN(4) == 0 {
+		q.LastLine = q.FirstLine + r.Int64N(n+2)
+	}
+	if r.IntN(4) == 0 {
+		q.FromByte = r.Int64N(all + 2)
+	}
+	if r.IntN(4) == 0 {
+		q.ToByte = q.FromByte + r.Int64N(all+2)
+	}
+	if r.IntN(3) == 0 {
+		tail := r.Int64N(n + 2)
+		q.Tail = &tail
+	}
+	if r.IntN(6) == 0 {
+		q.LimitBytes = r.Int64N(all + 2)
+	}
+	if r.IntN(6) == 0 {
+		q.After = map[archive.LogID]int64{i.ID(): r.Int64N(n + 2)}
+	}
+	if r.IntN(3) == 0 {
+		patterns := []string{"error", "INFO", "step 4", "", "nothing has this", "[Ww]arn.*[0-9]$", "^$", "\x00", "huge", "e", "."}
+		q.Grep = &archive.Grep{
+			Pattern: patterns[r.IntN(len(patterns))], Fixed: r.IntN(2) == 0, Fold: r.IntN(3) == 0, Invert: r.IntN(5) == 0,
+			Before: r.IntN(3) * r.IntN(4), After: r.IntN(3) * r.IntN(4),
+		}
+	}
+	return q
+}
+
+func describe(q archive.Query) string {
+	text := fmt.Sprintf("since %v until %v lines %d-%d bytes %d-%d limit %d after %v",
+		q.Since.UnixNano(), q.Until.UnixNano(), q.FirstLine, q.LastLine, q.FromByte, q.ToByte, q.LimitBytes, q.After)
+	if q.Tail != nil {
+		text += fmt.Sprintf(" tail %d", *q.Tail)
+	}
+	if q.Grep != nil {
+		text += fmt.Sprintf(" grep %+v", *q.Grep)
+	}
+	return text
+}
