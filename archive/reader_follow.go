@@ -14,7 +14,8 @@ type following struct {
 	watched     map[*Log]struct{}
 	local       bool // a pod of the target is open in this process, which tells when that changes
 	over        bool // no line will come but of the logs that are known
-	failed      int  // looks in a row that the store did not answer
+	looked      time.Time
+	failed      int // looks in a row that the store did not answer
 }
 
 const (
@@ -56,6 +57,7 @@ func (a *answering) follow(ctx context.Context, yield func(Entry, error) bool) {
 
 // advance gives what came of each log. A log is watched before it is read, so that nothing comes unheard in between.
 func (f *following) advance(ctx context.Context, yield func(Entry, error) bool) bool {
+	f.looked = time.Now()
 	for _, l := range f.logs {
 		if l.log != nil && !l.ended {
 			if _, ok := f.watched[l.log]; !ok {
@@ -108,8 +110,13 @@ func (f *following) wait(ctx context.Context) (look bool, err error) {
 	}
 }
 
+// breathe waits where the last look was a moment ago.
 func (f *following) breathe(ctx context.Context) error {
-	timer := time.NewTimer(breath)
+	rest := breath - time.Since(f.looked)
+	if rest <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
