@@ -69,6 +69,7 @@ type Watcher struct {
 	unchecked     workqueue.TypedRateLimitingInterface[podKey]
 	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	followers     sync.WaitGroup
+	listeners     []func(job types.UID) // set before Run
 
 	mu      sync.Mutex
 	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
@@ -142,7 +143,10 @@ func newQueue[T comparable](name string) workqueue.TypedRateLimitingInterface[T]
 
 // handle has the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted first.
 func (w *Watcher) handle() error {
-	see := func(object any) { w.seen.Add(keyOf(object.(*corev1.Pod))) }
+	see := func(object any) {
+		w.seen.Add(keyOf(object.(*corev1.Pod)))
+		w.tell(object)
+	}
 	_, err := w.podInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    see,
 		UpdateFunc: func(_, object any) { see(object) },
@@ -153,6 +157,7 @@ func (w *Watcher) handle() error {
 			if p, ok := object.(*corev1.Pod); ok {
 				w.noteGone(p)
 				w.seen.Add(keyOf(p))
+				w.tell(p)
 			}
 		},
 	})
@@ -162,6 +167,7 @@ func (w *Watcher) handle() error {
 	_, err = w.jobInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    w.seeJob,
 		UpdateFunc: func(_, object any) { w.seeJob(object) },
+		DeleteFunc: w.tell,
 	})
 	return err
 }
@@ -177,6 +183,7 @@ func (w *Watcher) seeJob(object any) {
 			w.finishedJobs.Add(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
 		}
 	}
+	w.tell(job)
 }
 
 func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {

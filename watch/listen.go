@@ -1,0 +1,56 @@
+package watch
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true; and
+// with the UIDs of all Jobs when this replica owns others than before. It is called by the informers' own goroutines, so it
+// only notes the UID. Listen is called before Run.
+func (w *Watcher) Listen(f func(job types.UID)) { w.listeners = append(w.listeners, f) }
+
+// Jobs gives every Job in the cache, trimmed. They are shared: nobody changes them.
+func (w *Watcher) Jobs() []*batchv1.Job {
+	objects := w.jobInformer.GetStore().List()
+	jobs := make([]*batchv1.Job, 0, len(objects))
+	for _, o := range objects {
+		jobs = append(jobs, o.(*batchv1.Job))
+	}
+	return jobs
+}
+
+// Job gives the Job of that name as the cache has it, nil where it has none.
+func (w *Watcher) Job(name string) *batchv1.Job {
+	job, err := w.jobs.Jobs(w.cfg.Namespace).Get(name)
+	if err != nil {
+		return nil // a cache has no other error
+	}
+	return job
+}
+
+// PodsOf gives the Job's pods in the cache, trimmed and shared like Jobs.
+func (w *Watcher) PodsOf(job types.UID) []*corev1.Pod { return w.podsOf(job) }
+
+// tell calls the listeners. A tombstone's object is stale, but its UID is right.
+func (w *Watcher) tell(object any) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	var uid types.UID
+	switch o := object.(type) {
+	case *batchv1.Job:
+		uid = o.UID
+	case *corev1.Pod:
+		owner := jobOf(o)
+		if owner == nil {
+			return
+		}
+		uid = owner.UID
+	}
+	for _, f := range w.listeners {
+		f(uid)
+	}
+}
