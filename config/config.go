@@ -99,6 +99,14 @@ type Launch struct {
 	Tolerations   []corev1.Toleration
 	BackoffLimit  *int32                    // nil: Kubernetes' own default
 	FailurePolicy *batchv1.PodFailurePolicy // nil: none
+
+	KindLimits       map[string]int // Jobs of one kind that run at once, by "runner" or "builder"; without one: MaxConcurrent alone
+	MaxQueued        int            // Jobs that wait
+	PodTemplate      string         // JSON of a pod template, merged over the generated one; "": nothing
+	BuilderTemplate  string         // the same for builders
+	BuilderImage     string
+	RegistrySecret   string // name of a Secret in the namespace; "": none
+	RegistryInsecure bool   // plain HTTP
 }
 
 // Process holds what concerns the process itself.
