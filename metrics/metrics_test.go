@@ -18,6 +18,10 @@ func registered(t *testing.T) []*dto.MetricFamily {
 	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
 	RetentionCounts{Jobs: zero, Objects: zero, Journals: zero, Uploads: zero, Unreadable: zero, Failures: zero, Last: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
+	launch := NewLaunch(r)
+	launch.Requests.WithLabelValues("runner", "created")
+	launch.Started.WithLabelValues("runner")
+	LaunchQueue{Waiting: zero, WaitingLimit: zero, Running: zero, RunningLimit: zero}.Register(r)
 	Gauges{
 		SpoolUsed: zero, SpoolLimit: zero, BufferUsed: zero, BufferLimit: zero, StreamsOpen: zero, StreamsLimit: zero,
 		RequestsUsed: zero, RequestsLimit: zero, OpenLogs: zero, UnsealedPods: zero, OldestUnsealed: zero, StoreWorks: zero,
@@ -48,7 +52,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 
 // TestLabelsAreBounded: a label that names a pod, a Job or a run grows without end.
 func TestLabelsAreBounded(t *testing.T) {
-	allowed := map[string]bool{"reason": true, "verdict": true}
+	allowed := map[string]bool{"reason": true, "verdict": true, "kind": true, "result": true}
 	for _, f := range registered(t) {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
