@@ -137,7 +137,7 @@ func TestStoreWithoutRanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := &archive.JobDocument{Namespace: pod.Namespace, Job: archive.JobSummary{Name: pod.Job, UID: pod.JobUID}}
-		if err := r.sealer.Job(t.Context(), pod, d); err != nil {
+		if _, err := r.sealer.Job(t.Context(), pod, d); err != nil {
 			t.Fatal(err)
 		}
 	}

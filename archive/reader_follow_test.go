@@ -46,7 +46,7 @@ func follow(ctx context.Context, t *testing.T, r *archive.Reader, q archive.Quer
 
 func (s *shelf) finishJob() {
 	s.t.Helper()
-	if err := s.sealer.Job(s.t.Context(), archive.PodRef{Namespace: pod.Namespace, Job: pod.Job, JobUID: pod.JobUID}, &archive.JobDocument{
+	if _, err := s.sealer.Job(s.t.Context(), archive.PodRef{Namespace: pod.Namespace, Job: pod.Job, JobUID: pod.JobUID}, &archive.JobDocument{
 		Namespace: pod.Namespace, Job: archive.JobSummary{Name: pod.Job, UID: pod.JobUID},
 	}); err != nil {
 		s.t.Fatal(err)

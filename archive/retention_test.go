@@ -38,7 +38,7 @@ func (l *life) sealed(p archive.PodRef, created time.Time) {
 		err = l.sealer.Pod(l.t.Context(), m)
 	}
 	if err == nil && p.Job != "" {
-		err = l.sealer.Job(l.t.Context(), p, &archive.JobDocument{Namespace: p.Namespace, Job: *m.Job})
+		_, err = l.sealer.Job(l.t.Context(), p, &archive.JobDocument{Namespace: p.Namespace, Job: *m.Job})
 	}
 	if err != nil {
 		l.t.Fatal(err)

@@ -245,7 +245,7 @@ func TestJobDocument(t *testing.T) {
 	}
 	for range 2 { // the second time it is there already
 		d := &archive.JobDocument{Namespace: pod.Namespace, Job: archive.JobSummary{Name: pod.Job, UID: pod.JobUID}}
-		if err := r.sealer.Job(t.Context(), pod, d); err != nil {
+		if _, err := r.sealer.Job(t.Context(), pod, d); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -205,7 +205,7 @@ func (j *judgement) finished() {
 // deleted takes no finalizer any more.
 func (j *judgement) hold(protect bool) {
 	wanted := j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job)
-	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) {
+	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) && j.Job.Annotations[mark.Released] == "" {
 		j.add(Decision{Action: Hold, Reason: Gate})
 	}
 	if j.s.Enabled && j.s.AdoptTTL && !j.cronJobs() && j.Job.Spec.TTLSecondsAfterFinished != nil {

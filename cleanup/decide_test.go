@@ -282,6 +282,7 @@ func TestGate(t *testing.T) {
 		{"CronJob's is held all the same", Facts{Job: job(open, ofCronJob)}, nil, started1, "hold gate, keep cronjob"},
 		{"cleanup off: held all the same", Facts{Job: job(open)}, func(s *config.Cleanup) { s.Enabled = false }, started1, "hold gate, keep disabled"},
 		{"never: one from elsewhere is let go", Facts{Job: job(done), Pods: []Pod{pod("a", succeeded, sealed)}}, never, ended, "release sealed, wait ttl-success 12:00"},
+		{"it was released by hand", Facts{Job: job(open, annotated(mark.Released, "2026-11-24T08:00:00Z"))}, nil, started1, "keep running"},
 		{"a TTL is taken over", Facts{Job: job(ownTTL(60))}, nil, started1, "adopt-ttl gate, keep running"},
 		{"with the gate", Facts{Job: job(open, ownTTL(60))}, nil, started1, "hold gate, adopt-ttl gate, keep running"},
 		{"a TTL is left", Facts{Job: job(ownTTL(60))}, func(s *config.Cleanup) { s.AdoptTTL = false }, started1, "keep running"},

@@ -43,7 +43,7 @@ func (w *Watcher) adopt() error {
 func (w *Watcher) knows(uid types.UID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.known[uid] != nil
+	return w.known.get(uid) != nil
 }
 
 // departed is a pod that left the API server while this replica did not own it. If its owner has died with it unsealed
@@ -75,10 +75,10 @@ func (w *Watcher) claim() {
 		switch {
 		case !w.owns(jobUID(podRef(d.last))):
 			left = append(left, d)
-		case w.known[d.last.UID] == nil && !w.done[d.last.UID] && time.Since(d.at) < missingFor:
+		case w.known.get(d.last.UID) == nil && !w.done[d.last.UID] && time.Since(d.at) < missingFor:
 			p := newPod(d.last)
 			p.gone = true
-			w.known[d.last.UID] = p
+			w.known.put(d.last.UID, p)
 			w.seen.Add(keyOf(d.last))
 		}
 	}
@@ -97,7 +97,7 @@ func (w *Watcher) orphan(draft *archive.Manifest) {
 		p.logs[log.Instance().ContainerID] = log
 	}
 	w.mu.Lock()
-	w.known[uid] = p
+	w.known.put(uid, p)
 	w.mu.Unlock()
 	w.unchecked.Add(podKey{types.NamespacedName{Namespace: draft.Pod.Namespace, Name: draft.Pod.Pod}, uid})
 }
@@ -116,7 +116,7 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.known[key.uid] != p {
+	if w.known.get(key.uid) != p {
 		return nil
 	}
 	if err == nil && got.UID == key.uid {
@@ -124,7 +124,7 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 		if err != nil || cached.UID != key.uid {
 			return errBehind
 		}
-		delete(w.known, key.uid)
+		w.known.drop(key.uid)
 		w.seen.Add(key)
 		return nil
 	}

@@ -1,10 +1,13 @@
 package watch
 
 import (
+	"cmp"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -18,10 +21,18 @@ func podRef(pod *corev1.Pod) archive.PodRef {
 	return ref
 }
 
-// jobOf gives the Job that controls the pod, nil where none does.
+// jobOf gives the Job that the pod belongs to, nil where that is none. A Job that is deleted as `--cascade=orphan` does it takes
+// its name off its pods, but they were its own, and so are their logs: then the labels tell that its controller has set.
 func jobOf(pod *corev1.Pod) *metav1.OwnerReference {
 	owner := metav1.GetControllerOf(pod)
-	if owner == nil || owner.Kind != "Job" {
+	if owner == nil {
+		name, uid := pod.Labels[jobLabel], cmp.Or(pod.Labels[batchv1.ControllerUidLabel], pod.Labels["controller-uid"])
+		if name == "" || uid == "" {
+			return nil
+		}
+		return &metav1.OwnerReference{Kind: "Job", Name: name, UID: types.UID(uid)}
+	}
+	if owner.Kind != "Job" {
 		return nil
 	}
 	return owner
@@ -169,6 +180,12 @@ func restarts(pod *corev1.Pod, name string) bool {
 		}
 	}
 	return true
+}
+
+// spent: nothing more will happen in the pod. One that is deleted before it has a node gets none any more, whatever holds the
+// object.
+func spent(pod *corev1.Pod) bool {
+	return over(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == ""
 }
 
 // over: no container of the pod will run again.

@@ -22,9 +22,11 @@ func (w *Watcher) finishJob(ctx context.Context, name types.NamespacedName) erro
 	}
 	ref := archive.PodRef{Namespace: job.Namespace, Job: job.Name, JobUID: archive.JobUID(job.UID)}
 	d := &archive.JobDocument{Job: *jobSummary(job), Namespace: job.Namespace, Workloads: workloads(w.cfg.WorkloadLabels, job)}
-	if err := w.parts.Sealer.Job(ctx, ref, d); err != nil {
+	written, err := w.parts.Sealer.Job(ctx, ref, d)
+	if err != nil {
 		return fmt.Errorf("finish Job %s: %w", name, err)
 	}
+	w.settled(job.UID, written)
 	return nil
 }
 
@@ -36,10 +38,5 @@ func (w *Watcher) hasUnsealed(job *batchv1.Job) bool {
 			return true
 		}
 	}
-	for _, p := range w.known {
-		if p.job != nil && p.job.UID == job.UID {
-			return true
-		}
-	}
-	return false
+	return len(w.known.ofJob[job.UID]) > 0
 }

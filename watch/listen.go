@@ -12,6 +12,18 @@ import (
 // only notes the UID. Listen is called before Run.
 func (w *Watcher) Listen(f func(job types.UID)) { w.listeners = append(w.listeners, f) }
 
+// ListenSettled has f called with the UID of each Job that has finished and of which all is in the store, its document too;
+// written says that this was just now. It is called before Run.
+func (w *Watcher) ListenSettled(f func(job types.UID, written bool)) {
+	w.settlers = append(w.settlers, f)
+}
+
+func (w *Watcher) settled(job types.UID, written bool) {
+	for _, f := range w.settlers {
+		f(job, written)
+	}
+}
+
 // Jobs gives every Job in the cache, trimmed. They are shared: nobody changes them.
 func (w *Watcher) Jobs() []*batchv1.Job {
 	objects := w.jobInformer.GetStore().List()
@@ -50,7 +62,11 @@ func (w *Watcher) tell(object any) {
 		}
 		uid = owner.UID
 	}
+	w.hear(uid)
+}
+
+func (w *Watcher) hear(job types.UID) {
 	for _, f := range w.listeners {
-		f(uid)
+		f(job)
 	}
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -59,7 +60,7 @@ func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		uid := types.UID(ref.PodUID)
-		return w.known[uid] == nil && !w.done[uid]
+		return w.known.get(uid) == nil && !w.done[uid]
 	}
 }
 
@@ -67,7 +68,7 @@ func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
 func (w *Watcher) letGo(match func(job types.UID) bool) {
 	var reading []*reading
 	w.mu.Lock()
-	for uid, p := range w.known {
+	for uid, p := range w.known.pods {
 		if !match(jobUID(p.ref())) {
 			continue
 		}
@@ -75,7 +76,7 @@ func (w *Watcher) letGo(match func(job types.UID) bool) {
 			r.stop()
 			reading = append(reading, r)
 		}
-		delete(w.known, uid)
+		w.known.drop(uid)
 	}
 	w.mu.Unlock()
 	for _, r := range reading {
@@ -122,8 +123,12 @@ func (p *pod) ref() archive.PodRef {
 // accept has the watcher act by a roster: every pod in the cache and in the spool is looked at again.
 func (w *Watcher) accept(next roster) {
 	w.narrow(next)
+	w.mu.Lock()
+	w.actingSince = time.Now()
+	w.mu.Unlock()
 	for _, o := range w.podInformer.GetStore().List() {
 		w.seen.Add(keyOf(o.(*corev1.Pod)))
+		w.tell(o) // for those whose Job is gone
 	}
 	for _, o := range w.jobInformer.GetStore().List() {
 		w.seeJob(o)

@@ -47,7 +47,7 @@ func newPod(last *corev1.Pod) *pod {
 }
 
 // ready: nothing more will happen to the pod, and nothing of it is being read.
-func (p *pod) ready() bool { return p.settled && (p.gone || over(p.last)) && len(p.following) == 0 }
+func (p *pod) ready() bool { return p.settled && (p.gone || spent(p.last)) && len(p.following) == 0 }
 
 func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
 
@@ -65,7 +65,7 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 		}
 		return nil
 	}
-	p := w.known[key.uid]
+	p := w.known.get(key.uid)
 	switch {
 	case p == nil && current == nil:
 		return nil
@@ -76,8 +76,8 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 		p = newPod(current)
 		w.recall(p)
 		// Only a pod that had ended before it was seen can be in the store already.
-		p.checked = !over(current)
-		w.known[key.uid] = p
+		p.checked = !spent(current)
+		w.known.put(key.uid, p)
 	case current != nil && p.draft == nil:
 		p.last = current
 	}
@@ -123,7 +123,7 @@ func (p *pod) note(job *batchv1.Job) {
 			p.waited[c.spec.Name] = *c.status.State.Waiting
 		}
 	}
-	if p.overAt.IsZero() && (p.gone || over(p.last)) {
+	if p.overAt.IsZero() && (p.gone || spent(p.last)) {
 		p.overAt = time.Now()
 	}
 }
@@ -214,7 +214,7 @@ func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
 func (w *Watcher) noteGone(last *corev1.Pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := w.known[last.UID]
+	p := w.known.get(last.UID)
 	if p == nil {
 		if w.done[last.UID] || !w.selected(last) {
 			return
@@ -225,7 +225,7 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 		}
 		p = newPod(last) // it came and went before anybody looked at it
 		p.checked = true
-		w.known[last.UID] = p
+		w.known.put(last.UID, p)
 	}
 	if p.draft == nil {
 		p.last, p.gone = last, true
@@ -236,7 +236,7 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 func (w *Watcher) Changed(i archive.Instance) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p := w.known[types.UID(i.PodUID)]; p != nil {
+	if p := w.known.get(types.UID(i.PodUID)); p != nil {
 		return p.changed
 	}
 	return nil
@@ -247,7 +247,7 @@ func (w *Watcher) lastSight(i archive.Instance) Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := Sight{Gone: true}
-	if p := w.known[types.UID(i.PodUID)]; p != nil && p.last != nil {
+	if p := w.known.get(types.UID(i.PodUID)); p != nil && p.last != nil {
 		s = sight(p.last, i)
 		s.Gone = true
 	}
@@ -258,7 +258,7 @@ func (w *Watcher) lastSight(i archive.Instance) Sight {
 func (w *Watcher) Backlog() (pods int, oldest time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, p := range w.known {
+	for _, p := range w.known.pods {
 		if p.overAt.IsZero() || !p.checked && p.draft == nil && !p.gone {
 			continue
 		}

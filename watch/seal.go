@@ -14,7 +14,7 @@ import (
 // seal moves what has ended into the store: each log as soon as it was read to its end, and the pod when all of it has.
 func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	w.mu.Lock()
-	p := w.known[key.uid]
+	p := w.known.get(key.uid)
 	acts := p != nil && (p.draft == nil || p.checked) && w.owns(jobUID(p.ref()))
 	w.mu.Unlock()
 	if !acts {
@@ -61,7 +61,7 @@ func (w *Watcher) fenced(p *pod) {
 // is not waited for: the log is read all the same, for it may be gone tomorrow, and sealing finds the manifest then.
 func (w *Watcher) check(ctx context.Context, key podKey) error {
 	w.mu.Lock()
-	p := w.known[key.uid]
+	p := w.known.get(key.uid)
 	needed, silent := p != nil && !p.checked, time.Now().Before(w.silentUntil)
 	var ref archive.PodRef
 	if needed {
@@ -169,15 +169,18 @@ func (w *Watcher) sealed(key podKey, p *pod, m *archive.Manifest) {
 func (w *Watcher) forget(key podKey) error {
 	current, err := w.pods.Pods(key.Namespace).Get(key.Name)
 	w.mu.Lock()
-	delete(w.known, key.uid)
+	var ref archive.PodRef
+	if p := w.known.get(key.uid); p != nil {
+		ref = p.ref()
+	}
+	w.known.drop(key.uid)
 	if err == nil && current.UID == key.uid {
 		w.done[key.uid] = true
 	}
 	w.mu.Unlock()
-	if err == nil {
-		if owner := jobOf(current); owner != nil {
-			w.finishedJobs.Add(types.NamespacedName{Namespace: key.Namespace, Name: owner.Name})
-		}
+	if ref.Job != "" {
+		w.finishedJobs.Add(types.NamespacedName{Namespace: key.Namespace, Name: ref.Job})
+		w.hear(types.UID(ref.JobUID))
 	}
 	return w.parts.Spool.Drop(archive.PodUID(key.uid))
 }

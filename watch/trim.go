@@ -50,7 +50,7 @@ func trimPod(pod *corev1.Pod) {
 func trimEvent(e *corev1.Event) {
 	*e = corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},
-		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, UID: e.InvolvedObject.UID},
+		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID},
 		Type:           e.Type, Reason: e.Reason, Message: e.Message[:min(len(e.Message), eventText)],
 		Count: e.Count, FirstTimestamp: e.FirstTimestamp, LastTimestamp: e.LastTimestamp, EventTime: e.EventTime, Series: e.Series,
 	}

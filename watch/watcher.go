@@ -69,14 +69,17 @@ type Watcher struct {
 	unchecked     workqueue.TypedRateLimitingInterface[podKey]
 	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	followers     sync.WaitGroup
-	listeners     []func(job types.UID) // set before Run
+	listeners     []func(job types.UID)               // set before Run
+	settlers      []func(job types.UID, written bool) // set before Run
 
 	mu      sync.Mutex
 	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
-	known   map[types.UID]*pod // guarded by mu; the pods that are not sealed yet, of those that it owns
+	known   unsealed           // guarded by mu; the pods that are not sealed yet, of those that it owns
 	done    map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
 	missing []departed         // guarded by mu; pods that left while another replica owned them
 	acting  atomic.Bool        // it has acted once
+
+	actingSince time.Time // guarded by mu; when the present owners were accepted
 
 	silentUntil time.Time // guarded by mu; until then the store is not asked whether a pod is sealed
 }
@@ -98,7 +101,7 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 		parts.Own = metrics.NewOwn(nil)
 	}
 	w := &Watcher{
-		cfg: cfg, parts: parts, log: parts.Log, known: map[types.UID]*pod{}, done: map[types.UID]bool{},
+		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{},
 		seen:         newQueue[podKey]("pods"),
 		unchecked:    newQueue[podKey]("checks"),
 		ended:        newQueue[podKey]("seals"),
@@ -121,6 +124,9 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("index pods by Job: %w", err)
+	}
+	if err := w.indexJobs(); err != nil {
+		return nil, fmt.Errorf("index Jobs: %w", err)
 	}
 	if err := w.handle(); err != nil {
 		return nil, fmt.Errorf("listen to informers: %w", err)
@@ -168,6 +174,13 @@ func (w *Watcher) handle() error {
 		AddFunc:    w.seeJob,
 		UpdateFunc: func(_, object any) { w.seeJob(object) },
 		DeleteFunc: w.tell,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = w.eventInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    w.seeEvent,
+		UpdateFunc: func(_, object any) { w.seeEvent(object) },
 	})
 	return err
 }

@@ -1,0 +1,150 @@
+package watch
+
+import (
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// Standing is what is known of one Job: its objects as the cache has them, trimmed and shared, and how far the sealing of its
+// pods is.
+type Standing struct {
+	Job    *batchv1.Job // nil: the cache has none of that UID
+	Pods   []PodStanding
+	Events []*corev1.Event // of the Job
+	Open   int             // pods that have left the API server and are not sealed
+	Kind   string          // mark.Runner or mark.Builder; "": not known
+	Since  time.Time       // when this replica began to act by the present owners; zero: it does not act for the Job
+}
+
+// PodStanding is one pod of it.
+type PodStanding struct {
+	*corev1.Pod
+	Sealed   bool // its manifest is in the store
+	Unproven bool // whether it is has not been found out yet
+	Events   []*corev1.Event
+}
+
+// Standing says what is known of a Job.
+func (w *Watcher) Standing(job types.UID) Standing {
+	s := Standing{Job: w.jobByUID(job), Events: w.eventsOf(job)}
+	if s.Job != nil {
+		s.Kind = KindOf(s.Job)
+	}
+	pods := w.podsOf(job)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.owns(job) {
+		return s
+	}
+	s.Since = w.actingSince
+	s.Open = len(w.known.ofJob[job])
+	for _, p := range pods {
+		k := w.known.get(p.UID)
+		if k != nil {
+			s.Open--
+		}
+		s.Pods = append(s.Pods, PodStanding{
+			Pod: p, Events: w.eventsOf(p.UID), Sealed: w.done[p.UID], Unproven: !w.done[p.UID] && (k == nil || !k.checked),
+		})
+	}
+	return s
+}
+
+// Related gives the Jobs in the cache that run the same workload and are of the same kind, the Job itself among them. One
+// without a workload has no relations.
+func (w *Watcher) Related(job *batchv1.Job) []*batchv1.Job {
+	var related []*batchv1.Job
+	seen := map[types.UID]bool{}
+	for _, key := range w.relations(job) {
+		objects, err := w.jobInformer.GetIndexer().ByIndex(byWorkload, key)
+		if err != nil {
+			continue // only for an index that does not exist
+		}
+		for _, o := range objects {
+			if j := o.(*batchv1.Job); !seen[j.UID] {
+				seen[j.UID] = true
+				related = append(related, j)
+			}
+		}
+	}
+	return related
+}
+
+// KindOf gives the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have. "":
+// not known.
+func KindOf(job *batchv1.Job) string {
+	if kind := job.Labels[mark.Kind]; kind != "" {
+		return kind
+	}
+	if job.Annotations[workloadIDs] != "" {
+		return mark.Runner
+	}
+	return ""
+}
+
+const (
+	byUID      = "uid"
+	byWorkload = "workload"
+)
+
+func (w *Watcher) indexJobs() error {
+	return w.jobInformer.AddIndexers(cache.Indexers{
+		byUID:      func(o any) ([]string, error) { return []string{string(o.(*batchv1.Job).UID)}, nil },
+		byWorkload: func(o any) ([]string, error) { return w.relations(o.(*batchv1.Job)), nil },
+	})
+}
+
+func (w *Watcher) relations(job *batchv1.Job) []string {
+	kind := KindOf(job)
+	ids := slices.Clone(workloads(w.cfg.WorkloadLabels, job))
+	for i := range ids {
+		ids[i] += "/" + kind
+	}
+	return ids
+}
+
+func (w *Watcher) jobByUID(uid types.UID) *batchv1.Job {
+	objects, err := w.jobInformer.GetIndexer().ByIndex(byUID, string(uid))
+	if err != nil || len(objects) == 0 {
+		return nil
+	}
+	return objects[0].(*batchv1.Job)
+}
+
+func (w *Watcher) eventsOf(uid types.UID) []*corev1.Event {
+	objects, err := w.eventInformer.GetIndexer().ByIndex(byObject, string(uid))
+	if err != nil {
+		return nil // only for an index that does not exist
+	}
+	events := make([]*corev1.Event, 0, len(objects))
+	for _, o := range objects {
+		events = append(events, o.(*corev1.Event))
+	}
+	return events
+}
+
+// troubles are the reasons of Events that tell what nothing in the status of a pod or a Job does.
+var troubles = []string{"FailedMount", "FailedAttachVolume", "FailedCreate"}
+
+// seeEvent tells of a Job when an Event says that a pod of it cannot start, or that none can be made.
+func (w *Watcher) seeEvent(object any) {
+	e := object.(*corev1.Event)
+	if e.Type != corev1.EventTypeWarning || !slices.Contains(troubles, e.Reason) {
+		return
+	}
+	switch e.InvolvedObject.Kind {
+	case "Job":
+		w.hear(e.InvolvedObject.UID)
+	case "Pod":
+		if p, err := w.pods.Pods(e.Namespace).Get(e.InvolvedObject.Name); err == nil && p.UID == e.InvolvedObject.UID {
+			w.tell(p)
+		}
+	}
+}
