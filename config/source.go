@@ -52,7 +52,11 @@ func (f *flagText) Set(text string) error {
 // those. The error joins one line for every wrong value; the Config is of no use then.
 func (s *Source) Load(lookup func(string) (string, bool)) (Config, error) {
 	l := &loading{table: s.table, found: map[string]found{}, wrong: map[string]bool{}}
-	l.readFlags(s.flags)
+	return l.load(s.flags, lookup)
+}
+
+func (l *loading) load(flags *pflag.FlagSet, lookup func(string) (string, bool)) (Config, error) {
+	l.readFlags(flags)
 	l.readEnv(lookup)
 	l.readFile()
 	l.setAll()
@@ -70,7 +74,7 @@ type loading struct {
 	table  []setting
 	found  map[string]found // by setting; without an entry the default holds
 	config Config
-	wrong  map[string]bool // settings that could not be set; checks of several settings leave them out
+	wrong  map[string]bool // settings that could not be, or are not to be, set; checks of several settings leave them out
 	faults []error
 }
 
@@ -134,7 +138,7 @@ func (l *loading) value(s setting) found {
 func (l *loading) setAll() {
 	for _, s := range l.table {
 		f := l.value(s)
-		if f.text == "" && s.def == "" {
+		if l.wrong[s.name] || f.text == "" && s.def == "" {
 			continue // not set: the field keeps its zero value, which its comment explains
 		}
 		if err := s.set(&l.config, f.text); err != nil {

@@ -59,6 +59,7 @@ func command() *cobra.Command {
 		return run(ctx, cfg, log)
 	}
 	root.AddCommand(
+		releaseCommand(source), uninstallCommand(source),
 		&cobra.Command{
 			Use: "config", Short: "Print the effective configuration and where each setting comes from", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {

@@ -32,12 +32,7 @@ const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespac
 
 // leases gives nil for a replica that is alone.
 func leases(cfg config.Replica, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
-	namespace := cfg.LeaseNamespace
-	if namespace == "" {
-		if text, err := os.ReadFile(ownNamespaceFile); err == nil {
-			namespace = strings.TrimSpace(string(text))
-		}
-	}
+	namespace := leaseNamespace(cfg)
 	if cfg.LeaseDuration == 0 || namespace == "" {
 		log.Info("no Leases: this replica owns every log, and must be the only one")
 		return nil, nil

@@ -160,16 +160,10 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
 func connect(cfg config.Kubernetes, limit *watch.APILimit) (kubernetes.Interface, watch.Source, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = cfg.Kubeconfig
-	restConfig, err := rest.InClusterConfig()
-	if err != nil || cfg.Kubeconfig != "" {
-		restConfig, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	}
+	restConfig, err := restConfig(cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
+		return nil, nil, err
 	}
-	restConfig.UserAgent = "epilogue/" + version
 	source, err := watch.NewSource(restConfig)
 	if err != nil {
 		return nil, nil, err
@@ -180,6 +174,20 @@ func connect(cfg config.Kubernetes, limit *watch.APILimit) (kubernetes.Interface
 		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return client, source, nil
+}
+
+func restConfig(cfg config.Kubernetes) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = cfg.Kubeconfig
+	c, err := rest.InClusterConfig()
+	if err != nil || cfg.Kubeconfig != "" {
+		c, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	c.UserAgent = "epilogue/" + version
+	return c, nil
 }
 
 func openStore(ctx context.Context, cfg config.Config) (archive.Store, error) {
