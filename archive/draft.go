@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,19 +11,40 @@ import (
 // podFile holds the manifest as far as it is known, so that a pod that is gone can still be sealed.
 const podFile = "pod.json"
 
+type draftSum [sha256.Size]byte
+
 // SaveDraft keeps what is known of a pod beside its logs, so that a pod that vanishes while no process watches can still
-// be sealed by the next one.
+// be sealed by the next one. A draft that this process saved last is not written again: a pod is looked at far more
+// often than it changes, and creating files is what 500 pods that end together wait for.
 func (s *Spool) SaveDraft(m *Manifest) error {
-	dir := s.podDir(m.Pod.PodUID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
-	}
-	if err := writeJSON(s.draftPath(m.Pod.PodUID), m); err != nil {
+	pod := m.Pod.PodUID
+	text, err := json.Marshal(m)
+	if err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
-	s.markDrafted(m.Pod.PodUID)
+	sum := draftSum(sha256.Sum256(text))
+	if s.hasDraft(pod, sum) {
+		return nil
+	}
+	if err := os.MkdirAll(s.podDir(pod), 0o700); err != nil {
+		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
+	}
+	if err := writeFile(s.draftPath(pod), text); err != nil {
+		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
+	}
+	s.mu.Lock()
+	s.saved[pod] = sum
+	s.drafted[pod] = struct{}{}
+	s.mu.Unlock()
 	s.remember(m)
 	return nil
+}
+
+func (s *Spool) hasDraft(pod PodUID, sum draftSum) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, ok := s.saved[pod]
+	return ok && have == sum
 }
 
 // Draft gives what was saved of a pod.

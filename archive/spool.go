@@ -43,6 +43,7 @@ type Spool struct {
 	freed   chan struct{}       // guarded by mu; closed and replaced when room comes back
 	dirty   map[*Log]struct{}   // guarded by mu; logs with text that is not on disk
 	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
+	saved   map[PodUID]draftSum // guarded by mu; of the drafts that this process saved
 	text    sync.Pool           // of *frame
 	refs    sync.Map            // of PodUID to draftRef, for readers
 	readers map[*news]struct{}  // guarded by mu
@@ -64,8 +65,8 @@ func (i Instance) name() logName { return logName{i.PodUID, i.Container, i.Resta
 func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) {
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
-		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, freed: make(chan struct{}),
-		hands: newHands(), pressed: make(chan struct{}, 1),
+		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, saved: map[PodUID]draftSum{},
+		freed: make(chan struct{}), hands: newHands(), pressed: make(chan struct{}, 1),
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)
@@ -190,6 +191,9 @@ func (s *Spool) Drop(pod PodUID) error {
 	for _, l := range logs {
 		l.leave()
 	}
+	s.mu.Lock()
+	delete(s.saved, pod) // from here on the file may be gone
+	s.mu.Unlock()
 	// The folder goes as a whole first: a crash in the middle must not leave a part of it that looks like a pod.
 	out := s.podDir(pod) + dropped
 	if err := os.Rename(s.podDir(pod), out); err != nil && !errors.Is(err, fs.ErrNotExist) {

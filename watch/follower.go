@@ -67,8 +67,14 @@ func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker)
 
 // Run follows until the instance has ended and what can be proven is proven; every doubt is a gap in the log then. It
 // returns the context's error when that ends first, and the log goes on from there another time.
-func (f *Follower) Run(ctx context.Context) error {
-	defer f.flush()
+func (f *Follower) Run(ctx context.Context) (err error) {
+	defer func() {
+		// A log that was read to its end is sealed next, which puts the rest where it belongs; a flush would only make a
+		// file of it that is read again at once.
+		if err != nil {
+			f.flush()
+		}
+	}()
 	i := f.log.Instance()
 	if err := f.recall(); err != nil {
 		return fmt.Errorf("follow %s: %w", i, err)
