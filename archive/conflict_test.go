@@ -163,13 +163,13 @@ func TestRecordCannotBeWrittenOrRead(t *testing.T) {
 	r := newReplica(t, dir, memory)
 	log := r.hold(lines, heldLog{100, false})
 	record := filepath.Join(dir, string(pod.PodUID), "main.0.sealed.json")
-	if err := os.Mkdir(record+".new", 0o700); err != nil {
+	if err := os.Mkdir(record, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.sealer.Log(t.Context(), log); err == nil {
 		t.Fatal("the seal of a log went on without its record")
 	}
-	if err := os.Remove(record + ".new"); err != nil {
+	if err := os.Remove(record); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.sealer.Log(t.Context(), log); err != nil {

@@ -106,6 +106,14 @@ func (l *Log) abandon() {
 
 // closeFrame makes one whole frame of .tail and the open lines and appends it to .log. take takes the room for it.
 func (l *Log) closeFrame(take func(int64) error) error {
+	if err := l.join(take); err != nil {
+		return err
+	}
+	return l.cutTail()
+}
+
+// join is closeFrame without the cut: .tail is stale when it returns.
+func (l *Log) join(take func(int64) error) error {
 	if err := l.settle(take); err != nil {
 		return err
 	}
@@ -122,5 +130,5 @@ func (l *Log) closeFrame(take func(int64) error) error {
 		l.spool.releaseFrame(f)
 	}
 	l.dropOpen()
-	return l.cutTail()
+	return nil
 }

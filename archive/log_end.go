@@ -2,6 +2,8 @@ package archive
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -26,10 +28,25 @@ func (l *Log) End() (Summary, error) {
 
 // end writes over the spool's limit: it is little, and it is what lets a full spool become empty.
 func (l *Log) end() error {
-	if err := l.closeFrame(l.spool.exceed); err != nil {
+	if err := l.join(l.spool.exceed); err != nil {
 		return err
 	}
 	l.dropOpen()
+	if err := l.endObject(); err != nil {
+		return errors.Join(err, l.cutTail()) // the log is still open
+	}
+	// Nobody reads .tail of a log that has ended, and cutting it costs as much as making a file: the record will take its
+	// place.
+	l.extra += l.tailSize
+	l.tailSize, l.tailRaw = 0, 0
+	l.cuts++
+	l.ended = true
+	l.changed()
+	return nil
+}
+
+// endObject appends the index and the seek table to .log.
+func (l *Log) endObject() error {
 	l.stat.SHA256 = hex.EncodeToString(l.sum.Sum(nil))
 	b, err := appendIndex(nil, &Index{Summary: l.stat, Frames: l.frames})
 	if err != nil {
@@ -39,9 +56,27 @@ func (l *Log) end() error {
 		return err
 	}
 	l.extra = int64(len(b))
-	l.ended = true
-	l.changed()
 	return nil
+}
+
+// writeRecord writes down, for the sealer, that the log's object is in the store. Only after End: the record takes the place
+// of .tail, whose file is there most often and of no use any more.
+func (l *Log) writeRecord(r *InstanceRecord) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(l.path(".tail"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = file.WriteAt(text, 0); err == nil {
+		err = file.Truncate(int64(len(text)))
+	}
+	if err := closing(file, err); err != nil {
+		return err
+	}
+	return os.Rename(l.path(".tail"), l.path(sealedExt))
 }
 
 // Ended says whether End was called, by this process or an earlier one: nothing can be appended any more.

@@ -79,10 +79,13 @@ func (l *Log) recover() error {
 	if err := l.recoverFrames(); err != nil {
 		return err
 	}
-	if !l.ended {
-		if err := l.recoverTail(); err != nil {
-			return err
+	if l.ended {
+		// What stands in .tail is stale, or a record that was not finished.
+		if info, err := os.Stat(l.path(".tail")); err == nil {
+			l.extra += info.Size()
 		}
+	} else if err := l.recoverTail(); err != nil {
+		return err
 	}
 	l.spool.used.Add(l.size + l.tailSize + l.extra)
 	return nil

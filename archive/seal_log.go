@@ -32,7 +32,7 @@ func (s *Sealer) Log(ctx context.Context, l *Log) (InstanceRecord, error) {
 		return r, fmt.Errorf("put log object of %s: %w", l.instance, err)
 	}
 	r = there.record(l.instance)
-	if err := writeJSON(l.path(sealedExt), r); err != nil {
+	if err := l.writeRecord(&r); err != nil {
 		return r, fmt.Errorf("write record of %s: %w", l.instance, err)
 	}
 	return r, l.drop()
