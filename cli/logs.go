@@ -1,0 +1,371 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/cli/show"
+)
+
+// logging is one call of `logs`.
+type logging struct {
+	*program
+	follow, previous, all, timestamps, prefix bool
+	containers                                []string
+	tail, limitBytes                          int64
+	attempt                                   int
+	since, sinceTime, until                   string
+	include, exclude, highlight               []string
+	colors, form                              string
+
+	query archive.Query
+	style show.LineStyle
+	drop  *regexp.Regexp // lines that are left out here; nil: none, the query's Grep does it
+}
+
+const longLogs = `Print the log of a Job, a pod or a workload, whether it still runs or is long gone.
+
+Without flags all of it is printed: every pod of the Job in the order in which they were made, and in it every container and
+each of its restarts. The flags narrow it down.
+
+Lines go to standard output. What is to be said about them goes to standard error: which log begins, and of a log that is
+not whole what is missing and why.
+
+To a pipe or a file goes what the container wrote, byte by byte. To a terminal colours pass, and other control characters
+are shown in caret notation (^M, ^[): a log could otherwise steer the terminal. -o raw passes everything, whatever the
+output is.`
+
+const exampleLogs = `  # All that a Job wrote
+  kubectl epilogue logs nightly-28390
+
+  # Its last lines, and what comes, to the end of the Job
+  kubectl epilogue logs -f --tail 20 nightly-28390
+
+  # The second try only, with times
+  kubectl epilogue logs nightly-28390 --attempt 2 --timestamps
+
+  # What went wrong, over all Jobs of a workload
+  kubectl epilogue logs workload/6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b --prefix -i 'error|traceback'
+
+  # From the bucket, when the cluster is gone
+  kubectl epilogue logs pod/nightly-28390-x7k2p -n zenml --archive s3://bucket/prefix`
+
+func (p *program) logs() *cobra.Command {
+	l := &logging{program: p}
+	cmd := &cobra.Command{
+		Use: "logs NAME", Aliases: []string{"log"}, Short: "Print the log of a Job, a pod or a workload, live or long gone",
+		Long: longLogs + "\n\n" + targetHelp, Example: exampleLogs, Args: takes(1, 1, "name"), ValidArgsFunction: p.targetNames,
+		RunE: func(cmd *cobra.Command, args []string) error { return l.run(cmd.Context(), args[0]) },
+	}
+	l.flags(cmd)
+	return cmd
+}
+
+func (l *logging) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVarP(&l.follow, "follow", "f", false, "Go on with lines as they come, until the Job's or the pod's logs are sealed")
+	f.StringSliceVarP(&l.containers, "container", "c", nil, "Print only this container; may be given more than once")
+	f.BoolVar(&l.all, "all-containers", false, "Print all containers, which is the default")
+	f.BoolVarP(&l.previous, "previous", "p", false, "Print of each container the run before its last one")
+	f.IntVar(&l.attempt, "attempt", 0, "Print one pod of each Job, by the order in which they were made: 1 is the first, -1 the last; 0 is all")
+	f.Int64Var(&l.tail, "tail", -1, "Print so many of the last lines of each log, of those that -i and -e leave; -1 is all")
+	f.StringVar(&l.since, "since", "", "Print only lines that are younger than a duration, such as 5s, 2m, 3h or 7d")
+	f.StringVar(&l.sinceTime, "since-time", "", "Print only lines from a time on (RFC 3339)")
+	f.StringVar(&l.until, "until", "", "Print only lines before a time (RFC 3339), or older than a duration")
+	f.Int64Var(&l.limitBytes, "limit-bytes", 0, "Stop after so many bytes of lines; 0 is no limit")
+	f.StringArrayVarP(&l.include, "include", "i", nil, "Print only lines that match a regular expression (RE2); one of several is enough")
+	f.StringArrayVarP(&l.exclude, "exclude", "e", nil, "Leave out lines that match a regular expression (RE2); one of several is enough")
+	f.StringArrayVarP(&l.highlight, "highlight", "H", nil, "Mark what matches a regular expression (RE2), where there are colours")
+	f.BoolVar(&l.timestamps, "timestamps", false, "Begin each line with its time")
+	f.BoolVar(&l.prefix, "prefix", false, "Begin each line with its pod and container")
+	f.StringVar(&l.colors, "color", "auto", "Colours: auto, always or never; auto is on a terminal where NO_COLOR is not set")
+	f.StringVarP(&l.form, "output", "o", show.FormText, "Form of the lines: text, json (an object each) or raw (the bytes, whatever the output is)")
+	l.addSource(cmd)
+	complete(cmd, "color", "auto", "always", "never")
+	complete(cmd, "output", show.FormText, show.FormJSON, show.FormRaw)
+	l.completeWith(cmd, "container", l.containerNames)
+}
+
+func (l *logging) run(ctx context.Context, name string) error {
+	if err := l.complete(); err != nil {
+		return err
+	}
+	o, t, err := l.target(ctx, name)
+	if err != nil {
+		return err
+	}
+	l.query.Target = t
+	return l.print(ctx, o)
+}
+
+// complete turns flags into a query and a style.
+func (l *logging) complete() (err error) {
+	if l.all && len(l.containers) > 0 {
+		return wrongUse("--all-containers is set and --container is %q, want one of them", l.containers)
+	}
+	q := &l.query
+	q.Containers, q.Attempt, q.LimitBytes, q.Follow = l.containers, l.attempt, l.limitBytes, l.follow
+	if l.previous {
+		q.Which = archive.Previous
+	}
+	if l.tail < -1 {
+		return wrongUse("--tail is %d, want 0 or more, or -1 for all", l.tail)
+	}
+	if l.tail >= 0 {
+		q.Tail = &l.tail
+	}
+	if err := l.times(); err != nil {
+		return err
+	}
+	if err := l.filters(); err != nil {
+		return err
+	}
+	return l.look()
+}
+
+func (l *logging) times() (err error) {
+	q := &l.query
+	if l.since != "" && l.sinceTime != "" {
+		return wrongUse("--since is %q and --since-time is %q, want one of them", l.since, l.sinceTime)
+	}
+	if l.since != "" {
+		ago, err := parseAgo(l.since)
+		if err != nil {
+			return wrongUse("--since is %q, want a duration such as 5s, 2m, 3h or 7d", l.since)
+		}
+		q.Since = l.now().Add(-ago)
+	}
+	if l.sinceTime != "" {
+		if q.Since, err = parseTime(l.sinceTime); err != nil {
+			return wrongUse("--since-time is %q, want a time such as 2026-11-23T10:00:00Z", l.sinceTime)
+		}
+	}
+	q.Until, err = l.moment("until", l.until)
+	return err
+}
+
+// filters lets the one who has the lines filter them, where one expression can say it.
+func (l *logging) filters() error {
+	include, err := joined("include", l.include)
+	if err != nil {
+		return err
+	}
+	exclude, err := joined("exclude", l.exclude)
+	if err != nil {
+		return err
+	}
+	switch {
+	case include != nil:
+		l.query.Grep, l.drop = &archive.Grep{Pattern: include.String()}, exclude
+	case exclude != nil:
+		l.query.Grep = &archive.Grep{Pattern: exclude.String(), Invert: true}
+	}
+	l.style.Highlight, err = joined("highlight", slices.Concat(l.include, l.highlight))
+	return err
+}
+
+// joined gives one expression that matches where one of several does; nil without any.
+func joined(flag string, patterns []string) (*regexp.Regexp, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	var parts []string
+	for _, pattern := range patterns {
+		if _, err := regexp.Compile(pattern); err != nil {
+			return nil, wrongUse("--%s is %q, want a regular expression in RE2 syntax: %w", flag, pattern, err)
+		}
+		parts = append(parts, "(?:"+pattern+")")
+	}
+	all := strings.Join(parts, "|")
+	if len(patterns) == 1 {
+		all = patterns[0]
+	}
+	return regexp.Compile(all)
+}
+
+// look says how lines are written.
+func (l *logging) look() (err error) {
+	if !slices.Contains([]string{show.FormText, show.FormJSON, show.FormRaw}, l.form) {
+		return wrongUse("--output is %q, want text, json or raw", l.form)
+	}
+	s := &l.style
+	s.Form, s.Timestamps, s.Prefix, s.Flush = l.form, l.timestamps, l.prefix, l.follow
+	s.Terminal = l.terminal(l.Out)
+	s.Color, err = l.color(l.colors, l.Out)
+	if l.form != show.FormText && (l.timestamps || l.prefix) {
+		return wrongUse("--timestamps and --prefix are of --output text, and --output is %q", l.form)
+	}
+	return err
+}
+
+// print gives the lines, and then what is to be said about them.
+func (l *logging) print(ctx context.Context, o origin) error {
+	out := &logOut{logging: l, lines: show.NewLines(l.Out, l.style)}
+	answer, err := out.all(ctx, o)
+	if closing := out.lines.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return err
+	}
+	if l.follow {
+		answer = verdicts(ctx, o, l.query, answer)
+	}
+	if len(answer.Logs) == 0 {
+		return l.nothing(ctx, o)
+	}
+	for i := range answer.Logs {
+		if text := remark(&answer.Logs[i]); text != "" {
+			l.warn("%s: %s", show.Name(&answer.Logs[i].Instance), text)
+		}
+	}
+	if out.damaged {
+		return errToldDamage
+	}
+	return nil
+}
+
+// verdicts are known of a log that was followed only once it has ended.
+func verdicts(ctx context.Context, o origin, q archive.Query, answer *archive.Answer) *archive.Answer {
+	if !slices.ContainsFunc(answer.Logs, func(s archive.LogStatus) bool { return s.Verdict == "" }) && len(answer.Logs) > 0 {
+		return answer
+	}
+	none := int64(0)
+	q.Follow, q.Tail, q.After = false, &none, nil
+	now, err := o.Read(ctx, q)
+	if err != nil {
+		return answer // the lines are there, and what is not known is not said
+	}
+	for _, err := range now.Entries {
+		if err != nil {
+			return answer
+		}
+	}
+	return now
+}
+
+// remark says of a log that is not whole what is missing.
+func remark(s *archive.LogStatus) string {
+	reason := s.Reason
+	switch s.Verdict {
+	case archive.Complete, "":
+		return ""
+	case archive.Empty:
+		return "it ran and wrote nothing"
+	case archive.Partial:
+		return fmt.Sprintf("lines are missing, or may be: %s; `kubectl epilogue describe pod/%s` lists the gaps", reason, s.Pod)
+	case archive.Lost:
+		return "the log is lost: " + reason
+	default:
+		return "it never started: " + reason
+	}
+}
+
+// nothing says why there is no log: the flags leave none.
+func (l *logging) nothing(ctx context.Context, o origin) error {
+	pods, err := podsOf(ctx, o, l.query.Target)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, m := range pods {
+		for i := range m.Instances {
+			if name := show.Name(&m.Instances[i].Instance); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s has no container yet: %w", l.query.Target, archive.ErrNotFound)
+	}
+	return fmt.Errorf("--container, --previous and --attempt leave none of %s: %w", strings.Join(names, ", "), archive.ErrNotFound)
+}
+
+// logOut is where lines go.
+type logOut struct {
+	*logging
+	lines   *show.Lines
+	last    *archive.Instance
+	damaged bool
+}
+
+// all gives all lines. Where lines are left out here, and the last ones of the rest are asked for, they are looked for here
+// too, before those that come are followed.
+func (l *logOut) all(ctx context.Context, o origin) (*archive.Answer, error) {
+	if l.drop == nil || l.query.Tail == nil {
+		answer, err := o.Read(ctx, l.query)
+		if err != nil {
+			return nil, err
+		}
+		return answer, l.each(answer, l.line)
+	}
+	q := l.query
+	q.Follow, q.Tail = false, nil
+	answer, err := o.Read(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	tails := &tails{most: int(l.tail), logs: map[archive.LogID]*tailOf{}}
+	if err := l.each(answer, tails.add); err != nil {
+		return nil, err
+	}
+	if err := tails.each(l.line); err != nil || !l.follow {
+		return answer, err
+	}
+	q.Follow, q.After = true, tails.after()
+	if answer, err = o.Read(ctx, q); err != nil {
+		return nil, err
+	}
+	return answer, l.each(answer, l.line)
+}
+
+// each gives the lines that are not left out. Damage is told, and what is behind it comes all the same.
+func (l *logOut) each(answer *archive.Answer, use func(*archive.Entry) error) error {
+	for e, err := range answer.Entries {
+		var damage *archive.DamageError
+		switch {
+		case errors.As(err, &damage):
+			l.damaged = true
+			l.warn("warning: %v", err)
+		case err != nil:
+			return err
+		case l.drop != nil && l.drop.Match(e.Text):
+		default:
+			if err := use(&e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *logOut) line(e *archive.Entry) error {
+	if l.last == nil || l.last.ID() != e.Instance.ID() {
+		if err := l.begin(e.Instance); err != nil {
+			return err
+		}
+	}
+	return l.lines.Line(e)
+}
+
+// begin tells a person that another log's lines begin.
+func (l *logOut) begin(i *archive.Instance) error {
+	first := l.last == nil
+	l.last = i
+	if first || !l.style.Terminal || l.prefix || l.form != show.FormText {
+		return nil
+	}
+	if err := l.lines.Flush(); err != nil {
+		return err
+	}
+	l.warn("==> %s <==", show.Name(i))
+	return nil
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/config"
+)
+
+// The places that --source names.
+const (
+	fromAuto    = "auto"
+	fromLive    = "live"
+	fromArchive = "archive"
+)
+
+func (p *program) addSource(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.source, "source", fromAuto, "Where to read. archive: what Epilogue keeps; live: the cluster alone, without Epilogue; "+
+		"auto: archive, and live for what Epilogue does not know or where it cannot be reached")
+	complete(cmd, "source", fromAuto, fromLive, fromArchive)
+}
+
+// store opens the archive that the settings name; nil where they name none.
+func (p *program) store(ctx context.Context) (archive.Store, error) {
+	place, bucket, err := p.place.LoadArchive(p.lookup)
+	switch {
+	case err != nil:
+		return nil, &useError{err}
+	case place.Dir != "":
+		return openDir(ctx, place)
+	case place.Bucket != "":
+		return s3.Open(ctx, s3.Config{
+			Bucket: place.Bucket, Prefix: place.Prefix, Region: bucket.Region, Endpoint: bucket.Endpoint,
+			PathStyle: &bucket.PathStyle, CAFile: bucket.CAFile, Timeout: bucket.Timeout,
+		})
+	default:
+		return nil, nil
+	}
+}
+
+// openDir refuses a folder that is not there: opening a store makes it, and a typing error would look like an empty archive.
+func openDir(ctx context.Context, place config.Archive) (archive.Store, error) {
+	if _, err := os.Stat(place.Dir); err != nil {
+		return nil, fmt.Errorf("open archive %s: %w", place, err)
+	}
+	return dir.Open(ctx, place.Dir)
+}
+
+var errNoStore = errors.New("no archive is named; give --archive s3://bucket/prefix or set EPILOGUE_ARCHIVE")
+
+// reader opens the archive itself, for what the daemon does not do for others.
+func (p *program) reader(ctx context.Context) (*archive.Reader, error) {
+	store, err := p.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if store == nil {
+		return nil, &useError{errNoStore}
+	}
+	return newReader(store)
+}
+
+func newReader(store archive.Store) (*archive.Reader, error) {
+	codec, err := archive.NewCodec()
+	if err != nil {
+		return nil, err
+	}
+	return archive.NewReader(archive.ReaderConfig{Store: store, Codec: codec}), nil
+}
+
+// open gives what answers: the archive where it is named, else the daemon.
+func (p *program) open(ctx context.Context) (origin, error) {
+	if p.origin != nil {
+		return p.origin, nil
+	}
+	store, err := p.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if store != nil {
+		return newReader(store)
+	}
+	return nil, &useError{errNoStore}
+}

@@ -1,0 +1,212 @@
+package show
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"regexp"
+	"time"
+	"unicode/utf8"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// The forms of log lines.
+const (
+	FormText = "text" // as the container wrote it, with what LineStyle adds
+	FormJSON = "json" // one JSON object a line, see LineJSON
+	FormRaw  = "raw"  // the very bytes, whatever the output is
+)
+
+// LineStyle says how log lines are written. The zero value is text and nothing else.
+type LineStyle struct {
+	Form       string // FormText ("" as well), FormJSON or FormRaw
+	Timestamps bool   // of text
+	Prefix     bool   // of text: pod, container and restart before each line
+	Terminal   bool   // of text: the output is a terminal, which a container's text must not steer
+	Color      bool   // of text: colours for prefixes and highlights; those of the container pass a terminal
+	Highlight  *regexp.Regexp
+	Flush      bool // after each line: somebody is waiting for it
+}
+
+// Lines writes log lines. Owned by one goroutine.
+type Lines struct {
+	out   *bufio.Writer
+	style LineStyle
+	open  *archive.Instance // whose line has no end yet; nil: at the start of a line
+	buf   []byte
+
+	encoder *json.Encoder
+}
+
+// NewLines makes one that writes to out.
+func NewLines(out io.Writer, style LineStyle) *Lines {
+	l := &Lines{out: bufio.NewWriterSize(out, 64<<10), style: style}
+	l.encoder = json.NewEncoder(l.out)
+	l.encoder.SetEscapeHTML(false)
+	return l
+}
+
+// Line writes one line. A partial one stays open for the rest of it, unless a line of another log comes in between.
+func (l *Lines) Line(e *archive.Entry) error {
+	switch l.style.Form {
+	case FormJSON:
+		l.json(e)
+	case FormRaw:
+		l.out.Write(e.Text)
+		if !e.Partial {
+			l.out.WriteByte('\n')
+		}
+	default:
+		l.text(e)
+	}
+	if l.style.Flush {
+		return l.Flush()
+	}
+	// The first error stays in the buffer; a Write of nothing gives it.
+	_, err := l.out.Write(nil)
+	return err
+}
+
+// Flush writes what is kept back.
+func (l *Lines) Flush() error { return l.out.Flush() }
+
+// Close ends the last line where a person reads it, and writes all.
+func (l *Lines) Close() error {
+	if l.open != nil && l.style.Terminal {
+		l.out.WriteByte('\n')
+	}
+	return l.Flush()
+}
+
+func (l *Lines) text(e *archive.Entry) {
+	if l.open != nil && l.open.ID() != e.Instance.ID() {
+		l.out.WriteByte('\n')
+		l.open = nil
+	}
+	if l.open == nil {
+		l.head(e)
+	}
+	l.buf = l.body(l.buf[:0], e.Text)
+	l.out.Write(l.buf)
+	if e.Partial {
+		l.open = e.Instance
+		return
+	}
+	l.open = nil
+	l.out.WriteByte('\n')
+}
+
+func (l *Lines) head(e *archive.Entry) {
+	if l.style.Prefix {
+		prefix := "[" + Name(e.Instance) + "]"
+		if l.style.Color {
+			prefix = colorOf(e.Instance) + prefix + reset
+		}
+		l.out.WriteString(prefix + " ")
+	}
+	if l.style.Timestamps {
+		l.out.WriteString(Time(e.Time) + " ")
+	}
+}
+
+// Name is kubectl's name of a log, with the restart where there was one.
+func Name(i *archive.Instance) string {
+	name := "pod/" + i.Pod + "/" + i.Container
+	if i.Restart > 0 {
+		name = fmt.Sprintf("%s[%d]", name, i.Restart)
+	}
+	return name
+}
+
+// Time is a line's time as kubectl shows it, "-" where it is not known.
+func Time(ns int64) string {
+	if ns == 0 {
+		return "-"
+	}
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+func (l *Lines) body(dst, text []byte) []byte {
+	if l.style.Terminal {
+		text = bytes.TrimSuffix(text, []byte("\r")) // a file of another system, whose lines end in both
+	}
+	if l.style.Highlight == nil || !l.style.Color {
+		return l.piece(dst, text)
+	}
+	return l.highlighted(dst, text)
+}
+
+// highlighted marks what matches. A colour of the container's own begins again behind a mark.
+func (l *Lines) highlighted(dst, text []byte) []byte {
+	from := 0
+	for _, at := range l.style.Highlight.FindAllIndex(text, -1) {
+		if at[0] == at[1] {
+			continue
+		}
+		dst = l.piece(dst, text[from:at[0]])
+		dst = append(dst, mark...)
+		dst = l.piece(dst, text[at[0]:at[1]])
+		dst = append(dst, reset...)
+		from = at[1]
+	}
+	return l.piece(dst, text[from:])
+}
+
+func (l *Lines) piece(dst, text []byte) []byte {
+	if !l.style.Terminal {
+		return append(dst, text...)
+	}
+	dst, colored := Clean(dst, text, l.style.Color)
+	if colored {
+		dst = append(dst, reset...)
+	}
+	return dst
+}
+
+const (
+	reset = "\x1b[0m"
+	mark  = "\x1b[1;7m"
+)
+
+// colorOf gives each log one of a few colours, always the same.
+func colorOf(i *archive.Instance) string {
+	h := fnv.New32a()
+	h.Write([]byte(i.Pod + "/" + i.Container))
+	return fmt.Sprintf("\x1b[%dm", []int{36, 32, 33, 34, 35, 31}[h.Sum32()%6])
+}
+
+// LineJSON is a line in FormJSON, which is that of the API's NDJSON.
+type LineJSON struct {
+	Namespace string         `json:"namespace"`
+	Job       string         `json:"job,omitempty"`
+	Pod       string         `json:"pod"`
+	PodUID    archive.PodUID `json:"podUID"`
+	Container string         `json:"container"`
+	Restart   int            `json:"restart"`
+	Line      int64          `json:"line"`           // its number in its log, counted from 1
+	Time      string         `json:"time,omitempty"` // RFC 3339; "": not known
+	Text      string         `json:"text"`
+	Base64    []byte         `json:"base64,omitempty"`  // the bytes of a text that is not UTF-8
+	Partial   bool           `json:"partial,omitempty"` // no newline follows
+	Context   bool           `json:"context,omitempty"` // it does not match, and stands near a line that does
+}
+
+func (l *Lines) json(e *archive.Entry) {
+	i := e.Instance
+	line := LineJSON{
+		Namespace: i.Namespace, Job: i.Job, Pod: i.Pod, PodUID: i.PodUID, Container: i.Container, Restart: i.Restart,
+		Line: e.Number, Text: string(e.Text), Partial: e.Partial, Context: e.Context,
+	}
+	if e.Time != 0 {
+		line.Time = Time(e.Time)
+	}
+	if !utf8.Valid(e.Text) {
+		line.Base64 = e.Text
+	}
+	// Strings, numbers and a switch always encode, and the writer keeps its first error.
+	_ = l.encoder.Encode(&line)
+}

@@ -1,0 +1,124 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Columns says what a table shows.
+type Columns struct {
+	Namespace bool // as first column
+	Wide      bool
+	NoHeaders bool
+	Now       time.Time
+}
+
+// table writes rows under each other.
+type table struct {
+	out  io.Writer // a tab writer
+	cols Columns
+}
+
+func (c Columns) table(out io.Writer, head string) (*table, func() error) {
+	w := printers.GetNewTabWriter(out)
+	t := &table{out: w, cols: c}
+	if !c.NoHeaders {
+		t.row("NAMESPACE", strings.Split(head, ",")...)
+	}
+	return t, w.Flush
+}
+
+func (t *table) row(namespace string, cells ...string) {
+	if t.cols.Namespace {
+		cells = append([]string{namespace}, cells...)
+	}
+	fmt.Fprintln(t.out, strings.Join(cells, "\t"))
+}
+
+// Jobs writes a table of Jobs.
+func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
+	head := "NAME,STATUS,VERDICT,PODS,AGE"
+	if cols.Wide {
+		head += ",WORKLOADS,DIAGNOSIS"
+	}
+	t, flush := cols.table(out, head)
+	for i := range jobs {
+		job := &jobs[i]
+		d := &job.Document
+		cells := []string{JobName(job), JobStatus(&d.Job), Worst(Verdicts(job)), fmt.Sprint(len(d.Pods)), age(cols.Now, d.Job.CreatedAt)}
+		if cols.Wide {
+			cells = append(cells, orNone(strings.Join(d.Workloads, ",")), orNone(lastDiagnosis(d)))
+		}
+		t.row(job.Namespace, cells...)
+	}
+	return flush()
+}
+
+// JobName is the Job's name; of a pod without a Job it is pod/NAME.
+func JobName(job *archive.KeptJob) string {
+	if job.Job == "" {
+		return "pod/" + job.Pod
+	}
+	return job.Job
+}
+
+// Verdicts are those on all logs of a Job; a pod that is not sealed counts as an open log.
+func Verdicts(job *archive.KeptJob) (all []archive.Verdict) {
+	for _, pod := range job.Document.Pods {
+		all = append(all, pod.Verdicts...)
+	}
+	if job.Open {
+		all = append(all, "")
+	}
+	return all
+}
+
+func lastDiagnosis(d *archive.JobDocument) string {
+	if len(d.Pods) == 0 {
+		return ""
+	}
+	return safe(d.Pods[len(d.Pods)-1].Diagnosis)
+}
+
+// Instances writes a table of what is kept of pods.
+func Instances(out io.Writer, pods []*archive.Manifest, cols Columns) error {
+	head := "POD,CONTAINER,RESTART,EXIT,VERDICT,LINES,SIZE,AGE"
+	if cols.Wide {
+		head += ",STORED,KEY,REASON"
+	}
+	t, flush := cols.table(out, head)
+	for _, pod := range pods {
+		for i := range pod.Instances {
+			r := &pod.Instances[i]
+			t.row(r.Namespace, instanceCells(r, cols)...)
+		}
+	}
+	return flush()
+}
+
+func instanceCells(r *archive.InstanceRecord, cols Columns) []string {
+	lines, size, stored, key := "-", "-", "-", "-"
+	if r.Log != nil {
+		lines, size, stored, key = fmt.Sprint(r.Log.Lines), Bytes(r.Log.Bytes), Bytes(r.Log.Size), string(r.Log.Key)
+	}
+	cells := []string{
+		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Verdict(r.Verdict), lines, size, age(cols.Now, r.State.StartedAt),
+	}
+	if cols.Wide {
+		cells = append(cells, stored, key, orNone(safe(r.Reason)))
+	}
+	return cells
+}
+
+func exit(s *archive.ContainerState) string {
+	if s.ExitCode == nil {
+		return "-"
+	}
+	return fmt.Sprint(*s.ExitCode)
+}

@@ -1,0 +1,92 @@
+package show
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// none stands where there is nothing to say, as kubectl has it.
+const none = "<none>"
+
+// Open stands for the verdict of a log that is still being followed.
+const Open = "open"
+
+// badness orders verdicts: a later one is worse.
+var badness = []archive.Verdict{archive.Complete, archive.Empty, "", archive.NeverStarted, archive.Partial, archive.Lost}
+
+// Worst gives the worst of some verdicts in a word: "open" where the worst is that a log is not sealed yet, "none" without any.
+func Worst(verdicts []archive.Verdict) string {
+	if len(verdicts) == 0 {
+		return "none"
+	}
+	worst := slices.MaxFunc(verdicts, func(a, b archive.Verdict) int {
+		return slices.Index(badness, a) - slices.Index(badness, b)
+	})
+	return Verdict(worst)
+}
+
+// Verdict is a verdict in a word.
+func Verdict(v archive.Verdict) string {
+	if v == "" {
+		return Open
+	}
+	return string(v)
+}
+
+// JobStatus is how a Job ended, in a word: Complete, Failed, or Running.
+func JobStatus(j *archive.JobSummary) string {
+	for _, c := range j.Conditions {
+		if c.Status == "True" && (c.Type == "Complete" || c.Type == "Failed") {
+			return c.Type
+		}
+	}
+	return "Running"
+}
+
+// Bytes is a number of bytes for people.
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if size /= 1 << 10; size < 1<<10 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", size, unit)
+}
+
+func age(now, then time.Time) string {
+	if then.IsZero() {
+		return "<unknown>"
+	}
+	return duration.HumanDuration(now.Sub(then))
+}
+
+// moment is a time for people, with how long it is ago.
+func moment(now, then time.Time) string {
+	if then.IsZero() {
+		return none
+	}
+	return fmt.Sprintf("%s (%s ago)", then.UTC().Format(time.RFC3339), age(now, then))
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return none
+	}
+	return text
+}
+
+// safe is a stranger's text within a line of ours: control characters are shown, whatever the output is.
+func safe(text string) string {
+	clean, _ := Clean(nil, []byte(strings.TrimSpace(text)), false)
+	return string(clean)
+}
