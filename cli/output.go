@@ -25,9 +25,7 @@ type output struct {
 }
 
 func newOutput(words ...string) output {
-	flags := genericclioptions.NewPrintFlags("")
-	flags.JSONYamlPrintFlags.ShowManagedFields = nil
-	return output{flags: flags, words: words}
+	return output{flags: genericclioptions.NewPrintFlags(""), words: words}
 }
 
 func (o *output) add(cmd *cobra.Command) {
@@ -35,6 +33,8 @@ func (o *output) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	formats := append(slices.Clone(o.words), o.flags.AllowedFormats()...)
 	f.Lookup("output").Usage = fmt.Sprintf("Output format, one of %q; a table without it", formats)
+	// What is kept was written by nobody but us.
+	_ = f.MarkHidden("show-managed-fields")
 	f.BoolVar(&o.noHeaders, "no-headers", false, "Leave out the head of a table")
 	complete(cmd, "output", formats...)
 }

@@ -31,9 +31,10 @@ type program struct {
 }
 
 func newProgram(streams genericiooptions.IOStreams, version string) *program {
+	kube := genericclioptions.NewConfigFlags(true)
+	kube.CacheDir = nil // nothing here asks what the API server has
 	return &program{
-		IOStreams: streams, version: version, kube: genericclioptions.NewConfigFlags(true),
-		lookup: os.LookupEnv, now: time.Now, terminal: isTerminal,
+		IOStreams: streams, version: version, kube: kube, lookup: os.LookupEnv, now: time.Now, terminal: isTerminal,
 	}
 }
 
@@ -79,6 +80,7 @@ func (p *program) command() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.Args = func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) }
+	root.SuggestionsMinimumDistance = 2
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
@@ -88,7 +90,7 @@ func (p *program) command() *cobra.Command {
 	p.kube.AddFlags(root.PersistentFlags())
 	p.place = config.BindArchive(root.PersistentFlags())
 	root.AddCommand(
-		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.showVersion(),
+		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.showVersion(),
 	)
 	p.completeGlobalFlags(root)
 	return root

@@ -12,7 +12,13 @@ var readOnly = []string{"archive", "s3-endpoint", "s3-region", "s3-path-style", 
 
 // BindArchive declares the settings that say where the archive is, for a program that reads it and follows nothing.
 func BindArchive(fs *pflag.FlagSet) *Source {
-	return bind(fs, slices.DeleteFunc(settings(), func(s setting) bool { return !slices.Contains(readOnly, s.name) }))
+	table := slices.DeleteFunc(settings(), func(s setting) bool { return !slices.Contains(readOnly, s.name) })
+	for i := range table {
+		if table[i].name == "archive" {
+			table[i].help = "Read the archive itself, also when daemon or cluster is gone: s3://bucket/prefix or file:///directory."
+		}
+	}
+	return bind(fs, table)
 }
 
 // LoadArchive is Load for what BindArchive declared. Where no archive is named the Archive is empty, and that is no error.

@@ -46,6 +46,9 @@ type Lines struct {
 func NewLines(out io.Writer, style LineStyle) *Lines {
 	l := &Lines{out: bufio.NewWriterSize(out, 64<<10), style: style}
 	l.encoder = json.NewEncoder(l.out)
+	if style.Terminal {
+		l.encoder = json.NewEncoder(cleaned{l.out})
+	}
 	l.encoder.SetEscapeHTML(false)
 	return l
 }
@@ -209,4 +212,18 @@ func (l *Lines) json(e *archive.Entry) {
 	}
 	// Strings, numbers and a switch always encode, and the writer keeps its first error.
 	_ = l.encoder.Encode(&line)
+}
+
+// cleaned makes JSON safe for a terminal, and it stays JSON: what JSON leaves as it is and a terminal obeys are DEL, C1 and
+// marks of direction, and Clean writes those as JSON does.
+type cleaned struct{ out *bufio.Writer }
+
+func (c cleaned) Write(line []byte) (int, error) {
+	n := len(line)
+	line = bytes.ReplaceAll(line, []byte{0x7f}, []byte(`\u007f`))
+	text, _ := Clean(nil, bytes.TrimSuffix(line, []byte("\n")), false)
+	if _, err := c.out.Write(append(text, '\n')); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
