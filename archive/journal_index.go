@@ -155,26 +155,32 @@ func plainName(s string) bool { return s != "" && s[0] != '.' && !strings.Contai
 
 // ReadJournalIndex reads the index of a journal object: one range GET for most, two for large ones.
 func (c *Codec) ReadJournalIndex(ctx context.Context, store Store, key Key) (*JournalIndex, error) {
+	x, _, err := c.readJournalIndex(ctx, store, key)
+	return x, err
+}
+
+// readJournalIndex gives the object's size, too, as far as it is known.
+func (c *Codec) readJournalIndex(ctx context.Context, store Store, key Key) (x *JournalIndex, size int64, err error) {
 	look := int64(firstLook)
 	for range 2 {
-		b, size, err := fetch(ctx, store, key, Range{Offset: -look})
-		if err != nil {
-			return nil, fmt.Errorf("read journal %s: %w", key, err)
+		var b []byte
+		if b, size, err = fetch(ctx, store, key, Range{Offset: -look}); err != nil {
+			return nil, 0, fmt.Errorf("read journal %s: %w", key, err)
 		}
 		n := journalIndexSize(b)
 		if n > 0 && n <= int64(len(b)) {
 			x, err := c.decodeJournalIndex(b[int64(len(b))-n:], size-n)
 			if err != nil {
-				return nil, fmt.Errorf("read journal %s: %w", key, err)
+				return nil, size, fmt.Errorf("read journal %s: %w", key, err)
 			}
-			return x, nil
+			return x, size, nil
 		}
 		if n <= 0 || n > size {
 			break
 		}
 		look = n
 	}
-	return nil, fmt.Errorf("read journal %s: no index at its end: %w", key, ErrDamaged)
+	return nil, size, fmt.Errorf("read journal %s: no index at its end: %w", key, ErrDamaged)
 }
 
 // journalIndexSize reads from the end of an object how long its index is, 0 where there is none.

@@ -1,0 +1,201 @@
+package archive_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+// looked is a store with the journals of two replicas: that of r-1 has an object with whole and small frames, a draft, a gap, a
+// log that has ended and one that is sealed.
+func looked(t *testing.T) (*storetest.Memory, *archive.JournalReader, []archive.Line) {
+	memory := journalMemory(t)
+	first, other := newLife(t, "r-1", t.TempDir(), memory, 0), newLife(t, "r-2", t.TempDir(), memory, 0)
+	lines := manyLines(20_000, 1)
+	first.write(podNumber(1), "main", lines)
+	first.draft(podNumber(1), "Running")
+	first.write(podNumber(2), "main", lines[:10]).Gap(archive.Gap{AfterLine: 10, Reason: archive.GapRotated})
+	if _, err := first.write(podNumber(3), "main", lines[:10]).End(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.sealer.Log(t.Context(), first.write(podNumber(4), "main", lines[:10])); err != nil {
+		t.Fatal(err)
+	}
+	first.flush()
+	other.write(podNumber(5), "main", lines[:5])
+	other.flush()
+	other.write(podNumber(5), "main", lines[5:10])
+	other.flush()
+	return memory, archive.NewJournalReader(memory, newCodec(t)), lines
+}
+
+// damaged gives a reader of a copy of the store in which one object is changed.
+func damaged(t *testing.T, memory *storetest.Memory, key archive.Key, change func([]byte)) *archive.JournalReader {
+	t.Helper()
+	copied := storetest.NewMemory(t)
+	for _, k := range memory.Keys() {
+		b, _ := memory.Bytes(k)
+		if k == key {
+			change(b)
+		}
+		if err := copied.Put(t.Context(), k, bytes.NewReader(b), archive.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return archive.NewJournalReader(copied, newCodec(t))
+}
+
+func TestJournalReaderLists(t *testing.T) {
+	memory, _, _ := looked(t)
+	reader := damaged(t, memory, "v1/_journal/r-2/00000000000000000002", func(b []byte) { b[len(b)-20] ^= 1 })
+	for replica, want := range map[string]string{
+		"":    "[1: 4 logs 1: 1 logs 2: damaged]",
+		"r-1": "[1: 4 logs]",
+		"r-2": "[1: 1 logs 2: damaged]",
+		"r":   "[]",
+	} {
+		var got []string
+		for object, err := range reader.List(t.Context(), replica) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			number := object.Key[len(object.Key)-1:]
+			if object.Index == nil {
+				got = append(got, fmt.Sprintf("%s: damaged", number))
+				if object.Error == "" || object.Size == 0 {
+					t.Errorf("got %+v, want what is damaged, and the size", object)
+				}
+				continue
+			}
+			logs := 0
+			for _, p := range object.Index.Pods {
+				logs += len(p.Logs)
+			}
+			got = append(got, fmt.Sprintf("%s: %d logs", number, logs))
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("replica %q: got %v, want %s", replica, got, want)
+		}
+	}
+}
+
+// TestJournalReaderReads: the text of a log in an object is what was written, byte by byte.
+func TestJournalReaderReads(t *testing.T) {
+	_, reader, lines := looked(t)
+	object, err := reader.Object(t.Context(), "v1/_journal/r-1/00000000000000000001")
+	if err != nil || object.Index == nil {
+		t.Fatalf("Object() = %+v, %v", object, err)
+	}
+	for pod, want := range map[int]int{1: len(lines), 2: 10, 3: 10, 4: 0} {
+		var got []archive.Line
+		err := reader.Lines(t.Context(), object, podNumber(pod).PodUID, "main", 0, func(l archive.Line) bool {
+			l.Text = bytes.Clone(l.Text)
+			got = append(got, l)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameLines(t, got, lines[:want])
+	}
+	seen := 0
+	if err := reader.Lines(t.Context(), object, "uid-1", "main", 0, func(archive.Line) bool { seen++; return seen < 3 }); err != nil || seen != 3 {
+		t.Errorf("%d lines were given after a stop at 3, error %v", seen, err)
+	}
+	for _, name := range []struct {
+		pod       archive.PodUID
+		container string
+		restart   int
+	}{{"uid-9", "main", 0}, {"uid-1", "other", 0}, {"uid-1", "main", 1}} {
+		if err := reader.Lines(t.Context(), object, name.pod, name.container, name.restart, nil); !errors.Is(err, archive.ErrNoSuchLog) {
+			t.Errorf("%+v: got error %v, want ErrNoSuchLog", name, err)
+		}
+	}
+	if _, err := reader.Object(t.Context(), "v1/_journal/r-1/00000000000000000009"); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("got error %v, want ErrNotFound", err)
+	}
+}
+
+// TestJournalPrinter: what is printed names every log, and the damage where there is one.
+func TestJournalPrinter(t *testing.T) {
+	memory, reader, lines := looked(t)
+	const key = "v1/_journal/r-1/00000000000000000001"
+	print := func(json bool, do func(archive.JournalPrinter) error) string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := do(archive.JournalPrinter{Reader: reader, Out: &out, JSON: json}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	contains := func(text string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("got\n%s\nwant %q in it", text, want)
+			}
+		}
+	}
+	list := func(p archive.JournalPrinter) error { return p.List(t.Context(), "") }
+	dump := func(p archive.JournalPrinter) error { return p.Dump(t.Context(), key) }
+	contains(print(false, list), "REPLICA", "r-1      1", "r-2      2")
+	contains(print(false, dump), "in life ", "pod ns/pod-1 uid-1", ", draft of ", "whole frame of", "small frame of", "1 gaps", "lines so far, following goes on from 2", ", ended", ", sealed, record of ", ", ok\n")
+	for line := range strings.Lines(print(true, list) + print(true, dump)) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("%q is no JSON document", line)
+		}
+	}
+	name, err := archive.ParseJournalName("uid-1/main.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(p archive.JournalPrinter) error { return p.Text(t.Context(), key, name) }
+	var want bytes.Buffer
+	for _, l := range lines {
+		fmt.Fprintf(&want, "%s\n", l.Text)
+	}
+	if got := print(false, text); got != want.String() {
+		t.Errorf("got %d bytes of text, want the %d that were written", len(got), want.Len())
+	}
+	contains(print(true, text), fmt.Sprintf(`{"time":%d,"text":"%s"}`, lines[7].Time, lines[7].Text))
+	reader = damaged(t, memory, key, func(b []byte) { b[2000] ^= 1 })
+	contains(print(false, dump), "damaged", ", ok\n")
+	if err := text(archive.JournalPrinter{Reader: reader, Out: io.Discard}); !errors.Is(err, archive.ErrDamaged) {
+		t.Errorf("got error %v, want ErrDamaged", err)
+	}
+	reader = damaged(t, memory, key, func(b []byte) { b[len(b)-20] ^= 1 })
+	for _, do := range []func(archive.JournalPrinter) error{dump, text} {
+		if err := do(archive.JournalPrinter{Reader: reader, Out: io.Discard}); !errors.Is(err, archive.ErrDamaged) || !strings.Contains(err.Error(), key) {
+			t.Errorf("got error %v, want one that names the damaged object", err)
+		}
+	}
+}
+
+func TestJournalNames(t *testing.T) {
+	for text, want := range map[string]archive.Key{
+		"r-1/42":                               "v1/_journal/r-1/00000000000000000042",
+		"v1/_journal/r-1/00000000000000000042": "v1/_journal/r-1/00000000000000000042",
+		"r-1":                                  "", "r-1/x": "", "r-1/-1": "", "/1": "", "a/b/1": "", "": "",
+	} {
+		got, err := archive.JournalKey(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("JournalKey(%q) = %q, %v; want %q", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]archive.JournalName{
+		"u/main.3": {PodUID: "u", Container: "main", Restart: 3},
+		"u/main":   {}, "main.0": {}, "u/main.-1": {}, "u/main.x": {}, "../main.0": {}, "u/": {}, "": {},
+	} {
+		got, err := archive.ParseJournalName(text)
+		if (err == nil) != (want.PodUID != "") || err == nil && got != want {
+			t.Errorf("ParseJournalName(%q) = %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+}
