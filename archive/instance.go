@@ -84,15 +84,18 @@ func (p PodRef) ManifestKey() Key { return Key(p.Prefix() + "manifest.json") }
 // JobKey is where the Job's document is.
 func (p PodRef) JobKey() Key { return Key(p.JobPrefix() + "job.json") }
 
+// logExt ends the key of every log object.
+const logExt = ".log.zst"
+
 // LogKey is where the instance's log object is.
 func (i Instance) LogKey() Key {
-	return Key(fmt.Sprintf("%s%s.%d.log.zst", i.Prefix(), i.Container, i.Restart))
+	return Key(fmt.Sprintf("%s%s.%d%s", i.Prefix(), i.Container, i.Restart, logExt))
 }
 
 // otherLogKey is where the log object is when another log stands under LogKey: that of a replica that held less, or that
 // did not die when it seemed to. The key names the text, so that two puts of it never meet another text.
 func (i Instance) otherLogKey(sha256 string) Key {
-	return Key(fmt.Sprintf("%s%s.%d.%.16s.log.zst", i.Prefix(), i.Container, i.Restart, sha256))
+	return Key(fmt.Sprintf("%s%s.%d.%.16s%s", i.Prefix(), i.Container, i.Restart, sha256, logExt))
 }
 
 // DayIndexKey finds the pod's Job by the day on which it was created.

@@ -39,6 +39,12 @@ func looked(t *testing.T) (*storetest.Memory, *archive.JournalReader, []archive.
 // damaged gives a reader of a copy of the store in which one object is changed.
 func damaged(t *testing.T, memory *storetest.Memory, key archive.Key, change func([]byte)) *archive.JournalReader {
 	t.Helper()
+	return archive.NewJournalReader(copyDamaged(t, memory, key, change), newCodec(t))
+}
+
+// copyDamaged copies a store and changes one object.
+func copyDamaged(t *testing.T, memory *storetest.Memory, key archive.Key, change func([]byte)) *storetest.Memory {
+	t.Helper()
 	copied := storetest.NewMemory(t)
 	for _, k := range memory.Keys() {
 		b, _ := memory.Bytes(k)
@@ -49,7 +55,7 @@ func damaged(t *testing.T, memory *storetest.Memory, key archive.Key, change fun
 			t.Fatal(err)
 		}
 	}
-	return archive.NewJournalReader(copied, newCodec(t))
+	return copied
 }
 
 func TestJournalReaderLists(t *testing.T) {

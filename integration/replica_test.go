@@ -4,13 +4,9 @@ package integration
 
 import (
 	"context"
-	"errors"
-	"io"
-	"iter"
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
 )
@@ -32,7 +30,7 @@ const (
 type replica struct {
 	*daemon
 	name     string
-	gate     *gate
+	gate     *storetest.Gate
 	dir      string
 	leases   *watch.Leases
 	journal  *archive.Journal
@@ -84,7 +82,7 @@ func (p *replica) stop() {
 
 // kill ends the replica at once, and its disk with it: nothing that it says from now on is heard.
 func (p *replica) kill() {
-	p.gate.kill()
+	p.gate.Kill()
 	_ = os.Rename(p.dir, p.dir+"-lost")
 	p.stop()
 }
@@ -93,21 +91,21 @@ func (r *rig) assembleReplica(name string) *replica {
 	r.t.Helper()
 	p := &replica{
 		daemon: &daemon{said: &spoken{}, metrics: prometheus.NewRegistry()},
-		name:   name, gate: newGate(), dir: filepath.Join(r.t.TempDir(), name), released: make(chan struct{}),
+		name:   name, gate: storetest.NewGate(), dir: filepath.Join(r.t.TempDir(), name), released: make(chan struct{}),
 	}
 	log := p.said.logger()
 	codec, err := archive.NewCodec()
 	must(r.t, err)
 	p.spool, err = archive.OpenSpool(archive.SpoolConfig{Dir: p.dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}, codec, log)
 	must(r.t, err)
-	store := &gatedStore{r.store, p.gate}
+	store := &storetest.Gated{Store: r.store, Gates: []*storetest.Gate{p.gate}}
 	seal := metrics.NewSeal(p.metrics)
 	p.sealer = archive.NewSealer(store, p.spool, name, log, func(error) { seal.Failures.Inc() })
 	p.journal = archive.NewJournal(archive.JournalConfig{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {})
 	p.budget = watch.NewBudget(2000, 500, p.spool.Room)
 	config := r.set.plane.RESTConfig()
 	config.QPS, config.Burst = 500, 1000
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return gatedTransport{next, p.gate} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return kubelet.Gated(next, p.gate.Pass) })
 	client, err := kubernetes.NewForConfig(config)
 	must(r.t, err)
 	source, err := watch.NewSource(config)
@@ -131,116 +129,4 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// gate is what a replica's requests go through. While it is shut they hang, as those of a process that is stopped, and go on
-// when it opens; when it is dead they fail.
-type gate struct {
-	mu   sync.Mutex
-	open chan struct{} // guarded by mu; closed while it is open
-	dead chan struct{}
-	once sync.Once
-}
-
-var errDead = errors.New("the replica is dead")
-
-func newGate() *gate {
-	g := &gate{open: make(chan struct{}), dead: make(chan struct{})}
-	close(g.open)
-	return g
-}
-
-func (g *gate) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.open = make(chan struct{})
-}
-
-func (g *gate) reopen() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	close(g.open)
-}
-
-func (g *gate) kill() { g.once.Do(func() { close(g.dead) }) }
-
-// pass waits in front of a shut gate, whatever the patience of the caller: a stopped process has none.
-func (g *gate) pass() error {
-	g.mu.Lock()
-	open := g.open
-	g.mu.Unlock()
-	select {
-	case <-g.dead:
-		return errDead
-	default:
-	}
-	select {
-	case <-open:
-		return nil
-	case <-g.dead:
-		return errDead
-	}
-}
-
-type gatedTransport struct {
-	next http.RoundTripper
-	gate *gate
-}
-
-func (t gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := t.gate.pass(); err != nil {
-		return nil, err
-	}
-	answer, err := t.next.RoundTrip(r)
-	if err == nil {
-		answer.Body = &gatedBody{answer.Body, t.gate}
-	}
-	return answer, err
-}
-
-type gatedBody struct {
-	io.ReadCloser
-	gate *gate
-}
-
-func (b *gatedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if shut := b.gate.pass(); shut != nil {
-		return 0, shut
-	}
-	return n, err
-}
-
-// gatedStore is the rig's store behind a gate.
-type gatedStore struct {
-	archive.Store
-	gate *gate
-}
-
-func (s *gatedStore) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
-	if err := s.gate.pass(); err != nil {
-		return err
-	}
-	return s.Store.Put(ctx, key, body, opts)
-}
-
-func (s *gatedStore) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
-	if err := s.gate.pass(); err != nil {
-		return nil, archive.Object{}, err
-	}
-	return s.Store.Get(ctx, key, r)
-}
-
-func (s *gatedStore) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
-	if err := s.gate.pass(); err != nil {
-		return func(yield func(archive.Object, error) bool) { yield(archive.Object{}, err) }
-	}
-	return s.Store.List(ctx, prefix, after)
-}
-
-func (s *gatedStore) Delete(ctx context.Context, keys ...archive.Key) error {
-	if err := s.gate.pass(); err != nil {
-		return err
-	}
-	return s.Store.Delete(ctx, keys...)
 }

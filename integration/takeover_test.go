@@ -213,14 +213,14 @@ func TestTakeoverPaused(t *testing.T) {
 	all := r.play(8)
 	writeAll(all, 0, 100)
 	r.journaled(all, a, b)
-	a.gate.shut()
+	a.gate.Shut()
 	writeAll(all, 100, 150)
 	r.settleOn(b)
 	writeAll(all, 150, 200)
 	r.followedAll(all)
 	half := all[:4]
 	r.finish(half, archive.Complete) // some are sealed without it
-	a.gate.reopen()
+	a.gate.Open()
 	r.settleOn(a, b)
 	owned(t, all, a, b)
 	writeAll(all[4:], 200, 300)

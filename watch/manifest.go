@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
@@ -22,9 +24,10 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 		copied.Instances = nil
 		for _, r := range p.draft.Instances {
 			if r.Verdict == archive.NeverStarted {
-				copied.Instances = append(copied.Instances, r)
+				copied.Instances = append(copied.Instances, stillNotStarted(p.draft, r))
 			}
 		}
+		copied.Instances = append(copied.Instances, p.unheld()...)
 		m = &copied
 	case p.ready():
 		m = postMortem(p.last, p.job, labels)
@@ -82,6 +85,50 @@ func (p *pod) missed() []archive.InstanceRecord {
 				r.ContainerID = c.status.ContainerID
 				r.State = p.states[r.ContainerID]
 			}
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// stillNotStarted: a container that had not started when the pod was last seen may have started after, unless the pod was over.
+func stillNotStarted(draft *archive.Manifest, r archive.InstanceRecord) archive.InstanceRecord {
+	if phase := corev1.PodPhase(draft.Pod.Phase); phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		return r
+	}
+	r.Verdict, r.Reason = archive.Lost, "the pod went away while no daemon watched; when it was last seen the container had not started: "+r.Reason
+	r.Gaps = []archive.Gap{{Reason: archive.GapRestart, Unproven: true}}
+	return r
+}
+
+// unheld gives a record for each instance of a pod that is gone which the draft names, or names a successor of, and of which
+// neither the spool nor a journal has a log.
+func (p *pod) unheld() []archive.InstanceRecord {
+	named, last := map[string]archive.InstanceRecord{}, map[string]archive.InstanceRecord{}
+	at := func(container string, restart int) string { return fmt.Sprintf("%s.%d", container, restart) }
+	for _, r := range p.draft.Instances {
+		if r.ContainerID == "" {
+			continue
+		}
+		named[at(r.Container, r.Restart)] = r
+		if had, ok := last[r.Container]; !ok || r.Restart > had.Restart {
+			last[r.Container] = r
+		}
+	}
+	var records []archive.InstanceRecord
+	for container, newest := range last {
+		for restart := max(0, newest.Restart-mostMissed); restart <= newest.Restart; restart++ {
+			if p.has(container, restart) {
+				continue
+			}
+			r, ok := named[at(container, restart)]
+			if !ok {
+				r = archive.InstanceRecord{Instance: newest.Instance}
+				r.Restart, r.ContainerID = restart, ""
+			}
+			r.Verdict, r.Log = archive.Lost, nil
+			r.Reason = "the pod went away while no daemon watched, and no journal holds the log"
+			r.Gaps = []archive.Gap{{Reason: archive.GapRestart}}
 			records = append(records, r)
 		}
 	}

@@ -1,0 +1,79 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Find gives the records of the pod's logs whose objects are in the store, in the order of their keys. A replica that dies
+// with its disk after it put one and before the journal said so leaves nothing else; the object's own index tells whose log
+// it is. Of several objects of an instance it is the one that holds most.
+func (s *Sealer) Find(ctx context.Context, pod PodRef) ([]InstanceRecord, error) {
+	keys, err := s.logKeys(ctx, pod)
+	if err != nil {
+		return nil, fmt.Errorf("look for log objects of %s/%s: %w", pod.Namespace, pod.Pod, err)
+	}
+	var found []*kept
+	for _, key := range keys {
+		there, err := s.identify(ctx, pod, key)
+		if err != nil {
+			return nil, fmt.Errorf("look at log object %s: %w", key, err)
+		}
+		if there == nil {
+			continue
+		}
+		n := slices.IndexFunc(found, func(k *kept) bool { return k.Instance == there.Instance })
+		switch {
+		case n < 0:
+			found = append(found, there)
+		case there.Lines > found[n].Lines, there.Lines == found[n].Lines && len(there.Gaps) < len(found[n].Gaps):
+			found[n] = there
+		}
+	}
+	var records []InstanceRecord
+	for _, k := range found {
+		records = append(records, k.record(k.Instance))
+	}
+	return records, nil
+}
+
+// logKeys gives the keys of the pod's log objects.
+func (s *Sealer) logKeys(ctx context.Context, pod PodRef) (keys []Key, err error) {
+	err = s.breaker.do(ctx, "look for log objects", func(ctx context.Context) error {
+		keys = nil
+		for object, err := range s.store.List(ctx, pod.Prefix(), "") {
+			if err != nil {
+				return err
+			}
+			if strings.HasSuffix(string(object.Key), logExt) {
+				keys = append(keys, object.Key)
+			}
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// identify reads the index of an object: nil where it is no log of the pod.
+func (s *Sealer) identify(ctx context.Context, pod PodRef, key Key) (*kept, error) {
+	var x *Index
+	err := s.breaker.do(ctx, "read log index", func(ctx context.Context) (err error) {
+		x, err = ReadIndex(ctx, s.store, key)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case errors.Is(err, ErrDamaged):
+		s.log.Error("log object in the store is damaged", "key", key, "err", err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case x.Summary.Instance.PodUID != pod.PodUID:
+		return nil, nil
+	}
+	return &kept{Summary: x.Summary, key: key, size: x.size}, nil
+}

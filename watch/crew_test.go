@@ -1,0 +1,356 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/metrics"
+)
+
+const (
+	jobsNamespace = "jobs"
+	crewJournal   = 5 * time.Second
+	crewFlush     = time.Second
+)
+
+// crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one store,
+// all inside a synctest bubble.
+type crew struct {
+	t      *testing.T
+	k      *kubelet.Kubelet
+	server *leaseServer
+	memory *storetest.Memory
+	store  *storetest.Faulty
+	codec  *archive.Codec
+	said   *said
+	hands  []*hand // that live
+	jobs   int
+}
+
+// hand is one replica of a crew, in one life.
+type hand struct {
+	name, dir    string
+	process      *storetest.Gate // of all that it says to anyone
+	api, toStore *storetest.Gate
+	journal      *archive.Journal
+	watcher      *Watcher
+	stopWork     context.CancelFunc
+	released     chan struct{} // closed when all of it has ended
+
+}
+
+func newCrew(t *testing.T) *crew {
+	memory := storetest.NewMemory(t)
+	memory.MayReadDeleted = func(key archive.Key) bool { return inJournal(key) }
+	codec, err := archive.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &crew{
+		t: t, k: kubelet.New(t, nil, "node"), server: newLeaseServer(), memory: memory, store: &storetest.Faulty{Store: memory},
+		codec: codec, said: &said{},
+	}
+	t.Cleanup(func() {
+		for _, h := range c.hands {
+			h.stop()
+		}
+		if t.Failed() && os.Getenv("EPILOGUE_SEED") != "" {
+			t.Logf("%s", c.said.String())
+		}
+	})
+	return c
+}
+
+func inJournal(key archive.Key) bool { return len(key) > 12 && key[:12] == "v1/_journal/" }
+
+// pod makes a pod with a Job of its own.
+func (c *crew) pod(spec kubelet.Spec) *kubelet.Pod {
+	c.jobs++
+	name := fmt.Sprintf("job-%d", c.jobs)
+	spec.Job = &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: jobsNamespace, Name: name, UID: types.UID("uid-of-" + name)}}
+	p := c.k.Pod(jobsNamespace, spec)
+	if err := c.server.Tracker().Add(p.Object()); err != nil {
+		c.t.Fatal(err)
+	}
+	return p
+}
+
+var podResource = corev1.SchemeGroupVersion.WithResource("pods")
+
+// report has the API server tell what the node says of a pod.
+func (c *crew) report(p *kubelet.Pod) {
+	if err := c.server.Tracker().Update(podResource, p.Object(), jobsNamespace); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// remove deletes a pod: from the node first, then from the API server.
+func (c *crew) remove(p *kubelet.Pod) {
+	p.Delete()
+	if err := c.server.Tracker().Delete(podResource, jobsNamespace, p.Name()); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *crew) start(name, dir string) *hand {
+	c.t.Helper()
+	h := &hand{
+		name: name, dir: dir, process: storetest.NewGate(), api: storetest.NewGate(), toStore: storetest.NewGate(), released: make(chan struct{}),
+	}
+	log := slog.New(slog.NewTextHandler(c.said, &slog.HandlerOptions{Level: slog.LevelDebug})).With("replica", name)
+	codec, err := archive.NewCodec()
+	c.must(err)
+	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: dir, Limit: 64 << 20, Memory: 4 << 20, FlushInterval: crewFlush}, codec, log)
+	c.must(err)
+	store := &storetest.Gated{Store: c.store, Gates: []*storetest.Gate{h.process, h.toStore}}
+	sealer := archive.NewSealer(store, spool, name, log, func(error) {})
+	h.journal = archive.NewJournal(archive.JournalConfig{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {})
+	client := c.client(h)
+	leases, err := NewLeases(LeaseConfig{Namespace: "system", Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
+	c.must(err)
+	registry := prometheus.NewRegistry()
+	transport := kubelet.Gated(kubelet.Gated(c.k.Transport(), h.process.Pass), h.api.Pass)
+	h.watcher, err = New(Config{Namespace: jobsNamespace, Sealers: 4, Replica: name, Follow: usual}, Parts{
+		Client: client, Source: &apiSource{base: &url.URL{Scheme: "http", Host: "node"}, client: &http.Client{Transport: transport}},
+		Budget: NewBudget(100, 100, spool.Room), Spool: spool, Sealer: sealer, Follow: metrics.NewFollow(registry), Seal: metrics.NewSeal(registry),
+		Log: log, Journal: h.journal, Leases: leases, Own: metrics.NewOwn(registry),
+	})
+	c.must(err)
+	ctx, stop := context.WithCancel(context.Background())
+	h.stopWork = stop
+	go h.run(ctx, leases, spool)
+	c.hands = append(c.hands, h)
+	return h
+}
+
+func (c *crew) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// run is what the program does.
+func (h *hand) run(ctx context.Context, leases *Leases, spool *archive.Spool) {
+	defer close(h.released)
+	stage := func(run func(context.Context) error) (stop func()) {
+		own, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = run(own) // one that was killed fails at all of it
+		}()
+		return func() { cancel(); <-ended }
+	}
+	stopLease, stopJournal, stopSpool := stage(leases.Run), stage(h.journal.Run), stage(spool.Run)
+	_ = h.watcher.Run(ctx)
+	stopSpool()
+	stopJournal()
+	stopLease()
+	_ = leases.Release(context.Background())
+}
+
+func (h *hand) stop() {
+	h.stopWork()
+	<-h.released
+}
+
+// leave ends a replica gently.
+func (c *crew) leave(h *hand) {
+	c.hands = slices.DeleteFunc(c.hands, func(o *hand) bool { return o == h })
+	h.stop()
+}
+
+// kill ends a replica at once and gives what was on its disk.
+func (c *crew) kill(h *hand) (disk string) {
+	c.hands = slices.DeleteFunc(c.hands, func(o *hand) bool { return o == h })
+	h.process.Kill()
+	disk = filepath.Join(c.t.TempDir(), "disk")
+	if err := os.Rename(h.dir, disk); err != nil {
+		c.t.Error(err)
+	}
+	h.stop()
+	return disk
+}
+
+// client is the API server as one replica reaches it.
+func (c *crew) client(h *hand) kubernetes.Interface {
+	client := &fake.Clientset{}
+	pass := func() error {
+		if err := h.process.Pass(); err != nil {
+			return err
+		}
+		return h.api.Pass()
+	}
+	objects := clienttesting.ObjectReaction(c.server.Tracker())
+	client.AddReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if err := pass(); err != nil {
+			return true, nil, err
+		}
+		if a.GetResource().Resource == "leases" {
+			if done, o, err := c.server.react(a); done {
+				return done, o, err
+			}
+		}
+		return objects(a)
+	})
+	client.AddWatchReactor("*", func(a clienttesting.Action) (bool, apiwatch.Interface, error) {
+		if err := pass(); err != nil {
+			return true, nil, err
+		}
+		events, err := c.server.Tracker().Watch(a.GetResource(), a.GetNamespace())
+		if err != nil {
+			return true, nil, err
+		}
+		// What happens meanwhile comes late to one that is cut off.
+		return true, apiwatch.Filter(events, func(e apiwatch.Event) (apiwatch.Event, bool) {
+			err := pass()
+			for ; err == storetest.ErrCut; err = pass() {
+				time.Sleep(time.Second)
+			}
+			return e, err == nil
+		}), nil
+	})
+	return client
+}
+
+// manifest gives a pod's manifest, nil where it is not sealed.
+func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
+	c.t.Helper()
+	body, _, err := c.memory.Get(c.t.Context(), podRef(p.Object()).ManifestKey(), archive.Range{})
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	m, err := archive.ReadManifest(body)
+	c.must(err)
+	return m
+}
+
+// sealed waits for a pod's manifest.
+func (c *crew) sealed(p *kubelet.Pod) *archive.Manifest {
+	c.t.Helper()
+	for range 3 * 60 * 6 {
+		if m := c.manifest(p); m != nil {
+			return m
+		}
+		time.Sleep(10 * time.Second)
+	}
+	c.t.Fatalf("pod %s is not sealed after three hours", p.Name())
+	return nil
+}
+
+// lines gives what the archive holds of an instance.
+func (c *crew) lines(record *archive.InstanceRecord) (lines []kubelet.Line) {
+	c.t.Helper()
+	if record.Log == nil {
+		return nil
+	}
+	err := c.codec.Lines(c.t.Context(), c.memory, record.Log.Key, 0, func(l archive.Line) bool {
+		lines = append(lines, kubelet.Line{Time: time.Unix(0, l.Time), Text: string(l.Text), Partial: l.Partial})
+		return true
+	})
+	c.must(err)
+	return lines
+}
+
+// record gives the record of an instance of a container.
+func (c *crew) record(m *archive.Manifest, container string, restart int) *archive.InstanceRecord {
+	c.t.Helper()
+	for n := range m.Instances {
+		if r := &m.Instances[n]; r.Container == container && r.Restart == restart {
+			return r
+		}
+	}
+	c.t.Fatalf("manifest of %s has no %s.%d: %+v", m.Pod.Pod, container, restart, m.Instances)
+	return nil
+}
+
+// TestSealedBeforeItWasJournaled has a log sealed and its replica dead, with its disk, before the next journal, and the pod's
+// status, or the pod itself, does not name the instance when another one takes over: the log object says whose it is.
+func TestSealedBeforeItWasJournaled(t *testing.T) {
+	for name, gone := range map[string]bool{"another instance runs": false, "the pod is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrew(t)
+				a := c.start("a", filepath.Join(t.TempDir(), "a"))
+				p := c.pod(kubelet.Spec{Restart: corev1.RestartPolicyOnFailure, Init: []string{"init"}})
+				p.Start("init").Exit(0)
+				c.report(p)
+				pass(2 * crewJournal)
+				// From here on the journal is behind, and the sealer is not.
+				c.store.Break(storetest.Fault{Op: storetest.OpPut, Key: "v1/_journal/*", Times: -1, Effect: storetest.NotStored(nil)})
+				for n := range 3 {
+					i := p.Start("main")
+					c.report(p)
+					i.Write(time.Now(), fmt.Sprint("attempt ", n))
+					i.Exit(1)
+					c.report(p)
+					pass(time.Minute)
+				}
+				c.kill(a)
+				c.store.Mend()
+				if gone {
+					c.remove(p)
+				} else {
+					p.Finish(corev1.PodFailed, "", "")
+					c.report(p)
+				}
+				c.start("b", filepath.Join(t.TempDir(), "b"))
+				m := c.sealed(p)
+				for n := range 3 {
+					r := c.record(m, "main", n)
+					if r.Verdict != archive.Complete || len(c.lines(r)) != 1 {
+						t.Errorf("attempt %d: got verdict %s (%s) and %d lines, want complete and 1", n, r.Verdict, r.Reason, len(c.lines(r)))
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestPodGoneBeforeItsLogWasJournaled has a pod gone with its replica, and a journal that holds the draft and no log. What may
+// have been written is lost, and said to be: also of a container that had not started when it was last seen.
+func TestPodGoneBeforeItsLogWasJournaled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t)
+		p := c.pod(kubelet.Spec{Init: []string{"init"}})
+		i := p.Start("init")
+		draft := newPod(p.Object()).draftNow(nil)
+		c.remove(p)
+		spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: filepath.Join(t.TempDir(), "a"), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: crewFlush}, c.codec, slog.New(slog.DiscardHandler))
+		c.must(err)
+		c.must(spool.SaveDraft(draft))
+		c.must(archive.NewJournal(archive.JournalConfig{Replica: "a"}, c.store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context()))
+		c.start("b", filepath.Join(t.TempDir(), "b"))
+		m := c.sealed(p)
+		for container, id := range map[string]string{"init": i.ID(), "main": ""} {
+			if r := c.record(m, container, 0); r.Verdict != archive.Lost || r.ContainerID != id || len(r.Gaps) != 1 {
+				t.Errorf("got %+v, want lost with one gap", r)
+			}
+		}
+	})
+}
