@@ -179,7 +179,9 @@ func (j *judgement) running() {
 // finished is for a Job that is complete or failed.
 func (j *judgement) finished() {
 	sealed := j.sealed()
-	j.hold(slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && !p.Unproven }))
+	// One that had finished before is sealed soon or was held: a hundred thousand of these need no gate at a start.
+	fresh := !finishedAt(j.Job).Before(j.Since)
+	j.hold(fresh && slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && !p.Unproven }))
 	if sealed && has(j.Job.Finalizers, mark.Finalizer) {
 		j.add(Decision{Action: Release, Reason: Sealed}) // nothing is left to protect
 	}

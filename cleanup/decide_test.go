@@ -132,7 +132,7 @@ func waits(reason string) func(*Pod) {
 	}
 }
 
-func seen(t time.Time) func(*Pod) { return func(p *Pod) { p.Stuck = t } }
+func stuckSince(t time.Time) func(*Pod) { return func(p *Pod) { p.Stuck = t } }
 
 func warned(reason string, first, last time.Time) func(*Pod) {
 	return func(p *Pod) { p.Events = append(p.Events, warning(reason, first, last)) }
@@ -207,6 +207,7 @@ func TestFinishedJobs(t *testing.T) {
 		{"sealed late", Facts{Job: job(done), Pods: only}, nil, evening, "release sealed, delete-job ttl-success"},
 		{"not sealed", Facts{Job: job(done), Pods: []Pod{pod("a", succeeded)}}, nil, evening, "keep unsealed"},
 		{"not sealed and without a gate", Facts{Job: job(done, open), Pods: []Pod{pod("a", succeeded)}}, nil, ended, "hold gate, wait ttl-success 12:00"},
+		{"not sealed, and had finished before", Facts{Job: job(done, open), Pods: []Pod{pod("a", succeeded)}, Since: noon}, nil, ended, "wait ttl-success 12:00"},
 		{"one of two is not sealed", Facts{Job: job(done), Pods: []Pod{kept, pod("b", succeeded)}}, nil, evening, "keep unsealed"},
 		{"one that is gone is not sealed", Facts{Job: job(done), Pods: only, Open: 1}, nil, evening, "keep unsealed"},
 		{"not known yet: no gate for it", Facts{Job: job(done, open), Pods: []Pod{pod("a", succeeded, unproven)}}, nil, evening, "keep unsealed"},
@@ -327,18 +328,18 @@ func TestPodsThatCannotStart(t *testing.T) {
 	}
 	check(t, []row{
 		{"just seen", with(pod("a", waits("ErrImagePull"))), nil, nine, "keep running, wait image-pull 09:10"},
-		{"seen before", with(pod("a", waits("ImagePullBackOff"), seen(started1))), nil, started1.Add(9 * time.Minute), "keep running, wait image-pull 08:10"},
-		{"after its grace", with(pod("a", waits("ImagePullBackOff"), seen(started1))), nil, started1.Add(10 * time.Minute), "keep running, end-pod image-pull a"},
-		{"Events know since when", with(pod("a", waits("ErrImagePull"), warned("Failed", started1, nine), seen(nine))), nil, nine, "keep running, end-pod image-pull a"},
-		{"an Event of before the init container's end is another story", with(pod("a", phase(corev1.PodPending, nine), waits("ErrImagePull"), warned("Failed", started1, nine), seen(nine))),
+		{"seen before", with(pod("a", waits("ImagePullBackOff"), stuckSince(started1))), nil, started1.Add(9 * time.Minute), "keep running, wait image-pull 08:10"},
+		{"after its grace", with(pod("a", waits("ImagePullBackOff"), stuckSince(started1))), nil, started1.Add(10 * time.Minute), "keep running, end-pod image-pull a"},
+		{"Events know since when", with(pod("a", waits("ErrImagePull"), warned("Failed", started1, nine), stuckSince(nine))), nil, nine, "keep running, end-pod image-pull a"},
+		{"an Event of before the init container's end is another story", with(pod("a", phase(corev1.PodPending, nine), waits("ErrImagePull"), warned("Failed", started1, nine), stuckSince(nine))),
 			nil, nine, "keep running, wait image-pull 09:10"},
-		{"told", with(pod("a", waits("ErrImagePull"), seen(started1), told)), nil, nine, "keep running"},
-		{"wrong name", with(pod("a", waits("InvalidImageName"), seen(started1))), nil, started1.Add(time.Minute), "keep running, end-pod image-name a"},
-		{"never pulled", with(pod("a", waits("ErrImageNeverPull"), seen(started1))), nil, started1, "keep running, wait image-name 08:01"},
-		{"config", with(pod("a", waits("CreateContainerConfigError"), seen(started1))), nil, started1, "keep running, wait config 08:05"},
-		{"create", with(pod("a", waits("CreateContainerError"), seen(started1))), nil, nine, "keep running, end-pod create a"},
-		{"run", with(pod("a", waits("RunContainerError"), seen(started1))), nil, nine, "keep running, end-pod create a"},
-		{"it is on its way", with(pod("a", waits("ContainerCreating"), seen(started1))), nil, nine, "keep running"},
+		{"told", with(pod("a", waits("ErrImagePull"), stuckSince(started1), told)), nil, nine, "keep running"},
+		{"wrong name", with(pod("a", waits("InvalidImageName"), stuckSince(started1))), nil, started1.Add(time.Minute), "keep running, end-pod image-name a"},
+		{"never pulled", with(pod("a", waits("ErrImageNeverPull"), stuckSince(started1))), nil, started1, "keep running, wait image-name 08:01"},
+		{"config", with(pod("a", waits("CreateContainerConfigError"), stuckSince(started1))), nil, started1, "keep running, wait config 08:05"},
+		{"create", with(pod("a", waits("CreateContainerError"), stuckSince(started1))), nil, nine, "keep running, end-pod create a"},
+		{"run", with(pod("a", waits("RunContainerError"), stuckSince(started1))), nil, nine, "keep running, end-pod create a"},
+		{"it is on its way", with(pod("a", waits("ContainerCreating"), stuckSince(started1))), nil, nine, "keep running"},
 		{"mount", with(pod("a", waits("ContainerCreating"), warned("FailedMount", started1, nine))), nil, nine, "keep running, end-pod mount a"},
 		{"mount, long ago", with(pod("a", waits("ContainerCreating"), warned("FailedMount", started1, nine))), nil, nine.Add(lately), "keep running"},
 		{"no node", with(pod("a", unscheduled(started1))), nil, nine.Add(-time.Second), "keep running, wait unschedulable 09:00"},
@@ -348,7 +349,7 @@ func TestPodsThatCannotStart(t *testing.T) {
 		{"crashes too often", with(pod("a", loop(10))), nil, evening, "keep running, end-pod crash-loop a"},
 		{"crashes, no limit", with(pod("a", loop(1000))), func(s *config.Cleanup) { s.CrashLoops = 0 }, evening, "keep running"},
 		{"kept", Facts{Job: job(annotated(mark.Keep, "true")), Pods: []Pod{pod("a", unscheduled(started1))}}, nil, evening, "keep kept"},
-		{"an orphan", Facts{Pods: []Pod{pod("a", orphan, waits("ErrImagePull"), seen(started1))}}, nil, nine, "keep running, end-pod image-pull a"},
+		{"an orphan", Facts{Pods: []Pod{pod("a", orphan, waits("ErrImagePull"), stuckSince(started1))}}, nil, nine, "keep running, end-pod image-pull a"},
 	})
 }
 

@@ -18,6 +18,13 @@ func registered(t *testing.T) []*dto.MetricFamily {
 	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
 	RetentionCounts{Jobs: zero, Objects: zero, Journals: zero, Uploads: zero, Unreadable: zero, Failures: zero, Last: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
+	cleanup := NewCleanup(r)
+	cleanup.Deleted.WithLabelValues("job", "history")
+	cleanup.DryRun.WithLabelValues("delete-job", "history")
+	for _, byReason := range []*prometheus.CounterVec{cleanup.Blocked, cleanup.Released, cleanup.Ended} {
+		byReason.WithLabelValues("store")
+	}
+	cleanup.Stuck.WithLabelValues("image-pull")
 	launch := NewLaunch(r)
 	launch.Requests.WithLabelValues("runner", "created")
 	launch.Started.WithLabelValues("runner")
@@ -52,7 +59,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 
 // TestLabelsAreBounded: a label that names a pod, a Job or a run grows without end.
 func TestLabelsAreBounded(t *testing.T) {
-	allowed := map[string]bool{"reason": true, "verdict": true, "kind": true, "result": true}
+	allowed := map[string]bool{"reason": true, "verdict": true, "kind": true, "result": true, "action": true}
 	for _, f := range registered(t) {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -148,3 +149,6 @@ func (w *Watcher) seeEvent(object any) {
 		}
 	}
 }
+
+// RefOf names a pod as the archive does.
+func RefOf(pod *corev1.Pod) archive.PodRef { return podRef(pod) }

@@ -1,0 +1,288 @@
+package cleanup
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// prove takes the gate off what is archived, and tells the owners of Jobs what became of their logs.
+func (j *Janitor) prove(ctx context.Context, job types.UID) error {
+	now := time.Now()
+	f, ok := j.facts(job, now)
+	if !ok || f.Job == nil && len(f.Pods) == 0 {
+		return nil
+	}
+	tell := j.tells(job, f)
+	if !tell && len(pick(Decide(f, j.cfg.Cleanup, now), Release, ReleasePod)) == 0 {
+		return nil
+	}
+	p, err := j.proof(ctx, f)
+	if err != nil {
+		return err
+	}
+	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
+	for _, d := range pick(list, ReleasePod) {
+		if d.Reason != Sealed || j.dry(job, d.Pod, d) {
+			continue
+		}
+		if _, err := j.cluster.patchPod(ctx, d.Pod, of(d.Pod, "", gateOff(), nil)); err != nil && !gone(err) {
+			return err
+		}
+		j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
+	}
+	if p.Job == nil {
+		return nil
+	}
+	return j.open(ctx, job, p, list, tell)
+}
+
+// tells says whether the owner of the Job is to be told that its document was just written. Of Jobs that had finished before
+// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those.
+func (j *Janitor) tells(job types.UID, f Facts) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.untold[job] || f.Job == nil || finishedAt(f.Job).Before(f.Since) {
+		delete(j.untold, job)
+		return false
+	}
+	return true
+}
+
+// open takes the gate off the Job and writes on it what became of its logs.
+func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Decision, tell bool) error {
+	release := pick(list, Release)
+	finished := !finishedAt(p.Job).IsZero()
+	switch {
+	case len(release) == 0 && !tell:
+		return nil // the store knows better than the cache: its seal brings it here again
+	case finished && !p.evidence.Document:
+		return errUnwritten
+	case j.cfg.DryRun && p.Job.DeletionTimestamp == nil:
+		j.dry(job, p.Job, release...)
+		j.told(job)
+		return nil
+	}
+	if p.Job.DeletionTimestamp == nil {
+		if err := j.pace.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	if !j.first(job, p.Job) {
+		return nil
+	}
+	metadata := map[string]any{}
+	if len(release) > 0 {
+		maps.Copy(metadata, gateOff())
+	}
+	metadata["annotations"] = map[string]string{mark.ArchiveKey: p.ref.JobPrefix(), mark.Verdict: string(p.verdict())}
+	if err := j.cluster.patchJob(ctx, p.Job, of(p.Job, "", metadata, nil)); err != nil {
+		j.undo(job, p.Job)
+		return j.again("open gate", p.Facts, err)
+	}
+	j.told(job)
+	j.parts.Count.Unseen.Add(float64(p.unseen))
+	if len(release) > 0 {
+		j.parts.Count.Released.WithLabelValues(string(Sealed)).Inc()
+	}
+	if p.Job.Annotations[mark.Verdict] == "" {
+		j.sayLogs(ctx, p, list)
+	}
+	if p.Job.DeletionTimestamp != nil {
+		j.say(ctx, p.Job, gateReleased, "the logs are archived, so the deleted Job is let go")
+	}
+	j.log.Info("gate is open", "job", p.Job.Name, "verdict", p.verdict(), "deleted", p.Job.DeletionTimestamp != nil)
+	return nil
+}
+
+func (j *Janitor) told(job types.UID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.untold, job)
+}
+
+// delete deletes what is due: the manifests are read from the store, the object from the API server, and the policy decides
+// once more on what they say.
+func (j *Janitor) delete(ctx context.Context, job types.UID) error {
+	now := time.Now()
+	f, ok := j.facts(job, now)
+	if !ok {
+		return nil
+	}
+	due := j.fresh(job, f, pick(Decide(f, j.cfg.Cleanup, now), DeleteJob, DeletePod))
+	if len(due) == 0 || f.Job != nil && j.dry(job, f.Job, due...) || f.Job == nil && j.dry(job, due[0].Pod, due...) {
+		return nil
+	}
+	p, err := j.proof(ctx, f)
+	if err != nil {
+		return err
+	}
+	if f.Job == nil {
+		return j.deleteOrphans(ctx, p)
+	}
+	for _, d := range j.fresh(job, f, pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeletePod)) {
+		if err := j.deletePod(ctx, p, d); err != nil {
+			return err
+		}
+	}
+	if len(pick(due, DeleteJob)) == 0 || has(f.Job.Finalizers, mark.Finalizer) {
+		return nil
+	}
+	return j.deleteJob(ctx, p)
+}
+
+// fresh leaves out what was done already to an object as the cache has it.
+func (j *Janitor) fresh(job types.UID, f Facts, list []Decision) []Decision {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var left []Decision
+	for _, d := range list {
+		var o metav1.Object = f.Job
+		if d.Pod != nil {
+			o = d.Pod
+		}
+		if v, done := j.acted[job][o.GetUID()]; !done || v != o.GetResourceVersion() {
+			left = append(left, d)
+		}
+	}
+	return left
+}
+
+// deleteJob deletes a finished Job.
+func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
+	if d := pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeleteJob); len(d) == 0 {
+		j.blocked(string(Unsealed))
+		return errUnsealed
+	}
+	if !p.evidence.Document {
+		j.blocked("document")
+		return errUnwritten
+	}
+	if err := j.limit.Wait(ctx); err != nil {
+		return err
+	}
+	live, err := j.cluster.job(ctx, p.Job.Namespace, p.Job.Name, p.Job.UID)
+	if err != nil {
+		j.blocked("api")
+		return j.again("delete Job", p.Facts, err)
+	}
+	if live == nil || !j.ours(live.Labels) {
+		return nil
+	}
+	cached := p.Job
+	p.Job = live
+	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
+	d := pick(list, DeleteJob)
+	switch {
+	case len(d) == 0:
+		j.log.Info("Job is kept after all", "job", live.Name, "decisions", reasons(list))
+		return nil // its change brings it here again
+	case has(live.Finalizers, mark.Finalizer):
+		return nil // the gate is taken off first, and that brings it here again
+	}
+	if err := j.expire(ctx, p, d[0]); err != nil {
+		return err
+	}
+	j.first(live.UID, cached)
+	return nil
+}
+
+// expire deletes the Job as it was looked at a moment ago.
+func (j *Janitor) expire(ctx context.Context, p proven, d Decision) error {
+	eligible := latest(latest(d.At, p.Since), p.sealedAt())
+	j.say(ctx, p.Job, jobExpired, fmt.Sprintf("deleted: %s, due since %s; its logs stay in the archive below %s, verdict %s",
+		d.Reason, d.At.UTC().Format(time.RFC3339), p.ref.JobPrefix(), p.verdict()))
+	if err := j.cluster.deleteJob(ctx, p.Job); err != nil {
+		return j.refused("delete Job", p.Facts, err)
+	}
+	j.parts.Count.Deleted.WithLabelValues("job", string(d.Reason)).Inc()
+	j.parts.Count.Lag.Observe(max(0, time.Since(eligible).Seconds()))
+	j.log.Info("Job is deleted", "job", p.Job.Name, "job_uid", p.Job.UID, "reason", d.Reason, "verdict", p.verdict())
+	return nil
+}
+
+func reasons(list []Decision) []string {
+	var words []string
+	for _, d := range list {
+		words = append(words, string(d.Action)+" "+string(d.Reason))
+	}
+	return words
+}
+
+// refused counts a deletion that did not happen.
+func (j *Janitor) refused(what string, f Facts, err error) error {
+	if conflict(err) {
+		j.blocked("conflict")
+	} else {
+		j.blocked("api")
+	}
+	return j.again(what, f, err)
+}
+
+// deletePod deletes a pod whose manifest was read.
+func (j *Janitor) deletePod(ctx context.Context, p proven, d Decision) error {
+	if err := j.limit.Wait(ctx); err != nil {
+		return err
+	}
+	live, err := j.cluster.pod(ctx, d.Pod)
+	if err != nil {
+		j.blocked("api")
+		return j.again("delete pod", p.Facts, err)
+	}
+	if live == nil {
+		return nil
+	}
+	again := p.Facts
+	again.Pods = append([]Pod(nil), p.Pods...)
+	for i := range again.Pods {
+		if again.Pods[i].UID == live.UID {
+			again.Pods[i].Pod = live
+		}
+	}
+	for _, second := range pick(Decide(again, j.cfg.Cleanup, time.Now()), DeletePod) {
+		if second.Pod.UID != live.UID {
+			continue
+		}
+		if err := j.cluster.deletePod(ctx, live); err != nil {
+			return j.refused("delete pod", p.Facts, err)
+		}
+		j.first(types.UID(p.ref.JobUID), d.Pod)
+		j.parts.Count.Deleted.WithLabelValues("pod", string(second.Reason)).Inc()
+		j.log.Info("pod is deleted", "pod", live.Name, "pod_uid", live.UID, "reason", second.Reason)
+	}
+	return nil
+}
+
+// deleteOrphans deletes pods whose Job is gone. That the cache has no such Job may mean that it is not one of ours.
+func (j *Janitor) deleteOrphans(ctx context.Context, p proven) error {
+	due := pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeletePod)
+	if len(due) == 0 {
+		return nil
+	}
+	job, err := j.cluster.job(ctx, p.ref.Namespace, p.ref.Job, types.UID(p.ref.JobUID))
+	if err != nil {
+		j.blocked("api")
+		return j.again("delete orphans", p.Facts, err)
+	}
+	if job != nil {
+		return nil
+	}
+	for _, d := range due {
+		if err := j.deletePod(ctx, p, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours: the Job is of those that are watched, still.
+func (j *Janitor) ours(l map[string]string) bool {
+	return j.cfg.Selector == nil || j.cfg.Selector.Matches(labels.Set(l))
+}

@@ -1,0 +1,242 @@
+package cleanup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// facts are those of the cache. Not ok: the Job is not ours to act for.
+func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
+	s := j.parts.Cache.Standing(job)
+	if s.Since.IsZero() {
+		j.forget(job)
+		return f, false
+	}
+	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since}
+	for _, p := range s.Pods {
+		f.Pods = append(f.Pods, Pod{Pod: p.Pod, Sealed: p.Sealed, Unproven: p.Unproven, Events: p.Events})
+	}
+	if f.Job != nil && !finishedAt(f.Job).IsZero() && j.hasHistory() {
+		f.Newer = newer(f.Job, j.parts.Cache.Related(f.Job))
+	}
+	j.noteTrouble(job, &f, now)
+	return f, true
+}
+
+func (j *Janitor) hasHistory() bool {
+	if j.cfg.HistoryLimit > 0 {
+		return true
+	}
+	for _, r := range j.cfg.Rules {
+		if r.HistoryLimit != nil && *r.HistoryLimit > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// newer counts the Jobs that ended after the given one. Times are whole seconds: of two that ended in the same one the UIDs
+// decide, so that every replica and every look counts alike.
+func newer(job *batchv1.Job, related []*batchv1.Job) int {
+	n, end := 0, finishedAt(job)
+	for _, r := range related {
+		at := finishedAt(r)
+		if !at.IsZero() && r.DeletionTimestamp == nil && cmp.Or(at.Compare(end), cmp.Compare(r.UID, job.UID)) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// noteTrouble remembers since when pods of the Job cannot start, and puts it into the facts. A restart forgets it: then the
+// Events tell, or the grace begins anew.
+func (j *Janitor) noteTrouble(job types.UID, f *Facts, now time.Time) {
+	found := map[types.UID]trouble{}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before := j.stuck[job]
+	note := func(uid types.UID, why Reason) time.Time {
+		s := trouble{why, now}
+		if old, ok := before[uid]; ok && old.reason == why {
+			s = old
+		}
+		found[uid] = s
+		return s.since
+	}
+	for i := range f.Pods {
+		if why := f.Pods[i].Hindered(now); why != "" {
+			f.Pods[i].Stuck = note(f.Pods[i].UID, why)
+		}
+	}
+	if f.Refused(now) {
+		note(job, NoPod)
+	}
+	j.setTrouble(job, found)
+}
+
+// setTrouble keeps the gauge in line. Called with mu held.
+func (j *Janitor) setTrouble(job types.UID, found map[types.UID]trouble) {
+	for _, s := range j.stuck[job] {
+		j.parts.Count.Stuck.WithLabelValues(string(s.reason)).Dec()
+	}
+	for _, s := range found {
+		j.parts.Count.Stuck.WithLabelValues(string(s.reason)).Inc()
+	}
+	if len(found) == 0 {
+		delete(j.stuck, job)
+	} else {
+		j.stuck[job] = found
+	}
+}
+
+// forget drops what is remembered of a Job that is gone, or another replica's.
+func (j *Janitor) forget(job types.UID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.setTrouble(job, nil)
+	j.hold(job, false)
+	delete(j.untold, job)
+	delete(j.acted, job)
+	delete(j.rehearsed, job)
+}
+
+// hold counts the Jobs that the gate holds. Called with mu held.
+func (j *Janitor) hold(job types.UID, held bool) {
+	if held {
+		j.holding[job] = true
+	} else {
+		delete(j.holding, job)
+	}
+	j.parts.Count.Held.Set(float64(len(j.holding)))
+}
+
+// Errors for which a decision is put off.
+var (
+	errUnwritten = errors.New("the Job's document is not in the store yet")
+	errUnsealed  = errors.New("a pod of the Job is not archived")
+)
+
+// storePatience bounds the wait for a store that does not answer: the worker is needed for others, and comes back.
+const storePatience = 30 * time.Second
+
+// proven are facts as the store tells them.
+type proven struct {
+	Facts
+	ref      archive.PodRef
+	evidence archive.Evidence
+	unseen   int // pods that the Job's controller has counted, that are gone, and of which there is no manifest
+}
+
+// proof replaces what the cache believes to be sealed by what the store holds. Pods that the cache may have missed are looked
+// for in the API server, where fewer manifests are there than the Job's controller has counted pods.
+func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
+	p := proven{Facts: f, ref: refOf(f)}
+	limited, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	var err error
+	if p.evidence, err = j.parts.Store.Evidence(limited, p.ref); err != nil {
+		j.blocked("store")
+		return p, err
+	}
+	if job := f.Job; job != nil {
+		counted := int(job.Status.Succeeded + job.Status.Failed)
+		p.unseen = counted - len(p.evidence.Manifests)
+		if finished := !finishedAt(job).IsZero(); finished && p.unseen > 0 || !finished && job.DeletionTimestamp != nil {
+			if err := j.addUnknown(ctx, &p); err != nil {
+				j.blocked("api")
+				return p, err
+			}
+		}
+		p.unseen = max(0, p.unseen)
+	}
+	p.markSealed()
+	return p, nil
+}
+
+func (p *proven) markSealed() {
+	there := map[archive.PodUID]bool{}
+	for _, m := range p.evidence.Manifests {
+		there[m.Pod.PodUID] = true
+	}
+	for i := range p.Pods {
+		p.Pods[i].Sealed, p.Pods[i].Unproven = there[archive.PodUID(p.Pods[i].UID)], false
+	}
+}
+
+// addUnknown adds the Job's pods that are in the API server and not in the cache.
+func (j *Janitor) addUnknown(ctx context.Context, p *proven) error {
+	live, err := j.cluster.pods(ctx, p.Job)
+	if err != nil {
+		return err
+	}
+	known := map[types.UID]bool{}
+	for _, pod := range p.Pods {
+		known[pod.UID] = true
+	}
+	for _, pod := range live {
+		if !known[pod.UID] {
+			p.Pods = append(p.Pods, Pod{Pod: pod})
+		}
+	}
+	return nil
+}
+
+// refOf names the Job in the archive. Of one that is gone its pods tell.
+func refOf(f Facts) archive.PodRef {
+	if f.Job != nil {
+		return archive.PodRef{Namespace: f.Job.Namespace, Job: f.Job.Name, JobUID: archive.JobUID(f.Job.UID)}
+	}
+	if len(f.Pods) == 0 {
+		return archive.PodRef{}
+	}
+	ref := watch.RefOf(f.Pods[0].Pod)
+	return archive.PodRef{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID}
+}
+
+// verdict gives the worst verdict on the logs of the Job. A pod that nobody saw is lost.
+func (p *proven) verdict() archive.Verdict {
+	order := []archive.Verdict{archive.Lost, archive.Partial, archive.Complete, archive.Empty, archive.NeverStarted}
+	there := map[archive.Verdict]bool{archive.Lost: p.unseen > 0}
+	for _, m := range p.evidence.Manifests {
+		for _, r := range m.Instances {
+			there[r.Verdict] = true
+		}
+	}
+	for _, v := range order {
+		if there[v] {
+			return v
+		}
+	}
+	return archive.NeverStarted
+}
+
+// sealedAt gives when the last manifest was written.
+func (p *proven) sealedAt() time.Time {
+	var at time.Time
+	for _, m := range p.evidence.Manifests {
+		at = latest(at, m.SealedAt)
+	}
+	return at
+}
+
+func pick(list []Decision, actions ...Action) []Decision {
+	var picked []Decision
+	for _, d := range list {
+		for _, a := range actions {
+			if d.Action == a {
+				picked = append(picked, d)
+			}
+		}
+	}
+	return picked
+}
+
+func (j *Janitor) blocked(why string) { j.parts.Count.Blocked.WithLabelValues(why).Inc() }

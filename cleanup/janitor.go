@@ -1,0 +1,162 @@
+package cleanup
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+
+	"golang.org/x/time/rate"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// Cache is what is known without asking anybody. Safe for concurrent use.
+type Cache interface {
+	// Standing says what is known of a Job. Its Since is zero where another replica acts for the Job, or none.
+	Standing(job types.UID) watch.Standing
+	// Related gives the Jobs of the same workload and kind.
+	Related(job *batchv1.Job) []*batchv1.Job
+}
+
+// Store proves what is archived. Safe for concurrent use.
+type Store interface {
+	// Evidence reads all manifests of a Job; it waits for a store in trouble as long as the context lives.
+	Evidence(ctx context.Context, job archive.PodRef) (archive.Evidence, error)
+}
+
+// Config says what the janitor does.
+type Config struct {
+	config.Cleanup
+	Selector labels.Selector // of the Jobs that are ours; nil: all
+	Replica  string          // who reports Events
+}
+
+// Parts are what a Janitor works with.
+type Parts struct {
+	Client kubernetes.Interface
+	Cache  Cache
+	Store  Store
+	Count  *metrics.Cleanup
+	Log    *slog.Logger
+}
+
+// Janitor carries out what Decide says.
+//
+// The queues hold UIDs of Jobs only. `seen` decides by the cache alone and does what needs no proof: it never waits for the
+// store, for a Job that somebody deletes has seconds. `proofs` opens the gate and `deletions` deletes, both by what
+// the store says; they are apart so that ten thousand deletions at a given rate do not hold up a gate. Nothing sweeps:
+// a Job is looked at when it changes, and at the very time that Decide has named.
+type Janitor struct {
+	cfg     Config
+	parts   Parts
+	log     *slog.Logger
+	cluster cluster
+	limit   *rate.Limiter // of deletions
+	pace    *rate.Limiter // of gates that are opened without haste
+
+	seen, proofs, deletions workqueue.TypedRateLimitingInterface[types.UID]
+
+	mu      sync.Mutex
+	acted   map[types.UID]versions              // guarded by mu; by Job
+	untold  map[types.UID]bool                  // guarded by mu; Jobs whose document was just written, and of which nobody was told
+	stuck   map[types.UID]map[types.UID]trouble // guarded by mu; by Job and pod
+	holding map[types.UID]bool                  // guarded by mu; Jobs that are deleted and held
+
+	rehearsed map[types.UID]map[string]bool // guarded by mu; by Job, what a dry run has said already
+}
+
+// versions are those, by UID, of the Job and its pods at which something was done to them: until the cache has newer ones
+// it would only be done again.
+type versions map[types.UID]string
+
+// trouble is what was seen to keep a pod from starting, and since when.
+type trouble struct {
+	reason Reason
+	since  time.Time
+}
+
+// New makes a Janitor. Nothing runs before Run.
+func New(cfg Config, parts Parts) *Janitor {
+	return &Janitor{
+		cfg: cfg, parts: parts, log: parts.Log,
+		limit: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate/10))), pace: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate))),
+		cluster: cluster{parts.Client, cfg.Replica},
+		seen:    newQueue("cleanup"), proofs: newQueue("proofs"), deletions: newQueue("deletions"),
+		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
+		holding: map[types.UID]bool{}, rehearsed: map[types.UID]map[string]bool{},
+	}
+}
+
+func newQueue(name string) workqueue.TypedRateLimitingInterface[types.UID] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](200*time.Millisecond, time.Minute),
+		workqueue.TypedRateLimitingQueueConfig[types.UID]{Name: name})
+}
+
+// Notice has the Job looked at. It only notes the UID.
+func (j *Janitor) Notice(job types.UID) { j.seen.Add(job) }
+
+// Settled has the Job's gate opened: everything of it is in the store. written: since just now, so that it is told.
+func (j *Janitor) Settled(job types.UID, written bool) {
+	if written {
+		j.mu.Lock()
+		j.untold[job] = true
+		j.mu.Unlock()
+	}
+	j.seen.Add(job)
+}
+
+// The workers of each queue. Those of deletions mostly wait for their turn and for the store.
+const (
+	lookers  = 4
+	provers  = 8
+	deleters = 16
+)
+
+// Run works until the context ends, and returns when all that it started has ended.
+func (j *Janitor) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	work(ctx, &workers, lookers, j.seen, j.look)
+	work(ctx, &workers, provers, j.proofs, j.prove)
+	work(ctx, &workers, deleters, j.deletions, j.delete)
+	<-ctx.Done()
+	for _, q := range []workqueue.TypedRateLimitingInterface[types.UID]{j.seen, j.proofs, j.deletions} {
+		q.ShutDown()
+	}
+	workers.Wait()
+	return nil
+}
+
+// work starts workers that take UIDs from the queue. What failed comes again, later each time.
+func work(ctx context.Context, group *sync.WaitGroup, n int, queue workqueue.TypedRateLimitingInterface[types.UID], do func(context.Context, types.UID) error) {
+	for range n {
+		group.Go(func() {
+			for {
+				job, stop := queue.Get()
+				if stop {
+					return
+				}
+				if ctx.Err() != nil {
+					queue.Done(job)
+					continue
+				}
+				if err := do(ctx, job); err != nil && ctx.Err() == nil {
+					queue.AddRateLimited(job)
+				} else {
+					queue.Forget(job)
+				}
+				queue.Done(job)
+			}
+		})
+	}
+}

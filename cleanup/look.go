@@ -1,0 +1,295 @@
+package cleanup
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// look decides by the cache, does what needs no proof, and leaves the rest to the other queues.
+func (j *Janitor) look(ctx context.Context, job types.UID) error {
+	now := time.Now()
+	f, ok := j.facts(job, now)
+	if !ok {
+		return nil
+	}
+	if f.Job == nil && len(f.Pods) == 0 {
+		j.forget(job)
+		return nil
+	}
+	j.prune(job, f)
+	list := Decide(f, j.cfg.Cleanup, now)
+	j.route(job, f, list, now)
+	if err := j.mark(ctx, job, f, list); err != nil {
+		return j.again("put gate", f, err)
+	}
+	for _, d := range list {
+		var err error
+		switch d.Action {
+		case EndPod, WithdrawPod, EndJob:
+			err = j.end(ctx, job, f, d)
+		case Release:
+			if d.Reason != Sealed {
+				err = j.letGo(ctx, job, f, d)
+			}
+		case ReleasePod:
+			if d.Reason != Sealed {
+				err = j.letPodGo(ctx, d)
+			}
+		}
+		if err != nil {
+			return j.again(string(d.Action), f, err)
+		}
+	}
+	return nil
+}
+
+// route plans the next look, and hands on what needs a proof.
+func (j *Janitor) route(job types.UID, f Facts, list []Decision, now time.Time) {
+	var next time.Time
+	needsProof, deletes := false, false
+	for _, d := range list {
+		switch {
+		case d.Action == Wait:
+			if next.IsZero() || d.At.Before(next) {
+				next = d.At
+			}
+		case d.Action == Keep && d.Reason == Unsealed && !d.At.IsZero():
+			j.blocked(string(Unsealed)) // its seal brings it here again
+		case d.Action == Release || d.Action == ReleasePod:
+			needsProof = needsProof || d.Reason == Sealed
+		case d.Action == DeleteJob || d.Action == DeletePod:
+			deletes = true
+		}
+	}
+	j.mu.Lock()
+	j.hold(job, f.Job != nil && f.Job.DeletionTimestamp != nil && has(f.Job.Finalizers, mark.Finalizer))
+	needsProof = needsProof || j.untold[job]
+	j.mu.Unlock()
+	if needsProof {
+		j.proofs.Add(job)
+	}
+	if deletes {
+		j.deletions.Add(job)
+	}
+	if !next.IsZero() {
+		j.seen.AddAfter(job, next.Sub(now))
+	}
+	if f.Job != nil && f.Newer == 0 && !finishedAt(f.Job).IsZero() && j.hasHistory() {
+		for _, r := range j.parts.Cache.Related(f.Job) {
+			if r.UID != job && !finishedAt(r).IsZero() {
+				j.seen.Add(r.UID) // it may have become one too many; only the newest says so
+			}
+		}
+	}
+}
+
+// again says how a failure is met: what was not as it was seen is looked at again, and so is all else, later each time.
+func (j *Janitor) again(what string, f Facts, err error) error {
+	if gone(err) {
+		return nil // its going brings it here again
+	}
+	if !conflict(err) {
+		j.log.Warn(what, "job", refOf(f).Job, "err", err)
+	}
+	return err
+}
+
+// mark puts the gate on and takes over the TTL, in one request.
+func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decision) error {
+	gate, adopt := pick(list, Hold), pick(list, AdoptTTL)
+	if len(gate)+len(adopt) == 0 || j.dry(job, f.Job, append(gate, adopt...)...) || !j.first(job, f.Job) {
+		return nil
+	}
+	metadata, spec, version := map[string]any{}, map[string]any(nil), ""
+	if len(gate) > 0 {
+		maps.Copy(metadata, gateOn())
+	}
+	if len(adopt) > 0 {
+		// With the version: between the look and the patch its owner may have changed it.
+		version = f.Job.ResourceVersion
+		metadata["annotations"] = map[string]string{mark.AdoptedTTL: strconv.Itoa(int(*f.Job.Spec.TTLSecondsAfterFinished))}
+		spec = map[string]any{"ttlSecondsAfterFinished": nil}
+	}
+	if err := j.cluster.patchJob(ctx, f.Job, of(f.Job, version, metadata, spec)); err != nil {
+		j.undo(job, f.Job)
+		return err
+	}
+	j.parts.Count.Gated.Add(float64(len(gate)))
+	j.parts.Count.Adopted.Add(float64(len(adopt)))
+	j.log.Debug("gate is on", "job", f.Job.Name, "adopted_ttl", len(adopt) > 0)
+	return nil
+}
+
+// end ends a pod, or the Job that gets none. The version in the patch makes it the second look: it applies to what was
+// seen, or not at all.
+func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) error {
+	var object metav1.Object = f.Job
+	if d.Pod != nil {
+		object = d.Pod
+	}
+	if j.dry(job, object, d) || !j.first(job, object) {
+		return nil
+	}
+	var err error
+	deadline := map[string]any{"activeDeadlineSeconds": endNow}
+	switch d.Action {
+	case EndPod:
+		_, err = j.cluster.patchPod(ctx, d.Pod, of(d.Pod, d.Pod.ResourceVersion, map[string]any{}, deadline))
+	case EndJob:
+		err = j.cluster.patchJob(ctx, f.Job, of(f.Job, f.Job.ResourceVersion, map[string]any{}, deadline))
+	default:
+		err = j.withdraw(ctx, d)
+	}
+	if err != nil {
+		j.undo(job, object)
+		return err
+	}
+	j.parts.Count.Ended.WithLabelValues(string(d.Reason)).Inc()
+	j.log.Info("pod is ended", "job", refOf(f).Job, "pod", podName(d), "reason", d.Reason, "detail", d.Detail)
+	if d.Reason != Deleting {
+		j.sayCannotStart(ctx, f, d)
+	}
+	return nil
+}
+
+func podName(d Decision) string {
+	if d.Pod == nil {
+		return ""
+	}
+	return d.Pod.Name
+}
+
+// withdraw deletes a pod that has no node. Its finalizer comes first: from the deletion on no scheduler can give it a node, and
+// it stays until the manifest says why it never ran. A crash between the two leaves a pod with the gate on, which the
+// next look deletes; if it has got a node by then the deletion is refused, and the gate goes when it is sealed.
+func (j *Janitor) withdraw(ctx context.Context, d Decision) error {
+	pod := d.Pod
+	if !has(pod.Finalizers, mark.Finalizer) {
+		held, err := j.cluster.patchPod(ctx, pod, of(pod, pod.ResourceVersion, gateOn(), nil))
+		if err != nil {
+			return err
+		}
+		pod = held
+	}
+	return j.cluster.deletePod(ctx, pod)
+}
+
+func (j *Janitor) sayCannotStart(ctx context.Context, f Facts, d Decision) {
+	message := "no pod can be created, so the Job is ended: " + d.Detail
+	if d.Pod != nil {
+		message = fmt.Sprintf("pod %s cannot start and is ended: %s", d.Pod.Name, d.Detail)
+	}
+	var about metav1.Object = d.Pod
+	if f.Job != nil {
+		about = f.Job
+	}
+	j.say(ctx, about, podCannotStart, message)
+}
+
+// letGo takes the gate off a Job whose logs are not proven to be archived: its time is over, or its pods live on.
+func (j *Janitor) letGo(ctx context.Context, job types.UID, f Facts, d Decision) error {
+	if !j.first(job, f.Job) {
+		return nil
+	}
+	metadata, message := gateOff(), "the Job's pods live on without it, so it is not held"
+	if d.Reason == Deadline {
+		metadata["annotations"] = map[string]string{mark.Verdict: string(archive.Lost), mark.ArchiveKey: refOf(f).JobPrefix()}
+		message = fmt.Sprintf("not all logs were in the archive %s after the end, so the Job is let go; what was read of them is archived all the same, below %s",
+			j.cfg.GateDeadline, refOf(f).JobPrefix())
+	}
+	if err := j.cluster.patchJob(ctx, f.Job, of(f.Job, "", metadata, nil)); err != nil {
+		j.undo(job, f.Job)
+		return err
+	}
+	j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
+	j.log.Warn("gate is open, and not for a seal", "job", f.Job.Name, "reason", d.Reason)
+	if d.Reason == Deadline {
+		j.say(ctx, f.Job, logsLost, message)
+	}
+	j.say(ctx, f.Job, gateReleased, message)
+	return nil
+}
+
+func (j *Janitor) letPodGo(ctx context.Context, d Decision) error {
+	if _, err := j.cluster.patchPod(ctx, d.Pod, of(d.Pod, "", gateOff(), nil)); err != nil {
+		return err
+	}
+	j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
+	j.log.Warn("gate of pod is open, and not for a seal", "pod", d.Pod.Name, "reason", d.Reason)
+	return nil
+}
+
+// first says whether nothing was done yet to the object as the cache has it, and notes that something is.
+func (j *Janitor) first(job types.UID, o metav1.Object) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v := j.acted[job]
+	if v[o.GetUID()] == o.GetResourceVersion() {
+		return false
+	}
+	if v == nil {
+		v = versions{}
+		j.acted[job] = v
+	}
+	v[o.GetUID()] = o.GetResourceVersion()
+	return true
+}
+
+// undo is for what failed: it may be done again.
+func (j *Janitor) undo(job types.UID, o metav1.Object) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.acted[job], o.GetUID())
+}
+
+// prune forgets the versions that the cache has passed.
+func (j *Janitor) prune(job types.UID, f Facts) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v := j.acted[job]
+	if v == nil {
+		return
+	}
+	current := versions{}
+	if f.Job != nil {
+		current[f.Job.UID] = f.Job.ResourceVersion
+	}
+	for _, p := range f.Pods {
+		current[p.UID] = p.ResourceVersion
+	}
+	maps.DeleteFunc(v, func(uid types.UID, version string) bool { return current[uid] != version })
+	if len(v) == 0 {
+		delete(j.acted, job)
+	}
+}
+
+// dry says whether nothing is to be changed, and says once what would have been.
+func (j *Janitor) dry(job types.UID, o metav1.Object, list ...Decision) bool {
+	if !j.cfg.DryRun {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, d := range list {
+		what := fmt.Sprintf("%s %s %s", d.Action, d.Reason, o.GetUID())
+		if j.rehearsed[job][what] {
+			continue
+		}
+		if j.rehearsed[job] == nil {
+			j.rehearsed[job] = map[string]bool{}
+		}
+		j.rehearsed[job][what] = true
+		j.parts.Count.DryRun.WithLabelValues(string(d.Action), string(d.Reason)).Inc()
+		j.log.Info("dry run", "would", d.Action, "object", o.GetName(), "reason", d.Reason, "detail", d.Detail)
+	}
+	return true
+}

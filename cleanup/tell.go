@@ -1,0 +1,90 @@
+package cleanup
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// The reasons of the Events that users see.
+const (
+	logsArchived   = "LogsArchived"
+	logsPartial    = "LogsPartial"
+	logsLost       = "LogsLost"
+	jobExpired     = "JobExpired"
+	podCannotStart = "PodCannotStart"
+	gateReleased   = "GateReleased"
+)
+
+// say makes an Event about the object. It is a courtesy: where it fails that is logged, and nothing waits for it.
+func (j *Janitor) say(ctx context.Context, about metav1.Object, reason, message string) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	e := j.cluster.event(about, reason, message)
+	if _, err := j.parts.Client.CoreV1().Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{}); err != nil && ctx.Err() == nil {
+		j.log.Warn("make Event", "object", about.GetName(), "reason", reason, "err", err)
+	}
+}
+
+// longestName leaves room for the time in an Event's name, longestMessage is the API server's bound of its text.
+const (
+	longestName    = 230
+	longestMessage = 1024
+)
+
+func (c cluster) event(about metav1.Object, reason, message string) *corev1.Event {
+	ref := corev1.ObjectReference{
+		Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(), ResourceVersion: about.GetResourceVersion(),
+	}
+	switch about.(type) {
+	case *batchv1.Job:
+		ref.APIVersion, ref.Kind = "batch/v1", "Job"
+	case *corev1.Pod:
+		ref.APIVersion, ref.Kind = "v1", "Pod"
+	}
+	kind := corev1.EventTypeNormal
+	if reason == logsPartial || reason == logsLost || reason == podCannotStart {
+		kind = corev1.EventTypeWarning
+	}
+	now := metav1.Now()
+	name := about.GetName()
+	return &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: ref.Namespace, Name: fmt.Sprintf("%s.%x", name[:min(len(name), longestName)], now.UnixNano())},
+		InvolvedObject: ref, Type: kind, Reason: reason, Message: message[:min(len(message), longestMessage)],
+		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		Source: corev1.EventSource{Component: "epilogue"}, ReportingController: "epilogue.dev/epilogue", ReportingInstance: c.replica,
+	}
+}
+
+// sayLogs tells what became of the Job's logs, and when it goes: this is the notice before its deletion.
+func (j *Janitor) sayLogs(ctx context.Context, p proven, list []Decision) {
+	verdict := p.verdict()
+	message := fmt.Sprintf("the logs are in the archive below %s, verdict %s", p.ref.JobPrefix(), verdict)
+	if p.unseen > 0 {
+		message += fmt.Sprintf("; %d pods came and went before they were seen", p.unseen)
+	}
+	for _, d := range list {
+		if d.Action == Wait && p.Job.DeletionTimestamp == nil {
+			message += fmt.Sprintf("; the Job is deleted at %s (%s) unless it is annotated %s=true", d.At.UTC().Format(time.RFC3339), d.Reason, mark.Keep)
+		}
+	}
+	j.say(ctx, p.Job, verdictEvent(verdict), message)
+}
+
+func verdictEvent(v archive.Verdict) string {
+	switch v {
+	case archive.Lost:
+		return logsLost
+	case archive.Partial:
+		return logsPartial
+	default:
+		return logsArchived
+	}
+}
