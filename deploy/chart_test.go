@@ -95,10 +95,10 @@ func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
 	objects := render(t, "namespace=jobs")
 	role := objects["Role"].(*rbacv1.Role)
 	want := []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch", "patch", "delete"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
-		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"get", "list", "watch", "patch", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list", "watch", "create"}},
 	}
 	if !reflect.DeepEqual(role.Rules, want) {
 		t.Errorf("got rules %+v, want %+v", role.Rules, want)
@@ -117,7 +117,7 @@ func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
 	}
 }
 
-// The daemon changes nothing in the cluster but the Leases beside it, which no other namespace has to allow.
+// The Leases stand beside the daemon, so that no other namespace has to allow them.
 func TestLeaseRoleStandsInTheRelease(t *testing.T) {
 	objects := render(t, "namespace=jobs")
 	role := objects["Role of Leases"].(*rbacv1.Role)

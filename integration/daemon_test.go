@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/cleanup"
+	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
 )
@@ -20,6 +22,7 @@ import (
 // daemon is one life of the daemon's parts, wired as the program wires them.
 type daemon struct {
 	watcher *watch.Watcher
+	janitor *cleanup.Janitor // nil: none
 	spool   *archive.Spool
 	sealer  *archive.Sealer
 	budget  *watch.Budget
@@ -42,6 +45,9 @@ func (r *rig) start() {
 		defer stopFlusher()
 		return d.watcher.Run(ctx)
 	})
+	if d.janitor != nil {
+		d.work.Go(func() error { return d.janitor.Run(ctx) })
+	}
 	r.await("the caches", d.watcher.Synced)
 }
 
@@ -58,6 +64,7 @@ type wiring struct {
 	spool     archive.SpoolConfig
 	follow    watch.FollowConfig
 	log       *slog.Logger
+	cleanup   *config.Cleanup // nil: nothing is held or deleted
 }
 
 var usualFollow = watch.FollowConfig{
@@ -73,7 +80,10 @@ func (r *rig) assemble() *daemon {
 	said := &spoken{}
 	w := wiring{
 		config: r.set.plane.RESTConfig(), namespace: r.ns, store: r.store, spool: usualSpool(r.spoolDir), follow: usualFollow,
-		log: said.logger(),
+		log: said.logger(), cleanup: r.set.cleanup,
+	}
+	if r.set.wrap != nil {
+		w.config.Wrap(r.set.wrap)
 	}
 	if r.set.spool != nil {
 		r.set.spool(&w.spool)
@@ -114,6 +124,13 @@ func assemble(w wiring) (*daemon, error) {
 		Client: client, Source: source, Budget: d.budget, Spool: d.spool, Sealer: d.sealer,
 		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: w.log,
 	})
+	if err == nil && w.cleanup != nil {
+		d.janitor = cleanup.New(cleanup.Config{Cleanup: *w.cleanup}, cleanup.Parts{
+			Client: client, Cache: d.watcher, Store: d.sealer, Count: metrics.NewCleanup(d.metrics), Log: w.log,
+		})
+		d.watcher.Listen(d.janitor.Notice)
+		d.watcher.ListenSettled(d.janitor.Settled)
+	}
 	return d, err
 }
 

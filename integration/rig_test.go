@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -37,6 +39,9 @@ type setting struct {
 	follow func(*watch.FollowConfig)
 	spool  func(*archive.SpoolConfig)
 	quiet  bool // the daemon's log is not kept
+
+	cleanup *config.Cleanup                           // nil: no janitor
+	wrap    func(http.RoundTripper) http.RoundTripper // what is between the daemon and the API server; nil: nothing
 }
 
 // rig is a namespace with a Job in it, a fake node, a store that can break, and a daemon over them.

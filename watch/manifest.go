@@ -181,10 +181,12 @@ func diagnose(m *archive.Manifest) string {
 func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
 	s := r.State
 	switch {
-	case m.Pod.Reason == "Evicted" || m.Pod.Reason == "DeadlineExceeded":
+	case m.Pod.Reason == "Evicted":
 		return sentence(m.Pod.Reason, m.Pod.Message)
-	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed":
-		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason))
+	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed" && s.Reason != m.Pod.Reason:
+		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason)) // which is why it was given a deadline
+	case m.Pod.Reason == "DeadlineExceeded":
+		return sentence(m.Pod.Reason, m.Pod.Message)
 	case s.ExitCode == nil || *s.ExitCode == 0:
 		return ""
 	case s.Reason == "OOMKilled":

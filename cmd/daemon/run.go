@@ -19,6 +19,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve"
@@ -30,10 +31,11 @@ import (
 //	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in archive.Spool
 //	                   │                        ▲ pods/log                   │
 //	                   │                        │                            ├──▶ archive.Journal ──▶ archive.Store
-//	                   └─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
-//	                                            └ watch.Source
+//	                   ├─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
+//	                   │                        └ watch.Source                          │
+//	                   └─ Jobs ──▶ cleanup.Janitor ◀───────── what is archived ─────────┘
 //
-// It stops in stages: unready first; then the watcher, whose followers put on disk what they hold; then the spool's flusher;
+// It stops in stages: unready first; then the janitor and the watcher, whose followers put on disk what they hold; then the spool's flusher;
 // then the journal, with a last object, and the Lease, so that others take over; the HTTP servers last, so that a probe can still be told why.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.Info("epilogue starts", "version", version, "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String())
@@ -53,7 +55,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	var servers, flusher, journal, lease errgroup.Group
+	var servers, flusher, journal, lease, janitor errgroup.Group
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
 	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler()) })
@@ -71,7 +73,11 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	defer stopLease()
 	lease.Go(func() error { return p.keepLease(held) })
 
+	janitor.Go(func() error { return p.janitor.Run(ctx) })
 	err = p.watcher.Run(ctx)
+	if jerr := janitor.Wait(); err == nil {
+		err = jerr
+	}
 	stopProbe()
 	stopFlusher()
 	if ferr := flusher.Wait(); err == nil {
@@ -101,6 +107,7 @@ type parts struct {
 	spool    *archive.Spool
 	sealer   *archive.Sealer
 	watcher  *watch.Watcher
+	janitor  *cleanup.Janitor
 	journal  *archive.Journal
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
@@ -152,6 +159,9 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 		return nil, err
 	}
 	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
+	if p.janitor, err = janitor(cfg, client, watcher, sealer, registry, log); err != nil {
+		return nil, err
+	}
 	p.gauges(budget, limit).Register(registry)
 	p.journalCounts().Register(registry)
 	p.retention = p.retain(cfg, store)

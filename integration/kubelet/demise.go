@@ -16,7 +16,7 @@ func (p *Pod) Evict(message string) {
 
 // RemoveLogs removes the containers and their files; the pod stays. Requests get the runtime's error as text.
 func (p *Pod) RemoveLogs() {
-	for _, inst := range p.instances() {
+	for _, inst := range p.Instances() {
 		inst.Remove()
 	}
 }
@@ -51,14 +51,15 @@ func (p *Pod) forget() {
 
 // kill ends every process that runs.
 func (p *Pod) kill(code int, reason string) {
-	for _, inst := range p.instances() {
+	for _, inst := range p.Instances() {
 		if !inst.Ended() {
 			inst.Terminate(code, reason)
 		}
 	}
 }
 
-func (p *Pod) instances() []*Instance {
+// Instances gives every instance of the pod that was started so far, by container.
+func (p *Pod) Instances() []*Instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []*Instance

@@ -139,7 +139,7 @@ func (p *Pod) over() bool {
 func (p *Pod) awaitEnd(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for _, inst := range p.instances() {
+	for _, inst := range p.Instances() {
 		select {
 		case <-inst.done:
 		case <-ctx.Done():
