@@ -56,14 +56,12 @@ func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
 			}
 		}
 	}
-	manifests, err := r.manifests(ctx, stored.manifests)
+	manifests, err := r.manifests(ctx, stored)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range manifests {
-		if t.Workload == "" || slices.Contains(m.Workloads, t.Workload) {
-			pods[m.Pod.PodUID] = &foundPod{Manifest: m, sealed: true}
-		}
+		pods[m.Pod.PodUID] = &foundPod{Manifest: m, sealed: true}
 	}
 	f := &found{pods: slices.Collect(maps.Values(pods)), jobs: stored.jobs}
 	slices.SortFunc(f.pods, inTime)
@@ -167,12 +165,15 @@ func (r *InstanceRecord) takeRecord(l *Log) {
 // inStore is what the store lists of a target.
 type inStore struct {
 	manifests []Key
+	logs      map[PodUID][]Key // log objects
 	jobs      map[JobUID]*jobAt
 }
 
+func newInStore() *inStore { return &inStore{logs: map[PodUID][]Key{}, jobs: map[JobUID]*jobAt{}} }
+
 // stored lists the target's keys in the store.
 func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
-	s := &inStore{jobs: map[JobUID]*jobAt{}}
+	s := newInStore()
 	prefixes, err := r.prefixes(ctx, t)
 	if err != nil {
 		return nil, err
@@ -199,6 +200,8 @@ func (s *inStore) add(key Key, t Target) {
 	switch {
 	case file == "manifest.json" && (t.Pod == "" || t.matches(ref, nil)):
 		s.manifests = append(s.manifests, key)
+	case strings.HasSuffix(file, ".log.zst"):
+		s.logs[ref.PodUID] = append(s.logs[ref.PodUID], key)
 	case file == "job.json":
 		s.job(ref).document = true
 	}
@@ -306,12 +309,17 @@ func splitKey(key Key) (ref PodRef, file string, ok bool) {
 	return ref, file, true
 }
 
-// manifests reads manifests, some at once. One that is damaged fails it: nothing of its pod could be told.
-func (r *Reader) manifests(ctx context.Context, keys []Key) ([]*Manifest, error) {
-	all := make([]*Manifest, len(keys))
-	for start := 0; start < len(keys); start += atOnce {
-		err := inParallel(min(atOnce, len(keys)-start), func(i int) (err error) {
-			all[start+i], err = r.manifestAt(ctx, keys[start+i])
+// manifests reads manifests, some at once. One that is damaged is made again from the log objects.
+func (r *Reader) manifests(ctx context.Context, s *inStore) ([]*Manifest, error) {
+	all := make([]*Manifest, len(s.manifests))
+	for start := 0; start < len(all); start += atOnce {
+		err := inParallel(min(atOnce, len(all)-start), func(i int) (err error) {
+			key := s.manifests[start+i]
+			all[start+i], err = r.manifestAt(ctx, key)
+			if errors.Is(err, ErrDamaged) {
+				ref, _, _ := splitKey(key)
+				all[start+i], err = r.rebuild(ctx, ref, s.logs[ref.PodUID], err)
+			}
 			return err
 		})
 		if err != nil {
@@ -319,6 +327,24 @@ func (r *Reader) manifests(ctx context.Context, keys []Key) ([]*Manifest, error)
 		}
 	}
 	return all, nil
+}
+
+// rebuild makes a manifest of what the indexes of a pod's log objects say.
+func (r *Reader) rebuild(ctx context.Context, ref PodRef, logs []Key, cause error) (*Manifest, error) {
+	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
+	m.Diagnosis = fmt.Sprintf("the manifest is damaged (%v); this is what the log objects say", cause)
+	for _, key := range logs {
+		x, err := ReadIndex(ctx, r.cfg.Store, key)
+		if errors.Is(err, ErrDamaged) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		k := &kept{Summary: x.Summary, key: key, size: x.size}
+		m.Instances = append(m.Instances, k.record(x.Summary.Instance))
+	}
+	return m, nil
 }
 
 func (r *Reader) manifestAt(ctx context.Context, key Key) (*Manifest, error) {

@@ -304,16 +304,14 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 
 // podsOf gives a Job's pods, those that are sealed and those that are open here.
 func (r *Reader) podsOf(ctx context.Context, ref PodRef, open []*foundPod) ([]*foundPod, error) {
-	var keys []Key
+	stored := newInStore()
 	for object, err := range r.cfg.Store.List(ctx, ref.folder(), "") {
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasSuffix(string(object.Key), "/manifest.json") {
-			keys = append(keys, object.Key)
-		}
+		stored.add(object.Key, Target{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID, Pod: ref.Pod, PodUID: ref.PodUID})
 	}
-	manifests, err := r.manifests(ctx, keys)
+	manifests, err := r.manifests(ctx, stored)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type textRun struct {
 	key Key
 	JournalFrames
 	offset int64 // of its text; -1: not known
+	lost   int64 // lines before it that no object holds
 }
 
 // journalCache keeps the indexes of journal objects, which never change, as long as the objects are there.
@@ -244,7 +245,7 @@ func (r *Reader) text(p *textPod, c *chain) *journalText {
 			t.bytes = -1 // lines are missing, or come twice
 		}
 		if run.Lines > 0 {
-			t.runs = append(t.runs, textRun{p.objects[run.object], run.JournalFrames, t.bytes})
+			t.runs = append(t.runs, textRun{p.objects[run.object], run.JournalFrames, t.bytes, max(0, run.FirstLine-t.lines)})
 		}
 		t.lines = max(t.lines, run.FirstLine+run.Lines)
 		if t.bytes >= 0 {
@@ -277,6 +278,12 @@ func (t *journalText) frames(ctx context.Context, numbers []int) iter.Seq2[piece
 // run gives the frames of one run as they come from the store.
 func (t *journalText) run(ctx context.Context, n int, yield func(piece, error) bool) bool {
 	run := &t.runs[n]
+	if run.lost > 0 {
+		err := fmt.Errorf("the journal object that held them is damaged or gone: %w", ErrDamaged)
+		if !yield(piece{}, t.damage(run, -1, run.FirstLine-run.lost, run.lost, err)) {
+			return false
+		}
+	}
 	body, _, err := open(ctx, t.reader.cfg.Store, run.key, Range{Offset: run.Offset, Length: run.Size})
 	if err != nil {
 		yield(piece{}, fmt.Errorf("read %s: %w", run.key, err))
@@ -304,11 +311,13 @@ func (t *journalText) run(ctx context.Context, n int, yield func(piece, error) b
 			yield(piece{}, fmt.Errorf("read %s: %w", run.key, err))
 			return false
 		}
-		return yield(piece{}, &DamageError{
-			Instance: *t.instance, Key: run.key, Frame: frame, AfterLine: next, Lines: run.FirstLine + run.Lines - next, Err: err,
-		})
+		return yield(piece{}, t.damage(run, frame, next, run.FirstLine+run.Lines-next, err))
 	}
 	return true
+}
+
+func (t *journalText) damage(run *textRun, frame int, after, lines int64, err error) error {
+	return &DamageError{Instance: *t.instance, Key: run.key, Frame: frame, AfterLine: after, Lines: lines, Err: err}
 }
 
 // journalReplicas gives the names of all whose journals are in the store.

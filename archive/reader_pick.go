@@ -47,10 +47,11 @@ func (p *pick) pass(ctx context.Context, numbers []int, yield func(Entry, error)
 			err = p.damage(f, err)
 		}
 		if err != nil {
-			if !isDamage(err) {
+			var d *DamageError
+			if !errors.As(err, &d) {
 				return err
 			}
-			goOn = goOn && yield(Entry{}, err)
+			goOn = goOn && p.damaged(d, yield)
 		}
 		if !goOn {
 			return errEnough
@@ -75,6 +76,18 @@ func (p *pick) damage(f piece, err error) error {
 func isDamage(err error) bool {
 	var d *DamageError
 	return errors.As(err, &d)
+}
+
+// damaged tells of damage, once: lines that cannot be read count as seen then.
+func (p *pick) damaged(d *DamageError, yield func(Entry, error) bool) bool {
+	end := d.AfterLine + d.Lines
+	if d.Lines > 0 && end <= p.seen {
+		return true
+	}
+	if end > p.seen {
+		p.seen, p.raw, p.atKnown = end, -1, false
+	}
+	return yield(Entry{}, d)
 }
 
 // passOver counts all that the holding has as seen, so that the next one begins behind it.

@@ -64,6 +64,11 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 	}
 	if record := l.status.Log; record != nil {
 		o, err := l.reader.sealed(ctx, l.instance, record.Key, record.Bytes)
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			rest := &salvage{reader: l.reader, instance: l.instance, key: record.Key, lines: record.Lines, index: damage.Err}
+			return &opened{rest, record.Lines, record.Bytes, true}, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read log of %s: %w", l.instance, err)
 		}

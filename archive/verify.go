@@ -83,7 +83,7 @@ func (v *verifying) target(ctx context.Context, t Target) error {
 	if len(s.manifests) == 0 {
 		return fmt.Errorf("%s: %w", t, ErrNotFound)
 	}
-	manifests, err := v.reader.manifests(ctx, s.manifests)
+	manifests, err := v.reader.manifests(ctx, s)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}

@@ -1,0 +1,294 @@
+package archive_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+)
+
+// damaged gives a sealed log of frames of ten lines and a reader of a copy of the store in which change changed the log
+// object.
+func damaged(t *testing.T, lines []archive.Line, change func(b []byte, x *archive.Index) []byte) *archive.Reader {
+	t.Helper()
+	s := newShelf(t)
+	log := openLog(t, s.spool, instance("main"))
+	for some := range slices.Chunk(lines, 10) {
+		if _, err := log.Append(some...); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.CloseFrame(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	x, err := archive.ReadIndex(t.Context(), s.store, instance("main").LogKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive.NewReader(archive.ReaderConfig{Store: copyOf(t, s.store, func(key archive.Key, b []byte) []byte {
+		if key == instance("main").LogKey() {
+			return change(b, x)
+		}
+		return b
+	}), Codec: oneCodec})
+}
+
+func copyOf(t *testing.T, from *storetest.Memory, change func(archive.Key, []byte) []byte) *storetest.Memory {
+	t.Helper()
+	to := storetest.NewMemory(nil)
+	for _, key := range from.Keys() {
+		b, _ := from.Bytes(key)
+		if err := to.Put(t.Context(), key, bytes.NewReader(change(key, b)), archive.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// readOn reads an answer to its end, over all damage.
+func readOn(t *testing.T, r *archive.Reader, q archive.Query) (entries []archive.Entry, damage []*archive.DamageError) {
+	t.Helper()
+	a, err := r.Read(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range a.Entries {
+		var d *archive.DamageError
+		switch {
+		case errors.As(err, &d):
+			damage = append(damage, d)
+		case err != nil:
+			t.Fatal(err)
+		default:
+			e.Text = bytes.Clone(e.Text)
+			entries = append(entries, e)
+		}
+	}
+	return entries, damage
+}
+
+func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
+	lines := numbered(50)
+	key := instance("main").LogKey()
+	type told struct {
+		frame       int
+		after, lost int64
+	}
+	for _, test := range []struct {
+		name   string
+		change func(b []byte, x *archive.Index) []byte
+		want   []told
+		lost   []int64 // frames of ten lines that cannot be read
+	}{
+		{"text", func(b []byte, x *archive.Index) []byte {
+			b[x.Frames[2].Offset+x.Frames[2].HeadSize+3] ^= 1
+			return b
+		}, []told{{2, 20, 10}}, []int64{2}},
+		{"head", func(b []byte, x *archive.Index) []byte {
+			b[x.Frames[4].Offset+20] ^= 1
+			return b
+		}, []told{{4, 40, 10}}, []int64{4}},
+		{"index", func(b []byte, x *archive.Index) []byte {
+			last := x.Frames[4]
+			b[last.Offset+last.HeadSize+last.DataSize+15] ^= 1
+			return b
+		}, []told{{-1, 0, 0}}, nil},
+		{"index and a text", func(b []byte, x *archive.Index) []byte {
+			last := x.Frames[4]
+			b[last.Offset+last.HeadSize+last.DataSize+15] ^= 1
+			b[x.Frames[1].Offset+x.Frames[1].HeadSize+3] ^= 1
+			return b
+		}, []told{{-1, 0, 0}, {1, 10, 10}}, []int64{1}},
+		{"index and the first head", func(b []byte, x *archive.Index) []byte {
+			b[len(b)-1] ^= 1
+			b[1] ^= 1
+			return b
+		}, []told{{-1, 0, 0}, {0, 0, 10}}, []int64{0}},
+		{"the end is cut off", func(b []byte, x *archive.Index) []byte {
+			return b[:x.Frames[3].Offset+10]
+		}, []told{{-1, 0, 0}, {3, 30, 20}}, []int64{3, 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := damaged(t, lines, test.change)
+			entries, damage := readOn(t, r, archive.Query{Target: wholeJob})
+			var got []told
+			for _, d := range damage {
+				got = append(got, told{d.Frame, d.AfterLine, d.Lines})
+				if d.Key != key || !errors.Is(d, archive.ErrDamaged) || d.Instance != instance("main") {
+					t.Errorf("damage %v: key %s, instance %s, want %s of %s and ErrDamaged", d, d.Key, d.Instance, key, instance("main"))
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("told of %+v, want %+v", got, test.want)
+			}
+			var want []int64
+			for n := range int64(len(lines)) {
+				if !slices.Contains(test.lost, n/10) {
+					want = append(want, n+1)
+				}
+			}
+			var numbers []int64
+			for _, e := range entries {
+				numbers = append(numbers, e.Number)
+				if !bytes.Equal(e.Text, lines[e.Number-1].Text) {
+					t.Errorf("line %d is %q, want %q", e.Number, e.Text, lines[e.Number-1].Text)
+				}
+			}
+			if !slices.Equal(numbers, want) {
+				t.Errorf("lines %v, want %v", numbers, want)
+			}
+			testStopAtDamage(t, r)
+			testVerifyFinds(t, r, key)
+		})
+	}
+}
+
+// testStopAtDamage: whoever stops at the damage is given nothing more.
+func testStopAtDamage(t *testing.T, r *archive.Reader) {
+	t.Helper()
+	a, err := r.Read(t.Context(), archive.Query{Target: wholeJob})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range a.Entries {
+		if err != nil {
+			return
+		}
+	}
+	t.Error("no error, want one for the damage")
+}
+
+func testVerifyFinds(t *testing.T, r *archive.Reader, key archive.Key) {
+	t.Helper()
+	found := false
+	for c, err := range r.Verify(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Err == nil {
+			continue
+		}
+		if found = true; c.Record == nil || c.Record.Log.Key != key || !errors.Is(c.Err, archive.ErrDamaged) {
+			t.Errorf("Verify: %v of %+v, want ErrDamaged of %s", c.Err, c.Record, key)
+		}
+	}
+	if !found {
+		t.Error("Verify found no damage")
+	}
+}
+
+// TestDamagedManifest: what its log objects say stands in for it.
+func TestDamagedManifest(t *testing.T) {
+	s := newShelf(t)
+	lines := numbered(30)
+	s.append("main", lines)
+	if err := s.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	r := archive.NewReader(archive.ReaderConfig{Store: copyOf(t, s.store, func(key archive.Key, b []byte) []byte {
+		if strings.HasSuffix(string(key), "manifest.json") {
+			return b[:len(b)/2]
+		}
+		return b
+	}), Codec: oneCodec})
+	a, entries := read(t, r, archive.Query{Target: wholeJob})
+	if diff := different(entries, oracle(lines, instance("main"), archive.Query{})); diff != "" {
+		t.Error(diff)
+	}
+	if len(a.Logs) != 1 || a.Logs[0].Verdict != archive.Complete {
+		t.Errorf("logs %+v, want one that is complete", a.Logs)
+	}
+	m, _, err := r.Manifest(t.Context(), archive.PodRef{Namespace: pod.Namespace, Job: pod.Job, JobUID: pod.JobUID, Pod: pod.Pod, PodUID: pod.PodUID})
+	if !errors.Is(err, archive.ErrDamaged) {
+		t.Errorf("Manifest: %+v, %v, want ErrDamaged", m, err)
+	}
+	for c, err := range r.Verify(t.Context(), &wholeJob) {
+		if err != nil || !errors.Is(c.Err, archive.ErrDamaged) || c.Record != nil {
+			t.Errorf("Verify: %+v, %v, want a damaged manifest", c, err)
+		}
+	}
+}
+
+// TestDamagedJournal: what a broken object held is told, and the rest is read.
+func TestDamagedJournal(t *testing.T) {
+	s := newShelf(t)
+	lines, journal := numbered(50), s.journal()
+	for some := range slices.Chunk(lines, 10) {
+		s.append("main", some)
+		if err := openLog(t, s.spool, instance("main")).CloseFrame(); err != nil {
+			t.Fatal(err)
+		}
+		if err := journal.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := archive.NewReader(archive.ReaderConfig{Store: copyOf(t, s.store, func(key archive.Key, b []byte) []byte {
+		switch {
+		case strings.HasSuffix(string(key), "2"):
+			b[len(b)-1] ^= 1 // the index
+		case strings.HasSuffix(string(key), "4"):
+			b[100] ^= 1 // the frame
+		}
+		return b
+	}), Codec: oneCodec})
+	entries, damage := readOn(t, r, archive.Query{Target: wholeJob})
+	var lost []int64
+	for _, d := range damage {
+		lost = append(lost, d.AfterLine, d.Lines)
+	}
+	if want := []int64{10, 10, 30, 10}; !slices.Equal(lost, want) {
+		t.Errorf("lost %v, want %v (%v)", lost, want, damage)
+	}
+	if len(entries) != 30 || entries[29].Number != 50 {
+		t.Errorf("%d lines are left, want 30", len(entries))
+	}
+}
+
+// TestStoreTroubleEndsAnAnswer: an error of the store is not damage, and the same query with After goes on behind it.
+func TestStoreTroubleEndsAnAnswer(t *testing.T) {
+	s := newShelf(t)
+	lines := numbered(100_000)
+	for n := range lines {
+		lines[n].Text = fmt.Appendf(lines[n].Text, " %x", sha256.Sum256(lines[n].Text)) // so that it compresses badly
+	}
+	s.append("main", lines)
+	if err := s.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	s.faulty.Break(storetest.Fault{Op: storetest.OpGet, Key: "*.log.zst", Skip: 2, Effect: storetest.BreakBody(1000, io.ErrUnexpectedEOF)})
+	a, err := s.reader.Read(t.Context(), archive.Query{Target: wholeJob})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := archive.Query{Target: wholeJob, After: map[archive.LogID]int64{}}
+	var failed error
+	for e, err := range a.Entries {
+		if err != nil {
+			failed = err
+			continue
+		}
+		q.After[e.Instance.ID()] = e.Number
+	}
+	if !errors.Is(failed, io.ErrUnexpectedEOF) || errors.Is(failed, archive.ErrDamaged) {
+		t.Fatalf("answer ended with %v, want the store's error", failed)
+	}
+	s.faulty.VerifyAllFired(t)
+	if _, rest := read(t, s.reader, q); len(rest) != len(lines)-int(q.After[id("main")]) {
+		t.Errorf("%d lines after line %d, want all of %d", len(rest), q.After[id("main")], len(lines))
+	}
+}
+
+func id(container string) archive.LogID {
+	i := instance(container)
+	return i.ID()
+}
