@@ -37,7 +37,9 @@ func (s *Spool) draftRef(uid PodUID) (ref draftRef, ok bool) {
 	return draftRef{}, false
 }
 
-// remember keeps whose pod a draft is of.
+// remember keeps whose pod a draft is of, and tells those who wait for such a pod.
 func (s *Spool) remember(m *Manifest) {
-	s.refs.Store(m.Pod.PodUID, draftRef{m.Pod.PodRef, m.Workloads})
+	if _, known := s.refs.Swap(m.Pod.PodUID, draftRef{m.Pod.PodRef, m.Workloads}); !known {
+		s.announce(m.Pod.PodRef, m.Workloads)
+	}
 }
