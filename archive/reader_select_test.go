@@ -208,7 +208,7 @@ func TestJobs(t *testing.T) {
 	s.keep("next day", kept{job: "late", pod: "late-e5", container: "main", kind: archive.KindMain, at: 90_000})
 	s.keep("next day", kept{job: "later", pod: "later-f6", container: "main", kind: archive.KindMain, at: 90_100, open: true})
 	d := &archive.JobDocument{Namespace: "ns", Job: archive.JobSummary{Name: "build", UID: "build-uid", Succeeded: 1}, Workloads: []string{workload}}
-	if err := s.sealer.Job(t.Context(), archive.PodRef{Namespace: "ns", Job: "build", JobUID: "build-uid"}, d); err != nil {
+	if _, err := s.sealer.Job(t.Context(), archive.PodRef{Namespace: "ns", Job: "build", JobUID: "build-uid"}, d); err != nil {
 		t.Fatal(err)
 	}
 	day := second(0).Truncate(24 * time.Hour)
