@@ -14,9 +14,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// damaged gives a sealed log of frames of ten lines and a reader of a copy of the store in which change changed the log
+// damagedLog gives a sealed log of frames of ten lines and a reader of a copy of the store in which change changed the log
 // object.
-func damaged(t *testing.T, lines []archive.Line, change func(b []byte, x *archive.Index) []byte) *archive.Reader {
+func damagedLog(t *testing.T, lines []archive.Line, change func(b []byte, x *archive.Index) []byte) *archive.Reader {
 	t.Helper()
 	s := newShelf(t)
 	log := openLog(t, s.spool, instance("main"))
@@ -119,7 +119,7 @@ func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
 		}, []told{{-1, 0, 0}, {3, 30, 20}}, []int64{3, 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := damaged(t, lines, test.change)
+			r := damagedLog(t, lines, test.change)
 			entries, damage := readOn(t, r, archive.Query{Target: wholeJob})
 			var got []told
 			for _, d := range damage {
