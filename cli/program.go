@@ -24,6 +24,8 @@ type program struct {
 	place   *config.Source // where the archive is
 	source  string         // auto, live or archive
 
+	daemonNamespace, daemonName string // where the daemon is; the namespace may be ""
+
 	lookup   func(string) (string, bool) // os.LookupEnv
 	now      func() time.Time
 	terminal func(any) bool // whether a stream is a person's
@@ -90,7 +92,7 @@ func (p *program) command() *cobra.Command {
 	p.kube.AddFlags(root.PersistentFlags())
 	p.place = config.BindArchive(root.PersistentFlags())
 	root.AddCommand(
-		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.showVersion(),
+		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.showVersion(),
 	)
 	p.completeGlobalFlags(root)
 	return root

@@ -1,0 +1,157 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// daemonPod is what is looked at of a pod of the daemon. Its environment is not.
+type daemonPod struct {
+	name, account, version string
+	ready                  bool
+	restarts               int32
+	why                    string // it is not ready, or its last end
+}
+
+const install = "install the chart: helm install epilogue deploy/chart/epilogue, see README.md; or name its namespace with --daemon-namespace"
+
+// findDaemon looks in the namespace that was named, else in that of the Jobs and then everywhere.
+func (v *visit) findDaemon(ctx context.Context) {
+	places := []string{v.Daemon}
+	if v.Daemon == "" {
+		places = []string{v.Namespace, metav1.NamespaceAll}
+	}
+	for _, place := range places {
+		list, err := v.Client.CoreV1().Pods(place).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + v.Name})
+		if err != nil {
+			v.say(Warn, fmt.Sprintf("the daemon could not be looked for in %s: %v", placeName(place), err), "name its namespace with --daemon-namespace")
+			return
+		}
+		if len(list.Items) > 0 {
+			v.took(list.Items)
+			return
+		}
+	}
+	v.say(Bad, fmt.Sprintf("there is no pod of Epilogue in %s", placeName(places[len(places)-1])), install)
+}
+
+func placeName(namespace string) string {
+	if namespace == metav1.NamespaceAll {
+		return "any namespace"
+	}
+	return "namespace " + namespace
+}
+
+func (v *visit) took(pods []corev1.Pod) {
+	v.Daemon = pods[0].Namespace
+	for i := range pods {
+		if pods[i].Namespace == v.Daemon {
+			v.pods = append(v.pods, seen(&pods[i]))
+		}
+	}
+}
+
+func seen(p *corev1.Pod) daemonPod {
+	d := daemonPod{name: p.Name, account: p.Spec.ServiceAccountName, version: p.Labels["app.kubernetes.io/version"]}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			d.ready = c.Status == corev1.ConditionTrue
+			d.why = strings.Trim(c.Reason+", "+c.Message, ", ")
+		}
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		d.restarts += c.RestartCount
+		if w := c.State.Waiting; w != nil {
+			d.why = w.Reason
+		}
+		if last := c.LastTerminationState.Terminated; last != nil && d.ready {
+			d.why = fmt.Sprintf("it ended last with %s, exit code %d", last.Reason, last.ExitCode)
+		}
+	}
+	return d
+}
+
+// daemon says how the daemon's pods are.
+func (v *visit) daemon(context.Context) {
+	ready, versions := 0, []string{}
+	for _, p := range v.pods {
+		if p.ready {
+			ready++
+		} else {
+			v.say(Warn, fmt.Sprintf("pod %s/%s is not ready: %s", v.Daemon, p.name, p.why), fmt.Sprintf("kubectl -n %s describe pod %s; its log says what it waits for", v.Daemon, p.name))
+		}
+		if p.restarts > 0 {
+			v.say(Warn, fmt.Sprintf("pod %s/%s was restarted %d times; %s", v.Daemon, p.name, p.restarts, p.why), fmt.Sprintf("kubectl -n %s logs -p %s", v.Daemon, p.name))
+		}
+		if !slices.Contains(versions, p.version) {
+			versions = append(versions, p.version)
+		}
+	}
+	switch {
+	case len(v.pods) == 0:
+	case ready == 0:
+		v.say(Bad, "no pod of the daemon is ready: nothing is kept now", "see above")
+	default:
+		v.good("%d of %d pods of the daemon are ready in namespace %s", ready, len(v.pods), v.Daemon)
+	}
+	if len(versions) > 0 {
+		v.versions(versions)
+	}
+}
+
+func (v *visit) versions(of []string) {
+	if len(of) == 1 && of[0] == v.Version {
+		v.good("daemon and this program are of version %s", v.Version)
+		return
+	}
+	v.say(Note, fmt.Sprintf("the daemon is of version %s, this program of %s", strings.Join(of, " and "), v.Version), "nothing, unless something that is documented is missing; then bring both to one version")
+}
+
+// patience is how long a Job that somebody deleted may wait for its logs before that is strange.
+const patience = 10 * time.Minute
+
+// gate looks for Jobs that are to go and cannot.
+func (v *visit) gate(ctx context.Context) {
+	held := 0
+	options := metav1.ListOptions{Limit: 500}
+	for {
+		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
+		if err != nil {
+			v.say(Note, fmt.Sprintf("whether Jobs hang on the gate is not known: %v", err), "ask as somebody who may list Jobs")
+			return
+		}
+		for i := range list.Items {
+			job := &list.Items[i]
+			if !slices.Contains(job.Finalizers, mark.Finalizer) {
+				continue
+			}
+			held++
+			v.stuck(job.ObjectMeta)
+		}
+		if options.Continue = list.Continue; options.Continue == "" {
+			break
+		}
+	}
+	if held > 0 && len(v.pods) == 0 {
+		v.say(Bad, fmt.Sprintf("%d Jobs carry the gate and no daemon is there to release them", held), "install the daemon again, or let them go: kubectl epilogue release --all")
+	} else {
+		v.good("%d Jobs of %s carry the gate", held, v.Namespace)
+	}
+}
+
+func (v *visit) stuck(job metav1.ObjectMeta) {
+	if job.DeletionTimestamp == nil || v.Now().Sub(job.DeletionTimestamp.Time) < patience {
+		return
+	}
+	v.say(Bad, fmt.Sprintf("Job %s was deleted %s ago and still waits for its logs", job.Name, duration.HumanDuration(v.Now().Sub(job.DeletionTimestamp.Time))),
+		fmt.Sprintf("see that the daemon is well and its store answers; to let it go without: kubectl epilogue release %s -n %s", job.Name, job.Namespace))
+}

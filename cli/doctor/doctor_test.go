@@ -1,0 +1,188 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
+	fakediscovery "k8s.io/client-go/discovery/fake"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+// ward is a cluster to be visited.
+type ward struct {
+	objects []runtime.Object
+	denied  []string // rights that nobody has
+	noAsk   bool     // the caller may not ask about others
+	version string
+	clock   time.Duration // how far the API server's clock is ahead
+	store   archive.Store
+}
+
+func (w ward) visit(t *testing.T) string {
+	t.Helper()
+	client := fake.NewClientset(w.objects...)
+	client.Discovery().(*fakediscovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: w.version}
+	may := func(a *authorizationv1.ResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
+		right := Right{Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource}
+		return authorizationv1.SubjectAccessReviewStatus{Allowed: !slices.Contains(w.denied, right.String())}
+	}
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		review := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
+		review.Status = may(review.Spec.ResourceAttributes)
+		return true, review, nil
+	})
+	client.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		review := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview)
+		if w.noAsk {
+			return true, nil, apierrors.NewForbidden(authorizationv1.Resource("subjectaccessreviews"), "", fmt.Errorf("no"))
+		}
+		if got, want := review.Spec.User, "system:serviceaccount:system:keeper"; got != want {
+			t.Errorf("got a question about %s, want %s", got, want)
+		}
+		review.Status = may(review.Spec.ResourceAttributes)
+		return true, review, nil
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Date", now.Add(w.clock).Format(http.TimeFormat))
+	}))
+	defer server.Close()
+	var out strings.Builder
+	err := Visit(t.Context(), Config{
+		Client: client, REST: &rest.Config{Host: server.URL}, Namespace: "jobs", Name: "epilogue", Version: "v1",
+		Store: w.store, Now: func() time.Time { return now },
+	}, func(f Finding) { fmt.Fprintf(&out, "%s: %s -> %s\n", f.Level, f.What, f.Do) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func keeper(ready bool) *corev1.Pod {
+	status := corev1.ConditionFalse
+	if ready {
+		status = corev1.ConditionTrue
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "epilogue-1", Labels: map[string]string{
+			"app.kubernetes.io/name": "epilogue", "app.kubernetes.io/version": "v1",
+		}},
+		Spec:   corev1.PodSpec{ServiceAccountName: "keeper"},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: status, Reason: "ContainersNotReady"}}},
+	}
+}
+
+func held(deleted time.Duration) *batchv1.Job {
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: "held", Finalizers: []string{mark.Finalizer}}}
+	if deleted > 0 {
+		job.DeletionTimestamp = &metav1.Time{Time: now.Add(-deleted)}
+	}
+	return job
+}
+
+func TestVisit(t *testing.T) {
+	well := ward{objects: []runtime.Object{keeper(true), held(time.Minute)}, version: "v1.37.2"}
+	for _, tt := range []struct {
+		name   string
+		change func(*ward)
+		says   string // part of a line
+		bad    bool   // something does not work
+	}{
+		{"well", func(*ward) {}, "ok: 1 of 1 pods of the daemon are ready in namespace system", false},
+		{"rights", func(*ward) {}, "ok: the daemon's service account keeper may watch and read in jobs", false},
+		{"old API server", func(w *ward) { w.version = "v1.29.4-gke.1" }, "no admission policies", false},
+		{"middle-aged API server", func(w *ward) { w.version = "v1.34.0" }, "mutating ones from 1.36 on", false},
+		{"clock agrees", func(w *ward) { w.clock = 2 * time.Second }, "ok: this machine's clock agrees", false},
+		{"clock ahead", func(w *ward) { w.clock = -time.Minute }, "warn: this machine's clock is 1m0s ahead of", false},
+		{"clock behind", func(w *ward) { w.clock = time.Minute }, "behind the API server's", false},
+		{"no daemon", func(w *ward) { w.objects = nil }, "bad: there is no pod of Epilogue in any namespace -> install the chart", true},
+		{"daemon not ready", func(w *ward) { w.objects = []runtime.Object{keeper(false)} }, "ContainersNotReady -> kubectl -n system describe pod epilogue-1", true},
+		{"no right to read", func(w *ward) { w.denied = []string{"get pods/log"} }, "warn: you may not get pods/log in jobs", true},
+		{"no port-forward", func(w *ward) { w.denied = []string{"create pods/portforward"} }, "--archive does without", false},
+		{"daemon lacks a right", func(w *ward) { w.denied = []string{"watch jobs.batch"} }, "bad: the daemon's service account keeper lacks: watch jobs.batch in jobs", true},
+		{"daemon lacks leases", func(w *ward) { w.denied = []string{"update leases.coordination.k8s.io"} }, "leases.coordination.k8s.io in system", true},
+		{"may not ask", func(w *ward) { w.noAsk = true }, "note: you may not ask what the daemon's service account may do", false},
+		{"gate is held", func(*ward) {}, "ok: 1 Jobs of jobs carry the gate", false},
+		{"stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(time.Hour)} }, "bad: Job held was deleted 60m ago and still waits for its logs", true},
+		{"gate without a daemon", func(w *ward) { w.objects = []runtime.Object{held(0)} }, "kubectl epilogue release --all", true},
+		{"no store", func(*ward) {}, "note: the store was not looked at", false},
+		{"store", func(w *ward) { w.store = storetest.NewMemory(nil) }, "ok: the store refuses to replace what is there", false},
+		{"store without conditions", func(w *ward) {
+			w.store = unconditional{storetest.NewMemory(nil)}
+		}, "warn: the store has no conditional put", false},
+		{"store out of reach", func(w *ward) {
+			f := &storetest.Faulty{Store: storetest.NewMemory(nil)}
+			f.Break(storetest.Fault{Op: storetest.OpList, Times: -1})
+			w.store = f
+		}, "bad: the archive cannot be read", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := well
+			tt.change(&w)
+			got := w.visit(t)
+			if !strings.Contains(got, tt.says) {
+				t.Errorf("got\n%swant %q", got, tt.says)
+			}
+			if bad := strings.Contains("\n"+got, "\nbad: "); bad != tt.bad {
+				t.Errorf("got\n%swant something bad: %t", got, tt.bad)
+			}
+		})
+	}
+}
+
+// unconditional is a store that takes a conditional put and ignores the condition.
+type unconditional struct{ *storetest.Memory }
+
+func (u unconditional) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, o archive.PutOptions) error {
+	o.IfAbsent = false
+	return u.Memory.Put(ctx, key, body, o)
+}
+
+// TestTheChartGivesWhatIsAskedFor: doctor must not ask for a right that the chart does not give.
+func TestTheChartGivesWhatIsAskedFor(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/chart/epilogue/templates/role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]bool{}
+	rule := regexp.MustCompile(`apiGroups: \[(.*)\]\s+resources: \[(.*)\]\s+verbs: \[(.*)\]`)
+	for _, m := range rule.FindAllStringSubmatch(string(text), -1) {
+		for resource := range strings.SplitSeq(m[2], ", ") {
+			for verb := range strings.SplitSeq(m[3], ", ") {
+				name, sub, _ := strings.Cut(resource, "/")
+				given[Right{Verb: verb, Group: strings.Trim(m[1], `"`), Resource: name, Subresource: sub}.String()] = true
+			}
+		}
+	}
+	if len(given) == 0 {
+		t.Fatal("got no rule from the chart's Role")
+	}
+	for _, right := range slices.Concat(Watching, Sharing) {
+		if !given[right.String()] {
+			t.Errorf("got a chart whose Role does not give %q", right)
+		}
+	}
+}
