@@ -27,6 +27,9 @@ type Gap struct {
 	// AfterLine is the number of lines that are held before the gap: it lies between line AfterLine and the next one,
 	// counted from 1. It equals the log's line count where the gap is at the end.
 	AfterLine int64 `json:"afterLine"`
+	// ThroughLine is not 0 where it is not known between which two lines the gap lies: somewhere after line AfterLine, and no
+	// further down than after this one.
+	ThroughLine int64 `json:"throughLine,omitempty"`
 	// From and To are the times (ns since 1970) of the last line before the gap and of the first line after it; 0 where
 	// there is none.
 	From   int64     `json:"from,omitempty"`
@@ -36,7 +39,8 @@ type Gap struct {
 	Detail string `json:"detail,omitempty"`
 	// Unproven: no line is known to be missing, but that none is could not be proven.
 	Unproven bool `json:"unproven,omitempty"`
-	// More is the number of further gaps, up to To, for which the list has no room. Only the last gap of a list has any.
+	// More is the number of further gaps, up to To and ThroughLine, for which the list has no room. Only the last gap of a
+	// list has any.
 	More int64 `json:"more,omitempty"`
 }
 
@@ -61,6 +65,7 @@ func appendGap(list []Gap, g Gap) []Gap {
 	last := &list[len(list)-1]
 	last.More += 1 + g.More
 	last.To = g.To
+	last.ThroughLine = max(last.AfterLine, last.ThroughLine, g.AfterLine, g.ThroughLine)
 	last.Unproven = last.Unproven && g.Unproven
 	return list
 }

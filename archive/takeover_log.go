@@ -173,7 +173,7 @@ func (l *takenLog) renumber(b []byte, lost int64) ([]byte, error) {
 		})
 	}
 	for _, g := range h.Gaps {
-		g.AfterLine -= lost
+		g.AfterLine, g.ThroughLine = max(0, g.AfterLine-lost), max(0, g.ThroughLine-lost)
 		gaps = appendGap(gaps, g)
 	}
 	h.FirstLine, h.Gaps = h.FirstLine-lost, gaps

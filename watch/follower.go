@@ -216,7 +216,7 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 	f.rotation.opened(time.Now(), f.log.Summary().Lines)
 	added, err = f.minded(ctx)
 	// The next stream begins with the newest file and would hide one that this one skipped.
-	if due, _ := f.rotation.due(true); due && ctx.Err() == nil {
+	if f.rotation.due(true) && ctx.Err() == nil {
 		f.probe(ctx)
 	}
 	return added, err

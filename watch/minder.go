@@ -44,9 +44,6 @@ func (t *tailMark) is(line archive.Line) bool {
 }
 
 const (
-	// probeEvery is how often a busy stream's file is looked at. The kubelet rotates every 10 s at the most by default,
-	// so that no file comes and goes between two looks.
-	probeEvery = 2 * time.Second
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
@@ -90,12 +87,14 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
 		default:
-			if due, _ := f.rotation.due(false); due {
+			if f.rotation.due(false) {
 				f.probe(ctx)
 			}
 		}
 		if pause = probeEvery; !busy {
 			pause = max(probeEvery, f.cfg.StallAfter/6)
+		} else if f.rotation.soon() {
+			pause = probeSoon
 		}
 		pause = min(pause, f.cfg.StallAfter)
 		now = time.Now()

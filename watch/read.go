@@ -53,10 +53,12 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		f.count.BytesRead.Add(float64(n))
 		if a.Follow {
 			f.rotation.total.Add(int64(n))
-			f.noteBurst()
 		}
 		if terr := f.take(ctx, a); terr != nil {
 			return terr
+		}
+		if a.Follow {
+			f.noteBurst()
 		}
 		if errors.Is(err, io.EOF) {
 			err = f.remainder(ctx, a)
@@ -71,9 +73,10 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 	}
 }
 
-// noteBurst wakes the minder where much comes after a time without a look: a rotation may be near.
+// noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue: a rotation may be near.
 func (f *Follower) noteBurst() {
-	if due, waited := f.rotation.due(false); due && waited {
+	f.rotation.came(f.served)
+	if f.rotation.overdue() {
 		select {
 		case f.burst <- struct{}{}:
 		default: // it is awake
@@ -252,7 +255,7 @@ func (f *Follower) gapHere(g archive.Gap) {
 // and the same place may be found twice.
 func (f *Follower) gap(g archive.Gap) {
 	for _, have := range f.log.Summary().Gaps {
-		if have.AfterLine == g.AfterLine && have.Reason == g.Reason {
+		if have.AfterLine == g.AfterLine && have.Reason == g.Reason && have.ThroughLine >= g.ThroughLine {
 			return
 		}
 	}
@@ -268,6 +271,7 @@ func (f *Follower) append() error {
 	}
 	if f.log.Summary().Lines == 0 {
 		f.judgeStart(f.batch[0])
+		f.rotation.begins(f.batch[0].Time)
 	}
 	n, err := f.log.Append(f.batch...)
 	if n > 0 {

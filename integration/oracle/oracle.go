@@ -14,10 +14,13 @@ import (
 func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
 	cuts := map[int]bool{}
 	for _, g := range gaps {
-		if g.AfterLine < 0 || g.AfterLine > int64(len(archived)) {
+		through := max(g.AfterLine, g.ThroughLine)
+		if g.AfterLine < 0 || through > int64(len(archived)) {
 			return fmt.Errorf("gap %+v lies outside the log's %d lines", g, len(archived))
 		}
-		cuts[int(g.AfterLine)] = true
+		for n := g.AfterLine; n <= through; n++ {
+			cuts[int(n)] = true
+		}
 	}
 	at, begin := 0, 0
 	for end := 1; end <= len(archived); end++ {

@@ -1,0 +1,163 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// rotated takes up what the minder found. A first record that is held already is confirmed; one that the stream has
+// passed is a gap; any other is expected.
+func (f *Follower) rotated() error {
+	for _, first := range f.rotation.taken() {
+		if err := f.findSince(&first); err != nil {
+			return &spoolError{err}
+		}
+		met, err := f.meet(&first)
+		if err != nil {
+			return &spoolError{err}
+		}
+		if met {
+			f.confirm(first)
+		} else {
+			f.rotation.expected = append(f.rotation.expected, first)
+		}
+	}
+	return nil
+}
+
+// findSince finds the place from which on files are in doubt. Where the stream is not there yet, that is no earlier than here.
+func (f *Follower) findSince(first *firstRecord) error {
+	if !first.inDoubt || first.since == f.rotation.settled.time {
+		first.sinceLine = f.rotation.settled.after
+		return nil
+	}
+	since := firstRecord{time: first.since}
+	_, err := f.meet(&since)
+	first.sinceLine = since.after
+	return err
+}
+
+// meet looks for the first record in what is held, and for the place where it is or should have been. It looks ever further
+// back for the line before it.
+func (f *Follower) meet(first *firstRecord) (met bool, err error) {
+	for _, reach := range []time.Duration{rotateLeast, time.Hour, 1000 * time.Hour} {
+		if met, err = f.meetSince(first, first.time-int64(reach)); err != nil || first.from != 0 || first.after == 0 {
+			break
+		}
+	}
+	return met, err
+}
+
+func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err error) {
+	total := f.log.Summary().Lines
+	var n, at, before int64
+	first.crossed = false
+	err = f.log.Held(since, func(line archive.Line) bool {
+		switch {
+		case met:
+		case line.Time == first.time:
+			met, at = true, n
+			first.from, first.to = before, line.Time
+		case line.Time > first.time && !first.crossed:
+			first.crossed, at = true, n
+			first.from, first.to = before, line.Time
+		case !first.crossed:
+			before = line.Time
+		}
+		n++
+		return true
+	})
+	first.after = total - n + at
+	return met, err
+}
+
+// expect compares a new line with the first records that are expected.
+func (f *Follower) expect(line archive.Line) {
+	left := f.rotation.expected[:0]
+	for _, first := range f.rotation.expected {
+		switch {
+		case line.Time == first.time:
+			first.cross(f, line)
+			f.confirm(first)
+			continue
+		case line.Time > first.time && !first.crossed:
+			first.cross(f, line)
+		case line.Time > first.time+int64(slack):
+			f.skipped(first)
+			continue
+		}
+		left = append(left, first)
+	}
+	f.rotation.expected = left
+}
+
+// cross notes the place where the stream goes past the record.
+func (r *firstRecord) cross(f *Follower, line archive.Line) {
+	if r.crossed {
+		return
+	}
+	r.crossed, r.from, r.to = true, f.tail.time(), line.Time
+	if n := len(f.batch); n > 0 {
+		r.from = f.batch[n-1].Time
+	}
+	r.after = f.log.Summary().Lines + int64(len(f.batch))
+}
+
+// confirm: the file was read from its first record. Where nobody looked before, a whole file may have come and gone
+// between this one and the one before, in the time between the last line of that one and this record.
+func (f *Follower) confirm(first firstRecord) {
+	f.settle(first)
+	hole := time.Duration(first.to - first.from)
+	if first.late && first.after > f.rotation.base && hole > rotateLeast-slack {
+		f.gap(archive.Gap{
+			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
+			Detail: "the log was rotated while its stream stood still, perhaps more than once",
+		})
+	}
+}
+
+func (f *Follower) skipped(first firstRecord) {
+	f.settle(first)
+	f.gap(archive.Gap{
+		AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated,
+		Detail: "the kubelet rotated the log while it was read too slowly, and a file was skipped",
+	})
+}
+
+// settle says what is in doubt up to the record, now that the place of its file in the stream is known.
+func (f *Follower) settle(first firstRecord) {
+	f.rotation.settled = first
+	if !first.inDoubt {
+		return
+	}
+	f.gap(archive.Gap{
+		AfterLine: min(first.sinceLine, first.after), ThroughLine: first.after, From: first.since, To: first.time,
+		Reason: archive.GapRotated, Unproven: true,
+		Detail: "the log was rotated faster than it is looked at, so that files may have been skipped",
+	})
+}
+
+// settleRotation judges the first records that are still expected when a log has ended: what the stream went past and
+// never met is a gap.
+func (f *Follower) settleRotation() error {
+	if err := f.rotated(); err != nil {
+		return err
+	}
+	for _, first := range f.rotation.expected {
+		met, err := f.meet(&first)
+		switch {
+		case err != nil:
+			return &spoolError{err}
+		case met:
+			f.confirm(first)
+		case first.crossed:
+			f.skipped(first)
+		default: // what is missing at the end is the sentinel's affair
+			first.after = f.log.Summary().Lines
+			f.settle(first)
+		}
+	}
+	f.rotation.expected = nil
+	return nil
+}
