@@ -40,6 +40,7 @@ func (l *loading) check() {
 	l.checkPair("metrics-listen", "health-listen", !sameAddress, "want another address than health-listen")
 	l.checkPair("settle-delay", "shutdown-grace", c.Follow.SettleDelay < c.Process.ShutdownGrace,
 		"want less than shutdown-grace, or no log that ends during a stop can be verified")
+	l.checkServe()
 	if c.Launch.Enabled {
 		l.checkLaunch()
 	}

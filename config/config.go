@@ -25,6 +25,7 @@ type Config struct {
 	Follow     Follow
 	Seal       Seal
 	Replica    Replica
+	Serve      Serve
 	Cleanup    Cleanup
 	Launch     Launch
 	Process    Process

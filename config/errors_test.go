@@ -62,6 +62,9 @@ func TestWrongValues(t *testing.T) {
 		{"EPILOGUE_CLEANUP_RATE", "0", `want a number per second above 0 and up to 100000, such as 50 or 0.5`},
 		{"EPILOGUE_HEALTH_LISTEN", "8080", `want an address as host:port or :port, such as :8080 or 127.0.0.1:8080`},
 		{"EPILOGUE_REPLICA_ADDRESS", "10.0.0.1:8443", `want an IP address or a host name without a port, such as 10.244.1.7 or epilogue-0.epilogue`},
+		{"EPILOGUE_API_LISTEN", "on", `want an address as host:port or :port, such as :8000 or 127.0.0.1:8000, or off`},
+		{"EPILOGUE_API_AUTH", "basic", `want kubernetes or none`},
+		{"EPILOGUE_API_MAX_STREAMS", "0", `want a whole number from 1 to 100000`},
 		{"EPILOGUE_LOG_LEVEL", "verbose", `want debug, info, warn or error`},
 		{"EPILOGUE_LOG_FORMAT", "xml", `want json or text`},
 	} {
