@@ -15,6 +15,10 @@ func registered(t *testing.T) []*dto.MetricFamily {
 	zero := func() float64 { return 0 }
 	NewFollow(r).Gaps.WithLabelValues("rotated")
 	NewOwn(r)
+	api := NewServe(r, func() (int, int) { return 0, 0 })
+	api.Requests.WithLabelValues("GET /api/v1/namespaces/{namespace}/jobs", "200")
+	api.Refused.WithLabelValues("user")
+	api.Forwarded.WithLabelValues("answered")
 	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
 	RetentionCounts{Jobs: zero, Objects: zero, Journals: zero, Uploads: zero, Unreadable: zero, Failures: zero, Last: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
@@ -59,7 +63,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 
 // TestLabelsAreBounded: a label that names a pod, a Job or a run grows without end.
 func TestLabelsAreBounded(t *testing.T) {
-	allowed := map[string]bool{"reason": true, "verdict": true, "kind": true, "result": true, "action": true}
+	allowed := map[string]bool{"reason": true, "verdict": true, "kind": true, "result": true, "action": true, "route": true, "code": true}
 	for _, f := range registered(t) {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

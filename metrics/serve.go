@@ -1,0 +1,34 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Serve counts what the API answers.
+type Serve struct {
+	Requests  *prometheus.CounterVec // by route and code
+	Duration  prometheus.Histogram   // of requests that follow nothing
+	Bytes     prometheus.Counter
+	Cut       prometheus.Counter
+	Refused   *prometheus.CounterVec // by reason
+	Forwarded *prometheus.CounterVec // by outcome
+}
+
+// NewServe declares the API's metrics. Streams give those that are open and their limit.
+func NewServe(r prometheus.Registerer, streams func() (open, limit int)) *Serve {
+	f := promauto.With(r)
+	f.NewGaugeFunc(gauge("api_streams_open", "Answers of the API that are being given."),
+		func() float64 { open, _ := streams(); return float64(open) })
+	f.NewGaugeFunc(gauge("api_streams_limit", "Answers of the API that may be given at once."),
+		func() float64 { _, limit := streams(); return float64(limit) })
+	return &Serve{
+		Requests: f.NewCounterVec(counter("http_requests_total", "Requests to the API, by route and by status code."), []string{"route", "code"}),
+		Duration: f.NewHistogram(latency("http_request_duration_seconds", "Time from a request to the end of its answer, of those that follow nothing.",
+			[]float64{0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 120})),
+		Bytes:     f.NewCounter(counter("http_response_bytes_total", "Bytes of answers of the API.")),
+		Cut:       f.NewCounter(counter("http_responses_cut_total", "Answers that were broken off because the client did not read, or because what was to come could not be read.")),
+		Refused:   f.NewCounterVec(counter("http_requests_refused_total", "Requests that were refused for a limit on what may be answered at once, by whose limit it was."), []string{"reason"}),
+		Forwarded: f.NewCounterVec(counter("http_requests_forwarded_total", "Requests for logs that another replica holds open, by what came of asking it."), []string{"result"}),
+	}
+}
