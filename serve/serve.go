@@ -1,8 +1,13 @@
-// Package serve answers over HTTP: health and metrics. It owns its listeners and keeps nothing.
+// Package serve answers over HTTP: health, metrics, and the API that gives logs back. It owns its listeners and keeps nothing: what
+// it answers is in the archive, and a client who was cut off says where he was and goes on there, here or at another replica.
+//
+// Nobody is answered by the API whom access does not know, and nothing is told of a namespace whose logs he may not read. A client
+// who does not read costs a slot among the answers and some KiB until his time is over, and holds up nobody else.
 package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -30,6 +35,19 @@ func (h Health) Handler() http.Handler {
 	return mux
 }
 
+type stopKey struct{}
+
+// untilStop gives a context that ends with the request's or as soon as the server is told to stop: for an answer that would
+// not end by itself.
+func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if stop, ok := ctx.Value(stopKey{}).(context.Context); ok {
+		forget := context.AfterFunc(stop, cancel)
+		return ctx, func() { forget(); cancel() }
+	}
+	return ctx, cancel
+}
+
 func answer(w http.ResponseWriter, trouble string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if trouble != "" {
@@ -49,9 +67,18 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// Run serves until the context ends, then lets running requests end for a moment. It returns when all are over.
-func Run(ctx context.Context, l net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+// Run serves until the context ends, then lets running requests end for a moment. It returns when all are over. With a TLS
+// configuration it serves by it.
+func Run(ctx context.Context, l net.Listener, handler http.Handler, secure *tls.Config) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx)
+		},
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
 	stopped := make(chan struct{})
 	defer func() { <-stopped }()
 	done, cancel := context.WithCancel(ctx)

@@ -31,14 +31,15 @@ func replica(cfg config.Replica) string {
 const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // leases gives nil for a replica that is alone.
-func leases(cfg config.Replica, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
+func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
+	cfg := whole.Replica
 	namespace := leaseNamespace(cfg)
 	if cfg.LeaseDuration == 0 || namespace == "" {
 		log.Info("no Leases: this replica owns every log, and must be the only one")
 		return nil, nil
 	}
 	l, err := watch.NewLeases(watch.LeaseConfig{
-		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration,
+		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration, API: apiAddress(whole),
 	}, client, log.With("component", "leases"))
 	if err != nil {
 		return nil, fmt.Errorf("watch Leases: %w", err)

@@ -55,11 +55,16 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	answered, err := p.listenAPI(ctx, cfg.Serve)
+	if err != nil {
+		return err
+	}
 	var servers, flusher, journal, lease, janitor errgroup.Group
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
-	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler()) })
-	servers.Go(func() error { return serve.Run(last, exposed, metricsHandler(p.registry)) })
+	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler(), nil) })
+	servers.Go(func() error { return serve.Run(last, exposed, metricsHandler(p.registry), nil) })
+	servers.Go(func() error { return p.serveAPI(last, answered) })
 	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFlusher()
 	flusher.Go(func() error { return p.spool.Run(flushed) })
@@ -113,6 +118,7 @@ type parts struct {
 	log      *slog.Logger
 
 	retention *archive.Retention // nil: logs are kept for ever
+	api       *serve.API         // nil: none
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
@@ -139,7 +145,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	journal := archive.NewJournal(archive.JournalConfig{
 		Replica: replica(cfg.Replica), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
 	}, store, spool, log.With("component", "journal"), func(error) { seal.Failures.Inc() })
-	held, err := leases(cfg.Replica, client, log)
+	held, err := leases(cfg, client, log)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +171,8 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	p.gauges(budget, limit).Register(registry)
 	p.journalCounts().Register(registry)
 	p.retention = p.retain(cfg, store)
-	return p, nil
+	p.api, err = p.newAPI(cfg, store, codec)
+	return p, err
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.

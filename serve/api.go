@@ -1,0 +1,275 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/serve/access"
+)
+
+// Access says who asks and what he may do. Its errors are Statuses.
+type Access interface {
+	User(ctx context.Context, header http.Header) (access.User, error)
+	May(ctx context.Context, user access.User, act access.Act) error
+}
+
+// Reader gives back what is kept: archive.Reader.
+type Reader interface {
+	Read(ctx context.Context, q archive.Query) (*archive.Answer, error)
+	Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error]
+	Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error)
+	Manifest(ctx context.Context, pod archive.PodRef) (m *archive.Manifest, sealed bool, err error)
+}
+
+// Objects gives the bytes of log objects as they are stored: archive.Reader.
+type Objects interface {
+	Object(ctx context.Context, key archive.Key, part archive.Range) (io.ReadCloser, archive.Object, error)
+}
+
+// Config says how the API answers. The zero value of a field is what its comment says.
+type Config struct {
+	Namespace        string        // whose Jobs the daemon watches: a question about nothing in particular is one about it
+	MaxStreams       int           // answers given at once; 0: 500
+	MaxStreamsOfUser int           // of these to one user; 0: 50
+	WriteTimeout     time.Duration // a client that has not read for so long is cut off; 0: 30 s
+	Ping             time.Duration // a follower who has nothing to read hears a ping so often; 0: 15 s
+}
+
+func (c Config) filled() Config {
+	if c.MaxStreams == 0 {
+		c.MaxStreams = 500
+	}
+	if c.MaxStreamsOfUser == 0 {
+		c.MaxStreamsOfUser = 50
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = 30 * time.Second
+	}
+	if c.Ping == 0 {
+		c.Ping = 15 * time.Second
+	}
+	return c
+}
+
+// Parts are what the API works with.
+type Parts struct {
+	Access  Access
+	Reader  Reader
+	Objects Objects
+	Peers   Peers          // nil: this replica is alone
+	Metrics *metrics.Serve // nil: nobody asks
+	Log     *slog.Logger
+
+	// Certificate is the one that this replica, and so the others, serve; nil: they serve without TLS.
+	Certificate func() (*tls.Certificate, error)
+}
+
+// API answers under /api/v1. It keeps nothing but who is being answered. Safe for concurrent use once all routes are added.
+type API struct {
+	cfg     Config
+	parts   Parts
+	streams *streams
+	mux     *http.ServeMux
+	peers   *peering
+}
+
+// NewAPI makes the API with its own routes. More are added with Add, before it serves.
+func NewAPI(cfg Config, parts Parts) *API {
+	a := &API{cfg: cfg.filled(), parts: parts, mux: http.NewServeMux()}
+	a.streams = newStreams(a.cfg.MaxStreams, a.cfg.MaxStreamsOfUser)
+	if parts.Metrics == nil {
+		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
+	}
+	a.peers = newPeering(a.parts)
+	a.mux.HandleFunc("GET /openapi.yaml", serveOpenAPI)
+	a.mux.HandleFunc("/", a.unknown)
+	a.Add(a.jobRoutes()...)
+	a.Add(a.logRoutes()...)
+	return a
+}
+
+// Run serves the API until the context ends. Those who follow a log are cut off then, and everybody else is answered.
+func (a *API) Run(ctx context.Context, l net.Listener) error {
+	if a.parts.Certificate == nil {
+		return Run(ctx, l, a, nil)
+	}
+	return Run(ctx, l, a, &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.parts.Certificate() },
+	})
+}
+
+// Streams gives the answers that are being given, and their limit.
+func (a *API) Streams() (open, limit int) { return a.streams.Open() }
+
+// Measure has the API count in m.
+func (a *API) Measure(m *metrics.Serve) { a.parts.Metrics, a.peers.metrics = m, m }
+
+// Route is one route of the API. Whoever reaches Handle is known and has passed Act.
+type Route struct {
+	// Pattern is http.ServeMux's, with its method: "POST /api/v1/namespaces/{namespace}/runs".
+	Pattern string
+	// Act is what the caller must be allowed to do, in the namespace that {namespace} names and on the object that
+	// {pod} names, if the pattern has these. The zero Act asks for nothing: then Handle asks by May.
+	Act access.Act
+	// Handle answers. An error that it returns before it has written anything becomes a Status; later, it cuts the answer off,
+	// so that half an answer never looks like a whole one.
+	Handle func(w http.ResponseWriter, r *http.Request) error
+}
+
+// Add adds routes.
+func (a *API) Add(routes ...Route) {
+	for _, route := range routes {
+		a.mux.Handle(route.Pattern, a.guarded(route))
+	}
+}
+
+// May says whether the caller of the request may do it; its error is a Status of 403 or 503.
+func (a *API) May(ctx context.Context, act access.Act) error {
+	return a.parts.Access.May(ctx, Caller(ctx), act)
+}
+
+type callerKey struct{}
+
+// Caller is who sent the request of this context.
+func Caller(ctx context.Context) access.User {
+	user, _ := ctx.Value(callerKey{}).(access.User)
+	return user
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// guarded answers a route for those who may.
+func (a *API) guarded(route Route) http.Handler {
+	return http.HandlerFunc(func(raw http.ResponseWriter, r *http.Request) {
+		w := &answerWriter{ResponseWriter: raw, control: http.NewResponseController(raw), timeout: a.cfg.WriteTimeout}
+		start := time.Now()
+		defer func() { a.count(w, r, route.Pattern, start) }()
+		err := a.admit(w, r, route)
+		if err == nil {
+			return
+		}
+		if !w.begun {
+			a.refuse(w, r, err)
+			return
+		}
+		a.parts.Metrics.Cut.Inc()
+		if r.Context().Err() == nil {
+			a.parts.Log.Warn("answer is cut off", "path", r.URL.Path, "user", w.user, "err", err)
+		}
+		// The client must see that this is not the end.
+		panic(http.ErrAbortHandler)
+	})
+}
+
+func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
+	user, err := a.parts.Access.User(r.Context(), r.Header)
+	if err != nil {
+		return err
+	}
+	w.user = user.Name
+	back, reason, err := a.streams.take(user.Name)
+	if err != nil {
+		a.parts.Metrics.Refused.WithLabelValues(reason).Inc()
+		return err
+	}
+	defer back()
+	w.follows = r.URL.Query().Has("follow")
+	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, user))
+	if err := plainNames(r); err != nil {
+		return err
+	}
+	if route.Act != (access.Act{}) {
+		if err := a.May(r.Context(), route.Act.In(r.PathValue("namespace"), r.PathValue("pod"))); err != nil {
+			return err
+		}
+	}
+	return route.Handle(w, r)
+}
+
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody reads it
+	}
+	if s := statusOf(err); s.Code >= http.StatusInternalServerError {
+		a.parts.Log.Warn("request failed", "path", r.URL.Path, "code", s.Code, "err", err)
+	}
+	writeStatus(w, err)
+}
+
+func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	writeStatus(w, notFound("no route "+r.Method+" "+r.URL.Path+"; the routes are in /openapi.yaml"))
+}
+
+func (a *API) count(w *answerWriter, r *http.Request, pattern string, start time.Time) {
+	code := w.code
+	if code == 0 {
+		code = statusClientGone
+		if r.Context().Err() == nil {
+			code = http.StatusOK
+		}
+	}
+	a.parts.Metrics.Requests.WithLabelValues(pattern, strconv.Itoa(code)).Inc()
+	a.parts.Metrics.Bytes.Add(float64(w.bytes))
+	if !w.follows {
+		a.parts.Metrics.Duration.Observe(time.Since(start).Seconds())
+	}
+}
+
+// statusClientGone counts requests whose client left before it was answered.
+const statusClientGone = 499
+
+// answerWriter is a ResponseWriter whose client has so long to read each piece, and no longer: what it holds for a client that does not read
+// is what the kernel's buffers hold.
+type answerWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	user    string
+	begun   bool // the status is sent: it cannot be another one any more
+	follows bool
+	code    int
+	bytes   int64
+}
+
+func (w *answerWriter) WriteHeader(code int) {
+	w.extend()
+	w.begun = true
+	if w.code == 0 {
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.extend()
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// FlushError sends what is written; http.ResponseController finds it.
+func (w *answerWriter) FlushError() error {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.extend()
+	return w.control.Flush()
+}
+
+func (w *answerWriter) extend() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.timeout)) // on a connection that is gone; Write says so
+}

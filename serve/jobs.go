@@ -1,0 +1,256 @@
+package serve
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/access"
+)
+
+// Job is one Job of a list, or a pod without a Job.
+type Job struct {
+	Namespace  string            `json:"namespace"`
+	Name       string            `json:"name,omitempty"` // "" for a pod without a Job
+	UID        archive.JobUID    `json:"uid,omitempty"`
+	Pod        string            `json:"pod,omitempty"` // of a pod without a Job
+	CreatedAt  time.Time         `json:"createdAt,omitzero"`
+	StartedAt  time.Time         `json:"startedAt,omitzero"`
+	FinishedAt time.Time         `json:"finishedAt,omitzero"`
+	State      string            `json:"state"` // running, succeeded, failed
+	Open       bool              `json:"open"`  // some of its pods are not sealed yet
+	Labels     map[string]string `json:"labels,omitempty"`
+	Workloads  []string          `json:"workloads,omitempty"`
+	Pods       []archive.JobPod  `json:"pods"`
+}
+
+// JobList is one page of a list.
+type JobList struct {
+	Kind     string   `json:"kind"` // JobList
+	Metadata ListMeta `json:"metadata"`
+	Items    []Job    `json:"items"`
+}
+
+// ListMeta says how a list goes on.
+type ListMeta struct {
+	Continue string `json:"continue,omitempty"` // for the next page; "": there is none
+}
+
+// States of a Job.
+const (
+	stateRunning   = "running"
+	stateSucceeded = "succeeded"
+	stateFailed    = "failed"
+)
+
+func jobOf(kept *archive.KeptJob) Job {
+	d := &kept.Document
+	j := Job{
+		Namespace: kept.Namespace, Name: kept.Job, UID: kept.JobUID, Pod: kept.Pod, CreatedAt: d.Job.CreatedAt,
+		StartedAt: d.Job.StartedAt, FinishedAt: d.Job.FinishedAt, State: stateOf(&d.Job), Open: kept.Open, Labels: d.Job.Labels,
+		Workloads: d.Workloads, Pods: d.Pods,
+	}
+	if j.Pods == nil {
+		j.Pods = []archive.JobPod{}
+	}
+	return j
+}
+
+func stateOf(j *archive.JobSummary) string {
+	for _, c := range j.Conditions {
+		switch {
+		case c.Status != "True":
+		case c.Type == "Failed":
+			return stateFailed
+		case c.Type == "Complete":
+			return stateSucceeded
+		}
+	}
+	return stateRunning
+}
+
+func (a *API) jobRoutes() []Route {
+	return []Route{
+		{"GET /api/v1/namespaces/{namespace}/jobs", access.ListPods, a.listJobs},
+		{"GET /api/v1/namespaces/{namespace}/jobs/{job}", access.ListPods, a.oneJob},
+		{"GET /api/v1/workloads/{workload}", access.Act{}, a.workload},
+	}
+}
+
+// jobFilter says which Jobs of a list are wanted.
+type jobFilter struct {
+	since, until time.Time // of their creation
+	verdicts     []string  // at least one instance has one of these
+	state        string
+	selector     labels.Selector
+	limit        int
+	after        string
+}
+
+const (
+	usualPage = 100
+	mostPage  = 1000
+	// mostLooks bounds what one page costs where few Jobs pass the filter: the page is short then, and says how to go on.
+	mostLooks = 2000
+)
+
+func parseJobs(r *http.Request) (archive.JobQuery, *jobFilter, error) {
+	p := newParams(r.URL.RawQuery, time.Now())
+	f := &jobFilter{limit: usualPage, since: p.moment("since"), until: p.moment("until"), selector: labels.Everything()}
+	q := archive.JobQuery{Namespace: r.PathValue("namespace"), Since: f.since, Until: f.until}
+	q.Workload, _ = p.text("workload")
+	if n := p.number("limit", 1, mostPage); n != nil {
+		f.limit = int(*n)
+	}
+	for _, v := range p.list("verdict") {
+		if !slices.Contains(archive.Verdicts, archive.Verdict(v)) {
+			p.bad("verdict", v, "complete, partial, empty, lost or never-started")
+		}
+		f.verdicts = append(f.verdicts, v)
+	}
+	f.state = p.word("state", "", stateRunning, stateSucceeded, stateFailed)
+	if p.flag("failed") {
+		if f.state != "" && f.state != stateFailed {
+			p.bad("failed", "true", "false together with state="+f.state)
+		}
+		f.state = stateFailed
+	}
+	if text, ok := p.text("labelSelector"); ok {
+		selector, err := labels.Parse(text)
+		if err != nil {
+			p.bad("labelSelector", text, "a label selector as app=zenml,tier!=test")
+		} else {
+			f.selector = selector
+		}
+	}
+	if text, ok := p.text("continue"); ok {
+		cursor, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil {
+			p.bad("continue", text, "metadata.continue of an earlier page of the same list")
+		}
+		q.After = string(cursor)
+	}
+	return q, f, p.finish()
+}
+
+// wants says whether a Job passes the filter.
+func (f *jobFilter) wants(j *Job) bool {
+	hasVerdict := func(p archive.JobPod) bool {
+		return slices.ContainsFunc(p.Verdicts, func(v archive.Verdict) bool { return slices.Contains(f.verdicts, string(v)) })
+	}
+	switch {
+	case !f.since.IsZero() && j.CreatedAt.Before(f.since), !f.until.IsZero() && !j.CreatedAt.Before(f.until):
+		return false
+	case f.state != "" && j.State != f.state:
+		return false
+	case len(f.verdicts) > 0 && !slices.ContainsFunc(j.Pods, hasVerdict):
+		return false
+	}
+	return f.selector.Matches(labels.Set(j.Labels))
+}
+
+func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
+	q, f, err := parseJobs(r)
+	if err != nil {
+		return err
+	}
+	list, err := a.pageOf(r.Context(), q, f)
+	var bad *archive.QueryError
+	if errors.As(err, &bad) && bad.Field == "After" {
+		return badParameter("continue", r.URL.Query().Get("continue"), "metadata.continue of an earlier page of the same list")
+	}
+	if err != nil {
+		return asParameter(err)
+	}
+	return writeJSON(w, list)
+}
+
+// pageOf reads one page of a list.
+func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*JobList, error) {
+	list := &JobList{Kind: "JobList", Items: []Job{}}
+	looked, cursor := 0, ""
+	for kept, err := range a.parts.Reader.Jobs(ctx, q) {
+		switch {
+		case errors.Is(err, archive.ErrDamaged):
+			// Of this one nothing is known. The others must not be hidden by it; verify tells which objects are damaged.
+			a.parts.Log.Warn("Job's document cannot be read", "namespace", kept.Namespace, "job", kept.Job, "err", err)
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if len(list.Items) == f.limit || looked == mostLooks {
+			list.Metadata.Continue = base64.RawURLEncoding.EncodeToString([]byte(cursor))
+			return list, nil
+		}
+		looked++
+		cursor = kept.Cursor
+		if j := jobOf(&kept); f.wants(&j) {
+			list.Items = append(list.Items, j)
+		}
+	}
+	return list, nil
+}
+
+// jobPage is a Job with the manifests of its pods.
+func (a *API) oneJob(w http.ResponseWriter, r *http.Request) error {
+	p := newParams(r.URL.RawQuery, time.Now())
+	uid, _ := p.text("uid")
+	if err := p.finish(); err != nil {
+		return err
+	}
+	target := archive.Target{Namespace: r.PathValue("namespace"), Job: r.PathValue("job"), JobUID: archive.JobUID(uid)}
+	if a.peers.answer(w, r, target) {
+		return nil
+	}
+	kept, err := a.parts.Reader.Job(r.Context(), target.Namespace, target.Job, target.JobUID)
+	if err != nil {
+		return asParameter(err)
+	}
+	return writeJSON(w, jobOf(kept))
+}
+
+// Workload is a workload with its Jobs.
+type Workload struct {
+	Kind string `json:"kind"` // Workload
+	ID   string `json:"id"`
+	Jobs []Job  `json:"jobs"` // those whose namespaces the caller may list, by namespace and name
+}
+
+// workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may see.
+func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
+	p := newParams(r.URL.RawQuery, time.Now())
+	if err := p.finish(); err != nil {
+		return err
+	}
+	id := r.PathValue("workload")
+	found := &Workload{Kind: "Workload", ID: id, Jobs: []Job{}}
+	var refused error
+	for kept, err := range a.parts.Reader.Jobs(r.Context(), archive.JobQuery{Workload: id}) {
+		if err != nil {
+			return asParameter(err)
+		}
+		if err := a.May(r.Context(), access.ListPods.In(kept.Namespace, "")); err != nil {
+			refused = err
+			continue
+		}
+		if found.Jobs = append(found.Jobs, jobOf(&kept)); len(found.Jobs) == mostPage {
+			break // no workload has so many; the list of Jobs has pages
+		}
+	}
+	if len(found.Jobs) > 0 {
+		return writeJSON(w, found)
+	}
+	if refused == nil {
+		refused = a.May(r.Context(), access.ListPods.In(a.cfg.Namespace, ""))
+	}
+	if refused != nil {
+		return refused
+	}
+	return notFound("nothing is known of workload " + id)
+}

@@ -1,0 +1,232 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/access"
+)
+
+// Headers of an answer with lines.
+const (
+	headerSource  = "X-Log-Source"  // live, journal, archive or mixed; not there where no line is held
+	headerVerdict = "X-Log-Verdict" // the worst of all logs; open while one is
+)
+
+func (a *API) logRoutes() []Route {
+	const base = "GET /api/v1/namespaces/{namespace}"
+	return []Route{
+		{base + "/jobs/{job}/log", access.ReadLogs, func(w http.ResponseWriter, r *http.Request) error {
+			return a.serveLog(w, r, archive.Target{Namespace: r.PathValue("namespace"), Job: r.PathValue("job")})
+		}},
+		{base + "/pods/{pod}/log", access.ReadLogs, func(w http.ResponseWriter, r *http.Request) error {
+			return a.serveLog(w, r, archive.Target{Namespace: r.PathValue("namespace"), Pod: r.PathValue("pod")})
+		}},
+		{"GET /api/v1/workloads/{workload}/log", access.Act{}, func(w http.ResponseWriter, r *http.Request) error {
+			return a.serveLog(w, r, archive.Target{Workload: r.PathValue("workload")})
+		}},
+		{base + "/pods/{pod}/log.zst", access.ReadLogs, a.download},
+		{base + "/manifests/{pod}", access.ReadLogs, a.manifest},
+	}
+}
+
+// serveLog answers with the lines of a log, from wherever they are.
+func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Target) error {
+	l, err := parseLog(r, target, time.Now())
+	if err != nil {
+		return err
+	}
+	// A workload's namespace is known once it is found: nothing is asked of another replica before it may be answered.
+	if target.Workload == "" && a.peers.answer(w, r, l.query.Target) {
+		return nil
+	}
+	if l.query.Follow {
+		ctx, cancel := untilStop(r.Context())
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	answer, err := a.parts.Reader.Read(r.Context(), l.query)
+	if target.Workload != "" {
+		if err := a.mayReadAll(r.Context(), answer); err != nil {
+			return err
+		}
+		if a.peers.answer(w, r, l.query.Target) {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	aw := w.(*answerWriter)
+	tell(w.Header(), answer)
+	switch {
+	case l.format == formatZenML:
+		return a.serveZenML(aw, r, l, answer)
+	case l.format == formatSSE && l.query.After != nil && exhausted(answer, l.query.After):
+		// An EventSource comes back after every end of an answer. This tells it to stay away.
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return a.copyLog(aw, r, l, answer)
+}
+
+// mayReadAll asks for the right to read the logs of each namespace in the answer. Of a workload that nobody knows only those
+// hear who may read the logs of the daemon's own namespace.
+func (a *API) mayReadAll(ctx context.Context, answer *archive.Answer) error {
+	var namespaces []string
+	if answer != nil {
+		for i := range answer.Logs {
+			namespaces = append(namespaces, answer.Logs[i].Namespace)
+		}
+	}
+	if len(namespaces) == 0 {
+		namespaces = []string{a.cfg.Namespace}
+	}
+	slices.Sort(namespaces)
+	for _, namespace := range slices.Compact(namespaces) {
+		if err := a.May(ctx, access.ReadLogs.In(namespace, "")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *archive.Answer) error {
+	s := newStream(w, l.formOf())
+	copyAll := func() error { return s.copy(answer.Entries) }
+	var err error
+	if l.query.Follow {
+		// At once, so that the client knows that it is listening, although there may be no line for hours.
+		if err = s.flush(); err == nil {
+			err = s.paced(a.cfg.Ping, copyAll)
+		}
+	} else {
+		err = copyAll()
+	}
+	if err != nil {
+		return a.breakOff(s, err)
+	}
+	if s.form.end != nil {
+		end := a.endOf(r.Context(), l, answer)
+		err = s.append(func(dst []byte) []byte { return s.form.end(dst, end) })
+	}
+	if err == nil {
+		err = s.flush()
+	}
+	return err
+}
+
+// breakOff says why an answer ends before its end, if something was said already and the form has a way to say it.
+func (a *API) breakOff(s *stream, err error) error {
+	if (s.w.begun || len(s.buffer) > 0) && s.form.failure != nil && s.trouble == nil {
+		_ = s.append(func(dst []byte) []byte { return s.form.failure(dst, statusOf(err)) })
+	}
+	if s.w.begun || len(s.buffer) > 0 {
+		_ = s.flush() // lines that were read are no worse for what came after
+	}
+	return fmt.Errorf("read log: %w", err)
+}
+
+// endOf says what is known of each log at the end. A log that was followed has its verdict only now.
+func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) *endRecord {
+	if l.query.Follow {
+		q, none := l.query, int64(0)
+		q.Follow, q.Tail, q.After = false, &none, nil
+		if now, err := a.parts.Reader.Read(ctx, q); err == nil {
+			answer = now
+		}
+	}
+	end := &endRecord{Source: answer.Source, Logs: []logRecord{}}
+	for i := range answer.Logs {
+		s := &answer.Logs[i]
+		end.Logs = append(end.Logs, logRecord{instanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps})
+	}
+	return end
+}
+
+// tell puts into the header what an answer of plain lines has no other place for.
+func tell(h http.Header, answer *archive.Answer) {
+	if answer.Source != "" {
+		h.Set(headerSource, string(answer.Source))
+	}
+	h.Set(headerVerdict, worst(answer.Logs))
+	const most = 20 // of warnings; headers have a limit everywhere
+	warned := 0
+	for i := range answer.Logs {
+		text := explain(&answer.Logs[i])
+		if text == "" {
+			continue
+		}
+		if warned++; warned > most {
+			break
+		}
+		h.Add("Warning", `299 epilogue "`+quoted(text)+`"`)
+	}
+}
+
+// quoted is text for within quotes in a header.
+func quoted(text string) string {
+	const most = 500
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return ' '
+		}
+		return c
+	}, text)
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
+}
+
+// worst is the verdict that a reader must know of: the one that says least good of its log.
+func worst(logs []archive.LogStatus) string {
+	order := []archive.Verdict{archive.Complete, archive.Empty, archive.NeverStarted, archive.Partial, archive.Lost}
+	at, open := -1, false
+	for i := range logs {
+		open = open || logs[i].Verdict == ""
+		at = max(at, slices.Index(order, logs[i].Verdict))
+	}
+	switch {
+	case open:
+		return "open"
+	case at < 0:
+		return "none"
+	default:
+		return string(order[at])
+	}
+}
+
+// explain says in one line what is the matter with a log, "" where nothing is.
+func explain(s *archive.LogStatus) string {
+	because := ""
+	if s.Reason != "" {
+		because = ": " + s.Reason
+	}
+	switch s.Verdict {
+	case archive.Empty:
+		return fmt.Sprintf("%s ran and wrote nothing", s.Instance)
+	case archive.Lost:
+		return fmt.Sprintf("the log of %s is lost%s", s.Instance, because)
+	case archive.NeverStarted:
+		return fmt.Sprintf("%s never started%s", s.Instance, because)
+	case archive.Partial:
+		return fmt.Sprintf("lines of %s are missing, or may be%s", s.Instance, because)
+	}
+	return ""
+}
+
+// exhausted says that no line will come after the given ones.
+func exhausted(answer *archive.Answer, after map[archive.LogID]int64) bool {
+	for i := range answer.Logs {
+		if s := &answer.Logs[i]; s.Verdict == "" || s.Lines > after[s.ID()] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,129 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/metrics"
+)
+
+// Peers says which other replica has the logs of a target that are open.
+type Peers interface {
+	// Holder gives host:port of the API of that replica, "" where it is this one, where no log is open, or where nobody
+	// knows. It answers from memory.
+	Holder(target archive.Target) string
+}
+
+// forwarded marks a request that a replica has passed on: who gets it answers from what he has, so that two replicas
+// that each take the other for the owner do not pass it on for ever.
+const forwarded = "X-Epilogue-Forwarded"
+
+// peering passes requests on to the replica that holds the log. It sends the caller's own token along, so that the other replica
+// asks for the same rights: a replica trusts none of the others.
+type peering struct {
+	peers     Peers
+	transport http.RoundTripper
+	scheme    string
+	metrics   *metrics.Serve
+	log       *slog.Logger
+}
+
+const (
+	peerConnect = 2 * time.Second  // a replica that is gone must not hold up who asks
+	peerAnswer  = 15 * time.Second // until the head of its answer
+)
+
+func newPeering(parts Parts) *peering {
+	p := &peering{peers: parts.Peers, scheme: "http", metrics: parts.Metrics, log: parts.Log}
+	t := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: peerConnect}).DialContext,
+		TLSHandshakeTimeout: peerConnect, ResponseHeaderTimeout: peerAnswer, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8,
+		DisableCompression: true,
+	}
+	if parts.Certificate != nil {
+		p.scheme = "https"
+		t.TLSClientConfig = sameCertificate(parts.Certificate)
+	}
+	p.transport = t
+	return p
+}
+
+// sameCertificate takes a replica for what it says to be if it serves the certificate that this one serves: the replicas of a
+// release share it, and are reached at addresses that it does not name.
+func sameCertificate(own func() (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection is stricter
+		VerifyConnection: func(s tls.ConnectionState) error {
+			c, err := own()
+			if err != nil {
+				return err
+			}
+			leaf, err := x509.ParseCertificate(c.Certificate[0])
+			if err != nil {
+				return err
+			}
+			if !leaf.Equal(s.PeerCertificates[0]) {
+				return errors.New("the other replica serves another certificate")
+			}
+			return nil
+		},
+	}
+}
+
+// What comes of asking another replica.
+const (
+	resultAnswered = "answered"
+	resultGone     = "gone"
+)
+
+// answer passes the request on where another replica holds what is asked for. False: it does not, or it cannot be reached; nothing is
+// written then, and this replica answers from what is in the store.
+func (p *peering) answer(w http.ResponseWriter, r *http.Request, target archive.Target) bool {
+	if p.peers == nil || r.Header.Get(forwarded) != "" {
+		return false
+	}
+	host := p.peers.Holder(target)
+	if host == "" {
+		return false
+	}
+	var failed error
+	proxy := &httputil.ReverseProxy{
+		Transport: p.transport, FlushInterval: -1,
+		Rewrite: func(out *httputil.ProxyRequest) {
+			out.SetURL(&url.URL{Scheme: p.scheme, Host: host})
+			out.Out.Header.Set(forwarded, "1")
+		},
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+		ModifyResponse: busyElsewhere,
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	// It panics with http.ErrAbortHandler where the other replica's answer is broken off, as is right for ours.
+	proxy.ServeHTTP(w, r)
+	if failed != nil {
+		p.metrics.Forwarded.WithLabelValues(resultGone).Inc()
+		if !errors.Is(failed, context.Canceled) {
+			p.log.Warn("other replica does not answer; its journal does", "replica", host, "err", failed)
+		}
+		return r.Context().Err() != nil
+	}
+	p.metrics.Forwarded.WithLabelValues(resultAnswered).Inc()
+	return true
+}
+
+// busyElsewhere: what another replica cannot give now, or does not hold any more, is no reason to give nothing.
+func busyElsewhere(r *http.Response) error {
+	if r.StatusCode >= http.StatusInternalServerError || r.StatusCode == http.StatusNotFound {
+		return errors.New("other replica: " + r.Status)
+	}
+	return nil
+}

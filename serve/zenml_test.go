@@ -1,0 +1,111 @@
+package serve
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// zenml asks for a log as ZenML does and gives its entries, in the way in which ZenML reads them: one JSON document a line.
+func (s *shelf) zenml(path string) []zenmlEntry {
+	s.t.Helper()
+	w := s.ask(path)
+	if w.Code != 200 {
+		s.t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	var entries []zenmlEntry
+	for line := range strings.SplitSeq(strings.TrimSuffix(w.Body.String(), "\n"), "\n") {
+		var e zenmlEntry
+		decode(s.t, []byte(line), &e)
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func TestZenMLEntries(t *testing.T) {
+	s := filled(t)
+	got := s.zenml("/api/v1/workloads/" + workload + "/log?format=zenml")
+	want := zenmlEntry{Message: "one", Name: "run-abcde/main", Level: 20, Timestamp: "2026-11-23T10:00:00.000000000Z", TotalChunks: 1}
+	if len(got) != 4 || got[0] != want {
+		t.Errorf("got %+v, want four entries, the first %+v", got, want)
+	}
+	raw := s.ask("/api/v1/workloads/" + workload + "/log?format=zenml&tailLines=1").Body.String()
+	if want := `"level":20,`; !strings.Contains(raw, want) {
+		t.Errorf("got %s, want the level as a number: %s", raw, want)
+	}
+}
+
+// TestZenMLIsNeverToldNothing: ZenML shows "no logs" for an empty answer, which looks like a run that wrote nothing.
+func TestZenMLIsNeverToldNothing(t *testing.T) {
+	record := func(v archive.Verdict, reason string) archive.InstanceRecord {
+		return archive.InstanceRecord{Instance: instance(usualPod, "main"), Verdict: v, Reason: reason}
+	}
+	tests := []struct {
+		name    string
+		records []archive.InstanceRecord
+		query   string
+		want    string
+	}{
+		{"lost", []archive.InstanceRecord{record(archive.Lost, "evicted")}, "", "[epilogue: the log of jobs/run-abcde/main[0] is lost: evicted]"},
+		{"empty", []archive.InstanceRecord{record(archive.Empty, "")}, "", "[epilogue: jobs/run-abcde/main[0] ran and wrote nothing]"},
+		{"never started", []archive.InstanceRecord{record(archive.NeverStarted, "ErrImagePull")}, "", "[epilogue: jobs/run-abcde/main[0] never started: ErrImagePull]"},
+		{"no container", nil, "", "[epilogue: no container of workload " + workload + " is known]"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newShelf(t)
+			m := manifestOf(usualPod)
+			m.Instances = test.records
+			s.sealAs(m)
+			got := s.zenml("/api/v1/workloads/" + workload + "/log?format=zenml" + test.query)
+			if len(got) != 1 || got[0].Message != test.want || got[0].Level != 30 {
+				t.Errorf("got %+v, want one line %q", got, test.want)
+			}
+		})
+	}
+	s := newShelf(t)
+	s.draft(usualPod, "main")
+	s.log(usualPod, "main")
+	if got := s.zenml(logPath + "?format=zenml"); len(got) != 1 || !strings.Contains(got[0].Message, "has written nothing yet") {
+		t.Errorf("before its first line: got %+v, want one that says so", got)
+	}
+	s.write(usualPod, "line")
+	if got := s.zenml(logPath + "?format=zenml&grep=other"); len(got) != 1 || !strings.Contains(got[0].Message, "no line") {
+		t.Errorf("no match: got %+v, want one that says so", got)
+	}
+}
+
+// TestZenMLCutsTheMiddle: ZenML keeps the first 50,000 lines and drops the end, which says why a run failed.
+func TestZenMLCutsTheMiddle(t *testing.T) {
+	const total = 60_000
+	s := newShelf(t)
+	texts := make([]string, total/2)
+	for _, pod := range []archive.PodRef{otherPod, usualPod} {
+		for i := range texts {
+			texts[i] = fmt.Sprintf("%s %d", pod.Job, i)
+		}
+		s.draft(pod, "main")
+		s.write(pod, texts...)
+		s.seal(pod, "main")
+	}
+	for _, query := range []string{"", "&grep=."} {
+		got := s.zenml("/api/v1/workloads/" + workload + "/log?format=zenml" + query)
+		if len(got) != zenmlLines {
+			t.Fatalf("%q: got %d lines, want %d", query, len(got), zenmlLines)
+		}
+		left := total - zenmlLines + 1
+		if want := fmt.Sprintf("[epilogue: %d of %d lines are left out here; the archive has them]", left, total); got[zenmlLines/2].Message != want {
+			t.Errorf("%q: got %q in the middle, want %q", query, got[zenmlLines/2].Message, want)
+		}
+		for i, want := range map[int]string{
+			0: "build 0", zenmlLines/2 - 1: fmt.Sprintf("build %d", zenmlLines/2-1),
+			zenmlLines/2 + 1: fmt.Sprintf("run %d", zenmlLines/2+left-total/2), zenmlLines - 1: fmt.Sprintf("run %d", total/2-1),
+		} {
+			if got[i].Message != want {
+				t.Errorf("%q: got %q in line %d, want %q", query, got[i].Message, i, want)
+			}
+		}
+	}
+}
