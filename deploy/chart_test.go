@@ -16,6 +16,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -103,11 +104,6 @@ func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
 	if !reflect.DeepEqual(role.Rules, want) {
 		t.Errorf("got rules %+v, want %+v", role.Rules, want)
 	}
-	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
-		if objects[kind] != nil {
-			t.Errorf("got a %s, want none: everything happens in one namespace", kind)
-		}
-	}
 	binding := objects["RoleBinding"].(*rbacv1.RoleBinding)
 	if role.Namespace != "jobs" || binding.Namespace != "jobs" {
 		t.Errorf("got Role in %s and binding in %s, want both in the watched namespace", role.Namespace, binding.Namespace)
@@ -132,6 +128,72 @@ func TestLeaseRoleStandsInTheRelease(t *testing.T) {
 	if role.Namespace != "system" || binding.Namespace != "system" || binding.RoleRef.Name != role.Name {
 		t.Errorf("got Role in %s and binding in %s to %s, want both in the release's namespace and to %s",
 			role.Namespace, binding.Namespace, binding.RoleRef.Name, role.Name)
+	}
+}
+
+// Outside namespaces the daemon asks two questions, and without its API none.
+func TestClusterRoleIsForTheAPI(t *testing.T) {
+	objects := render(t, "namespace=jobs")
+	role := objects["ClusterRole"].(*rbacv1.ClusterRole)
+	want := []rbacv1.PolicyRule{
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+	}
+	if !reflect.DeepEqual(role.Rules, want) {
+		t.Errorf("got rules %+v, want %+v", role.Rules, want)
+	}
+	binding := objects["ClusterRoleBinding"].(*rbacv1.ClusterRoleBinding)
+	if got := binding.Subjects[0]; binding.RoleRef.Name != role.Name || got.Namespace != "system" || got.Name != objects["ServiceAccount"].(*corev1.ServiceAccount).Name {
+		t.Errorf("got a binding of %s to %+v, want of %s to the release's service account", binding.RoleRef.Name, got, role.Name)
+	}
+	for _, value := range []string{"api.enabled=false", "rbac.create=false"} {
+		without := render(t, value)
+		for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
+			if without[kind] != nil {
+				t.Errorf("%s: got a %s, want none", value, kind)
+			}
+		}
+	}
+}
+
+func TestAPI(t *testing.T) {
+	portsOf := func(values ...string) (container, service bool) {
+		objects := render(t, values...)
+		for _, p := range objects["Deployment"].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Ports {
+			container = container || p.Name == "api"
+		}
+		for _, p := range objects["Service"].(*corev1.Service).Spec.Ports {
+			service = service || p.Name == "api"
+		}
+		return container, service
+	}
+	if container, service := portsOf(); !container || !service {
+		t.Errorf("got an api port of the container %v, of the Service %v, want both", container, service)
+	}
+	if container, service := portsOf("api.enabled=false"); container || service {
+		t.Errorf("off: got an api port of the container %v, of the Service %v, want none", container, service)
+	}
+	spec := render(t, "api.tlsSecret=cert")["Deployment"].(*appsv1.Deployment).Spec.Template.Spec
+	mounted := false
+	for _, v := range spec.Volumes {
+		mounted = mounted || v.Secret != nil && v.Secret.SecretName == "cert"
+	}
+	if !mounted {
+		t.Error("the Secret with the certificate is not mounted")
+	}
+}
+
+func TestNetworkPolicy(t *testing.T) {
+	if render(t)["NetworkPolicy"] != nil {
+		t.Error("got a NetworkPolicy, want none unless it is asked for")
+	}
+	policy := render(t, "networkPolicy.enabled=true", "networkPolicy.apiFrom[0].namespaceSelector.matchLabels.team=ml")["NetworkPolicy"].(*networkingv1.NetworkPolicy)
+	got := map[string]int{}
+	for _, rule := range policy.Spec.Ingress {
+		got[rule.Ports[0].Port.String()] = len(rule.From)
+	}
+	if want := map[string]int{"health": 0, "api": 2}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got sources by port %v, want %v", got, want)
 	}
 }
 
@@ -176,7 +238,7 @@ func TestEnvironment(t *testing.T) {
 	}{
 		{"defaults", nil, map[string]string{
 			"EPILOGUE_ARCHIVE": "s3://bucket/logs", "EPILOGUE_NAMESPACE": "system", "EPILOGUE_SHUTDOWN_GRACE": "30s",
-			"EPILOGUE_S3_PATH_STYLE": "auto", "EPILOGUE_RELEASE": "epilogue",
+			"EPILOGUE_S3_PATH_STYLE": "auto", "EPILOGUE_RELEASE": "epilogue", "EPILOGUE_API_LISTEN": ":8000",
 		}},
 		{"own block", []string{"namespace=jobs", "terminationGracePeriodSeconds=60", "s3.endpoint=http://s3:7070", "selector=a=b"},
 			map[string]string{
@@ -186,6 +248,10 @@ func TestEnvironment(t *testing.T) {
 		{"environment wins", []string{"environment.EPILOGUE_SHUTDOWN_GRACE=5s"}, map[string]string{"EPILOGUE_SHUTDOWN_GRACE": "5s"}},
 		{"numbers stay", []string{"environment.A=1073741824", "environment.B=0.5", "environment.C=true"},
 			map[string]string{"A": "1073741824", "B": "0.5", "C": "true"}},
+		{"no API", []string{"api.enabled=false"}, map[string]string{"EPILOGUE_API_LISTEN": "off"}},
+		{"certificate", []string{"api.tlsSecret=cert"}, map[string]string{
+			"EPILOGUE_API_TLS_CERT_FILE": "/etc/epilogue/tls/tls.crt", "EPILOGUE_API_TLS_KEY_FILE": "/etc/epilogue/tls/tls.key",
+		}},
 		{"authority", []string{"s3.caSecret.name=ca"}, map[string]string{"EPILOGUE_S3_CA_FILE": "/etc/epilogue/ca/ca.crt"}},
 	}
 	for _, test := range tests {

@@ -8,11 +8,16 @@
   "EPILOGUE_SPOOL_LIMIT" .Values.spool.limit
   "EPILOGUE_SHUTDOWN_GRACE" (printf "%ds" (sub (int .Values.terminationGracePeriodSeconds) 10))
   "EPILOGUE_S3_PATH_STYLE" (.Values.s3.pathStyle | toString)
+  "EPILOGUE_API_LISTEN" (ternary ":8000" "off" .Values.api.enabled)
 -}}
 {{- with .Values.selector }}{{ $_ := set $settings "EPILOGUE_SELECTOR" . }}{{ end -}}
 {{- with .Values.s3.endpoint }}{{ $_ := set $settings "EPILOGUE_S3_ENDPOINT" . }}{{ end -}}
 {{- with .Values.s3.region }}{{ $_ := set $settings "EPILOGUE_S3_REGION" . }}{{ end -}}
 {{- if .Values.s3.caSecret.name }}{{ $_ := set $settings "EPILOGUE_S3_CA_FILE" (printf "/etc/epilogue/ca/%s" .Values.s3.caSecret.key) }}{{ end -}}
+{{- if and .Values.api.enabled .Values.api.tlsSecret }}
+{{- $_ := set $settings "EPILOGUE_API_TLS_CERT_FILE" "/etc/epilogue/tls/tls.crt" -}}
+{{- $_ := set $settings "EPILOGUE_API_TLS_KEY_FILE" "/etc/epilogue/tls/tls.key" -}}
+{{- end }}
 {{- range $name, $value := .Values.environment }}{{ $_ := set $settings $name (include "epilogue.text" $value) }}{{ end -}}
 {{- toYaml $settings -}}
 {{- end }}

@@ -53,6 +53,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-leases" (include "epilogue.fullname" .) -}}
 {{- end }}
 
+{{- /* A ClusterRole has no namespace: its name tells the releases apart. */ -}}
+{{- define "epilogue.reviewRoleName" -}}
+{{- printf "%s-%s-reviews" .Release.Namespace (include "epilogue.fullname" .) -}}
+{{- end }}
+
 {{- define "epilogue.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
