@@ -50,6 +50,7 @@ type frame struct {
 	times     []int64
 	marks     []mark // the lines that are not plain, in order
 	gaps      []Gap  // gaps that became known while this frame was open
+	rotations int64  // as often was the log seen to have been rotated meanwhile
 }
 
 // mark says what is special about one line of a frame.
@@ -68,15 +69,17 @@ type head struct {
 	DataCRC   uint32
 	Low, High int64 // earliest and latest time in the frame, ns; 0 where no line has one
 	Gaps      []Gap
+	Rotations int64
 	marks     []mark
 	column    []byte // compressed times
 	size      int64  // bytes of the head itself, with its skippable header
 }
 
+// empty: there is nothing that must be kept. Rotations are, with the next lines.
 func (f *frame) empty() bool { return len(f.times) == 0 && len(f.gaps) == 0 }
 
 func (f *frame) reset(firstLine int64) {
-	f.firstLine = firstLine
+	f.firstLine, f.rotations = firstLine, 0
 	f.text, f.times, f.marks, f.gaps = f.text[:0], f.times[:0], f.marks[:0], nil
 }
 
@@ -159,6 +162,7 @@ func (f *frame) append(g *frame) error {
 	for _, gap := range g.gaps {
 		f.gaps = appendGap(f.gaps, gap)
 	}
+	f.rotations += g.rotations
 	return g.lines(func(line Line) bool {
 		f.add(&line)
 		return true
@@ -169,7 +173,7 @@ func (f *frame) append(g *frame) error {
 func (f *frame) clone() *frame {
 	return &frame{
 		firstLine: f.firstLine, text: bytes.Clone(f.text), times: slices.Clone(f.times), marks: slices.Clone(f.marks),
-		gaps: f.gaps,
+		gaps: f.gaps, rotations: f.rotations,
 	}
 }
 

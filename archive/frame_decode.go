@@ -37,12 +37,24 @@ func decodeHead(b []byte) (head, error) {
 	if len(gaps) > maxGapText {
 		return head{}, fmt.Errorf("gaps of %d bytes in a frame head: %w", len(gaps), ErrDamaged)
 	}
-	if len(gaps) > 0 {
-		if err := json.Unmarshal(gaps, &h.Gaps); err != nil {
-			return head{}, fmt.Errorf("gaps of frame head: %w: %w", err, ErrDamaged)
-		}
+	if err := h.decodeGaps(gaps); err != nil {
+		return head{}, fmt.Errorf("gaps of frame head: %w: %w", err, ErrDamaged)
 	}
 	return h, h.validate()
+}
+
+// decodeGaps takes a list, or a document of more than that.
+func (h *head) decodeGaps(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	if text[0] == '[' {
+		return json.Unmarshal(text, &h.Gaps)
+	}
+	var said happened
+	err := json.Unmarshal(text, &said)
+	h.Gaps, h.Rotations = said.Gaps, said.Rotations
+	return err
 }
 
 // validate is called on what was read; encode cannot make a head that it refuses.
@@ -50,6 +62,8 @@ func (h *head) validate() error {
 	switch {
 	case h.RawSize > maxFrameRaw, h.DataSize > maxFrameRaw+maxFrameRaw/8+1024:
 		return fmt.Errorf("frame of %d raw and %d stored bytes is larger than any frame: %w", h.RawSize, h.DataSize, ErrDamaged)
+	case h.Rotations < 0, h.Rotations > maxFrameRaw:
+		return fmt.Errorf("frame with %d rotations: %w", h.Rotations, ErrDamaged)
 	case h.Lines > maxFrameRaw:
 		return fmt.Errorf("frame of %d lines is larger than any frame: %w", h.Lines, ErrDamaged)
 	case (h.Lines > 0) != (h.DataSize > 0):
@@ -72,7 +86,7 @@ func (c *Codec) decode(b []byte) (*frame, head, error) {
 }
 
 func (c *Codec) decodeData(h *head, data []byte) (*frame, error) {
-	f := &frame{firstLine: h.FirstLine, marks: h.marks, gaps: h.Gaps}
+	f := &frame{firstLine: h.FirstLine, marks: h.marks, gaps: h.Gaps, rotations: h.Rotations}
 	if h.DataSize == 0 {
 		return f, nil
 	}

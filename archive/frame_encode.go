@@ -12,7 +12,7 @@ func (c *Codec) encode(dst []byte, f *frame) ([]byte, head, error) {
 	low, high := f.bounds()
 	h := head{
 		FirstLine: f.firstLine, Lines: int64(len(f.times)), RawSize: int64(len(f.text)),
-		Low: low, High: high, Gaps: f.gaps, marks: f.marks,
+		Low: low, High: high, Gaps: f.gaps, Rotations: f.rotations, marks: f.marks,
 	}
 	var data []byte
 	if len(f.text) > 0 || len(f.times) > 0 {
@@ -42,7 +42,7 @@ func (c *Codec) appendHead(dst []byte, h *head, times []int64) ([]byte, error) {
 	dst = binary.AppendVarint(dst, h.Low)
 	dst = binary.AppendUvarint(dst, uint64(h.High-h.Low))
 	dst = appendMarks(dst, h.marks)
-	gaps, err := appendGaps(dst, h.Gaps)
+	gaps, err := appendGaps(dst, h)
 	if err != nil {
 		return dst, err
 	}
@@ -66,13 +66,23 @@ func appendMarks(dst []byte, marks []mark) []byte {
 }
 
 // Gaps are rare and must be readable by those who come later, so they are JSON.
-func appendGaps(dst []byte, gaps []Gap) ([]byte, error) {
-	if len(gaps) == 0 {
+func appendGaps(dst []byte, h *head) ([]byte, error) {
+	var said any = h.Gaps
+	switch {
+	case h.Rotations > 0:
+		said = happened{h.Gaps, h.Rotations}
+	case len(h.Gaps) == 0:
 		return binary.AppendUvarint(dst, 0), nil
 	}
-	text, err := json.Marshal(gaps)
+	text, err := json.Marshal(said)
 	if err != nil {
 		return dst, fmt.Errorf("encode gaps: %w", err)
 	}
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...), nil
+}
+
+// happened is what a head says where there is more to say than gaps.
+type happened struct {
+	Gaps      []Gap `json:"gaps,omitempty"`
+	Rotations int64 `json:"rotations"`
 }

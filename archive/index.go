@@ -25,6 +25,8 @@ type Summary struct {
 	First    int64    `json:"first,omitempty"` // earliest and latest time, ns since 1970; 0 without lines
 	Last     int64    `json:"last,omitempty"`
 	Gaps     []Gap    `json:"gaps,omitempty"`
+
+	Rotations int64 `json:"rotations,omitempty"` // how often the log was seen to have been rotated, at least
 }
 
 // IndexFrame says where one frame lies and what it holds.

@@ -36,6 +36,7 @@ type Log struct {
 	tailEnd  int64        // guarded by mu; lines before the open frame
 	cuts     int          // guarded by mu; how often .tail was cut, which tells the journal that its place in it is gone
 	sum      hash.Hash    // guarded by mu, and by handed while its work goes on; over the text in .log
+	turned   int64        // guarded by mu; rotations that no frame has
 	stat     Summary      // guarded by mu; counts everything that was appended
 	ended    bool         // guarded by mu; the index is in .log, or was
 	gone     bool         // guarded by mu; the frames have left the spool, or may
@@ -112,6 +113,7 @@ func (l *Log) take(line *Line) error {
 func (l *Log) opened() *frame {
 	if l.open == nil {
 		l.open = l.spool.newFrame(l.tailEnd)
+		l.open.rotations, l.turned = l.turned, 0
 		l.spool.markDirty(l)
 	}
 	return l.open
@@ -176,6 +178,23 @@ func (l *Log) Gap(g Gap) {
 		return
 	}
 	l.gap(g)
+}
+
+// Rotated writes down that the log was seen to have been rotated. It is no gap: what the runtime wrote to the old file between
+// its renaming and its reopening was served to nobody, and nothing says whether that was anything. It is on disk with the next
+// lines.
+func (l *Log) Rotated() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.gone {
+		return
+	}
+	l.stat.Rotations++
+	if l.open != nil {
+		l.open.rotations++
+		return
+	}
+	l.turned++ // a log that waits for its next line holds no frame
 }
 
 func (l *Log) gap(g Gap) {

@@ -154,6 +154,7 @@ func (l *Log) scan(file *os.File) error {
 func (l *Log) recount(h *head) {
 	l.stat.Lines += h.Lines
 	l.stat.Bytes += h.RawSize
+	l.stat.Rotations += h.Rotations
 	l.stat.span(h.Low, h.High)
 	for _, g := range h.Gaps {
 		l.stat.Gaps = appendGap(l.stat.Gaps, g)

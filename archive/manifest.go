@@ -129,6 +129,9 @@ type LogRecord struct {
 	SHA256 string    `json:"sha256"` // of the text
 	First  time.Time `json:"first,omitzero"`
 	Last   time.Time `json:"last,omitzero"`
+	// Rotations is how often the log was seen to have been rotated, at least. At each one a few milliseconds' lines may have been
+	// written to the old file after its renaming; no API serves those, or tells whether there were any.
+	Rotations int64 `json:"rotations,omitempty"`
 }
 
 // judge gives the verdict of a log that has ended: from what is held and from the gaps, nothing else.

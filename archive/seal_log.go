@@ -51,7 +51,7 @@ func (k *kept) record(i Instance) InstanceRecord {
 	if k.key != "" {
 		r.Log = &LogRecord{
 			Key: k.key, Size: k.size, Lines: k.Lines, Bytes: k.Bytes, SHA256: k.SHA256,
-			First: timeOf(k.First), Last: timeOf(k.Last),
+			First: timeOf(k.First), Last: timeOf(k.Last), Rotations: k.Rotations,
 		}
 	}
 	return r
@@ -62,7 +62,7 @@ func (r *InstanceRecord) summary() Summary {
 	s := Summary{Version: formatVersion, Instance: r.Instance, Gaps: r.Gaps}
 	if r.Log != nil {
 		s.Lines, s.Bytes, s.SHA256 = r.Log.Lines, r.Log.Bytes, r.Log.SHA256
-		s.First, s.Last = nanos(r.Log.First), nanos(r.Log.Last)
+		s.First, s.Last, s.Rotations = nanos(r.Log.First), nanos(r.Log.Last), r.Log.Rotations
 	}
 	return s
 }

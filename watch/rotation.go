@@ -32,6 +32,7 @@ type rotationWatch struct {
 // firstRecord is a file's first record, by its time.
 type firstRecord struct {
 	time int64
+	turn bool // the file of the look before was another one
 	late bool // nobody looked before for so long that another file may have come and gone unseen
 
 	inDoubt   bool  // others may have come and gone since an earlier one,
@@ -61,6 +62,7 @@ func (r *rotationWatch) looked(first int64, began time.Time, total int64) {
 	case r.latest == first:
 		r.pace.stays(first, began)
 	default:
+		record.turn = true
 		record.inDoubt, record.since = r.pace.turns(first, began, now)
 	}
 	// The first look counts too: the file may be the second one already, and be skipped later.

@@ -93,9 +93,9 @@ func TestFollowRotationsAreNoGaps(t *testing.T) {
 	}
 }
 
-// TestFollowRotatedFasterThanLooks: files that come and go between two looks, as no kubelet's own rotation has them, are
+// TestFaultRotatedFasterThanLooks: files that come and go between two looks, as no kubelet's own rotation has them, are
 // never seen. What a slow stream may have skipped of them is a gap all the same, proven or not.
-func TestFollowRotatedFasterThanLooks(t *testing.T) {
+func TestFaultRotatedFasterThanLooks(t *testing.T) {
 	for _, every := range []time.Duration{
 		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 1200 * time.Millisecond, 1400 * time.Millisecond,
 	} {
@@ -119,8 +119,8 @@ func TestFollowRotatedFasterThanLooks(t *testing.T) {
 	}
 }
 
-// TestFollowRotatedAtRandom floods at random speeds and rotates at random, but steady, paces, those of kubelets among them.
-func TestFollowRotatedAtRandom(t *testing.T) {
+// TestFaultRotatedAtRandom floods at random speeds and rotates at random, but steady, paces, those of kubelets among them.
+func TestFaultRotatedAtRandom(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
@@ -150,7 +150,13 @@ func TestFollowKubeletsLeastPace(t *testing.T) {
 				b.start()
 				b.floodAndRotate(2*time.Minute, every)
 				b.c.Exit(0)
-				b.complete()
+				record := b.proven(time.Hour)
+				if record.Verdict != archive.Complete {
+					t.Errorf("got verdict %s (%s), want complete", record.Verdict, record.Reason)
+				}
+				if got, want := record.Log.Rotations, int64(len(b.c.Files())-1); got != want {
+					t.Errorf("got %d rotations, want %d", got, want)
+				}
 			})
 		})
 	}

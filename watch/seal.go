@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/metrics"
 )
 
 // seal moves what has ended into the store: each log as soon as it was read to its end, and the pod when all of it has.
@@ -177,10 +178,20 @@ func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
 		}
 		return err
 	}
+	countDamage(w.parts.Follow, record.Gaps)
 	w.mu.Lock()
 	p.records[log.Instance().ContainerID] = record
 	w.mu.Unlock()
 	return nil
+}
+
+// countDamage counts the gaps that the spool found by itself. All others were counted where they were found.
+func countDamage(count *metrics.Follow, gaps []archive.Gap) {
+	for _, g := range gaps {
+		if g.Reason == archive.GapDamaged {
+			count.Gaps.WithLabelValues(string(g.Reason)).Add(float64(1 + g.More))
+		}
+	}
 }
 
 // sealed counts a pod that is in the store and forgets it.

@@ -10,6 +10,9 @@ import (
 // passed is a gap; any other is expected.
 func (f *Follower) rotated() error {
 	for _, first := range f.rotation.taken() {
+		if first.turn {
+			f.log.Rotated()
+		}
 		if err := f.findSince(&first); err != nil {
 			return &spoolError{err}
 		}
