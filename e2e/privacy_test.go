@@ -84,9 +84,13 @@ func TestRights(t *testing.T) {
 		{"list", "", "pods", "", "kube-system", false},
 		{"get", "", "secrets", "", shared.Jobs, false},
 		{"create", "", "pods", "exec", shared.Jobs, false},
-		{"delete", "", "pods", "", shared.Jobs, false},
-		{"delete", "batch", "jobs", "", shared.Jobs, false},
-		{"patch", "batch", "jobs", "", shared.Jobs, false},
+		{"delete", "", "pods", "", shared.Jobs, true},
+		{"delete", "batch", "jobs", "", shared.Jobs, true},
+		{"patch", "batch", "jobs", "", shared.Jobs, true},
+		{"delete", "batch", "jobs", "", shared.Namespace, false},
+		{"deletecollection", "batch", "jobs", "", shared.Jobs, false},
+		{"create", "", "pods", "", shared.Jobs, false},
+		{"update", "batch", "jobs", "", shared.Jobs, false},
 	}
 	for _, test := range tests {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
