@@ -1,12 +1,9 @@
 package archive
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -262,25 +259,6 @@ func (l *jobList) job(ctx context.Context, name string) (*KeptJob, error) {
 	return l.reader.job(ctx, ref, l.open[name])
 }
 
-// Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
-// nothing.
-func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*KeptJob, error) {
-	f, err := r.find(ctx, Target{Namespace: namespace, Job: name, JobUID: uid})
-	if err != nil {
-		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, err)
-	}
-	if len(f.pods) == 0 {
-		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, ErrNotFound)
-	}
-	newest := f.pods[len(f.pods)-1].Pod.PodRef
-	pods := slices.DeleteFunc(f.pods, func(p *foundPod) bool { return p.Pod.JobUID != newest.JobUID })
-	newest.Pod, newest.PodUID = "", ""
-	if at := f.jobs[newest.JobUID]; at != nil && at.document {
-		pods = nil
-	}
-	return r.job(ctx, newest, pods)
-}
-
 // job reads a Job's document, or makes one of its manifests and of the pods that are open here.
 func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
 	job := &KeptJob{PodRef: ref, Open: slices.ContainsFunc(open, func(p *foundPod) bool { return !p.sealed })}
@@ -300,83 +278,4 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 	}
 	job.describe(pods)
 	return job, nil
-}
-
-// podsOf gives a Job's pods, those that are sealed and those that are open here.
-func (r *Reader) podsOf(ctx context.Context, ref PodRef, open []*foundPod) ([]*foundPod, error) {
-	stored := newInStore()
-	for object, err := range r.cfg.Store.List(ctx, ref.folder(), "") {
-		if err != nil {
-			return nil, err
-		}
-		stored.add(object.Key, Target{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID, Pod: ref.Pod, PodUID: ref.PodUID})
-	}
-	manifests, err := r.manifests(ctx, stored)
-	if err != nil {
-		return nil, err
-	}
-	pods := slices.Clone(open)
-	for _, m := range manifests {
-		pods = slices.DeleteFunc(pods, func(p *foundPod) bool { return p.Pod.PodUID == m.Pod.PodUID })
-		pods = append(pods, &foundPod{Manifest: m, sealed: true})
-	}
-	slices.SortFunc(pods, inTime)
-	return pods, nil
-}
-
-// describe makes a document of what is known of the pods.
-func (j *KeptJob) describe(pods []*foundPod) {
-	d := &j.Document
-	d.Version, d.Namespace = formatVersion, j.Namespace
-	d.Job.Name, d.Job.UID, d.Job.CreatedAt = j.Job, j.JobUID, pods[0].jobMade()
-	for _, p := range pods {
-		if p.Job != nil {
-			d.Job = *p.Job
-		}
-		for _, w := range p.Workloads {
-			if !slices.Contains(d.Workloads, w) {
-				d.Workloads = append(d.Workloads, w)
-			}
-		}
-		pod := JobPod{Name: p.Pod.Pod, UID: p.Pod.PodUID, Diagnosis: p.Diagnosis}
-		if p.sealed {
-			pod.Manifest = p.Pod.ManifestKey()
-		}
-		for _, i := range p.Instances {
-			pod.Verdicts = append(pod.Verdicts, i.Verdict)
-		}
-		d.Pods = append(d.Pods, pod)
-	}
-}
-
-// document reads a Job's document.
-func (r *Reader) document(ctx context.Context, key Key) (*JobDocument, error) {
-	b, size, err := fetch(ctx, r.cfg.Store, key, Range{Length: maxManifest})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	if size > maxManifest || bytes.Count(b, []byte{'{'}) > maxObjects {
-		return nil, fmt.Errorf("read %s: document of %d bytes: %w", key, size, ErrDamaged)
-	}
-	var d JobDocument
-	if err := json.Unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("read %s: %w: %w", key, err, ErrDamaged)
-	}
-	if d.Version != formatVersion {
-		return nil, fmt.Errorf("read %s: version %q, this program reads %q: %w", key, d.Version, formatVersion, ErrDamaged)
-	}
-	return &d, nil
-}
-
-// Object opens a part of a log object as it is stored, for a download. The key must be one that a manifest names. The
-// caller closes the reader.
-func (r *Reader) Object(ctx context.Context, key Key, part Range) (io.ReadCloser, Object, error) {
-	if _, file, ok := splitKey(key); !ok || !strings.HasSuffix(file, ".log.zst") {
-		return nil, Object{}, badQuery("key", key, "the key of a log object")
-	}
-	body, object, err := open(ctx, r.cfg.Store, key, part)
-	if err != nil {
-		return nil, Object{}, fmt.Errorf("open %s: %w", key, err)
-	}
-	return body, object, nil
 }
