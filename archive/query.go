@@ -170,8 +170,8 @@ func (t *Target) validate() error {
 // matcher says which lines a Grep picks. A nil matcher picks all.
 type matcher struct {
 	Grep
-	fixed []byte         // nil: expr
-	expr  *regexp.Regexp // nil: fixed
+	needle []byte         // what every matching line holds; empty: not known
+	expr   *regexp.Regexp // nil: the needle is all that is asked for
 }
 
 func (g *Grep) compile() (*matcher, error) {
@@ -190,7 +190,7 @@ func (g *Grep) compile() (*matcher, error) {
 	}
 	m := &matcher{Grep: *g}
 	if g.Fixed && !g.Fold {
-		m.fixed = []byte(g.Pattern)
+		m.needle = []byte(g.Pattern)
 		return m, nil
 	}
 	pattern := g.Pattern
@@ -204,7 +204,7 @@ func (g *Grep) compile() (*matcher, error) {
 	if err != nil {
 		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
 	}
-	m.expr = expr
+	m.expr, m.needle = expr, []byte(needle(pattern))
 	return m, nil
 }
 
@@ -213,5 +213,5 @@ func (m *matcher) picks(text []byte) bool {
 	if m.expr != nil {
 		return m.expr.Match(text) != m.Invert
 	}
-	return bytes.Contains(text, m.fixed) != m.Invert
+	return bytes.Contains(text, m.needle) != m.Invert
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // ReaderConfig says where a Reader finds logs.
@@ -28,6 +30,7 @@ type ReaderConfig struct {
 type Reader struct {
 	cfg      ReaderConfig
 	journals journalCache
+	finding  singleflight.Group // by target and the spool's count of news
 }
 
 // NewReader makes a Reader.

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -139,7 +140,7 @@ func (f *following) astray() bool {
 // refresh looks for instances that are new, and for what became of those that are known. While this process has the logs
 // itself a store that does not answer ends nothing.
 func (f *following) refresh(ctx context.Context) error {
-	found, err := f.reader.find(ctx, f.query.Target)
+	found, err := f.reader.findTogether(ctx, f.query.Target)
 	if err != nil {
 		f.failed++
 		if ctx.Err() != nil || !f.local && f.failed >= mostFailed {
@@ -167,6 +168,22 @@ func (f *following) refresh(ctx context.Context) error {
 	}
 	f.over = sealed && len(found.pods) > 0 && (f.query.Target.Pod != "" || f.nothingMore || found.documented())
 	return nil
+}
+
+// findTogether is find for followers of the same target: those that heard of the same news share what one of them finds.
+func (r *Reader) findTogether(ctx context.Context, t Target) (*found, error) {
+	if r.cfg.Spool == nil {
+		return r.find(ctx, t)
+	}
+	key := fmt.Sprintf("%+v %d", t, r.cfg.Spool.told.Load())
+	v, err, shared := r.finding.Do(key, func() (any, error) { return r.find(ctx, t) })
+	if err != nil && shared && ctx.Err() == nil {
+		return r.find(ctx, t) // the one that looked may have been given up
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.(*found), nil
 }
 
 // documented: all Jobs have their documents.

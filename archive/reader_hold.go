@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 )
 
@@ -56,7 +57,7 @@ type sealedLog struct {
 // costs few requests. largestGet bounds what is held in memory.
 const (
 	smallestGet = 256 << 10
-	largestGet  = 4 << 20
+	largestGet  = 1 << 20
 )
 
 // sealed opens a log object; size is the bytes of its text, or 0, from which follows how long its index may be.
@@ -83,12 +84,22 @@ func (o *sealedLog) close() {}
 
 func (o *sealedLog) frames(ctx context.Context, numbers []int) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
-		for limit := int64(smallestGet); len(numbers) > 0; limit = min(4*limit, largestGet) {
-			n := o.batch(numbers, limit)
-			if !o.fetch(ctx, numbers[:n], yield) {
+		if len(numbers) == 0 {
+			return
+		}
+		n := o.batch(numbers, smallestGet)
+		first := o.fetch(ctx, numbers[:n])
+		for _, n := range first.numbers {
+			if !yield(o.decode(first, n)) {
 				return
 			}
-			numbers = numbers[n:]
+		}
+		if first.err != nil {
+			yield(piece{}, first.err)
+			return
+		}
+		if len(numbers) > n {
+			o.ahead(ctx, numbers[n:], yield)
 		}
 	}
 }
@@ -108,30 +119,38 @@ func (o *sealedLog) batch(numbers []int, limit int64) int {
 	return len(numbers)
 }
 
-// fetch gives the frames of one request.
-func (o *sealedLog) fetch(ctx context.Context, numbers []int, yield func(piece, error) bool) bool {
+// fetched is what one request gave: frames as they are stored.
+type fetched struct {
+	numbers []int
+	offset  int64
+	bytes   []byte
+	err     error // the store's; there are no frames then
+}
+
+// fetch gets frames in one request.
+func (o *sealedLog) fetch(ctx context.Context, numbers []int) *fetched {
 	first, last := &o.index.Frames[numbers[0]], &o.index.Frames[numbers[len(numbers)-1]]
-	want := last.Offset + last.HeadSize + last.DataSize - first.Offset
-	b, _, err := fetch(ctx, o.reader.cfg.Store, o.key, Range{Offset: first.Offset, Length: want})
-	if err == nil && int64(len(b)) != want {
-		err = fmt.Errorf("%d bytes at %d where %d should be", len(b), first.Offset, want)
+	f := &fetched{offset: first.Offset, bytes: make([]byte, last.Offset+last.HeadSize+last.DataSize-first.Offset)}
+	body, _, err := open(ctx, o.reader.cfg.Store, o.key, Range{Offset: f.offset, Length: int64(len(f.bytes))})
+	if err == nil {
+		_, err = io.ReadFull(body, f.bytes)
+		err = closing(body, noEOF(err))
 	}
 	if err != nil {
-		yield(piece{}, fmt.Errorf("read %s: %w", o.key, err))
-		return false
+		f.err = fmt.Errorf("read %s: %w", o.key, err)
+		return f
 	}
-	for _, n := range numbers {
-		x := &o.index.Frames[n]
-		f, err := o.reader.cfg.Codec.decodePlaced(b[x.Offset-first.Offset:], x)
-		p := piece{f, x.RawOffset}
-		if err != nil {
-			p, err = piece{}, o.damage(n, err)
-		}
-		if !yield(p, err) {
-			return false
-		}
+	f.numbers = numbers
+	return f
+}
+
+func (o *sealedLog) decode(from *fetched, n int) (piece, error) {
+	x := &o.index.Frames[n]
+	f, err := o.reader.cfg.Codec.decodePlaced(from.bytes[x.Offset-from.offset:], x)
+	if err != nil {
+		return piece{}, o.damage(n, err)
 	}
-	return true
+	return piece{f, x.RawOffset}, nil
 }
 
 func (o *sealedLog) damage(n int, err error) error {

@@ -229,3 +229,31 @@ func TestFollowTakesUpWhatComes(t *testing.T) {
 		t.Errorf("%q, %v, want %q", texts, f.err, want)
 	}
 }
+
+// TestNeedle: what a look at a whole frame goes by must be in every line that matches.
+func TestNeedle(t *testing.T) {
+	s := newShelf(t)
+	lines := []archive.Line{}
+	for n, text := range []string{"error 12", "Error", "an erro", "x=4 y=5", "ab", "ac", "é", "tail\xff", ""} {
+		lines = append(lines, archive.Line{Time: start + int64(n), Text: []byte(text)})
+	}
+	log := openLog(t, s.spool, instance("main"))
+	for _, line := range lines { // a frame for each
+		if _, err := log.Append(line); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.CloseFrame(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pattern := range []string{
+		"error", "(?i)error", "erro(r|x)?", "(erro)r", "(err)+or", "(r){2}", "(zz)*a", "a(b|c)", "a[bc]$", "x=[0-9] y=.", "^$", "é", "[é]", "\\xff",
+		"(?:ab|ac)", "ab?", "(?i:E)rror", "(?s).b", "l{0,1}", "\\bError\\b", "error|Error", "tail\\x{FFFD}",
+	} {
+		q := archive.Query{Target: wholeJob, Grep: &archive.Grep{Pattern: pattern}}
+		_, got := read(t, s.reader, q)
+		if diff := different(got, oracle(lines, instance("main"), q)); diff != "" {
+			t.Errorf("%s: %s", pattern, diff)
+		}
+	}
+}

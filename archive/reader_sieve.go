@@ -1,6 +1,6 @@
 package archive
 
-import "slices"
+import "bytes"
 
 // sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
 // each line goes through once.
@@ -119,6 +119,10 @@ func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) boo
 	if p.firstLine > s.seen {
 		s.atKnown = false
 	}
+	if s.without(p) {
+		s.passed(p)
+		return true, nil
+	}
 	number, offset, search := p.firstLine, p.offset, !s.atKnown
 	goOn = true
 	err = p.lines(func(line Line) bool {
@@ -137,7 +141,31 @@ func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) boo
 		goOn = s.line(&e, before, yield)
 		return goOn && !s.done
 	})
+	s.before.detach()
 	return goOn, err
+}
+
+// without says that no line of a frame is asked for, as far as a look at its text tells: that is far cheaper than to take it
+// apart.
+func (s *sieve) without(p piece) bool {
+	g := s.grep
+	return g != nil && !g.Invert && g.Before == 0 && s.pending == 0 && len(g.needle) > 0 && !bytes.Contains(p.text, g.needle)
+}
+
+// passed counts the lines of a frame as seen.
+func (s *sieve) passed(p piece) {
+	end := p.firstLine + int64(len(p.times))
+	if end <= s.seen {
+		return
+	}
+	if s.seen, s.raw = end, -1; p.offset >= 0 {
+		s.raw = p.offset + int64(len(p.text))
+	}
+	if n := len(p.times); p.times[n-1] != 0 {
+		s.at, s.atKnown = p.times[n-1], true
+	}
+	q := s.query
+	s.done = q.LastLine > 0 && end >= q.LastLine || q.ToByte > 0 && s.raw >= q.ToByte
 }
 
 // size is what the line takes in the log's text.
@@ -235,30 +263,4 @@ func (s *sieve) give(e *Entry, yield func(Entry, error) bool) bool {
 	}
 	s.done = s.done || s.budget.full()
 	return true
-}
-
-// contextLines are the lines before a line that may match.
-type contextLines struct {
-	lines []Entry
-	size  int
-}
-
-func (c *contextLines) add(e *Entry, most int) {
-	if most == 0 {
-		return
-	}
-	kept := *e
-	kept.Text = slices.Clone(e.Text)
-	c.lines = append(c.lines, kept)
-	c.size += len(kept.Text)
-	for len(c.lines) > most || c.size > MaxContextBytes {
-		c.size -= len(c.lines[0].Text)
-		c.lines = c.lines[1:]
-	}
-}
-
-func (c *contextLines) take() []Entry {
-	lines := c.lines
-	c.lines, c.size = nil, 0
-	return lines
 }

@@ -60,6 +60,7 @@ func (s *Spool) subscribe(w wakeup, t Target) (cancel func()) {
 
 // announce tells those who read the pod, or its Job, or one of its workloads.
 func (s *Spool) announce(p PodRef, workloads []string) {
+	s.told.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := range s.readers {

@@ -47,6 +47,7 @@ type Spool struct {
 	text    sync.Pool           // of *frame
 	refs    sync.Map            // of PodUID to draftRef, for readers
 	readers map[*news]struct{}  // guarded by mu
+	told    atomic.Int64        // counts what readers were told
 
 	hands   chan struct{} // a token for each frame that is closed beside
 	pressed chan struct{} // holds one token when memory ran over its limit

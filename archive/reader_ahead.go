@@ -1,0 +1,89 @@
+package archive
+
+import (
+	"context"
+	"runtime"
+	"sync"
+)
+
+// decoding is a frame on its way to a consumer.
+type decoding struct {
+	piece
+	err  error
+	done chan struct{} // closed when the others are set
+}
+
+// ahead gives frames of a log object while the next request is under way and the next frames are decoded beside. One request
+// and a few frames are held; all goroutines have ended when it returns.
+func (o *sealedLog) ahead(ctx context.Context, numbers []int, yield func(piece, error) bool) {
+	own, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	requests := make(chan *fetched)
+	frames := make(chan *decoding, 2*runtime.GOMAXPROCS(0))
+	all.Go(func() {
+		defer close(requests)
+		o.fetchAhead(own, numbers, requests)
+	})
+	all.Go(func() {
+		defer close(frames)
+		o.decodeAhead(own, &all, requests, frames)
+	})
+	for f := range frames {
+		<-f.done
+		if !yield(f.piece, f.err) {
+			return
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		yield(piece{}, err)
+	}
+}
+
+// fetchAhead makes one request after the other until one fails.
+func (o *sealedLog) fetchAhead(ctx context.Context, numbers []int, requests chan<- *fetched) {
+	for limit := int64(smallestGet); len(numbers) > 0; {
+		limit = min(2*limit, largestGet)
+		n := o.batch(numbers, limit)
+		f := o.fetch(ctx, numbers[:n])
+		select {
+		case requests <- f:
+		case <-ctx.Done():
+			return
+		}
+		if f.err != nil {
+			return
+		}
+		numbers = numbers[n:]
+	}
+}
+
+// decodeAhead has frames decoded, as many at once as the channel holds, and gives them in order.
+func (o *sealedLog) decodeAhead(ctx context.Context, all *sync.WaitGroup, requests <-chan *fetched, frames chan<- *decoding) {
+	give := func(d *decoding) bool {
+		select {
+		case frames <- d:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for f := range requests {
+		for _, n := range f.numbers {
+			d := &decoding{done: make(chan struct{})}
+			if !give(d) {
+				return
+			}
+			all.Go(func() {
+				defer close(d.done)
+				d.piece, d.err = o.decode(f, n)
+			})
+		}
+		if f.err != nil {
+			d := &decoding{err: f.err, done: make(chan struct{})}
+			close(d.done)
+			give(d)
+		}
+	}
+}
