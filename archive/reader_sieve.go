@@ -1,7 +1,5 @@
 package archive
 
-import "bytes"
-
 // sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
 // each line goes through once.
 type sieve struct {
@@ -119,9 +117,8 @@ func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) boo
 	if p.firstLine > s.seen {
 		s.atKnown = false
 	}
-	if s.without(p) {
-		s.passed(p)
-		return true, nil
+	if s.canLeap(p) {
+		return s.leap(p, yield), nil
 	}
 	number, offset, search := p.firstLine, p.offset, !s.atKnown
 	goOn = true
@@ -143,29 +140,6 @@ func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) boo
 	})
 	s.before.detach()
 	return goOn, err
-}
-
-// without says that no line of a frame is asked for, as far as a look at its text tells: that is far cheaper than to take it
-// apart.
-func (s *sieve) without(p piece) bool {
-	g := s.grep
-	return g != nil && !g.Invert && g.Before == 0 && s.pending == 0 && len(g.needle) > 0 && !bytes.Contains(p.text, g.needle)
-}
-
-// passed counts the lines of a frame as seen.
-func (s *sieve) passed(p piece) {
-	end := p.firstLine + int64(len(p.times))
-	if end <= s.seen {
-		return
-	}
-	if s.seen, s.raw = end, -1; p.offset >= 0 {
-		s.raw = p.offset + int64(len(p.text))
-	}
-	if n := len(p.times); p.times[n-1] != 0 {
-		s.at, s.atKnown = p.times[n-1], true
-	}
-	q := s.query
-	s.done = q.LastLine > 0 && end >= q.LastLine || q.ToByte > 0 && s.raw >= q.ToByte
 }
 
 // size is what the line takes in the log's text.
