@@ -118,14 +118,12 @@ func (k *keeper) run(ctx context.Context) {
 
 // pass does what is to be done now and says when to come again unasked.
 func (k *keeper) pass(ctx context.Context) (again time.Duration, err error) {
-	q := k.view(k.cache.Jobs())
-	cancelErr := k.cancelAll(ctx, q)
+	cancelErr := k.cancelAll(ctx, k.view(k.cache.Jobs()))
 	for {
-		started, wait, err := k.startOne(ctx, q)
+		started, wait, err := k.startOne(ctx)
 		if err != nil || !started {
 			return wait, errors.Join(cancelErr, err)
 		}
-		q = k.view(k.cache.Jobs())
 	}
 }
 
@@ -145,7 +143,7 @@ func (k *keeper) view(jobs []*batchv1.Job) queue {
 // We may die, or be overtaken by another replica, at any point. Before the ticket is written nothing has happened. After it the
 // start stands in the ticket, and whoever comes next carries it out before anything else. A start that comes twice, or too
 // late, fails on the Job's version.
-func (k *keeper) startOne(ctx context.Context, q queue) (started bool, again time.Duration, err error) {
+func (k *keeper) startOne(ctx context.Context) (started bool, again time.Duration, err error) {
 	if k.last == nil {
 		t, err := k.tickets.Read(ctx)
 		if err != nil {
@@ -153,13 +151,15 @@ func (k *keeper) startOne(ctx context.Context, q queue) (started bool, again tim
 		}
 		k.last = &t
 	}
-	if !k.shows(*k.last) {
-		if k.unseen.IsZero() {
-			k.unseen = time.Now()
-		}
-		if left := cachePatience - time.Since(k.unseen); left > 0 {
-			return false, left, nil
-		}
+	shown := k.shows(*k.last)
+	if k.unseen.IsZero() {
+		k.unseen = time.Now()
+	}
+	if left := cachePatience - time.Since(k.unseen); !shown && left > 0 {
+		return false, left, nil
+	}
+	q := k.view(k.cache.Jobs()) // after the look above: a view from before it may lack the start
+	if !shown {
 		if q, err = k.carryOut(ctx, *k.last); err != nil {
 			return false, 0, err
 		}
