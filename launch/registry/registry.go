@@ -1,0 +1,111 @@
+// Package registry asks a container registry whether it holds an image. It keeps nothing.
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Login gives a Docker config.json with what logs in to registries; nil: anonymously. It is asked each time, because logins
+// change and lapse.
+type Login func(ctx context.Context) ([]byte, error)
+
+// Registry is any registry of the OCI distribution specification. Safe for concurrent use.
+type Registry struct {
+	login    Login
+	insecure bool
+}
+
+// New makes a Registry. A nil login is anonymous; insecure is plain HTTP.
+func New(login Login, insecure bool) *Registry { return &Registry{login: login, insecure: insecure} }
+
+// patience bounds one question with its retries.
+const patience = 30 * time.Second
+
+// Has says whether the registry holds the image of this full name. A registry that refuses to say is an error: building what is
+// there costs minutes, but taking a wrong password for a missing image would hide it until the push.
+func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var options []name.Option
+	if r.insecure {
+		options = append(options, name.Insecure)
+	}
+	ref, err := name.ParseReference(image, options...)
+	if err != nil {
+		return false, fmt.Errorf("look for image %s: %w", image, err)
+	}
+	keys, err := r.keychain(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for image %s: %w", image, err)
+	}
+	_, err = remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(keys))
+	var refused *transport.Error
+	if errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for image %s: %w", image, err)
+	}
+	return true, nil
+}
+
+// Ready has nothing to do: a registry makes repositories by itself, and a builder that needs a login mounts the Secret.
+func (r *Registry) Ready(context.Context, string) ([]byte, error) { return nil, nil }
+
+func (r *Registry) keychain(ctx context.Context) (authn.Keychain, error) {
+	if r.login == nil {
+		return keychain{}, nil
+	}
+	text, err := r.login(ctx)
+	if err != nil || len(text) == 0 {
+		return keychain{}, err
+	}
+	return parseConfig(text)
+}
+
+// keychain holds the logins of a Docker config.json by registry.
+type keychain map[string]authn.AuthConfig
+
+// parseConfig reads a Docker config.json. The error repeats nothing of the text: it holds passwords.
+func parseConfig(text []byte) (keychain, error) {
+	var config struct {
+		Auths map[string]authn.AuthConfig `json:"auths"`
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, errors.New(`read registry login: want a Docker config.json of the form {"auths": {"host": {"auth": "..."}}}`)
+	}
+	keys := keychain{}
+	for host, auth := range config.Auths {
+		keys[hostOf(host)] = auth
+	}
+	return keys, nil
+}
+
+// hostOf takes away what docker login writes around the host, as in https://index.docker.io/v1/.
+func hostOf(key string) string {
+	_, rest, found := strings.Cut(key, "://")
+	if !found {
+		rest = key
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	return host
+}
+
+// Resolve gives the login of a registry.
+func (k keychain) Resolve(of authn.Resource) (authn.Authenticator, error) {
+	if auth, ok := k[of.RegistryStr()]; ok {
+		return authn.FromConfig(auth), nil
+	}
+	return authn.Anonymous, nil
+}
