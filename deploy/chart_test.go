@@ -197,6 +197,22 @@ func TestNetworkPolicy(t *testing.T) {
 	}
 }
 
+// The launcher's rights are there only where it is.
+func TestLauncherRights(t *testing.T) {
+	usual := render(t, "namespace=jobs")["Role"].(*rbacv1.Role).Rules
+	rules := render(t, "namespace=jobs", "launcher.enabled=true", "launcher.registrySecret=registry")["Role"].(*rbacv1.Role).Rules
+	want := append(slices.Clone(usual),
+		rbacv1.PolicyRule{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}},
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps"}, Verbs: []string{"create"}},
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"registry"}, Verbs: []string{"get"}},
+		rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create"}},
+		rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"epilogue-queue"}, Verbs: []string{"get", "update"}},
+	)
+	if !reflect.DeepEqual(rules, want) {
+		t.Errorf("got rules %+v, want %+v", rules, want)
+	}
+}
+
 func TestReplicas(t *testing.T) {
 	spec := render(t, "replicaCount=3")["Deployment"].(*appsv1.Deployment).Spec
 	if got, want := *spec.Replicas, int32(3); got != want {
@@ -245,6 +261,8 @@ func TestEnvironment(t *testing.T) {
 				"EPILOGUE_NAMESPACE": "jobs", "EPILOGUE_SHUTDOWN_GRACE": "50s", "EPILOGUE_S3_ENDPOINT": "http://s3:7070",
 				"EPILOGUE_SELECTOR": "a=b",
 			}},
+		{"launcher", []string{"launcher.enabled=true", "launcher.registrySecret=registry"},
+			map[string]string{"EPILOGUE_LAUNCHER": "true", "EPILOGUE_REGISTRY_SECRET": "registry"}},
 		{"environment wins", []string{"environment.EPILOGUE_SHUTDOWN_GRACE=5s"}, map[string]string{"EPILOGUE_SHUTDOWN_GRACE": "5s"}},
 		{"numbers stay", []string{"environment.A=1073741824", "environment.B=0.5", "environment.C=true"},
 			map[string]string{"A": "1073741824", "B": "0.5", "C": "true"}},

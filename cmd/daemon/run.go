@@ -21,6 +21,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/s3"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -79,6 +80,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	lease.Go(func() error { return p.keepLease(held) })
 
 	janitor.Go(func() error { return p.janitor.Run(ctx) })
+	janitor.Go(func() error { return p.runLauncher(ctx) })
 	err = p.watcher.Run(ctx)
 	if jerr := janitor.Wait(); err == nil {
 		err = jerr
@@ -113,6 +115,7 @@ type parts struct {
 	sealer   *archive.Sealer
 	watcher  *watch.Watcher
 	janitor  *cleanup.Janitor
+	launcher *launch.Launcher // nil: this daemon launches nothing
 	journal  *archive.Journal
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
@@ -166,6 +169,9 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	}
 	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
 	if p.janitor, err = janitor(cfg, client, watcher, sealer, registry, log); err != nil {
+		return nil, err
+	}
+	if err := p.newLauncher(cfg, client); err != nil {
 		return nil, err
 	}
 	p.gauges(budget, limit).Register(registry)

@@ -18,6 +18,8 @@
 {{- $_ := set $settings "EPILOGUE_API_TLS_CERT_FILE" "/etc/epilogue/tls/tls.crt" -}}
 {{- $_ := set $settings "EPILOGUE_API_TLS_KEY_FILE" "/etc/epilogue/tls/tls.key" -}}
 {{- end }}
+{{- if .Values.launcher.enabled }}{{ $_ := set $settings "EPILOGUE_LAUNCHER" "true" }}{{ end -}}
+{{- with .Values.launcher.registrySecret }}{{ $_ := set $settings "EPILOGUE_REGISTRY_SECRET" . }}{{ end -}}
 {{- range $name, $value := .Values.environment }}{{ $_ := set $settings $name (include "epilogue.text" $value) }}{{ end -}}
 {{- toYaml $settings -}}
 {{- end }}
