@@ -15,6 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
 )
@@ -23,6 +24,7 @@ import (
 type daemon struct {
 	watcher *watch.Watcher
 	janitor *cleanup.Janitor // nil: none
+	launch  *launch.Launcher // nil: none
 	spool   *archive.Spool
 	sealer  *archive.Sealer
 	budget  *watch.Budget
@@ -48,6 +50,9 @@ func (r *rig) start() {
 	if d.janitor != nil {
 		d.work.Go(func() error { return d.janitor.Run(ctx) })
 	}
+	if d.launch != nil {
+		d.work.Go(func() error { d.launch.Run(ctx); return nil })
+	}
 	r.await("the caches", d.watcher.Synced)
 }
 
@@ -65,6 +70,7 @@ type wiring struct {
 	follow    watch.FollowConfig
 	log       *slog.Logger
 	cleanup   *config.Cleanup // nil: nothing is held or deleted
+	launching *launching      // nil: nothing is launched
 }
 
 var usualFollow = watch.FollowConfig{
@@ -80,7 +86,7 @@ func (r *rig) assemble() *daemon {
 	said := &spoken{}
 	w := wiring{
 		config: r.set.plane.RESTConfig(), namespace: r.ns, store: r.store, spool: usualSpool(r.spoolDir), follow: usualFollow,
-		log: said.logger(), cleanup: r.set.cleanup,
+		log: said.logger(), cleanup: r.set.cleanup, launching: r.set.launching,
 	}
 	if r.set.wrap != nil {
 		w.config.Wrap(r.set.wrap)
@@ -130,6 +136,14 @@ func assemble(w wiring) (*daemon, error) {
 		})
 		d.watcher.Listen(d.janitor.Notice)
 		d.watcher.ListenSettled(d.janitor.Settled)
+	}
+	if err == nil && w.launching != nil {
+		w.launching.config.Shape.Namespace = w.namespace
+		d.launch = launch.New(w.launching.config, launch.Parts{
+			Client: client, Cache: d.watcher, Owns: func() bool { return d.watcher.Owns(launch.QueueKey(w.namespace)) },
+			Registry: w.launching.registry, Metrics: metrics.NewLaunch(d.metrics), Log: w.log,
+		})
+		d.watcher.Listen(d.launch.See)
 	}
 	return d, err
 }

@@ -67,7 +67,7 @@ func TestFaultKilled(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	first := launch(t, cmd)
+	first := launchProcess(t, cmd)
 	var pods [3]*kubelet.Pod
 	var instances [3]*kubelet.Instance
 	flood, stop := context.WithCancel(r.ctx)
@@ -85,7 +85,7 @@ func TestFaultKilled(t *testing.T) {
 		timer := time.NewTimer(300*time.Millisecond + time.Duration(random.Int64N(int64(600*time.Millisecond))))
 		<-timer.C
 		kill(t, current)
-		current = launch(t, cmd)
+		current = launchProcess(t, cmd)
 	}
 	for range pods {
 		if err := <-written; err != nil {
@@ -109,7 +109,7 @@ func TestFaultKilled(t *testing.T) {
 }
 
 // launch starts the daemon's process; it is killed with the test.
-func launch(t *testing.T, like *exec.Cmd) *exec.Cmd {
+func launchProcess(t *testing.T, like *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(like.Path)
 	cmd.Env = like.Env

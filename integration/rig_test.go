@@ -40,8 +40,9 @@ type setting struct {
 	spool  func(*archive.SpoolConfig)
 	quiet  bool // the daemon's log is not kept
 
-	cleanup *config.Cleanup                           // nil: no janitor
-	wrap    func(http.RoundTripper) http.RoundTripper // what is between the daemon and the API server; nil: nothing
+	cleanup   *config.Cleanup                           // nil: no janitor
+	launching *launching                                // nil: no launcher
+	wrap      func(http.RoundTripper) http.RoundTripper // what is between the daemon and the API server; nil: nothing
 }
 
 // rig is a namespace with a Job in it, a fake node, a store that can break, and a daemon over them.
