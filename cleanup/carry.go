@@ -187,11 +187,12 @@ func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
 	case has(live.Finalizers, mark.Finalizer):
 		return nil // the gate is taken off first, and that brings it here again
 	}
-	if err := j.expire(ctx, p, d[0]); err != nil {
-		return err
+	j.first(live.UID, cached) // before it is gone: its going forgets all
+	err = j.expire(ctx, p, d[0])
+	if err != nil {
+		j.undo(live.UID, cached)
 	}
-	j.first(live.UID, cached)
-	return nil
+	return err
 }
 
 // expire deletes the Job as it was looked at a moment ago.
@@ -250,10 +251,12 @@ func (j *Janitor) deletePod(ctx context.Context, p proven, d Decision) error {
 		if second.Pod.UID != live.UID {
 			continue
 		}
+		job := types.UID(p.ref.JobUID)
+		j.first(job, d.Pod)
 		if err := j.cluster.deletePod(ctx, live); err != nil {
+			j.undo(job, d.Pod)
 			return j.refused("delete pod", p.Facts, err)
 		}
-		j.first(types.UID(p.ref.JobUID), d.Pod)
 		j.parts.Count.Deleted.WithLabelValues("pod", string(second.Reason)).Inc()
 		j.log.Info("pod is deleted", "pod", live.Name, "pod_uid", live.UID, "reason", second.Reason)
 	}
