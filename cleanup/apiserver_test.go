@@ -33,6 +33,7 @@ type apiServer struct {
 	jobs    map[string]*batchv1.Job // guarded by mu
 	pods    map[string]*corev1.Pod  // guarded by mu
 	events  []*corev1.Event         // guarded by mu
+	ofJob   map[types.UID][]string  // guarded by mu; names of the pods that were made of a Job
 	calls   map[string]int          // guarded by mu; requests of the client, by name of the object
 
 	changed func(o metav1.Object, gone bool)                 // called with mu held; nil: nobody listens
@@ -41,7 +42,7 @@ type apiServer struct {
 }
 
 func newAPIServer() *apiServer {
-	return &apiServer{jobs: map[string]*batchv1.Job{}, pods: map[string]*corev1.Pod{}, calls: map[string]int{}}
+	return &apiServer{jobs: map[string]*batchv1.Job{}, pods: map[string]*corev1.Pod{}, calls: map[string]int{}, ofJob: map[types.UID][]string{}}
 }
 
 func (a *apiServer) client() kubernetes.Interface {
@@ -245,8 +246,9 @@ func (a *apiServer) put(o metav1.Object) {
 
 // collect is the garbage collector: pods whose Job is gone go, too. Called with mu held.
 func (a *apiServer) collect(job *batchv1.Job) {
-	for _, p := range a.pods {
-		if p.DeletionTimestamp == nil && slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job.UID }) {
+	for _, name := range a.ofJob[job.UID] {
+		p := a.pods[name]
+		if p != nil && p.DeletionTimestamp == nil && slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job.UID }) {
 			_ = a.remove(p, &metav1.DeleteOptions{}, false) // without preconditions there is no error
 		}
 	}
@@ -310,6 +312,9 @@ func (a *apiServer) create(o metav1.Object) {
 	a.serial++
 	if o.GetUID() == "" {
 		o.SetUID(types.UID(fmt.Sprintf("%T-%d", o, a.serial)[1:]))
+	}
+	for _, owner := range o.GetOwnerReferences() {
+		a.ofJob[owner.UID] = append(a.ofJob[owner.UID], o.GetName())
 	}
 	o.SetNamespace("jobs")
 	o.SetCreationTimestamp(metav1.NewTime(time.Now()))
