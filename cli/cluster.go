@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-
-	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -28,11 +26,4 @@ func (p *program) client() (kubernetes.Interface, error) {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return client, nil
-}
-
-// addDaemon adds the flags that say where the daemon is.
-func (p *program) addDaemon(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&p.daemonNamespace, "daemon-namespace", "", "Namespace of the daemon; without it that of the Jobs and then all are looked through")
-	f.StringVar(&p.daemonName, "daemon-name", "epilogue", "Value of the label app.kubernetes.io/name that the daemon's pods carry")
 }

@@ -52,11 +52,11 @@ func (p *program) targetNames(cmd *cobra.Command, args []string, begin string) (
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return p.completion(p.kept)(cmd, args, begin)
+	return p.completion(p.keptNames)(cmd, args, begin)
 }
 
-// kept gives the names of Jobs, and behind "pod/" and "workload/" of those.
-func (p *program) kept(ctx context.Context, _ []string, begin string) (all []string) {
+// keptNames gives the names of Jobs, and behind "pod/" and "workload/" of those.
+func (p *program) keptNames(ctx context.Context, _ []string, begin string) (all []string) {
 	kind, _, found := strings.Cut(begin, "/")
 	prefix := ""
 	if found {

@@ -18,7 +18,7 @@ something does not work.`
 
 func (p *program) doctor() *cobra.Command {
 	cfg := doctor.Config{Version: p.version}
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use: "doctor", Short: "Look for what keeps Epilogue from its work", Long: longDoctor,
 		Example: `  # The daemon that keeps the Jobs of a namespace
   kubectl epilogue doctor -n zenml-workload-manager
@@ -28,8 +28,6 @@ func (p *program) doctor() *cobra.Command {
 		Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.visit(cmd.Context(), cfg) },
 	}
-	p.addDaemon(cmd)
-	return cmd
 }
 
 func (p *program) visit(ctx context.Context, cfg doctor.Config) error {
@@ -46,7 +44,7 @@ func (p *program) visit(ctx context.Context, cfg doctor.Config) error {
 	if cfg.Store, err = p.store(ctx); err != nil {
 		return err
 	}
-	cfg.Daemon, cfg.Name, cfg.Now = p.daemonNamespace, p.daemonName, p.now
+	cfg.Daemon, cfg.Name, cfg.Now = p.daemon.namespace, p.daemon.name, p.now
 	bad := false
 	err = doctor.Visit(ctx, cfg, func(f doctor.Finding) {
 		bad = bad || f.Level == doctor.Bad

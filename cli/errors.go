@@ -52,7 +52,7 @@ func codeOf(err error) int {
 	var use *useError
 	var query *archive.QueryError
 	switch {
-	case errors.As(err, &use), errors.As(err, &query):
+	case errors.As(err, &use), errors.As(err, &query), apierrors.IsBadRequest(err):
 		return codeUse
 	case errors.Is(err, archive.ErrNotFound), apierrors.IsNotFound(err):
 		return codeNotFound

@@ -11,6 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/cli/live"
 	"github.com/epilogue-dev/epilogue/config"
 )
 
@@ -75,11 +76,25 @@ func newReader(store archive.Store) (*archive.Reader, error) {
 	return archive.NewReader(archive.ReaderConfig{Store: store, Codec: codec}), nil
 }
 
-// open gives what answers: the archive where it is named, else the daemon.
+// open gives what answers, by --source: the archive where it is named, else the daemon; or the cluster alone.
 func (p *program) open(ctx context.Context) (origin, error) {
 	if p.origin != nil {
 		return p.origin, nil
 	}
+	switch p.source {
+	case fromLive:
+		return p.live()
+	case fromArchive, "": // of a command without the flag
+		return p.kept(ctx)
+	case fromAuto:
+		return p.auto(ctx)
+	default:
+		return nil, wrongUse("--source is %q, want auto, archive or live", p.source)
+	}
+}
+
+// kept gives what answers for what Epilogue keeps.
+func (p *program) kept(ctx context.Context) (origin, error) {
 	store, err := p.store(ctx)
 	if err != nil {
 		return nil, err
@@ -87,5 +102,26 @@ func (p *program) open(ctx context.Context) (origin, error) {
 	if store != nil {
 		return newReader(store)
 	}
-	return nil, &useError{errNoStore}
+	return p.remote()
+}
+
+func (p *program) live() (origin, error) {
+	client, err := p.client()
+	if err != nil {
+		return nil, err
+	}
+	return live.New(client), nil
+}
+
+// auto asks Epilogue first, and the cluster for what Epilogue does not know, or where there is none.
+func (p *program) auto(ctx context.Context) (origin, error) {
+	first, err := p.kept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	second, err := p.live()
+	if err != nil {
+		return first, nil // without a kubeconfig there is only the archive
+	}
+	return &both{first: first, second: second, warn: p.warn}, nil
 }

@@ -22,9 +22,8 @@ type program struct {
 	version string
 	kube    *genericclioptions.ConfigFlags
 	place   *config.Source // where the archive is
-	source  string         // auto, live or archive
-
-	daemonNamespace, daemonName string // where the daemon is; the namespace may be ""
+	source  string         // auto, live or archive; "" of a command without the flag
+	daemon  daemonFlags
 
 	lookup   func(string) (string, bool) // os.LookupEnv
 	now      func() time.Time
@@ -54,7 +53,7 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, version string
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := p.explained(root.ExecuteContext(ctx))
 	if err == nil {
 		return codeOK
 	}
@@ -91,6 +90,7 @@ func (p *program) command() *cobra.Command {
 	})
 	p.kube.AddFlags(root.PersistentFlags())
 	p.place = config.BindArchive(root.PersistentFlags())
+	p.daemon.add(root.PersistentFlags())
 	root.AddCommand(
 		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.showVersion(),
 	)

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/pflag"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+
+	"github.com/epilogue-dev/epilogue/cli/remote"
+)
+
+// daemonFlags say where the daemon is and who asks it.
+type daemonFlags struct {
+	namespace, name, url string
+	account              string // service account whose token is asked for; "": the kubeconfig's own credentials
+	audience             string
+}
+
+func (d *daemonFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon; without it that of the Jobs and then all are looked through")
+	f.StringVar(&d.name, "daemon-name", "epilogue", "Value of the label app.kubernetes.io/name that the daemon's pods carry")
+	f.StringVar(&d.url, "daemon-url", "", "Address of the daemon's API, such as https://epilogue.example.com; without it a port is forwarded to one of its pods")
+	f.StringVar(&d.account, "service-account", "", "Ask the daemon with a token of this service account of the namespace: for who has a client certificate, which the daemon cannot see, and no token")
+	f.StringVar(&d.audience, "daemon-audience", "epilogue", "Audience of the token of --service-account, as in the daemon's setting api-audience")
+}
+
+// remote gives the daemon's API. Nothing is asked of it yet.
+func (p *program) remote() (origin, error) {
+	cfg, err := p.restConfig()
+	if err != nil {
+		return nil, fmt.Errorf("%w; %w", err, errNoStore)
+	}
+	client, err := p.client()
+	if err != nil {
+		return nil, err
+	}
+	namespace, err := p.namespace()
+	if err != nil {
+		return nil, err
+	}
+	auth := p.auth(cfg)
+	cluster := &remote.Cluster{
+		Client: client, REST: cfg, Namespace: p.daemon.namespace, Near: []string{namespace}, Name: p.daemon.name,
+	}
+	dial := func(ctx context.Context) (*remote.Line, error) {
+		wrap := func(rt http.RoundTripper) (http.RoundTripper, error) { return auth(ctx, rt) }
+		if p.daemon.url != "" {
+			return remote.Direct(p.daemon.url, wrap)
+		}
+		cluster.Auth = wrap
+		return cluster.Dial(ctx)
+	}
+	return remote.New(remote.Config{Dial: dial, Warn: func(err error) { p.warn("asking again: %v", err) }}), nil
+}
+
+// auth puts on requests what the daemon knows the caller by: a token. It cannot see a client certificate, which ends at the
+// API server.
+func (p *program) auth(cfg *rest.Config) func(context.Context, http.RoundTripper) (http.RoundTripper, error) {
+	return func(ctx context.Context, rt http.RoundTripper) (http.RoundTripper, error) {
+		if p.daemon.account == "" {
+			return rest.HTTPWrappersForConfig(withoutImpersonation(cfg), rt)
+		}
+		token, err := p.tokenOf(ctx, p.daemon.account)
+		if err != nil {
+			return nil, err
+		}
+		return transport.NewBearerAuthRoundTripper(token, rt), nil
+	}
+}
+
+// withoutImpersonation: --as is for the API server, and the daemon would not know it.
+func withoutImpersonation(cfg *rest.Config) *rest.Config {
+	own := rest.CopyConfig(cfg)
+	own.Impersonate = rest.ImpersonationConfig{}
+	return own
+}
+
+// tokenTime is how long a token is good. A follow that lasts longer asks for another one when it is broken.
+const tokenTime = int64(3600)
+
+func (p *program) tokenOf(ctx context.Context, account string) (string, error) {
+	namespace, err := p.namespace()
+	if err != nil {
+		return "", err
+	}
+	client, err := p.client()
+	if err != nil {
+		return "", err
+	}
+	seconds := tokenTime
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		Audiences: []string{p.daemon.audience}, ExpirationSeconds: &seconds,
+	}}
+	answer, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("get a token of service account %s/%s: %w", namespace, account, err)
+	}
+	return answer.Status.Token, nil
+}
+
+// explained adds to an error what only this program knows.
+func (p *program) explained(err error) error {
+	switch {
+	case errors.Is(err, remote.ErrNoDaemon):
+		return fmt.Errorf("%w; `kubectl epilogue doctor` looks for the cause, and --archive s3://bucket/prefix does without a daemon", err)
+	case apierrors.IsUnauthorized(err) && !p.hasToken():
+		return fmt.Errorf("%w; your kubeconfig has no token, and a client certificate ends at the API server: give --service-account NAME, or --token \"$(kubectl create token NAME)\"", err)
+	case errors.Is(err, remote.ErrOneNamespace):
+		return &useError{err}
+	default:
+		return err
+	}
+}
+
+func (p *program) hasToken() bool {
+	cfg, err := p.restConfig()
+	return err == nil && (cfg.BearerToken != "" || cfg.BearerTokenFile != "" || cfg.ExecProvider != nil || cfg.AuthProvider != nil)
+}

@@ -1,0 +1,209 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+)
+
+// Cluster says how the daemon is reached through the API server.
+type Cluster struct {
+	Client kubernetes.Interface
+	REST   *rest.Config // of the same user
+	// Auth puts credentials on the requests to the daemon; nil: those of REST.
+	Auth      func(http.RoundTripper) (http.RoundTripper, error)
+	Namespace string   // the daemon's; "": looked for
+	Near      []string // namespaces to look in first
+	Name      string   // its label app.kubernetes.io/name
+}
+
+// ErrNoDaemon says that the cluster has no daemon whose API can be asked.
+var ErrNoDaemon = errors.New("no Epilogue with an API was found in the cluster")
+
+const (
+	apiPort     = "api" // name of the container's port
+	dialTimeout = 30 * time.Second
+)
+
+// Dial finds a ready pod of the daemon and opens a port to it. The API server vouches for the pod, so that a certificate of
+// its own, if it has one, is not asked for more.
+func (c *Cluster) Dial(ctx context.Context) (*Line, error) {
+	pod, port, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	local, stop, err := c.forward(ctx, pod, port)
+	if err != nil {
+		return nil, fmt.Errorf("forward a port to %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	transport := &http.Transport{
+		DialContext: (&net.Dialer{}).DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true,
+	}
+	auth := c.Auth
+	if auth == nil {
+		auth = func(rt http.RoundTripper) (http.RoundTripper, error) { return rest.HTTPWrappersForConfig(c.REST, rt) }
+	}
+	wrapped, err := auth(transport)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	base := &url.URL{Scheme: scheme(ctx, local), Host: local}
+	return &Line{Base: base, Client: &http.Client{Transport: wrapped}, Close: func() {
+		transport.CloseIdleConnections()
+		stop()
+	}}, nil
+}
+
+// scheme tries whether TLS is spoken there.
+func scheme(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "http"
+	}
+	conn.Close()
+	return "https"
+}
+
+// find gives a pod that is ready and has the port.
+func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
+	places := []string{c.Namespace}
+	if c.Namespace == "" {
+		places = append(slices.Clone(c.Near), metav1.NamespaceAll)
+	}
+	var trouble error
+	seen := 0
+	for _, place := range places {
+		list, err := c.Client.CoreV1().Pods(place).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + c.Name})
+		if err != nil {
+			trouble = err
+			continue
+		}
+		seen += len(list.Items)
+		for i := range list.Items {
+			if port := portOf(&list.Items[i]); port > 0 && ready(&list.Items[i]) {
+				return &list.Items[i], port, nil
+			}
+		}
+	}
+	switch {
+	case trouble != nil:
+		return nil, 0, fmt.Errorf("%w: %w", ErrNoDaemon, trouble)
+	case seen > 0:
+		return nil, 0, fmt.Errorf("%w: none of %d pods is ready and has a port %q", ErrNoDaemon, seen, apiPort)
+	default:
+		return nil, 0, fmt.Errorf("%w: no pod has the label app.kubernetes.io/name=%s", ErrNoDaemon, c.Name)
+	}
+}
+
+func portOf(p *corev1.Pod) int32 {
+	for _, container := range p.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.Name == apiPort {
+				return port.ContainerPort
+			}
+		}
+	}
+	return 0
+}
+
+func ready(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// forward opens a port on the loopback that leads to the pod's.
+func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port int32) (address string, stop func(), err error) {
+	dialer, err := c.dialer(pod)
+	if err != nil {
+		return "", nil, err
+	}
+	stopping, up := make(chan struct{}), make(chan struct{})
+	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stopping, up, io.Discard, io.Discard)
+	if err != nil {
+		return "", nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.ForwardPorts() }()
+	stop = func() {
+		close(stopping)
+		<-done
+	}
+	timer := time.NewTimer(dialTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return "", nil, err
+	case <-ctx.Done():
+		stop()
+		return "", nil, ctx.Err()
+	case <-timer.C:
+		stop()
+		return "", nil, fmt.Errorf("no answer in %s", dialTimeout)
+	case <-up:
+	}
+	ports, err := f.GetPorts()
+	if err != nil {
+		stop()
+		return "", nil, err
+	}
+	return fmt.Sprintf("127.0.0.1:%d", ports[0].Local), stop, nil
+}
+
+// dialer speaks WebSocket, and SPDY where the API server or something before it does not know that; kubectl does the same.
+func (c *Cluster) dialer(pod *corev1.Pod) (httpstream.Dialer, error) {
+	base, _, err := rest.DefaultServerUrlFor(c.REST)
+	if err != nil {
+		return nil, err
+	}
+	u := base.JoinPath("api/v1/namespaces", pod.Namespace, "pods", pod.Name, "portforward")
+	transport, upgrader, err := spdy.RoundTripperFor(c.REST)
+	if err != nil {
+		return nil, err
+	}
+	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(u, c.REST)
+	if err != nil {
+		return nil, err
+	}
+	return portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	}), nil
+}
+
+// Direct gives a way to an API whose address is known. Credentials go over TLS only, unless it is this machine.
+func Direct(address string, auth func(http.RoundTripper) (http.RoundTripper, error)) (*Line, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("address of the daemon is %q, want one such as https://epilogue.example.com", address)
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && !(ip != nil && ip.IsLoopback()) && !strings.EqualFold(u.Hostname(), "localhost") {
+		return nil, fmt.Errorf("address of the daemon is %q, want https: your credentials are sent there", address)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	wrapped, err := auth(transport)
+	if err != nil {
+		return nil, err
+	}
+	return &Line{Base: u, Client: &http.Client{Transport: wrapped}, Close: transport.CloseIdleConnections}, nil
+}

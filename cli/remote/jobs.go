@@ -1,0 +1,208 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// job is one Job as the API tells it.
+type job struct {
+	Namespace    string              `json:"namespace"`
+	Name         string              `json:"name"`
+	UID          archive.JobUID      `json:"uid"`
+	Pod          string              `json:"pod"`
+	CreatedAt    time.Time           `json:"createdAt"`
+	StartedAt    time.Time           `json:"startedAt"`
+	FinishedAt   time.Time           `json:"finishedAt"`
+	State        string              `json:"state"`
+	Open         bool                `json:"open"`
+	Labels       map[string]string   `json:"labels"`
+	Workloads    []string            `json:"workloads"`
+	Pods         []archive.JobPod    `json:"pods"`
+	Succeeded    int32               `json:"succeeded"`
+	Failed       int32               `json:"failed"`
+	BackoffLimit *int32              `json:"backoffLimit"`
+	Conditions   []archive.Condition `json:"conditions"`
+}
+
+func (j *job) kept() archive.KeptJob {
+	k := archive.KeptJob{Finished: j.State != "running", Open: j.Open}
+	k.PodRef = archive.PodRef{Namespace: j.Namespace, Job: j.Name, JobUID: j.UID, Pod: j.Pod}
+	if j.Name == "" && len(j.Pods) > 0 {
+		k.PodUID = j.Pods[0].UID
+	}
+	d := &k.Document
+	d.Namespace, d.Workloads, d.Pods = j.Namespace, j.Workloads, j.Pods
+	d.Job = archive.JobSummary{
+		Name: j.Name, UID: j.UID, Labels: j.Labels, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+		Succeeded: j.Succeeded, Failed: j.Failed, BackoffLimit: j.BackoffLimit, Conditions: j.Conditions,
+	}
+	// An API that tells no conditions still tells how the Job ended.
+	if word := map[string]string{"succeeded": "Complete", "failed": "Failed"}[j.State]; word != "" && len(j.Conditions) == 0 {
+		d.Job.Conditions = []archive.Condition{{Type: word, Status: "True"}}
+	}
+	return k
+}
+
+func namespaced(namespace string, parts ...string) string {
+	return path.Join(append([]string{"/api/v1/namespaces", url.PathEscape(namespace)}, escaped(parts)...)...)
+}
+
+func escaped(parts []string) []string {
+	all := make([]string, len(parts))
+	for i, part := range parts {
+		all[i] = url.PathEscape(part)
+	}
+	return all
+}
+
+// ErrOneNamespace says that the daemon lists one namespace at a time.
+var ErrOneNamespace = errors.New("the daemon lists the Jobs of one namespace at a time; name it with -n, or the store with --archive")
+
+// Jobs is archive.Reader's, of one namespace or one workload. The day of a Job is the API's affair: bounds apply to the moment.
+func (c *Client) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
+	return func(yield func(archive.KeptJob, error) bool) {
+		var err error
+		switch {
+		case q.Namespace != "":
+			err = c.pages(ctx, q, yield)
+		case q.Workload != "":
+			err = c.workload(ctx, q.Workload, yield)
+		default:
+			err = ErrOneNamespace
+		}
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(archive.KeptJob{}, err)
+		}
+	}
+}
+
+// errEnough ends a list that its reader has left.
+var errEnough = errors.New("enough")
+
+const pageSize = "200"
+
+func (c *Client) pages(ctx context.Context, q archive.JobQuery, yield func(archive.KeptJob, error) bool) error {
+	query := url.Values{"limit": {pageSize}}
+	if q.Workload != "" {
+		query.Set("workload", q.Workload)
+	}
+	if !q.Since.IsZero() {
+		query.Set("since", q.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if !q.Until.IsZero() {
+		query.Set("until", q.Until.UTC().Format(time.RFC3339Nano))
+	}
+	for {
+		var page struct {
+			Metadata struct {
+				Continue string `json:"continue"`
+			} `json:"metadata"`
+			Items []job `json:"items"`
+		}
+		if _, err := c.document(ctx, namespaced(q.Namespace, "jobs"), query, &page); err != nil {
+			return err
+		}
+		for i := range page.Items {
+			if !yield(page.Items[i].kept(), nil) {
+				return errEnough
+			}
+		}
+		if page.Metadata.Continue == "" {
+			return nil
+		}
+		query.Set("continue", page.Metadata.Continue)
+	}
+}
+
+func (c *Client) workload(ctx context.Context, id string, yield func(archive.KeptJob, error) bool) error {
+	var found struct {
+		Jobs []job `json:"jobs"`
+	}
+	if _, err := c.document(ctx, path.Join("/api/v1/workloads", url.PathEscape(id)), nil, &found); err != nil {
+		return err
+	}
+	for i := range found.Jobs {
+		if !yield(found.Jobs[i].kept(), nil) {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+// Job is archive.Reader's.
+func (c *Client) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
+	var j job
+	if _, err := c.document(ctx, namespaced(namespace, "jobs", name), uidOf(string(uid)), &j); err != nil {
+		return nil, err
+	}
+	kept := j.kept()
+	return &kept, nil
+}
+
+func uidOf(uid string) url.Values {
+	if uid == "" {
+		return nil
+	}
+	return url.Values{"uid": {uid}}
+}
+
+// Manifest is archive.Reader's.
+func (c *Client) Manifest(ctx context.Context, pod archive.PodRef) (m *archive.Manifest, sealed bool, err error) {
+	header, err := c.document(ctx, namespaced(pod.Namespace, "manifests", pod.Pod), uidOf(string(pod.PodUID)), &m)
+	if err != nil {
+		return nil, false, err
+	}
+	return m, header.Get("X-Manifest") == "sealed", nil
+}
+
+// Object is archive.Reader's, of whole log objects.
+func (c *Client) Object(ctx context.Context, key archive.Key, part archive.Range) (io.ReadCloser, archive.Object, error) {
+	ref, container, restart, err := nameOf(key)
+	if err != nil {
+		return nil, archive.Object{}, err
+	}
+	if part != (archive.Range{}) {
+		return nil, archive.Object{}, fmt.Errorf("a part of %s: %w", key, errors.ErrUnsupported)
+	}
+	query := url.Values{"uid": {string(ref.PodUID)}, "container": {container}, "restart": {restart}}
+	var resp *http.Response
+	err = c.again(ctx, func() error {
+		resp, err = c.ask(ctx, namespaced(ref.Namespace, "pods", ref.Pod, "log.zst"), query, nil)
+		return err
+	})
+	if err != nil {
+		return nil, archive.Object{}, err
+	}
+	return resp.Body, archive.Object{Key: key, Size: resp.ContentLength}, nil
+}
+
+// nameOf gives what the API calls the log object of a key: v1/<namespace>/<job>/<uid>/<pod>.<uid>/<container>.<restart>[.<hash>].log.zst,
+// or v1/<namespace>/_pod/<pod>.<uid>/... of a pod without a Job.
+func nameOf(key archive.Key) (ref archive.PodRef, container, restart string, err error) {
+	wrong := fmt.Errorf("%q is not the key of a log object", key)
+	parts := strings.Split(string(key), "/")
+	if len(parts) < 5 {
+		return ref, "", "", wrong
+	}
+	pod, file := parts[len(parts)-2], strings.Split(parts[len(parts)-1], ".")
+	cut := strings.LastIndexByte(pod, '.')
+	if cut < 0 || len(file) < 4 {
+		return ref, "", "", wrong
+	}
+	if _, err := strconv.Atoi(file[1]); err != nil {
+		return ref, "", "", wrong
+	}
+	return archive.PodRef{Namespace: parts[1], Pod: pod[:cut], PodUID: archive.PodUID(pod[cut+1:])}, file[0], file[1], nil
+}

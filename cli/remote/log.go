@@ -1,0 +1,164 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// Read is archive.Reader's, but that Logs and Source of the answer are known only once Entries was ranged over to its end.
+// Query.NoMore and the fields that bound line numbers and bytes are not asked of the daemon.
+func (c *Client) Read(ctx context.Context, q archive.Query) (*archive.Answer, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	r := &reading{
+		client: c, path: logPath(q.Target), query: parameters(&q), form: objects, after: maps.Clone(q.After),
+		instances: map[archive.LogID]*archive.Instance{}, answer: &archive.Answer{},
+	}
+	if q.Follow {
+		r.form = eventStream
+	}
+	if r.after == nil {
+		r.after = map[archive.LogID]int64{}
+	}
+	if err := c.again(ctx, func() error { return r.open(ctx) }); err != nil {
+		return nil, err
+	}
+	r.answer.Entries = r.entries(ctx)
+	return r.answer, nil
+}
+
+func logPath(t archive.Target) string {
+	switch {
+	case t.Workload != "":
+		return path.Join("/api/v1/workloads", url.PathEscape(t.Workload), "log")
+	case t.Job != "":
+		return namespaced(t.Namespace, "jobs", t.Job, "log")
+	default:
+		return namespaced(t.Namespace, "pods", t.Pod, "log")
+	}
+}
+
+// parameters gives a query in the API's words.
+func parameters(q *archive.Query) url.Values {
+	v := url.Values{}
+	set := func(name, value string, given bool) {
+		if given {
+			v.Set(name, value)
+		}
+	}
+	uid := string(q.Target.JobUID) + string(q.Target.PodUID) // one of them at most
+	set("uid", uid, uid != "")
+	set("namespace", q.Target.Namespace, q.Target.Workload != "" && q.Target.Namespace != "")
+	for _, name := range q.Containers {
+		v.Add("container", name)
+	}
+	set("follow", "true", q.Follow)
+	set("previous", "true", q.Which == archive.Previous)
+	set("newest", "true", q.Which == archive.Newest)
+	set("attempt", strconv.Itoa(q.Attempt), q.Attempt != 0)
+	set("sinceTime", q.Since.UTC().Format(time.RFC3339Nano), !q.Since.IsZero())
+	set("until", q.Until.UTC().Format(time.RFC3339Nano), !q.Until.IsZero())
+	if q.Tail != nil {
+		v.Set("tailLines", strconv.FormatInt(*q.Tail, 10))
+	}
+	set("limitBytes", strconv.FormatInt(q.LimitBytes, 10), q.LimitBytes > 0)
+	if g := q.Grep; g != nil {
+		v.Set("grep", g.Pattern)
+		set("fixed", "true", g.Fixed)
+		set("ignoreCase", "true", g.Fold)
+		set("invert", "true", g.Invert)
+		set("before", strconv.Itoa(g.Before), g.Before > 0)
+		set("after", strconv.Itoa(g.After), g.After > 0)
+	}
+	return v
+}
+
+// reading is one answer on its way. Owned by who ranges over it.
+type reading struct {
+	client    *Client
+	path      string
+	query     url.Values
+	form      string                  // objects or eventStream
+	after     map[archive.LogID]int64 // the last line that was had of each log
+	place     string                  // the same in the daemon's words; "" where it has not said it
+	events    *events
+	answer    *archive.Answer
+	instances map[archive.LogID]*archive.Instance
+}
+
+// open asks for what comes behind the place.
+func (r *reading) open(ctx context.Context) error {
+	header := http.Header{"Accept": {r.form}}
+	place := r.place
+	if place == "" {
+		place = resumeOf(r.after)
+	}
+	if place != "" {
+		header.Set("Last-Event-ID", place)
+	}
+	resp, err := r.client.ask(ctx, r.path, r.query, header)
+	if err != nil {
+		return err
+	}
+	r.events = newEvents(resp)
+	return nil
+}
+
+// entries gives the lines. An answer that breaks is asked for again, as long as something comes now and then.
+func (r *reading) entries(ctx context.Context) iter.Seq2[archive.Entry, error] {
+	return func(yield func(archive.Entry, error) bool) {
+		for {
+			ended, err := r.copy(yield)
+			if ended || errors.Is(err, errEnough) {
+				return
+			}
+			if err != nil && (ctx.Err() != nil || lasting(err)) {
+				yield(archive.Entry{}, err)
+				return
+			}
+			r.client.cfg.Warn(err)
+			if err := r.client.again(ctx, func() error { return r.open(ctx) }); err != nil {
+				yield(archive.Entry{}, err)
+				return
+			}
+		}
+	}
+}
+
+// copy gives the events of one connection. ended: the daemon said that this was all.
+func (r *reading) copy(yield func(archive.Entry, error) bool) (ended bool, err error) {
+	defer r.events.close()
+	if r.events.status == http.StatusNoContent {
+		return true, nil
+	}
+	for {
+		event, err := r.events.next()
+		if err != nil {
+			return false, &brokenError{fmt.Errorf("the daemon's answer broke off: %w", err)}
+		}
+		switch event.name {
+		case "end":
+			return true, r.end(event.data)
+		case "error":
+			return false, failure(event.data)
+		case "damage":
+			err = r.damage(event.data, yield)
+		default:
+			err = r.line(event, yield)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
