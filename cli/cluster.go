@@ -17,6 +17,9 @@ func (p *program) restConfig() (*rest.Config, error) {
 }
 
 func (p *program) client() (kubernetes.Interface, error) {
+	if p.kubes != nil {
+		return p.kubes, nil
+	}
 	cfg, err := p.restConfig()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/cli/remote"
 )
 
 // The exit codes. They are an interface: docs/cli.md lists them from exitCodes.
@@ -52,6 +53,8 @@ func codeOf(err error) int {
 	var use *useError
 	var query *archive.QueryError
 	switch {
+	case errors.Is(err, remote.ErrNoDaemon): // whatever the API server said
+		return codeFailed
 	case errors.As(err, &use), errors.As(err, &query), apierrors.IsBadRequest(err):
 		return codeUse
 	case errors.Is(err, archive.ErrNotFound), apierrors.IsNotFound(err):

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/config"
 )
@@ -28,7 +29,9 @@ type program struct {
 	lookup   func(string) (string, bool) // os.LookupEnv
 	now      func() time.Time
 	terminal func(any) bool // whether a stream is a person's
-	origin   origin         // of tests; nil: what the flags say
+
+	origin origin               // of tests; nil: what the flags say
+	kubes  kubernetes.Interface // of tests; nil: what the kubeconfig says
 }
 
 func newProgram(streams genericiooptions.IOStreams, version string) *program {
@@ -92,7 +95,7 @@ func (p *program) command() *cobra.Command {
 	p.place = config.BindArchive(root.PersistentFlags())
 	p.daemon.add(root.PersistentFlags())
 	root.AddCommand(
-		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.showVersion(),
+		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.release(), p.showVersion(),
 	)
 	p.completeGlobalFlags(root)
 	return root

@@ -96,7 +96,7 @@ func (c *collection) selections(given labels.Selector, zenml int) []Selection {
 	var fitting []Selection
 	for _, pair := range c.pairs() {
 		selector := labels.SelectorFromSet(pair)
-		if jobs, of := c.match(selector); of == zenml {
+		if jobs, of := c.match(selector); of == zenml && selector.String() != given.String() {
 			fitting = append(fitting, Selection{Selector: selector.String(), Jobs: jobs, ZenML: of})
 		}
 	}

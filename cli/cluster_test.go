@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/yaml"
+
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+const secret = "eyJhbGciOi.never-expires"
+
+// runners gives two Jobs of ZenML's and one that is not, with a pod each.
+func runners() []runtime.Object {
+	var all []runtime.Object
+	yes := true
+	for n, name := range []string{"runner-1", "runner-2", "other"} {
+		labels := map[string]string{"app": "zenml", "workload": fmt.Sprintf("00000000-0000-0000-0000-00000000000%d", n)}
+		args := []string{"--entrypoint_config_source", "zenml.x.RunnerEntrypointConfiguration", "--run_id", labels["workload"], "--key=" + secret}
+		if name == "other" {
+			labels, args = map[string]string{"app": "backup"}, []string{secret}
+		}
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: zenml, Name: name, UID: types.UID(name), Labels: labels}}
+		all = append(all, job)
+		all = append(all, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: zenml, Name: name + "-x", Labels: labels,
+				OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: name, UID: job.UID, Controller: &yes}},
+			},
+			Spec: corev1.PodSpec{ServiceAccountName: "runner", Containers: []corev1.Container{{
+				Name: "main", Args: args, Env: []corev1.EnvVar{{Name: "ZENML_STORE_API_TOKEN", Value: secret}},
+			}}},
+		})
+	}
+	return all
+}
+
+func TestDiscover(t *testing.T) {
+	for _, tt := range []struct{ name, args string }{
+		{"discover", "discover"},
+		{"discover-chosen", "discover -l app=zenml --workload-labels workload"},
+	} {
+		c := newScreen()
+		c.kubes = fake.NewClientset(runners()...)
+		code := c.does(t.Context(), strings.Split(tt.args, " ")...)
+		if code != codeOK || strings.Contains(c.out.String(), secret) || strings.Contains(c.out.String(), "ZENML_STORE") {
+			t.Errorf("%s: got exit code %d and %s%s, want no environment and no argument's value", tt.args, code, c.out, c.errOut)
+		}
+		golden(t, filepath.Join("testdata", tt.name+".txt"), []byte("$ kubectl epilogue "+tt.args+"\n"+c.out.String()))
+	}
+}
+
+func TestRelease(t *testing.T) {
+	held := func(name string) *batchv1.Job {
+		return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: zenml, Name: name, UID: types.UID(name), Finalizers: []string{mark.Finalizer}}}
+	}
+	for _, tt := range []struct {
+		args  string
+		want  int
+		still []string // carry the gate afterwards
+		says  string
+	}{
+		{"release", codeUse, []string{"a", "b"}, "--all"},
+		{"release a --all", codeUse, []string{"a", "b"}, "--all"},
+		{"release pod/a", codeUse, []string{"a", "b"}, "no Job"},
+		{"release a --dry-run=server", codeUse, []string{"a", "b"}, "none or client"},
+		{"release --all --dry-run", codeOK, []string{"a", "b"}, "job/a would be released"},
+		{"release --all", codeOK, nil, "job/b released"},
+	} {
+		c := newScreen()
+		client := fake.NewClientset(held("a"), held("b"))
+		c.kubes = client
+		code := c.does(t.Context(), strings.Split(tt.args, " ")...)
+		if said := c.out.String() + c.errOut.String(); code != tt.want || !strings.Contains(said, tt.says) {
+			t.Errorf("%s: got exit code %d and %q, want %d and %q", tt.args, code, said, tt.want, tt.says)
+		}
+		jobs, err := client.BatchV1().Jobs(zenml).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var still []string
+		for _, job := range jobs.Items {
+			if len(job.Finalizers) > 0 {
+				still = append(still, job.Name)
+			}
+		}
+		if !slices.Equal(still, tt.still) {
+			t.Errorf("%s: got the gate on %q, want on %q", tt.args, still, tt.still)
+		}
+	}
+}
+
+// TestReleaseOfOne: the fake knows no field selector, so what counts is which one it was given; the rest is proven against a real
+// API server.
+func TestReleaseOfOne(t *testing.T) {
+	c := newScreen()
+	client := fake.NewClientset()
+	c.kubes = client
+	if code := c.does(t.Context(), "release", "job/a", "b"); code != codeNotFound || !strings.Contains(c.errOut.String(), "zenml/b") {
+		t.Errorf("got exit code %d and %q, want %d for both", code, c.errOut, codeNotFound)
+	}
+	var got []string
+	for _, action := range client.Actions() {
+		if list, ok := action.(clienttesting.ListAction); ok && list.GetResource().Resource == "jobs" {
+			got = append(got, list.GetListRestrictions().Fields.String())
+		}
+	}
+	if want := []string{"metadata.name=a", "metadata.name=b"}; !slices.Equal(got, want) {
+		t.Errorf("got lists of %q, want %q", got, want)
+	}
+}
+
+// TestK9sPlugin: what the file has k9s call must be a command of ours.
+func TestK9sPlugin(t *testing.T) {
+	text, err := os.ReadFile("../deploy/k9s-plugin.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Plugins map[string]struct {
+			Command string
+			Args    []string
+			Scopes  []string
+		}
+	}
+	if err := yaml.UnmarshalStrict(text, &file, yaml.DisallowUnknownFields); err != nil && len(file.Plugins) == 0 {
+		t.Fatal(err)
+	}
+	for name, plugin := range file.Plugins {
+		line, _, _ := strings.Cut(plugin.Command+" "+strings.Join(plugin.Args, " "), " 2>&1")
+		_, line, found := strings.Cut(line, "epilogue ")
+		if !found || len(plugin.Scopes) == 0 {
+			t.Errorf("%s: got %q for %q, want a call of ours", name, line, plugin.Scopes)
+			continue
+		}
+		cmd, rest, err := newScreen().command().Find(strings.Fields(strings.ReplaceAll(line, `"`, "")))
+		if err == nil {
+			err = cmd.ParseFlags(rest)
+		}
+		if err != nil {
+			t.Errorf("%s: %q: %v", name, line, err)
+			continue
+		}
+		if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+			t.Errorf("%s: %q: %v", name, line, err)
+		}
+	}
+}
+
+func TestKrewManifest(t *testing.T) {
+	text, err := os.ReadFile("../deploy/krew/epilogue.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Metadata struct{ Name string }
+		Spec     struct {
+			Platforms []struct{ URI, SHA256, Bin string }
+		}
+	}
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := "kubectl-"+manifest.Metadata.Name, newScreen().command().Name(); got != want || len(manifest.Spec.Platforms) == 0 {
+		t.Errorf("got program %s for %d platforms, want %s", got, len(manifest.Spec.Platforms), want)
+	}
+	for _, p := range manifest.Spec.Platforms {
+		if len(p.SHA256) != 64 || p.Bin != "kubectl-epilogue" || !strings.HasPrefix(p.URI, "https://") {
+			t.Errorf("got platform %+v", p)
+		}
+	}
+}
+
+// TestCompletionOfKubectl: kubectl calls kubectl_complete-epilogue with what was typed.
+func TestCompletionOfKubectl(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "kubectl-epilogue"), []byte("#!/bin/sh\necho \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "../deploy/kubectl_complete-epilogue", "logs", "ni")
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if got, want := string(out), "__complete logs ni\n"; err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// playAPIServer plays an API server that has one pod, with a log.
+func playAPIServer(t *testing.T, log string) string {
+	t.Helper()
+	const pod = `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"live-x","namespace":"zenml","uid":"1","creationTimestamp":"2026-11-23T10:00:00Z",
+		"ownerReferences":[{"kind":"Job","name":"live","uid":"2"}]},
+		"status":{"phase":"Running","initContainerStatuses":[{"name":"init","state":{"terminated":{"exitCode":0}}}],
+		"containerStatuses":[{"name":"main","restartCount":1,"state":{"running":{"startedAt":"2026-11-23T10:00:00Z"}}}]}}`
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, text string) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, text)
+	}
+	mux.HandleFunc("GET /api/v1/namespaces/zenml/pods", func(w http.ResponseWriter, r *http.Request) {
+		items := ""
+		if r.URL.Query().Get("labelSelector") == "batch.kubernetes.io/job-name=live" {
+			items = pod
+		}
+		answer(w, `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[`+items+`]}`)
+	})
+	mux.HandleFunc("GET /api/v1/namespaces/zenml/pods/live-x", func(w http.ResponseWriter, _ *http.Request) { answer(w, pod) })
+	mux.HandleFunc("GET /api/v1/namespaces/zenml/pods/live-x/log", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if q.Get("timestamps") != "true" {
+			t.Errorf("got query %s, want one with timestamps", r.URL.RawQuery)
+		}
+		text := strings.ReplaceAll(log, "NAME", q.Get("container")+q.Get("previous"))
+		if q.Get("tailLines") == "1" {
+			lines := strings.SplitAfter(text, "\n")
+			text = lines[len(lines)-2]
+		}
+		fmt.Fprint(w, text)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"not here"}`)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestLive(t *testing.T) {
+	const log = "2026-11-23T10:00:00.5Z NAME one\n2026-11-23T10:00:01Z NAME two error\n2026-11-23T10:00:02Z NAME three\n"
+	server := playAPIServer(t, log)
+	for _, tt := range []struct {
+		args string
+		want string
+		code int
+	}{
+		{"logs live --source live", "init one\ninit two error\ninit three\nmain one\nmain two error\nmain three\n", codeOK},
+		{"logs pod/live-x --source live -c main --tail 1", "main three\n", codeOK},
+		{"logs live --source live -c main -i error --tail 1", "main two error\n", codeOK},
+		{"logs live --source live -c main -p", "maintrue one\nmaintrue two error\nmaintrue three\n", codeOK},
+		{"logs live --source live -c main --since-time 2026-11-23T10:00:01Z --until 2026-11-23T10:00:02Z --timestamps", "2026-11-23T10:00:01.000000000Z main two error\n", codeOK},
+		{"logs live --source live -c main --limit-bytes 11", "main one\nma", codeOK},
+		{"logs live --source live -c main -f", "main one\nmain two error\nmain three\n", codeOK},
+		{"logs none --source live", "", codeNotFound},
+		{"logs live --source near", "", codeUse},
+		{"logs workload/x --source live", "", codeNotFound},
+		{"logs live -c main", "main one\nmain two error\nmain three\n", codeOK}, // there is no daemon
+	} {
+		c := newScreen()
+		code := c.does(t.Context(), append([]string{"--server", server}, strings.Split(tt.args, " ")...)...)
+		if code != tt.code || c.out.String() != tt.want {
+			t.Errorf("%s: got exit code %d and %q (%s), want %d and %q", tt.args, code, c.out, c.errOut, tt.code, tt.want)
+		}
+	}
+}
+
+// TestLiveOfBothFollowed: the logs of containers that run at once come at once, in any order, and each whole.
+func TestLiveOfBothFollowed(t *testing.T) {
+	server := playAPIServer(t, "2026-11-23T10:00:00Z NAME one\n2026-11-23T10:00:01Z NAME two\n")
+	c := newScreen()
+	code := c.does(t.Context(), "logs", "live", "--source", "live", "-f", "--server", server)
+	lines := strings.Split(strings.TrimSpace(c.out.String()), "\n")
+	slices.Sort(lines)
+	if got, want := strings.Join(lines, ", "), "init one, init two, main one, main two"; code != codeOK || got != want {
+		t.Errorf("got exit code %d and %s, want %s", code, got, want)
+	}
+}
+
+// TestLiveError: the kubelet tells its errors with status 200, and they are no lines.
+func TestLiveError(t *testing.T) {
+	server := playAPIServer(t, "unable to retrieve container logs for containerd://1")
+	c := newScreen()
+	code := c.does(t.Context(), "logs", "live", "--source", "live", "--server", server)
+	if code != codeFailed || c.out.Len() > 0 || !strings.Contains(c.errOut.String(), "unable to retrieve") {
+		t.Errorf("got exit code %d, %q and %q, want an error and no line", code, c.out, c.errOut)
+	}
+}
+
+// TestNoDaemon: who asks for what only Epilogue has is told what to do.
+func TestNoDaemon(t *testing.T) {
+	server := playAPIServer(t, "")
+	c := newScreen()
+	code := c.does(t.Context(), "list", "--server", server)
+	if got := c.errOut.String(); code != codeFailed || !strings.Contains(got, "kubectl epilogue doctor") || !strings.Contains(got, "--archive") {
+		t.Errorf("got exit code %d and %q, want what to do", code, got)
+	}
+}
