@@ -104,6 +104,10 @@ func jobObjects(jobs []archive.KeptJob) []map[string]any {
 		}
 		o := object("Job", job.Namespace, name, job.Document.Job.CreatedAt, &job.Document)
 		o["finished"], o["open"] = job.Finished, job.Open
+		if job.Document.WrittenAt.IsZero() { // there is no document yet, or the daemon tells what is in it
+			delete(o, "writtenAt")
+			delete(o, "version")
+		}
 		objects = append(objects, o)
 	}
 	return objects

@@ -18,13 +18,14 @@ func TestGolden(t *testing.T) {
 		args     string
 		terminal bool
 		env      map[string]string
+		alone    bool // the daemon does not answer this one, or in other words
 	}{
 		{name: "list", args: "list"},
-		{name: "list-wide", args: "list -A -o wide"},
+		{name: "list-wide", args: "list -A -o wide", alone: true},
 		{name: "list-failed", args: "list --failed --no-headers"},
 		{name: "list-none", args: "list --verdict lost"},
 		{name: "list-selector", args: "list -l tier=nightly -o name"},
-		{name: "list-json", args: "list --workload " + workload + " -o json"},
+		{name: "list-json", args: "list --workload " + workload + " -o json", alone: true},
 		{name: "list-limit", args: "list --limit 1"},
 		{name: "get", args: "get nightly"},
 		{name: "get-wide", args: "get pod/nightly-bbbbb -o wide"},
@@ -61,14 +62,23 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onShelf(t, func(t *testing.T, s *shelf) {
-				c := s.screen()
-				c.env = tt.env
-				c.terminal = func(any) bool { return tt.terminal }
-				args := strings.Split(tt.args, " ")
-				code := c.does(t.Context(), args...)
-				text := fmt.Appendf(nil, "$ kubectl epilogue %s\n%s\n# standard error:\n%s\n# exit code: %d\n",
-					tt.args, shown(c.out.Bytes()), shown(c.errOut.Bytes()), code)
-				golden(t, filepath.Join("testdata", tt.name+".txt"), text)
+				play := func(c *screen, more ...string) []byte {
+					c.env = tt.env
+					c.terminal = func(any) bool { return tt.terminal }
+					code := c.does(t.Context(), append(strings.Split(tt.args, " "), more...)...)
+					return fmt.Appendf(nil, "$ kubectl epilogue %s\n%s\n# standard error:\n%s\n# exit code: %d\n",
+						tt.args, shown(c.out.Bytes()), shown(c.errOut.Bytes()), code)
+				}
+				got := play(s.screen())
+				golden(t, filepath.Join("testdata", tt.name+".txt"), got)
+				if tt.alone || strings.HasPrefix(tt.args, "__complete") {
+					return
+				}
+				d := s.daemon()
+				defer d.Close()
+				if remote := play(newScreen(), d.flags()...); !bytes.Equal(remote, got) {
+					t.Errorf("through the daemon: got\n%s\nwant\n%s", remote, got)
+				}
 			})
 		})
 	}

@@ -28,6 +28,11 @@ type Job struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	Workloads  []string          `json:"workloads,omitempty"`
 	Pods       []archive.JobPod  `json:"pods"`
+
+	Succeeded    int32               `json:"succeeded"` // pods, as the Job counts them
+	Failed       int32               `json:"failed"`
+	BackoffLimit *int32              `json:"backoffLimit,omitempty"`
+	Conditions   []archive.Condition `json:"conditions,omitempty"`
 }
 
 // JobList is one page of a list.
@@ -55,6 +60,7 @@ func jobOf(kept *archive.KeptJob) Job {
 		Namespace: kept.Namespace, Name: kept.Job, UID: kept.JobUID, Pod: kept.Pod, CreatedAt: d.Job.CreatedAt,
 		StartedAt: d.Job.StartedAt, FinishedAt: d.Job.FinishedAt, State: stateOf(&d.Job), Open: kept.Open, Labels: d.Job.Labels,
 		Workloads: d.Workloads, Pods: d.Pods,
+		Succeeded: d.Job.Succeeded, Failed: d.Job.Failed, BackoffLimit: d.Job.BackoffLimit, Conditions: d.Job.Conditions,
 	}
 	if j.Pods == nil {
 		j.Pods = []archive.JobPod{}

@@ -40,10 +40,20 @@ const longest = 16 << 20
 func newEvents(resp *http.Response) *events {
 	e := &events{body: resp.Body, lines: bufio.NewScanner(resp.Body), status: resp.StatusCode}
 	e.lines.Buffer(make([]byte, 64<<10), longest)
+	e.lines.Split(wholeLines)
 	if e.next = e.nextObject; strings.HasPrefix(resp.Header.Get("Content-Type"), eventStream) {
 		e.next = e.nextEvent
 	}
 	return e
+}
+
+// wholeLines gives lines that have their end: what a broken connection leaves of one is nothing.
+func wholeLines(data []byte, _ bool) (advance int, token []byte, err error) {
+	n := bytes.IndexByte(data, '\n')
+	if n < 0 {
+		return 0, nil, nil
+	}
+	return n + 1, bytes.TrimSuffix(data[:n], []byte("\r")), nil
 }
 
 func (e *events) close() { e.body.Close() }
