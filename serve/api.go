@@ -65,9 +65,11 @@ type Parts struct {
 	Access  Access
 	Reader  Reader
 	Objects Objects
-	Peers   Peers          // nil: this replica is alone
-	Metrics *metrics.Serve // nil: nobody asks
-	Log     *slog.Logger
+	Peers   Peers // nil: this replica is alone
+	// Messages gives what was added to a workload's log besides its containers' lines, oldest first; nil: nothing is.
+	Messages func(ctx context.Context, workload string) ([]archive.Message, error)
+	Metrics  *metrics.Serve // nil: nobody asks
+	Log      *slog.Logger
 
 	// Certificate is the one that this replica, and so the others, serve; nil: they serve without TLS.
 	Certificate func() (*tls.Certificate, error)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -31,8 +32,9 @@ type zenmlEntry struct {
 
 // zenmlWriter writes entries, and counts them.
 type zenmlWriter struct {
-	stream *stream
-	sent   int64
+	stream   *stream
+	sent     int64
+	messages []archive.Message // still to be written, oldest first
 }
 
 // serveZenML answers with LogEntry lines: at most zenmlLines, and never none.
@@ -42,17 +44,48 @@ func (a *API) serveZenML(w *answerWriter, r *http.Request, l *logRequest, answer
 		return err
 	}
 	z := &zenmlWriter{stream: newStream(w, &form{contentType: "text/plain; charset=utf-8"})}
+	if z.messages, err = a.messages(r.Context(), l); err != nil {
+		return err
+	}
 	if err = z.explainAll(answer.Logs); err == nil {
 		err = a.zenmlCopy(r.Context(), z, l, answer, total)
 	}
-	if err == nil && z.sent == 0 {
+	if err == nil && total == 0 && z.sent == 0 {
 		err = z.notice(nothing(l, answer))
+	}
+	if err == nil {
+		err = z.said(time.Time{})
 	}
 	if err == nil {
 		err = z.stream.flush()
 	}
 	if err != nil {
 		return a.breakOff(z.stream, err)
+	}
+	return nil
+}
+
+// messages gives what was said about the workload besides its containers' lines. Who asks for certain lines asks for these.
+func (a *API) messages(ctx context.Context, l *logRequest) ([]archive.Message, error) {
+	if a.parts.Messages == nil || l.query.Target.Workload == "" || l.filtered() {
+		return nil, nil
+	}
+	all, err := a.parts.Messages(ctx, l.query.Target.Workload)
+	if most := zenmlLines / 10; len(all) > most {
+		all = all[len(all)-most:]
+	}
+	return all, err
+}
+
+// said writes the messages up to a time; the zero time: all.
+func (z *zenmlWriter) said(until time.Time) error {
+	for len(z.messages) > 0 && (until.IsZero() || !z.messages[0].Time.After(until)) {
+		m := z.messages[0]
+		z.messages = z.messages[1:]
+		e := zenmlEntry{Message: m.Text, Name: "zenml", Level: zenmlLevel, Timestamp: m.Time.UTC().Format(time.RFC3339Nano)}
+		if err := z.write(&e); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -72,7 +105,7 @@ func (z *zenmlWriter) explainAll(logs []archive.LogStatus) error {
 
 // zenmlCopy copies what there is room for: all, or the start and the end.
 func (a *API) zenmlCopy(ctx context.Context, z *zenmlWriter, l *logRequest, answer *archive.Answer, total int64) error {
-	room := zenmlLines - z.sent
+	room := zenmlLines - z.sent - int64(len(z.messages))
 	if total <= room {
 		return z.copy(answer.Entries, 0, room)
 	}
@@ -165,6 +198,11 @@ func (z *zenmlWriter) copy(entries iter.Seq2[archive.Entry, error], skip, most i
 }
 
 func (z *zenmlWriter) entry(e *archive.Entry) error {
+	if len(z.messages) > 0 && e.Time != 0 {
+		if err := z.said(time.Unix(0, e.Time)); err != nil {
+			return err
+		}
+	}
 	return z.write(&zenmlEntry{
 		Message: string(e.Text), Name: e.Instance.Pod + "/" + e.Instance.Container, Level: zenmlLevel, Timestamp: stamp(e.Time),
 	})

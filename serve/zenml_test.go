@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -107,5 +109,48 @@ func TestZenMLCutsTheMiddle(t *testing.T) {
 				t.Errorf("%q: got %q in line %d, want %q", query, got[i].Message, i, want)
 			}
 		}
+	}
+}
+
+// TestZenMLMessages: what ZenML said of the run stands between the lines by its time, and a run that has written nothing is told apart.
+func TestZenMLMessages(t *testing.T) {
+	at := func(text string, clock string) archive.Message {
+		when, err := time.Parse(time.RFC3339, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return archive.Message{Workload: workload, Time: when, Text: text}
+	}
+	said := func(s *shelf) {
+		s.parts.Messages = func(_ context.Context, id string) ([]archive.Message, error) {
+			if id != workload {
+				t.Errorf("asked for workload %s, want %s", id, workload)
+			}
+			return []archive.Message{at("Starting.", "2026-11-23T09:59:59Z"), at("Between.", "2026-11-23T10:00:00.5Z"), at("Started.", "2026-11-23T12:00:00Z")}, nil
+		}
+		s.api = NewAPI(Config{Namespace: "jobs"}, s.parts)
+	}
+	texts := func(entries []zenmlEntry) (all []string) {
+		for _, e := range entries {
+			all = append(all, e.Message)
+		}
+		return all
+	}
+	s := filled(t)
+	said(s)
+	got := texts(s.zenml("/api/v1/workloads/" + workload + "/log?format=zenml"))
+	if len(got) != 7 || got[0] != "Starting." || got[1] != "one" || got[2] != "Between." || got[6] != "Started." {
+		t.Errorf("got %q, want the messages between the lines", got)
+	}
+	if got := texts(s.zenml("/api/v1/workloads/" + workload + "/log?format=zenml&tailLines=1")); len(got) != 1 {
+		t.Errorf("got %q, want the lines that were asked for alone", got)
+	}
+	empty := newShelf(t)
+	said(empty)
+	m := manifestOf(usualPod)
+	m.Instances = nil
+	empty.sealAs(m)
+	if got := texts(empty.zenml("/api/v1/workloads/" + workload + "/log?format=zenml")); len(got) != 4 || !strings.Contains(got[0], "no container of") {
+		t.Errorf("got %q, want the messages and that there is no line", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,12 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/launch/ecr"
 	"github.com/epilogue-dev/epilogue/launch/registry"
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/serve/workloads"
 )
 
 // newLauncher makes the launcher, which listens to the watcher from then on; none where this daemon only observes.
@@ -38,6 +41,21 @@ func (p *parts) newLauncher(cfg config.Config, client kubernetes.Interface) erro
 	})
 	p.watcher.Listen(p.launcher.See)
 	p.launchQueue().Register(p.registry)
+	return nil
+}
+
+// answerLaunches adds the launcher's routes to the API. A launcher that nobody can ask is a mistake in the settings.
+func (p *parts) answerLaunches(cfg config.Config, store archive.Store) error {
+	switch {
+	case p.launcher == nil:
+		return nil
+	case p.api == nil:
+		return errors.New("api-listen: value off, but the launcher takes its requests there; want an address, or no launcher")
+	}
+	p.api.Add(workloads.Routes(workloads.Config{
+		Namespace: cfg.Kubernetes.Namespace, Launcher: p.launcher, Queue: p.launcher,
+		Keep: func(ctx context.Context, m archive.Message) error { return archive.PutMessage(ctx, store, m) },
+	})...)
 	return nil
 }
 

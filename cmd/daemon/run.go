@@ -177,8 +177,10 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	p.gauges(budget, limit).Register(registry)
 	p.journalCounts().Register(registry)
 	p.retention = p.retain(cfg, store)
-	p.api, err = p.newAPI(cfg, store, codec)
-	return p, err
+	if p.api, err = p.newAPI(cfg, store, codec); err != nil {
+		return nil, err
+	}
+	return p, p.answerLaunches(cfg, store)
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.

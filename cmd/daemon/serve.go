@@ -29,6 +29,9 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 		return nil, err
 	}
 	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Peers: p.watcher, Log: log}
+	parts.Messages = func(ctx context.Context, workload string) ([]archive.Message, error) {
+		return archive.Messages(ctx, store, workload)
+	}
 	if cfg.Serve.CertFile != "" {
 		certificate, err := serve.OpenCertificate(cfg.Serve.CertFile, cfg.Serve.KeyFile, log)
 		if err != nil {
