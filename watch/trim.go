@@ -104,7 +104,7 @@ var idArguments = []string{"--snapshot_id", "--deployment_id", "--run_id", "--pl
 func idsInArguments(spec *corev1.PodSpec) []string {
 	var ids []string
 	for _, c := range spec.Containers {
-		words := slices.Concat(c.Command, c.Args)
+		words := wordsOf(slices.Concat(c.Command, c.Args))
 		for n, word := range words {
 			name, value, joined := strings.Cut(word, "=")
 			if !slices.Contains(idArguments, name) {
@@ -113,12 +113,21 @@ func idsInArguments(spec *corev1.PodSpec) []string {
 			if !joined && n+1 < len(words) {
 				value = words[n+1]
 			}
-			if value = strings.ToLower(value); uuid.MatchString(value) && !slices.Contains(ids, value) {
+			if value = strings.ToLower(strings.Trim(value, `'"`)); uuid.MatchString(value) && !slices.Contains(ids, value) {
 				ids = append(ids, value)
 			}
 		}
 	}
 	return ids
+}
+
+// wordsOf takes apart what a shell would: some run the runner's whole command line as one argument of it.
+func wordsOf(arguments []string) []string {
+	var words []string
+	for _, a := range arguments {
+		words = append(words, strings.Fields(a)...)
+	}
+	return words
 }
 
 // workloads gives the ids of the workloads that the object belongs to: from the labels that are configured, and from

@@ -99,6 +99,8 @@ func TestTrimEvent(t *testing.T) {
 	}
 }
 
+const snapshotID = "0b5c7d2e-9f40-4c11-8a67-3d2e1f0a9b8c"
+
 func TestWorkloads(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -111,6 +113,9 @@ func TestWorkloads(t *testing.T) {
 		{"an argument and its value", []string{"--run_id", runID}, nil, []string{runID}},
 		{"joined", []string{"--run_id=" + runID}, nil, []string{runID}},
 		{"twice the same", []string{"--run_id=" + runID, "--snapshot_id", runID}, map[string]string{"zenml/run": runID}, []string{runID}},
+		{"two ids, of the snapshot and of the run", []string{"--snapshot_id", snapshotID, "--run_id", runID}, nil, []string{snapshotID, runID}},
+		{"a label and an argument", []string{"--run_id", runID}, map[string]string{"zenml/run": "r"}, []string{"r", runID}},
+		{"the command line of a shell", []string{"-c", "exec python -m zenml --run_id '" + runID + "'"}, nil, []string{runID}},
 		{"no id", []string{"--run_id", "latest"}, nil, nil},
 		{"no value", []string{"--run_id"}, nil, nil},
 		{"another option", []string{"--id", runID}, nil, nil},
