@@ -78,11 +78,14 @@ func oracleGrep(entries []archive.Entry, g *archive.Grep) []archive.Entry {
 	if g.Fold {
 		pattern = "(?i)" + pattern
 	}
-	expr := regexp.MustCompile(pattern)
+	match := func(text []byte) bool { return bytes.Contains(text, []byte(g.Pattern)) }
+	if !g.Fixed || g.Fold {
+		match = regexp.MustCompile(pattern).Match
+	}
 	matches := make([]bool, len(entries))
 	wanted := make([]bool, len(entries))
 	for i, e := range entries {
-		if matches[i] = expr.Match(e.Text) != g.Invert; !matches[i] {
+		if matches[i] = match(e.Text) != g.Invert; !matches[i] {
 			continue
 		}
 		for k := i; k <= min(i+g.After, len(entries)-1); k++ {

@@ -20,6 +20,7 @@ image() {
 
 case ${1:-} in
 integration)
+	"$here/tools.sh" aws zstd jq
 	program EPILOGUE_TEST_ETCD etcd
 	program EPILOGUE_TEST_VERSITYGW versitygw
 	program EPILOGUE_TEST_APISERVER kube-apiserver

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# tools.sh PROGRAM... makes sure that programs are there which the docs have users run: those of Debian packages, by apt-get
+# where that is possible. It does nothing where all are there.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+declare -A packages=([aws]=awscli [zstd]=zstd [jq]=jq [curl]=curl)
+missing=()
+for program in "$@"; do
+	have "$program" || missing+=("${packages[$program]}")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+can_apt || die "install ${missing[*]} (packages of Debian): a test runs the commands of docs/read-by-hand.md"
+locked tools step "install ${missing[*]}" apt_install "${missing[@]}"
