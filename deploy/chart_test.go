@@ -19,6 +19,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -43,13 +44,33 @@ func template(t *testing.T, values ...string) (string, error) {
 	t.Helper()
 	args := []string{"template", "epilogue", "chart/epilogue", "-n", "system"}
 	for _, v := range values {
+		if strings.HasPrefix(v, "--") {
+			args = append(args, v)
+			continue
+		}
 		args = append(args, "--set", v)
 	}
 	return helm(t, args...)
 }
 
-// render gives the chart's objects by kind.
+// withPolicies says that the API server has the kinds of the admission policies.
+const withPolicies = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy," +
+	"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+
+// render gives the chart's objects by kind, without those that are there for the uninstallation alone. Values that begin with
+// "--" are flags of helm.
 func render(t *testing.T, values ...string) map[string]runtime.Object {
+	t.Helper()
+	return renderAll(t, false, values...)
+}
+
+// renderUninstall gives what helm makes before it deletes the release.
+func renderUninstall(t *testing.T, values ...string) map[string]runtime.Object {
+	t.Helper()
+	return renderAll(t, true, values...)
+}
+
+func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtime.Object {
 	t.Helper()
 	text, err := template(t, append([]string{"archive=s3://bucket/logs"}, values...)...)
 	if err != nil {
@@ -68,19 +89,22 @@ func render(t *testing.T, values ...string) map[string]runtime.Object {
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, document)
 		}
-		objects[keyOf(t, kind.Kind, object)] = object
+		about, err := meta.Accessor(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (about.GetAnnotations()["helm.sh/hook"] != "") == uninstall {
+			objects[keyOf(kind.Kind, about)] = object
+		}
 	}
 }
 
-// keyOf tells the two Roles, and their bindings, apart.
-func keyOf(t *testing.T, kind string, object runtime.Object) string {
-	t.Helper()
-	about, err := meta.Accessor(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasSuffix(about.GetName(), "-leases") {
-		return kind + " of Leases"
+// keyOf tells apart what there are two of.
+func keyOf(kind string, object metav1.Object) string {
+	for ending, of := range map[string]string{"-leases": " of Leases", "-uninstall-daemon": " of the daemon", "-gate-pods": " of pods"} {
+		if strings.HasSuffix(object.GetName(), ending) {
+			return kind + of
+		}
 	}
 	return kind
 }

@@ -114,21 +114,7 @@ func (s *Stage) install(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, manifest, "-n", s.Namespace, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	repository, tag, ok := strings.Cut(s.Image, ":")
-	if !ok {
-		return fmt.Errorf("EPILOGUE_E2E_IMAGE is %q, want name:tag", s.Image)
-	}
-	args := []string{
-		"upgrade", "--install", Release, filepath.Join(s.root, "deploy/chart/epilogue"), "-n", s.Namespace, "--wait", "--timeout", "110s",
-		"--set", "image.repository=" + repository, "--set-string", "image.tag=" + tag, "--set", "image.pullPolicy=Never",
-		"--set", fmt.Sprintf("archive=s3://%s/%s", Bucket, Prefix), "--set", "namespace=" + s.Jobs,
-		"--set", "s3.endpoint=http://s3:7070", "--set", "s3.existingSecret.name=s3-keys",
-	}
-	for _, v := range s.values {
-		args = append(args, "--set", v)
-	}
-	_, err = s.run(ctx, "", s.Helm, args...)
-	return err
+	return s.Upgrade(ctx, s.values...)
 }
 
 // openStore opens the bucket through the forward, with the keys in the environment, where the store's client looks.
@@ -147,14 +133,3 @@ func (s *Stage) openStore(ctx context.Context) (err error) {
 
 // Close ends what Open started here. What is in the cluster stays.
 func (s *Stage) Close() { s.forward.Close() }
-
-// Remove deletes the namespaces of a Stage without waiting for their end.
-func Remove(ctx context.Context, client kubernetes.Interface, namespace string) error {
-	for _, name := range []string{namespace + "-jobs", namespace} {
-		err := client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete namespace %s: %w", name, err)
-		}
-	}
-	return nil
-}

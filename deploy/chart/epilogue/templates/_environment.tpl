@@ -9,7 +9,14 @@
   "EPILOGUE_SHUTDOWN_GRACE" (printf "%ds" (sub (int .Values.terminationGracePeriodSeconds) 10))
   "EPILOGUE_S3_PATH_STYLE" (.Values.s3.pathStyle | toString)
   "EPILOGUE_API_LISTEN" (ternary ":8000" "off" .Values.api.enabled)
+  "EPILOGUE_GATE" .Values.gate.mode
+  "EPILOGUE_ADOPT_TTL" (.Values.gate.adoptTTL | toString)
+  "EPILOGUE_DRY_RUN" (.Values.dryRun | toString)
 -}}
+{{- /* The policies go by these, too: two opinions would be a gate that nobody opens. */ -}}
+{{- range $name, $value := dict "EPILOGUE_GATE" "gate.mode" "EPILOGUE_ADOPT_TTL" "gate.adoptTTL" "EPILOGUE_DRY_RUN" "dryRun" -}}
+{{- if hasKey $.Values.environment $name }}{{ fail (printf "environment.%s is set: set %s instead, which the admission policies follow, too" $name $value) }}{{ end -}}
+{{- end -}}
 {{- with .Values.selector }}{{ $_ := set $settings "EPILOGUE_SELECTOR" . }}{{ end -}}
 {{- with .Values.s3.endpoint }}{{ $_ := set $settings "EPILOGUE_S3_ENDPOINT" . }}{{ end -}}
 {{- with .Values.s3.region }}{{ $_ := set $settings "EPILOGUE_S3_REGION" . }}{{ end -}}

@@ -1,0 +1,38 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Upgrade has helm install the chart with the values, or change what is installed, and waits until it is ready.
+func (s *Stage) Upgrade(ctx context.Context, values ...string) error {
+	repository, tag, ok := strings.Cut(s.Image, ":")
+	if !ok {
+		return fmt.Errorf("EPILOGUE_E2E_IMAGE is %q, want name:tag", s.Image)
+	}
+	args := []string{
+		"upgrade", "--install", Release, filepath.Join(s.root, "deploy/chart/epilogue"), "-n", s.Namespace, "--wait", "--timeout", "110s",
+		"--set", "image.repository=" + repository, "--set-string", "image.tag=" + tag, "--set", "image.pullPolicy=Never",
+		"--set", fmt.Sprintf("archive=s3://%s/%s", Bucket, Prefix), "--set", "namespace=" + s.Jobs,
+		"--set", "s3.endpoint=http://s3:7070", "--set", "s3.existingSecret.name=s3-keys",
+	}
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	_, err := s.run(ctx, "", s.Helm, args...)
+	return err
+}
+
+// Uninstall has helm remove the release, as a user would.
+func (s *Stage) Uninstall(ctx context.Context) error {
+	_, err := s.run(ctx, "", s.Helm, "uninstall", Release, "-n", s.Namespace, "--wait", "--timeout", "180s")
+	return err
+}
+
+// Run runs kubectl in the namespace of the Jobs. What it prints on either output is in the text or in the error.
+func (s *Stage) Run(ctx context.Context, args ...string) (string, error) {
+	return s.kubectl(ctx, "", append([]string{"-n", s.Jobs}, args...)...)
+}
