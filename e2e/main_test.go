@@ -52,7 +52,7 @@ func run(m *testing.M) int {
 }
 
 // open gives a fresh stage: one that an earlier run left is removed first, with its archive.
-func open(ctx context.Context, namespace string) (*stage.Stage, error) {
+func open(ctx context.Context, namespace string, values ...string) (*stage.Stage, error) {
 	tools, err := stage.FromEnvironment()
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func open(ctx context.Context, namespace string) (*stage.Stage, error) {
 	if err := stage.Remove(ctx, client, namespace); err != nil {
 		return nil, err
 	}
-	return stage.Open(ctx, tools, stage.Config{Namespace: namespace})
+	return stage.Open(ctx, tools, stage.Config{Namespace: namespace, Values: values})
 }
 
 func shut(s *stage.Stage) {

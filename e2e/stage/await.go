@@ -136,6 +136,76 @@ func (s *Stage) AwaitNoPod(ctx context.Context, pod string) error {
 	})
 }
 
+// AwaitOutput asks for what the daemon has written until one line holds all the words, and gives that line.
+func (s *Stage) AwaitOutput(ctx context.Context, words ...string) (string, error) {
+	found := ""
+	err := await(ctx, fmt.Sprintf("a line of the daemon with %q", words), func() (bool, error) {
+		text, err := s.Output(ctx)
+		for line := range strings.Lines(text) {
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				found = line
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	return found, err
+}
+
+// AwaitEvent asks for the Events of an object in the Jobs' namespace until there is one of that reason.
+func (s *Stage) AwaitEvent(ctx context.Context, object, reason string) (*corev1.Event, error) {
+	var found *corev1.Event
+	err := await(ctx, "Event "+reason+" of "+object, func() (bool, error) {
+		list, err := s.Client.CoreV1().Events(s.Jobs).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + object + ",reason=" + reason})
+		if err != nil || len(list.Items) == 0 {
+			return false, err
+		}
+		found = &list.Items[0]
+		return true, nil
+	})
+	return found, err
+}
+
+// AwaitNothingLeft waits until nothing of the release is in the cluster, in whatever namespace or in none.
+func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
+	return await(ctx, "the end of all that belongs to the release", func() (bool, error) {
+		left, err := Policies(ctx, s.Client, s.Namespace)
+		if err != nil {
+			return false, err
+		}
+		for _, place := range [][]string{
+			{"-n", s.Namespace, "get", "deployments,replicasets,pods,services,serviceaccounts,secrets,configmaps,roles,rolebindings,leases,jobs"},
+			{"-n", s.Jobs, "get", "roles,rolebindings"},
+			{"get", "clusterroles,clusterrolebindings"},
+		} {
+			text, err := s.kubectl(ctx, "", append(place, "-o", "name")...)
+			if err != nil {
+				return false, err
+			}
+			for name := range strings.FieldsSeq(text) {
+				if s.isOfRelease(name) {
+					left = append(left, name)
+				}
+			}
+		}
+		if len(left) > 0 {
+			return false, fmt.Errorf("still there: %q", left)
+		}
+		return true, nil
+	})
+}
+
+// isOfRelease goes by the names that the chart and Helm give.
+func (s *Stage) isOfRelease(name string) bool {
+	_, name, _ = strings.Cut(name, "/")
+	for _, ours := range []string{Release, s.Namespace + "-" + Release, "sh.helm.release.v1." + Release + "."} {
+		if name == ours || strings.HasPrefix(name, ours) && strings.ContainsAny(name[len(ours):len(ours)+1], "-.v") {
+			return true
+		}
+	}
+	return false
+}
+
 // AwaitRemoved waits until the namespaces of a Stage are gone.
 func AwaitRemoved(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	for _, name := range []string{namespace, namespace + "-jobs"} {

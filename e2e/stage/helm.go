@@ -32,7 +32,7 @@ func (s *Stage) Uninstall(ctx context.Context) error {
 	return err
 }
 
-// Run runs kubectl in the namespace of the Jobs. What it prints on either output is in the text or in the error.
-func (s *Stage) Run(ctx context.Context, args ...string) (string, error) {
+// InJobs runs kubectl in the namespace of the Jobs. What it prints on either output is in the text or in the error.
+func (s *Stage) InJobs(ctx context.Context, args ...string) (string, error) {
 	return s.kubectl(ctx, "", append([]string{"-n", s.Jobs}, args...)...)
 }
