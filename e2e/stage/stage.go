@@ -114,6 +114,11 @@ func (s *Stage) install(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, manifest, "-n", s.Namespace, "apply", "-f", "-"); err != nil {
 		return err
 	}
+	// A connection that is made before the node knows the Service goes wherever the node's own network sends it, and the
+	// daemon's client keeps one that something there answers. Once the server is ready the node has known it for a while.
+	if _, err := s.kubectl(ctx, "", "-n", s.Namespace, "rollout", "status", "deployment/s3", "--timeout=60s"); err != nil {
+		return err
+	}
 	return s.Upgrade(ctx, s.values...)
 }
 
