@@ -129,10 +129,12 @@ func TestPolicySelection(t *testing.T) {
 }
 
 func TestTTLStaysWhereItIs(t *testing.T) {
-	for value, want := range map[string]int{"true": 2, "false": 1} {
-		policy := render(t, withPolicies, "gate.adoptTTL="+value)["MutatingAdmissionPolicy"].(*admissionv1.MutatingAdmissionPolicy)
+	for value, want := range map[string]int{
+		"gate.adoptTTL=true": 2, "gate.adoptTTL=false": 1, "environment.EPILOGUE_CLEANUP=false": 1, "environment.EPILOGUE_CLEANUP=true": 2,
+	} {
+		policy := render(t, withPolicies, value)["MutatingAdmissionPolicy"].(*admissionv1.MutatingAdmissionPolicy)
 		if got := len(policy.Spec.Mutations); got != want {
-			t.Errorf("adoptTTL=%s: got %d mutations, want %d", value, got, want)
+			t.Errorf("%s: got %d mutations, want %d", value, got, want)
 		}
 	}
 }

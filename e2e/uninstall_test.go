@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 	"github.com/epilogue-dev/epilogue/mark"
 )
@@ -77,9 +78,10 @@ func TestForegroundDeletionIsRefused(t *testing.T) {
 }
 
 // wholeThenGone checks that a Job that was deleted while it ran has all its lines sealed, and goes then.
-func (p *play) wholeThenGone() {
+func (p *play) wholeThenGone() *archive.Manifest {
 	p.Helper()
-	pod := p.pod(ended("main"))
-	p.whole(p.manifest(), "main", 0, status(pod, "main").State.Terminated)
+	pod, m := p.pod(ended("main")), p.manifest()
+	p.whole(m, "main", 0, status(pod, "main").State.Terminated)
 	p.awaitJob(stage.Gone)
+	return m
 }

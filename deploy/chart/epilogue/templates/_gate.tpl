@@ -14,6 +14,12 @@
 {{- define "epilogue.gateDeletes" -}}{{ include "epilogue.policies" (dict "root" . "kind" "ValidatingAdmissionPolicy") }}{{- end }}
 {{- define "epilogue.gatePods" -}}{{ if .Values.gate.pods.enabled }}{{ include "epilogue.gateJobs" . }}{{ end }}{{- end }}
 
+{{- /* A TTL that is taken over is enforced by the daemon's cleanup, or by nobody. */ -}}
+{{- define "epilogue.adoptsTTL" -}}
+{{- $cleanup := get .Values.environment "EPILOGUE_CLEANUP" | toString -}}
+{{- if and .Values.gate.adoptTTL (not (regexMatch "^(?i)(0|f|false)$" $cleanup)) }}yes{{ end -}}
+{{- end }}
+
 {{- /* The namespace that the daemon watches. */ -}}
 {{- define "epilogue.gateNamespace" -}}
 namespaceSelector:
