@@ -271,7 +271,7 @@ func stuckJob(t *testing.T, s *stage.Stage) {
 		t.Errorf("got the Job failed %s after its pod was created, want 3 s and a moment", took)
 	}
 	p.neverStarted()
-	event, err := s.AwaitEvent(p.ctx, pod.Name, "PodCannotStart")
+	event, err := s.AwaitEvent(p.ctx, p.job, "PodCannotStart")
 	if err != nil {
 		t.Fatal(err)
 	}
