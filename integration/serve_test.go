@@ -6,14 +6,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -323,6 +321,6 @@ func (f *eventReader) event(name, data string) {
 		}
 		f.lines = append(f.lines, line.Text)
 	default:
-		f.t.Fatal(fmt.Sprintf("event %s at %s: %s", name, time.Now(), data))
+		f.t.Fatalf("event %s: %s", name, data)
 	}
 }

@@ -65,7 +65,7 @@ type Parts struct {
 	Access  Access
 	Reader  Reader
 	Objects Objects
-	Peers   Peers // nil: this replica is alone
+	Cluster Cluster // nil: there is none, and this replica is alone
 	// Messages gives what was added to a workload's log besides its containers' lines, oldest first; nil: nothing is.
 	Messages func(ctx context.Context, workload string) ([]archive.Message, error)
 	Metrics  *metrics.Serve // nil: nobody asks

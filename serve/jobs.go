@@ -96,7 +96,6 @@ type jobFilter struct {
 	state        string
 	selector     labels.Selector
 	limit        int
-	after        string
 }
 
 const (

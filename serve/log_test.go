@@ -312,3 +312,38 @@ func TestBrokenAnswerIsNoWholeOne(t *testing.T) {
 		})
 	}
 }
+
+// deleted says that no Job exists any more.
+type deleted struct{}
+
+func (deleted) Holder(archive.Target) string { return "" }
+func (deleted) Alive(archive.Target) bool    { return false }
+
+// TestFollowOfADeletedJobEnds: its document is never written, and its follower must not wait for it for ever.
+func TestFollowOfADeletedJobEnds(t *testing.T) {
+	s := newShelf(t)
+	s.parts.Cluster = deleted{}
+	s.api = NewAPI(Config{Namespace: "jobs"}, s.parts)
+	s.draft(usualPod, "main")
+	s.write(usualPod, "one")
+	body := bufio.NewReader(open(t, s.server().URL+"/api/v1/namespaces/jobs/jobs/run/log?follow=true").Body)
+	if line, err := body.ReadString('\n'); err != nil || line != "one\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	s.write(usualPod, "two")
+	record, err := s.sealer.Log(t.Context(), s.log(usualPod, "main"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := manifestOf(usualPod)
+	m.Instances = []archive.InstanceRecord{record}
+	if err := s.sealer.Pod(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.spool.Drop(usualPod.PodUID); err != nil {
+		t.Fatal(err)
+	}
+	if rest := readAll(t, body); rest != "two\n" {
+		t.Errorf("got %q, want the last line and the end", rest)
+	}
+}

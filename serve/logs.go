@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -47,8 +48,11 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	}
 	if l.query.Follow {
 		ctx, cancel := untilStop(r.Context())
+		var watching sync.WaitGroup
+		defer watching.Wait()
 		defer cancel()
 		r = r.WithContext(ctx)
+		l.query.NoMore = a.noMore(ctx, &watching, l.query.Target)
 	}
 	answer, err := a.parts.Reader.Read(r.Context(), l.query)
 	if target.Workload != "" {
@@ -73,6 +77,31 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 		return nil
 	}
 	return a.copyLog(aw, r, l, answer)
+}
+
+// lookForJobs is how often a follower of a Job or a workload has it looked up whether that still exists. It is looked up in
+// memory, and matters only where a Job was deleted before it had finished, so that its document is never written.
+const lookForJobs = 2 * time.Second
+
+// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no interest.
+func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archive.Target) <-chan struct{} {
+	if a.parts.Cluster == nil || target.Pod != "" {
+		return nil
+	}
+	gone := make(chan struct{})
+	watching.Go(func() {
+		tick := time.NewTicker(lookForJobs)
+		defer tick.Stop()
+		for a.parts.Cluster.Alive(target) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		close(gone)
+	})
+	return gone
 }
 
 // mayReadAll asks for the right to read the logs of each namespace in the answer. Of a workload that nobody knows only those

@@ -16,11 +16,13 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// Peers says which other replica has the logs of a target that are open.
-type Peers interface {
-	// Holder gives host:port of the API of that replica, "" where it is this one, where no log is open, or where nobody
-	// knows. It answers from memory.
+// Cluster says what is known of a target beside its logs. It answers from memory.
+type Cluster interface {
+	// Holder gives host:port of the API of the other replica that has the logs of the target that are open, "" where it is
+	// this one, where no log is open, or where nobody knows.
 	Holder(target archive.Target) string
+	// Alive says whether a Job of the target exists, so that it may get another pod; also where nobody knows.
+	Alive(target archive.Target) bool
 }
 
 // forwarded marks a request that a replica has passed on: who gets it answers from what he has, so that two replicas
@@ -30,7 +32,7 @@ const forwarded = "X-Epilogue-Forwarded"
 // peering passes requests on to the replica that holds the log. It sends the caller's own token along, so that the other replica
 // asks for the same rights: a replica trusts none of the others.
 type peering struct {
-	peers     Peers
+	cluster   Cluster
 	transport http.RoundTripper
 	scheme    string
 	metrics   *metrics.Serve
@@ -43,7 +45,7 @@ const (
 )
 
 func newPeering(parts Parts) *peering {
-	p := &peering{peers: parts.Peers, scheme: "http", metrics: parts.Metrics, log: parts.Log}
+	p := &peering{cluster: parts.Cluster, scheme: "http", metrics: parts.Metrics, log: parts.Log}
 	t := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: peerConnect}).DialContext,
 		TLSHandshakeTimeout: peerConnect, ResponseHeaderTimeout: peerAnswer, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8,
@@ -89,10 +91,10 @@ const (
 // answer passes the request on where another replica holds what is asked for. False: it does not, or it cannot be reached; nothing is
 // written then, and this replica answers from what is in the store.
 func (p *peering) answer(w http.ResponseWriter, r *http.Request, target archive.Target) bool {
-	if p.peers == nil || r.Header.Get(forwarded) != "" {
+	if p.cluster == nil || r.Header.Get(forwarded) != "" {
 		return false
 	}
-	host := p.peers.Holder(target)
+	host := p.cluster.Holder(target)
 	if host == "" {
 		return false
 	}

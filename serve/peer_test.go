@@ -17,12 +17,13 @@ import (
 type holders string
 
 func (h holders) Holder(archive.Target) string { return string(h) }
+func (h holders) Alive(archive.Target) bool    { return true }
 
 // behind makes an API over nothing but the store of s, to which another replica is the holder of what is open.
 func (s *shelf) behind(peer string) *shelf {
 	front := *s
 	front.reader = archive.NewReader(archive.ReaderConfig{Store: s.faulty, Codec: codec, Poll: 1})
-	front.parts.Reader, front.parts.Objects, front.parts.Peers = front.reader, front.reader, holders(strings.TrimPrefix(peer, "http://"))
+	front.parts.Reader, front.parts.Objects, front.parts.Cluster = front.reader, front.reader, holders(strings.TrimPrefix(peer, "http://"))
 	front.api = NewAPI(Config{Namespace: "jobs"}, front.parts)
 	return &front
 }

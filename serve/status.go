@@ -29,7 +29,7 @@ func badParameter(name, value, want string) error {
 }
 
 // notFound is a Status of 404.
-func notFound(what string) error {
+func notFound(what string) *apierrors.StatusError {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: what,
 	}}
@@ -43,7 +43,7 @@ func statusOf(err error) metav1.Status {
 	switch {
 	case errors.As(err, &status):
 	case errors.Is(err, archive.ErrNotFound):
-		status = notFound(err.Error()).(*apierrors.StatusError)
+		status = notFound(err.Error())
 	case errors.Is(err, archive.ErrDamaged):
 		status = apierrors.NewInternalError(err)
 	case errors.As(err, &tooLarge):

@@ -48,24 +48,14 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	health, err := serve.Listen(ctx, cfg.Process.HealthListen)
-	if err != nil {
-		return err
-	}
-	exposed, err := serve.Listen(ctx, cfg.Process.MetricsListen)
-	if err != nil {
-		return err
-	}
-	answered, err := p.listenAPI(ctx, cfg.Serve)
+	open, err := p.listen(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	var servers, flusher, journal, lease, janitor errgroup.Group
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
-	servers.Go(func() error { return serve.Run(last, health, serve.Health{Ready: p.ready(ctx)}.Handler(), nil) })
-	servers.Go(func() error { return serve.Run(last, exposed, metricsHandler(p.registry), nil) })
-	servers.Go(func() error { return p.serveAPI(last, answered) })
+	p.serve(last, &servers, open, p.ready(ctx))
 	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFlusher()
 	flusher.Go(func() error { return p.spool.Run(flushed) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -28,7 +29,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 	if err != nil {
 		return nil, err
 	}
-	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Peers: p.watcher, Log: log}
+	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Cluster: p.watcher, Log: log}
 	parts.Messages = func(ctx context.Context, workload string) ([]archive.Message, error) {
 		return archive.Messages(ctx, store, workload)
 	}
@@ -47,25 +48,33 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 	return api, nil
 }
 
-// listenAPI opens the API's address; nil where there is no API.
-func (p *parts) listenAPI(ctx context.Context, cfg config.Serve) (net.Listener, error) {
-	if p.api == nil {
-		return nil, nil
-	}
-	l, err := serve.Listen(ctx, cfg.Listen)
-	if err != nil {
-		return nil, err
-	}
-	p.log.Info("API listens", "address", l.Addr().String(), "auth", cfg.Auth, "tls", cfg.CertFile != "")
-	return l, nil
+// listeners are the addresses that the program answers at.
+type listeners struct {
+	health, metrics net.Listener
+	api             net.Listener // nil: there is no API
 }
 
-// serveAPI serves the API until the context ends.
-func (p *parts) serveAPI(ctx context.Context, l net.Listener) error {
-	if l == nil {
-		return nil
+// listen opens the addresses, before anything runs that would have to be stopped if one is taken.
+func (p *parts) listen(ctx context.Context, cfg config.Config) (l listeners, err error) {
+	if l.health, err = serve.Listen(ctx, cfg.Process.HealthListen); err != nil {
+		return l, err
 	}
-	return p.api.Run(ctx, l)
+	if l.metrics, err = serve.Listen(ctx, cfg.Process.MetricsListen); err != nil || p.api == nil {
+		return l, err
+	}
+	if l.api, err = serve.Listen(ctx, cfg.Serve.Listen); err == nil {
+		p.log.Info("API listens", "address", l.api.Addr().String(), "auth", cfg.Serve.Auth, "tls", cfg.Serve.CertFile != "")
+	}
+	return l, err
+}
+
+// serve has the servers answer until the context ends.
+func (p *parts) serve(ctx context.Context, servers *errgroup.Group, l listeners, ready func() string) {
+	servers.Go(func() error { return serve.Run(ctx, l.health, serve.Health{Ready: ready}.Handler(), nil) })
+	servers.Go(func() error { return serve.Run(ctx, l.metrics, metricsHandler(p.registry), nil) })
+	if l.api != nil {
+		servers.Go(func() error { return p.api.Run(ctx, l.api) })
+	}
 }
 
 // whoMayRead asks the API server over a client of its own: a flood of wrong tokens must not hold up what keeps logs.
