@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -174,5 +176,23 @@ func TestAddedRoute(t *testing.T) {
 	wantStatus(t, post("admin", "?broken"), http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
 	if got, want := s.ask("/api/v1/namespaces/jobs/runs").Code, http.StatusNotFound; got != want {
 		t.Errorf("GET of a route that takes POST: got %d, want %d", got, want)
+	}
+}
+
+// TestFollowedWorkloadGetsAJobElsewhere: in a namespace whose logs the follower may not read. He hears nothing of it.
+func TestFollowedWorkloadGetsAJobElsewhere(t *testing.T) {
+	s := newShelf(t)
+	s.draft(usualPod, "main")
+	s.write(usualPod, "one")
+	resp := open(t, s.server().URL+"/api/v1/workloads/"+workload+"/log?follow=true")
+	body := bufio.NewReader(resp.Body)
+	if line, err := body.ReadString('\n'); err != nil || line != "one\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	s.draft(secretPod, "main")
+	s.write(secretPod, "secret line")
+	var rest bytes.Buffer
+	if _, err := rest.ReadFrom(body); err == nil || rest.Len() > 0 {
+		t.Errorf("got %q, %v, want the answer broken off", rest.String(), err)
 	}
 }

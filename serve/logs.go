@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -66,6 +67,9 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	if err != nil {
 		return err
 	}
+	if target.Workload != "" {
+		answer.Entries = a.onlyWhereAllowed(r.Context(), answer.Entries)
+	}
 	aw := w.(*answerWriter)
 	tell(w.Header(), answer)
 	switch {
@@ -125,6 +129,26 @@ func (a *API) mayReadAll(ctx context.Context, answer *archive.Answer) error {
 	return nil
 }
 
+// onlyWhereAllowed ends with the error of the right that is missing where a line comes from a namespace whose logs the caller may not
+// read: a workload that is followed may get a Job in another namespace.
+func (a *API) onlyWhereAllowed(ctx context.Context, entries iter.Seq2[archive.Entry, error]) iter.Seq2[archive.Entry, error] {
+	return func(yield func(archive.Entry, error) bool) {
+		allowed := ""
+		for e, err := range entries {
+			if e.Instance != nil && e.Instance.Namespace != allowed {
+				if err := a.May(ctx, access.ReadLogs.In(e.Instance.Namespace, "")); err != nil {
+					yield(archive.Entry{}, err)
+					return
+				}
+				allowed = e.Instance.Namespace
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
 func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *archive.Answer) error {
 	s := newStream(w, l.formOf())
 	copyAll := func() error { return s.copy(answer.Entries) }
@@ -166,7 +190,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 	if l.query.Follow {
 		q, none := l.query, int64(0)
 		q.Follow, q.Tail, q.After = false, &none, nil
-		if now, err := a.parts.Reader.Read(ctx, q); err == nil {
+		if now, err := a.parts.Reader.Read(ctx, q); err == nil && (q.Target.Workload == "" || a.mayReadAll(ctx, now) == nil) {
 			answer = now
 		}
 	}
