@@ -17,6 +17,7 @@ type JournalConfig struct {
 	Replica   string        // names the process among all that share the store; must have no slash
 	Interval  time.Duration // between two objects; 0 is 5 s
 	MaxObject int64         // bytes at which an object is full; 0 is 64 MiB. A single frame may be larger
+	Compact   int           // objects over which a log's frames may be spread before they are written again as one; 0 is 64
 	Grace     time.Duration // how long the last object may take once the context has ended; 0 is 10 s
 }
 
@@ -49,13 +50,6 @@ type Journal struct {
 	stats    journalCounts
 }
 
-// journaled says how far a log is journaled and in which objects.
-type journaled struct {
-	at     position
-	tails  []*journalObject // hold small frames only, which the next whole frame makes needless
-	pinned []*journalObject // needed until the pod is sealed
-}
-
 type journaledDraft struct {
 	pod  PodRef
 	sum  [32]byte
@@ -75,13 +69,14 @@ type awaited struct {
 	damaged bool // nothing can be read from the index
 }
 
-type journalCounts struct{ objects, bytes, frames, tails, collisions, removed atomic.Int64 }
+type journalCounts struct{ objects, bytes, frames, tails, compacted, collisions, removed atomic.Int64 }
 
 // JournalStats counts since the start of the process.
 type JournalStats struct {
 	Objects    int64 // that were put
 	Bytes      int64 // of them
 	Frames     int64 // bytes of whole frames in them
+	Compacted  int64 // bytes of frames, of both kinds, that were in the journal before and were written again
 	Tails      int64 // bytes of small frames in them, which come again in a whole frame
 	Collisions int64 // sequences that another process under the same name had taken
 	Removed    int64 // objects that Collect deleted
@@ -94,6 +89,9 @@ func NewJournal(cfg JournalConfig, store Store, spool *Spool, log *slog.Logger, 
 	}
 	if cfg.MaxObject <= 0 {
 		cfg.MaxObject = 64 << 20
+	}
+	if cfg.Compact <= 0 {
+		cfg.Compact = 64
 	}
 	if cfg.Grace <= 0 {
 		cfg.Grace = 10 * time.Second
@@ -151,7 +149,7 @@ func (j *Journal) Lag() time.Duration {
 func (j *Journal) Stats() JournalStats {
 	s := &j.stats
 	return JournalStats{
-		Objects: s.objects.Load(), Bytes: s.bytes.Load(), Frames: s.frames.Load(), Tails: s.tails.Load(),
+		Objects: s.objects.Load(), Bytes: s.bytes.Load(), Frames: s.frames.Load(), Tails: s.tails.Load(), Compacted: s.compacted.Load(),
 		Collisions: s.collisions.Load(), Removed: s.removed.Load(),
 	}
 }

@@ -64,8 +64,7 @@ func (g *garbage) own(ctx context.Context) error {
 			return err
 		}
 		if done {
-			release(t.tails)
-			release(t.pinned)
+			t.letGo()
 			delete(j.logs, l)
 		}
 	}

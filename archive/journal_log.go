@@ -22,10 +22,12 @@ type position struct {
 
 // cut is what of a log is not journaled yet.
 type cut struct {
-	log   *Log
-	to    position
-	more  bool  // it did not fit: there are more whole frames
-	fresh int64 // Log.fresh before
+	log         *Log
+	to          position
+	more        bool  // it did not fit: there are more whole frames
+	againFrames bool  // the whole frames of the last segment are journaled already
+	againTail   bool  // the small frames, too
+	fresh       int64 // Log.fresh before
 
 	file       *os.File // .log, where there are whole frames; whoever has the cut closes it
 	offset     int64
@@ -35,6 +37,7 @@ type cut struct {
 	wholeBytes int64 // of text
 
 	tail      []byte
+	tailSize  int64 // of tail, which is let go once it is written
 	tailFirst int64
 	tailLines int64
 	tailBytes int64 // of text
@@ -125,7 +128,8 @@ func (l *Log) cutTailFrames(c *cut, from position) error {
 	if err != nil {
 		return err
 	}
-	c.tail = make([]byte, l.tailSize-start)
+	c.tailSize = l.tailSize - start
+	c.tail = make([]byte, c.tailSize)
 	_, err = file.ReadAt(c.tail, start)
 	c.tailLines = max(0, l.tailEnd-c.tailFirst)
 	c.tailBytes = max(0, l.rawEnd()+l.tailRaw-raw)

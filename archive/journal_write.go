@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 )
@@ -63,7 +64,14 @@ func (j *Journal) writeLog(ctx context.Context, s *sheet, l *Log) error {
 		if t == nil {
 			t = &journaled{}
 		}
-		c, err := l.cut(s.reached(l, t.at), max(1, j.cfg.MaxObject-s.size))
+		from, limit := s.reached(l, t.at), max(1, j.cfg.MaxObject-s.size)
+		frames, tail := false, false
+		if from == t.at {
+			if from, frames, tail = t.again(j.cfg.Compact, j.cfg.MaxObject/2); frames {
+				limit = math.MaxInt64 // what is written again must be whole in one object: only then it stands for the others
+			}
+		}
+		c, err := l.cut(from, limit)
 		if err != nil {
 			// The disk's trouble with one log is its own: the follower meets it too. The others are journaled.
 			j.log.Warn("journal log", "instance", l.instance, "err", err)
@@ -72,7 +80,10 @@ func (j *Journal) writeLog(ctx context.Context, s *sheet, l *Log) error {
 		if c == nil {
 			return nil
 		}
-		more = c.more
+		c.againFrames, c.againTail = frames, tail
+		if more = c.more; frames || tail {
+			j.stats.compacted.Add(c.size + c.tailSize)
+		}
 		if err := s.addLog(c); err != nil {
 			return fmt.Errorf("write journal: %w", err)
 		}
@@ -167,22 +178,6 @@ func (j *Journal) commit(s *sheet, key Key) {
 			t = &journaled{}
 			j.logs[c.log] = t
 		}
-		t.at = c.to
-		o.uses++
-		if c.size == 0 && !c.ended && c.record == nil {
-			t.tails = append(t.tails, o)
-			continue
-		}
-		t.pinned = append(t.pinned, o)
-		if c.size > 0 { // a whole frame holds all that .tail held before
-			release(t.tails)
-			t.tails = nil
-		}
-	}
-}
-
-func release(objects []*journalObject) {
-	for _, o := range objects {
-		o.uses--
+		t.hold(o, c, j.cfg.MaxObject/2)
 	}
 }

@@ -55,23 +55,30 @@ func (l *takenLog) chain(life string, i Instance) *chain {
 	return c
 }
 
-// add takes an entry in. A whole frame makes the small frames needless that hold its lines.
+// add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were written again
+// those that they are copies of: the runs stay in the order of their lines, and that is the order of the objects, too.
 func (c *chain) add(object int, e *JournalLog) {
 	c.lines, c.ended = max(c.lines, e.Lines), c.ended || e.Ended
 	if e.Record != nil {
 		c.record = &place{object, *e.Record}
 	}
 	for _, f := range e.Frames {
-		if f.Whole {
-			small := len(c.runs)
-			for small > 0 && !c.runs[small-1].Whole {
-				small--
-			}
-			left := slices.DeleteFunc(c.runs[small:], func(r taken) bool { return r.FirstLine >= f.FirstLine })
-			c.runs = c.runs[:small+len(left)]
+		n := len(c.runs)
+		for n > 0 && c.runs[n-1].heldAgain(&f) {
+			n--
 		}
+		c.runs = c.runs[:n]
 		c.runs = append(c.runs, taken{object: object, JournalFrames: f})
 	}
+}
+
+// heldAgain: a later run holds what this one holds. Frames of gaps alone at its very start may stand before it.
+func (r *taken) heldAgain(f *JournalFrames) bool {
+	before := r.Lines == 0 && r.FirstLine == f.FirstLine
+	if !r.Whole {
+		return r.FirstLine >= f.FirstLine && (f.Whole || !before)
+	}
+	return f.Whole && r.FirstLine >= f.FirstLine && r.FirstLine+r.Lines <= f.FirstLine+f.Lines && !before
 }
 
 // held counts the lines that the chain's runs hold, each once.

@@ -144,7 +144,7 @@ func (g Gauges) Register(r prometheus.Registerer) {
 
 // JournalCounts are asked for at the time of a scrape. They only grow.
 type JournalCounts struct {
-	Objects, Bytes, Reframed, Collisions, Removed func() float64
+	Objects, Bytes, Reframed, Compacted, Collisions, Removed func() float64
 }
 
 // Register declares the counts.
@@ -157,6 +157,7 @@ func (c JournalCounts) Register(r prometheus.Registerer) {
 		{"journal_objects_total", "Objects that were put into the journal.", c.Objects},
 		{"journal_bytes_total", "Bytes that were put into the journal.", c.Bytes},
 		{"journal_reframed_bytes_total", "Bytes of these in frames that were not full, whose lines come again when they are.", c.Reframed},
+		{"journal_compacted_bytes_total", "Bytes of these in frames that were in the journal before, and are written again side by side.", c.Compacted},
 		{"journal_collisions_total", "Objects of the journal that another process under this replica's name had put. Two replicas must not have one name.", c.Collisions},
 		{"journal_removed_total", "Objects that were removed from journals because nobody needed them any more.", c.Removed},
 	} {

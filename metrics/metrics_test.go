@@ -19,7 +19,7 @@ func registered(t *testing.T) []*dto.MetricFamily {
 	api.Requests.WithLabelValues("GET /api/v1/namespaces/{namespace}/jobs", "200")
 	api.Refused.WithLabelValues("user")
 	api.Forwarded.WithLabelValues("answered")
-	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Collisions: zero, Removed: zero}.Register(r)
+	JournalCounts{Objects: zero, Bytes: zero, Reframed: zero, Compacted: zero, Collisions: zero, Removed: zero}.Register(r)
 	RetentionCounts{Jobs: zero, Objects: zero, Journals: zero, Uploads: zero, Unreadable: zero, Failures: zero, Last: zero}.Register(r)
 	NewSeal(r).Logs.WithLabelValues("complete")
 	cleanup := NewCleanup(r)

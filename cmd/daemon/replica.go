@@ -83,6 +83,7 @@ func (p *parts) journalCounts() metrics.JournalCounts {
 		Objects:    pick(func(s archive.JournalStats) int64 { return s.Objects }),
 		Bytes:      pick(func(s archive.JournalStats) int64 { return s.Bytes }),
 		Reframed:   pick(func(s archive.JournalStats) int64 { return s.Tails }),
+		Compacted:  pick(func(s archive.JournalStats) int64 { return s.Compacted }),
 		Collisions: pick(func(s archive.JournalStats) int64 { return s.Collisions }),
 		Removed:    pick(func(s archive.JournalStats) int64 { return s.Removed }),
 	}
