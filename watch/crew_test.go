@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
@@ -48,6 +50,8 @@ type crew struct {
 	said   *said
 	hands  []*hand // that live
 	jobs   int
+
+	wrap func(archive.Store, *hand) archive.Store // nil: not
 }
 
 // hand is one replica of a crew, in one life.
@@ -59,8 +63,12 @@ type hand struct {
 	watcher      *Watcher
 	stopWork     context.CancelFunc
 	released     chan struct{} // closed when all of it has ended
+	returned     time.Time     // when it came back after others may have taken its logs; zero: never
 
 }
+
+// client-go's handlers of errors wait, by a clock that all bubbles would share and that stands at another time in each.
+func init() { utilruntime.ErrorHandlers = nil }
 
 func newCrew(t *testing.T) *crew {
 	memory := storetest.NewMemory(t)
@@ -126,6 +134,9 @@ func (c *crew) start(name, dir string) *hand {
 	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: dir, Limit: 64 << 20, Memory: 4 << 20, FlushInterval: crewFlush}, codec, log)
 	c.must(err)
 	store := &storetest.Gated{Store: c.store, Gates: []*storetest.Gate{h.process, h.toStore}}
+	if c.wrap != nil {
+		store.Store = c.wrap(store.Store, h)
+	}
 	sealer := archive.NewSealer(store, spool, name, log, func(error) {})
 	h.journal = archive.NewJournal(archive.JournalConfig{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {})
 	client := c.client(h)
@@ -199,15 +210,16 @@ func (c *crew) kill(h *hand) (disk string) {
 // client is the API server as one replica reaches it.
 func (c *crew) client(h *hand) kubernetes.Interface {
 	client := &fake.Clientset{}
-	pass := func() error {
-		if err := h.process.Pass(); err != nil {
+	// The fake clientset holds a lock over each request: none may hang in it.
+	try := func() error {
+		if err := h.process.Try(); err != nil {
 			return err
 		}
-		return h.api.Pass()
+		return h.api.Try()
 	}
 	objects := clienttesting.ObjectReaction(c.server.Tracker())
 	client.AddReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
-		if err := pass(); err != nil {
+		if err := try(); err != nil {
 			return true, nil, err
 		}
 		if a.GetResource().Resource == "leases" {
@@ -218,7 +230,7 @@ func (c *crew) client(h *hand) kubernetes.Interface {
 		return objects(a)
 	})
 	client.AddWatchReactor("*", func(a clienttesting.Action) (bool, apiwatch.Interface, error) {
-		if err := pass(); err != nil {
+		if err := try(); err != nil {
 			return true, nil, err
 		}
 		events, err := c.server.Tracker().Watch(a.GetResource(), a.GetNamespace())
@@ -227,8 +239,8 @@ func (c *crew) client(h *hand) kubernetes.Interface {
 		}
 		// What happens meanwhile comes late to one that is cut off.
 		return true, apiwatch.Filter(events, func(e apiwatch.Event) (apiwatch.Event, bool) {
-			err := pass()
-			for ; err == storetest.ErrCut; err = pass() {
+			err := try()
+			for ; errors.Is(err, storetest.ErrCut); err = try() {
 				time.Sleep(time.Second)
 			}
 			return e, err == nil

@@ -22,14 +22,7 @@ const seeds = 200
 // TestFaultProperty plays random schedules of lines, rotations, cuts, clock steps, crashes and store faults. The archive must
 // hold what was written, in order and once, but for what lies inside gaps, and a gap must stand only where a file ended.
 func TestFaultProperty(t *testing.T) {
-	first, last := uint64(1), uint64(seeds)
-	if text := os.Getenv("EPILOGUE_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatalf("EPILOGUE_SEED %q is not a number", text)
-		}
-		first, last = seed, seed
-	}
+	first, last := seedRange(t, seeds)
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
@@ -39,6 +32,19 @@ func TestFaultProperty(t *testing.T) {
 			})
 		})
 	}
+}
+
+// seedRange gives the schedules to play: so many, or the one that the environment names.
+func seedRange(t *testing.T, count uint64) (first, last uint64) {
+	text := os.Getenv("EPILOGUE_SEED")
+	if text == "" {
+		return 1, count
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("EPILOGUE_SEED %q is not a number", text)
+	}
+	return seed, seed
 }
 
 // schedule is one random run.

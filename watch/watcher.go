@@ -224,6 +224,12 @@ func (w *Watcher) Acts() bool { return w.acting.Load() }
 // Run watches until the context ends and returns when everything that it started has ended. The followers put what they
 // hold on disk before.
 func (w *Watcher) Run(ctx context.Context) error {
+	stopQueues := sync.OnceFunc(func() {
+		for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.unchecked.ShutDown, w.finishedJobs.ShutDown} {
+			stop()
+		}
+	})
+	defer stopQueues() // also where the caches were never filled
 	for _, f := range w.factories {
 		f.Start(ctx.Done())
 		defer f.Shutdown()
@@ -240,9 +246,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	workers.Go(func() { (&ownership{w: w}).run(ctx) })
 	workers.Go(func() { w.collect(ctx) })
 	<-ctx.Done()
-	for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.unchecked.ShutDown, w.finishedJobs.ShutDown} {
-		stop()
-	}
+	stopQueues()
 	workers.Wait()
 	w.followers.Wait()
 	return nil

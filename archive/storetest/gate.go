@@ -86,6 +86,19 @@ func (g *Gate) Pass() error {
 	return nil
 }
 
+// Try is Pass for callers that must not wait: a shut gate refuses.
+func (g *Gate) Try() error {
+	g.mu.Lock()
+	passes := g.passes
+	g.mu.Unlock()
+	select {
+	case <-passes:
+		return g.Pass()
+	default:
+		return ErrCut
+	}
+}
+
 // Gated is a store behind gates.
 type Gated struct {
 	archive.Store
