@@ -1,7 +1,7 @@
 // Package archive keeps the logs of container instances and gives them back.
 //
 // It owns the format of everything that is kept (frames, log objects, manifests, keys), the spool on the local disk and the
-// seal that moves a log from the spool into a Store. It knows nothing of Kubernetes: package watch brings lines and
+// seal that moves a log from the spool into a Store, and the Reader that gives lines back from wherever they are. It knows nothing of Kubernetes: package watch brings lines and
 // facts in, and says when an instance has ended.
 //
 // Promise: a line that Append has taken is in the sealed log exactly once and in the order in which it was appended, and

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -145,6 +146,92 @@ func TestFollowGivesLinesAtOnce(t *testing.T) {
 		stop()
 		if <-f.ended; !errors.Is(f.err, context.Canceled) {
 			t.Errorf("follower ended with %v, want the context's error", f.err)
+		}
+	})
+}
+
+// TestReadAcrossARelease: a log that goes to another replica between the look for it and the reading is read from that one's
+// journal, by a follower too.
+func TestReadAcrossARelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(t)
+		defer s.spool.Still()
+		lines := numbered(30)
+		s.append("main", lines[:20])
+		a, err := s.reader.Read(t.Context(), archive.Query{Target: wholeJob})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := follow(t.Context(), t, s.reader, archive.Query{Target: wholeJob}, func() {})
+		synctest.Wait()
+		if err := s.journal().Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.spool.Release(pod.PodUID); err != nil {
+			t.Fatal(err)
+		}
+		var gone error
+		for _, err := range a.Entries {
+			gone = err
+		}
+		if !errors.Is(gone, archive.ErrGone) {
+			t.Errorf("reading a log on its way: %v, want ErrGone", gone)
+		}
+		other := newReplica(t, t.TempDir(), s.store)
+		journal := archive.NewJournal(archive.JournalConfig{Replica: "replica-1"}, s.store, other.spool, slog.New(slog.DiscardHandler), func(error) {})
+		if _, err := journal.TakeOver(t.Context(), "replica-0", all); err != nil {
+			t.Fatal(err)
+		}
+		other.append("main", lines[20:])
+		if err := journal.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, got := read(t, s.reader, archive.Query{Target: wholeJob})
+		if diff := different(got, oracle(lines, instance("main"), archive.Query{})); diff != "" {
+			t.Error(diff)
+		}
+		if err := other.seal(t.Context(), "main"); err != nil {
+			t.Fatal(err)
+		}
+		s.finishJob()
+		<-f.ended
+		if diff := different(f.entries, oracle(lines, instance("main"), archive.Query{})); f.err != nil || diff != "" {
+			t.Errorf("follower: %s (%v)", diff, f.err)
+		}
+	})
+}
+
+// TestFollowFromTheEnd: of a log that is there already nothing is given, and what comes has its place in the log.
+func TestFollowFromTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(t)
+		defer s.spool.Still()
+		lines := numbered(1000)
+		s.append("main", lines[:900])
+		log := openLog(t, s.spool, instance("main"))
+		if err := log.CloseFrame(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Append(lines[900:910]...); err != nil { // they stay in memory
+			t.Fatal(err)
+		}
+		tail := int64(0)
+		f := follow(t.Context(), t, s.reader, archive.Query{Target: wholeJob, Tail: &tail}, func() {})
+		synctest.Wait()
+		for _, line := range lines[910:] {
+			if _, err := log.Append(line); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err := s.seal(t.Context(), "main"); err != nil {
+			t.Fatal(err)
+		}
+		s.finishJob()
+		<-f.ended
+		want := oracle(lines, instance("main"), archive.Query{FirstLine: 911})
+		if diff := different(f.entries, want); f.err != nil || diff != "" {
+			t.Errorf("%s (%v)", diff, f.err)
 		}
 	})
 }

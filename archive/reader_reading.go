@@ -30,12 +30,15 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 		return true
 	}
 	h, err := l.open(ctx)
+	if err == nil && h == nil && !l.query.Follow {
+		h, err = l.openElsewhere(ctx)
+	}
 	if err != nil {
 		l.ended = true
 		return yield(Entry{}, err) && isDamage(err)
 	}
 	if h == nil {
-		return true
+		return true // nothing is kept of it, or a follower looks up what became of it
 	}
 	defer h.close()
 	goOn := l.run(ctx, h.holding, !l.begun && l.query.Tail != nil, yield)
@@ -78,6 +81,32 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		return &opened{l.text, l.text.lines, l.text.bytes, l.text.ended}, nil
 	}
 	return nil, nil
+}
+
+// openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal.
+func (l *reading) openElsewhere(ctx context.Context) (*opened, error) {
+	if l.ended {
+		return nil, nil
+	}
+	f, err := l.reader.find(ctx, Target{Namespace: l.pod.Namespace, Pod: l.pod.Pod, PodUID: l.pod.PodUID})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range f.pods {
+		for _, record := range p.Instances {
+			if record.ID() == l.instance.ID() {
+				l.moved(p, record)
+			}
+		}
+	}
+	if l.ended {
+		return nil, nil
+	}
+	h, err := l.open(ctx)
+	if err == nil && h == nil {
+		err = fmt.Errorf("read log of %s: it is on its way to another replica: %w", l.instance, ErrGone)
+	}
+	return h, err
 }
 
 // resolve finds where a log is that has left the spool. The record is in the spool before the log leaves it, the manifest in
