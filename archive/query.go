@@ -47,6 +47,7 @@ type Query struct {
 	Target     Target
 	Containers []string // names; none: all
 	Which      Which
+	Restart    *int // only instances with this restart count; nil: all
 	// Attempt is one pod of each Job, by the order in which they were made: 1 is the first, -1 the last, 0 all.
 	Attempt int
 
@@ -132,6 +133,8 @@ func (q *Query) Validate() error {
 		return badQuery("ToByte", q.ToByte, fmt.Sprintf("FromByte (%d) or more", q.FromByte))
 	case !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since):
 		return badQuery("Until", q.Until.Format(time.RFC3339Nano), "after Since ("+q.Since.Format(time.RFC3339Nano)+")")
+	case q.Restart != nil && *q.Restart < 0:
+		return badQuery("Restart", *q.Restart, "0 or more")
 	case q.Which < Every || q.Which > Previous:
 		return badQuery("Which", int(q.Which), "Every, Newest or Previous")
 	}

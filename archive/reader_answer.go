@@ -87,7 +87,7 @@ func (a *answering) attempts(pods []*foundPod) []*foundPod {
 func pickInstances(p *foundPod, q *Query) []InstanceRecord {
 	var all []InstanceRecord
 	for _, i := range p.Instances {
-		if len(q.Containers) == 0 || slices.Contains(q.Containers, i.Container) {
+		if (len(q.Containers) == 0 || slices.Contains(q.Containers, i.Container)) && (q.Restart == nil || i.Restart == *q.Restart) {
 			all = append(all, i)
 		}
 	}

@@ -92,7 +92,8 @@ func (p *foundPod) jobMade() time.Time {
 	return p.Pod.CreatedAt
 }
 
-// matches says whether a pod is one of the target's.
+// matches says whether a pod is one of the target's. A target that names nothing but a namespace, as only a list has it, is
+// all pods there.
 func (t *Target) matches(p PodRef, workloads []string) bool {
 	switch {
 	case t.Namespace != "" && p.Namespace != t.Namespace:
@@ -102,7 +103,7 @@ func (t *Target) matches(p PodRef, workloads []string) bool {
 	case t.Job != "":
 		return p.Job == t.Job && (t.JobUID == "" || p.JobUID == t.JobUID)
 	default:
-		return p.Pod == t.Pod && (t.PodUID == "" || p.PodUID == t.PodUID)
+		return (t.Pod == "" || p.Pod == t.Pod) && (t.PodUID == "" || p.PodUID == t.PodUID)
 	}
 }
 

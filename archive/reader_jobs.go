@@ -32,8 +32,7 @@ type KeptJob struct {
 }
 
 // Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace and
-// name. Jobs that are open in this process are listed too; those that only another replica knows are not, until their first pod is
-// sealed. Stopping early costs at most the documents of some Jobs that were read ahead. An error is the last thing it
+// name. Jobs that are open are listed too, those of other replicas as soon as their journals tell of them. Stopping early costs at most the documents of some Jobs that were read ahead. An error is the last thing it
 // gives, unless it wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
 func (r *Reader) Jobs(ctx context.Context, q JobQuery) iter.Seq2[KeptJob, error] {
 	return func(yield func(KeptJob, error) bool) {
@@ -72,11 +71,14 @@ func (q *JobQuery) cursorFolder() string {
 type jobList struct {
 	reader *Reader
 	query  *JobQuery
-	open   map[string][]*foundPod // this process's pods, by the name in the index
+	open   map[string][]*foundPod // pods that are not sealed, or were not a moment ago, by the name in the index
 }
 
 func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
-	l.openJobs()
+	if err := l.openJobs(ctx); err != nil {
+		yield(KeptJob{}, err)
+		return
+	}
 	if l.query.Workload != "" {
 		l.folder(ctx, l.query.cursorFolder(), l.openNames(func(p *foundPod) bool {
 			return slices.Contains(p.Workloads, l.query.Workload)
@@ -97,19 +99,25 @@ func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
 	}
 }
 
-func (l *jobList) openJobs() {
+// openJobs finds what is open, here and by the journals of other replicas, where pods may be sealed by now.
+func (l *jobList) openJobs(ctx context.Context) error {
+	everything := Target{Namespace: l.query.Namespace}
+	pods := l.reader.spooled(everything)
+	elsewhere, err := l.reader.journaled(ctx, everything)
+	if err != nil {
+		return fmt.Errorf("list open Jobs: %w", err)
+	}
+	for uid, p := range elsewhere {
+		if pods[uid] == nil {
+			pods[uid] = p
+		}
+	}
 	l.open = map[string][]*foundPod{}
-	if l.reader.cfg.Spool == nil {
-		return
+	for _, p := range pods {
+		name := p.Pod.indexName()
+		l.open[name] = append(l.open[name], p)
 	}
-	for _, d := range l.reader.cfg.Spool.drafts() {
-		if l.query.Namespace != "" && d.Namespace != l.query.Namespace {
-			continue
-		}
-		if p := l.reader.spooledPod(d.PodRef); p != nil {
-			l.open[d.indexName()] = append(l.open[d.indexName()], p)
-		}
-	}
+	return nil
 }
 
 func (l *jobList) openNames(wanted func(*foundPod) bool) (names []string) {
@@ -261,7 +269,7 @@ func (l *jobList) job(ctx context.Context, name string) (*KeptJob, error) {
 
 // job reads a Job's document, or makes one of its manifests and of the pods that are open here.
 func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
-	job := &KeptJob{PodRef: ref, Open: slices.ContainsFunc(open, func(p *foundPod) bool { return !p.sealed })}
+	job := &KeptJob{PodRef: ref}
 	if ref.Job != "" {
 		d, err := r.document(ctx, ref.JobKey())
 		if err == nil {
@@ -276,6 +284,7 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 	if err != nil || len(pods) == 0 {
 		return nil, err
 	}
+	job.Open = slices.ContainsFunc(pods, func(p *foundPod) bool { return !p.sealed })
 	job.describe(pods)
 	return job, nil
 }

@@ -19,6 +19,9 @@ func TestJobs(t *testing.T) {
 	if _, err := s.sealer.Job(t.Context(), archive.PodRef{Namespace: "ns", Job: "build", JobUID: "build-uid"}, d); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.journal().Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	day := second(0).Truncate(24 * time.Hour)
 	for _, test := range []struct {
 		name  string
@@ -36,6 +39,9 @@ func TestJobs(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := jobs(t, s.reader, test.query, 100); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
+			}
+			if got := jobs(t, s.remote(), test.query, 100); got != test.want {
+				t.Errorf("elsewhere: %q, want %q", got, test.want)
 			}
 			// Page by page it is the same.
 			var pages []string

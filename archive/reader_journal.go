@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -25,16 +26,29 @@ func (r *Reader) journaled(ctx context.Context, t Target) (map[PodUID]*foundPod,
 		}
 	}
 	r.journals.keep(listed)
+	return r.textPods(ctx, t, slices.Collect(maps.Values(all)))
+}
+
+// textPods gives the pods with their drafts, which are read some at once.
+func (r *Reader) textPods(ctx context.Context, t Target, all []*textPod) (map[PodUID]*foundPod, error) {
 	pods := map[PodUID]*foundPod{}
-	for uid, p := range all {
-		m, err := r.textDraft(ctx, p)
+	for some := range slices.Chunk(all, atOnce) {
+		read := make([]*foundPod, len(some))
+		err := inParallel(len(some), func(i int) error {
+			m, err := r.textDraft(ctx, some[i])
+			if err == nil && (t.Workload == "" || slices.Contains(m.Workloads, t.Workload)) {
+				read[i] = r.textFound(ctx, some[i], m)
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		if t.Workload != "" && !slices.Contains(m.Workloads, t.Workload) {
-			continue
+		for _, p := range read {
+			if p != nil {
+				pods[p.Pod.PodUID] = p
+			}
 		}
-		pods[uid] = r.textFound(ctx, p, m)
 	}
 	return pods, nil
 }
@@ -140,6 +154,9 @@ func (r *Reader) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
 	if p.draft == nil {
 		return m, nil
 	}
+	if known := r.journals.draft(*p.draft); known != nil {
+		return known, nil
+	}
 	var draft Manifest
 	err := r.journalDocument(ctx, p.draft, &draft)
 	switch {
@@ -150,6 +167,7 @@ func (r *Reader) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
 	case draft.Pod.PodUID != p.ref.PodUID:
 		return m, nil
 	}
+	r.journals.putDraft(*p.draft, &draft)
 	return &draft, nil
 }
 

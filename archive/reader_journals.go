@@ -3,20 +3,25 @@ package archive
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // journalCache keeps the indexes of journal objects, which never change, as long as the objects are there.
 type journalCache struct {
-	mu        sync.Mutex
-	indexes   map[Key]*JournalIndex // guarded by mu
-	entries   int                   // guarded by mu; logs in them
-	workloads map[PodUID][]string   // guarded by mu; what drafts say, which is read once
+	mu      sync.Mutex
+	indexes map[Key]*JournalIndex // guarded by mu
+	entries int                   // guarded by mu; logs in them
+	drafts  map[keyPart]*Manifest // guarded by mu
 }
 
-// mostCached bounds the logs that cached indexes name: some hundred bytes each.
-const mostCached = 100_000
+// mostCached bounds the logs that cached indexes name, some hundred bytes each, and mostDrafts the drafts, some KiB each. What
+// finds no room is read again each time.
+const (
+	mostCached = 100_000
+	mostDrafts = 2_000
+)
 
 // journalReplicas gives the names of all whose journals are in the store.
 func journalReplicas(ctx context.Context, store Store) ([]string, error) {
@@ -39,7 +44,7 @@ func journalReplicas(ctx context.Context, store Store) ([]string, error) {
 }
 
 func newJournalCache() journalCache {
-	return journalCache{indexes: map[Key]*JournalIndex{}, workloads: map[PodUID][]string{}}
+	return journalCache{indexes: map[Key]*JournalIndex{}, drafts: map[keyPart]*Manifest{}}
 }
 
 func (c *journalCache) get(key Key) *JournalIndex {
@@ -68,6 +73,32 @@ func (c *journalCache) keep(listed map[Key]bool) {
 			c.entries -= logsIn(x)
 		}
 	}
+	maps.DeleteFunc(c.drafts, func(at keyPart, _ *Manifest) bool { return !listed[at.key] })
+}
+
+// draft gives a copy of a draft that was read before, nil where there is none.
+func (c *journalCache) draft(at keyPart) *Manifest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.drafts[at]; m != nil {
+		return ownInstances(m)
+	}
+	return nil
+}
+
+func (c *journalCache) putDraft(at keyPart, m *Manifest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.drafts) < mostDrafts {
+		c.drafts[at] = ownInstances(m)
+	}
+}
+
+// ownInstances gives a copy whose list of instances may be changed.
+func ownInstances(m *Manifest) *Manifest {
+	c := *m
+	c.Instances = slices.Clone(m.Instances)
+	return &c
 }
 
 func logsIn(x *JournalIndex) int {

@@ -134,6 +134,7 @@ func TestReadSelects(t *testing.T) {
 		{"container", archive.Query{Target: job, Containers: []string{"main"}}, []string{run[2], run[3], run[5]}},
 		{"newest", archive.Query{Target: job, Containers: []string{"main"}, Which: archive.Newest}, []string{run[3], run[5]}},
 		{"previous", archive.Query{Target: job, Which: archive.Previous}, []string{run[2]}},
+		{"restart", archive.Query{Target: job, Restart: new(1)}, []string{run[3]}},
 		{"first attempt", archive.Query{Target: job, Attempt: 1}, run[:4]},
 		{"last attempt", archive.Query{Target: job, Attempt: -1}, run[4:]},
 		{"third attempt", archive.Query{Target: job, Attempt: 3}, []string{}},
