@@ -219,7 +219,7 @@ func (s *shelf) askAs(token, path string, header ...string) *httptest.ResponseRe
 	}
 	w := httptest.NewRecorder()
 	s.api.ServeHTTP(w, r)
-	contract().check(s.t, r, w)
+	document().Check(s.t, r, nil, w)
 	return w
 }
 

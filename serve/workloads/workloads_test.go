@@ -20,6 +20,7 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/contract"
 )
 
 // played is a launcher that notes what it is asked.
@@ -88,8 +89,34 @@ func (p *played) ask(t *testing.T, verb, method, path, body string) *httptest.Re
 		return p.err
 	}})...)
 	w := httptest.NewRecorder()
-	api.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "/api/v1/namespaces/"+path, strings.NewReader(body)))
+	r := httptest.NewRequestWithContext(t.Context(), method, "/api/v1/namespaces/"+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	api.ServeHTTP(w, r)
+	documentOf(t, api).Check(t, r, []byte(body), w)
 	return w
+}
+
+// documentOf is what the API says of itself.
+func documentOf(t *testing.T, api *serve.API) *contract.Document {
+	t.Helper()
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.yaml", nil))
+	d, err := contract.Read(w.Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestDocumentHasEveryRoute: and each with its method.
+func TestDocumentHasEveryRoute(t *testing.T) {
+	d := documentOf(t, serve.NewAPI(serve.Config{}, serve.Parts{Log: slog.New(slog.DiscardHandler)}))
+	for _, route := range Routes(Config{}) {
+		method, path, _ := strings.Cut(route.Pattern, " ")
+		if _, err := d.Parameters(httptest.NewRequestWithContext(t.Context(), method, strings.NewReplacer("{", "", "}", "").Replace(path), nil)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestRun(t *testing.T) {
