@@ -44,7 +44,12 @@ func (f *Follower) findSince(first *firstRecord) error {
 // meet looks for the first record in what is held, and for the place where it is or should have been. It looks ever further
 // back for the line before it.
 func (f *Follower) meet(first *firstRecord) (met bool, err error) {
-	for _, reach := range []time.Duration{rotateLeast, time.Hour, 1000 * time.Hour} {
+	// A stream that lags is not there yet, and must not be held up: reading back what it brought takes time.
+	if s := f.log.Summary(); first.time > s.Last {
+		first.after = s.Lines
+		return false, nil
+	}
+	for _, reach := range []time.Duration{rotateLeast / 100, rotateLeast, time.Hour, 1000 * time.Hour} {
 		if met, err = f.meetSince(first, first.time-int64(reach)); err != nil || first.from != 0 || first.after == 0 {
 			break
 		}

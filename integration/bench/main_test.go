@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 )
@@ -29,6 +30,8 @@ var (
 	profiles = flag.String("profiles", "", "folder for CPU profiles of the daemon; its program then holds a profiler")
 	megs     = flag.Int64("megs", 512, "MiB of text in the large log")
 	rounds   = flag.Int("rounds", 3, "rounds of each comparison")
+	speed    = flag.Int("speed", 80_000, "lines a second of the log that is rotated, 0: as fast as it goes")
+	monitor  = flag.Duration("monitor", 3*time.Second, "how often the kubelet looks at the sizes of logs: 3s is the least that it takes, 10s its default")
 
 	apart = flag.Bool("apart", false, "readers run on the last processor, everything else on the others")
 

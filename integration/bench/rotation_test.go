@@ -17,9 +17,6 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
-// monitor is how often the kubelet looks at the sizes of logs: 10 s by default, and 3 s is the least that it takes.
-const monitor = 3 * time.Second
-
 // BenchmarkRotation writes 1,000,000 lines at a rate at which a runtime can take them, has them rotated as a kubelet does,
 // and compares what a plain follow keeps with what the archive keeps. A line that is missing outside the gaps of the
 // manifest fails it.
@@ -46,7 +43,7 @@ func (r *rig) rotateRound() (alone, kept, gaps int) {
 	counted := r.followAlone(p)
 	r.followed(c)
 	stop := rotating(c)
-	err := c.Flood(r.b.Context(), kubelet.Load{Lines: 980_000, PerSecond: 80_000, Text: text})
+	err := c.Flood(r.b.Context(), kubelet.Load{Lines: 980_000, PerSecond: *speed, Text: text})
 	stop()
 	c.Rotate() // a rotation shortly before the exit: the kubelet ends a follow that has not changed files by then
 	if err == nil {
@@ -67,7 +64,7 @@ func rotating(c *kubelet.Instance) (stop func()) {
 	end, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(monitor)
+		tick := time.NewTicker(*monitor)
 		defer tick.Stop()
 		for {
 			select {
