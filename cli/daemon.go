@@ -32,7 +32,10 @@ func (d *daemonFlags) add(f *pflag.FlagSet) {
 }
 
 // remote gives the daemon's API. Nothing is asked of it yet.
-func (p *program) remote() (origin, error) {
+func (p *program) remote() (*remote.Client, error) {
+	if p.api != nil {
+		return p.api, nil
+	}
 	cfg, err := p.restConfig()
 	if err != nil {
 		return nil, fmt.Errorf("%w; %w", err, errNoStore)

@@ -21,6 +21,7 @@ const (
 	codeNotFound = 3
 	codeDamaged  = 4
 	codeUnwell   = 5
+	codeJob      = 6
 )
 
 var exitCodes = []struct {
@@ -33,6 +34,7 @@ var exitCodes = []struct {
 	{codeNotFound, "nothing of that name is kept"},
 	{codeDamaged, "stored bytes are damaged or gone: `verify` found it, or `logs` or `download` met it; what could be read was given"},
 	{codeUnwell, "`doctor` found something that keeps Epilogue from its work"},
+	{codeJob, "the Job that `run` or `build` waited for failed or was cancelled"},
 }
 
 // useError says that the command was called in a way that cannot be right.
@@ -46,6 +48,9 @@ func wrongUse(format string, args ...any) error { return &useError{fmt.Errorf(fo
 // errUnwell ends a doctor's visit that found something; what it is has been told.
 var errUnwell = errors.New("not well")
 
+// errJob ends the wait for a Job that did not succeed; why has been told.
+var errJob = errors.New("the Job did not succeed")
+
 // errToldDamage ends a command that met damage and has told where.
 var errToldDamage = fmt.Errorf("told: %w", archive.ErrDamaged)
 
@@ -55,7 +60,7 @@ func codeOf(err error) int {
 	switch {
 	case errors.Is(err, remote.ErrNoDaemon): // whatever the API server said
 		return codeFailed
-	case errors.As(err, &use), errors.As(err, &query), apierrors.IsBadRequest(err):
+	case errors.As(err, &use), errors.As(err, &query), apierrors.IsBadRequest(err), apierrors.IsInvalid(err):
 		return codeUse
 	case errors.Is(err, archive.ErrNotFound), apierrors.IsNotFound(err):
 		return codeNotFound
@@ -63,6 +68,8 @@ func codeOf(err error) int {
 		return codeDamaged
 	case errors.Is(err, errUnwell):
 		return codeUnwell
+	case errors.Is(err, errJob):
+		return codeJob
 	default:
 		return codeFailed
 	}
@@ -70,7 +77,7 @@ func codeOf(err error) int {
 
 // told is the text that a person gets, "" where all was told already.
 func told(err error) string {
-	if errors.Is(err, errUnwell) || errors.Is(err, errToldDamage) {
+	if errors.Is(err, errUnwell) || errors.Is(err, errJob) || errors.Is(err, errToldDamage) {
 		return ""
 	}
 	if errors.Is(err, context.Canceled) {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/config"
 )
 
@@ -31,6 +32,7 @@ type program struct {
 	terminal func(any) bool // whether a stream is a person's
 
 	origin origin               // of tests; nil: what the flags say
+	api    *remote.Client       // of tests; nil: what the flags say
 	kubes  kubernetes.Interface // of tests; nil: what the kubeconfig says
 }
 
@@ -95,7 +97,8 @@ func (p *program) command() *cobra.Command {
 	p.place = config.BindArchive(root.PersistentFlags())
 	p.daemon.add(root.PersistentFlags())
 	root.AddCommand(
-		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.release(), p.showVersion(),
+		p.logs(), p.list(), p.describe(), p.get(), p.download(), p.verify(), p.discover(), p.doctor(), p.release(), p.runJob(), p.buildImage(),
+		p.queue(), p.cancel(), p.showVersion(),
 	)
 	p.completeGlobalFlags(root)
 	return root

@@ -24,7 +24,7 @@ type origin interface {
 const targetHelp = `NAME is that of a Job or a pod, or the id of a workload. Where a name could be several things, a Job is looked for first;
 job/NAME, pod/NAME and workload/ID say which is meant.`
 
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var workloadID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // parseTarget takes what a user named. sure: there is only one thing that it can mean; otherwise it is the Job, and may be a
 // pod.
@@ -38,7 +38,7 @@ func parseTarget(namespace, text string) (t archive.Target, sure bool, err error
 	}
 	switch strings.ToLower(kind) {
 	case "":
-		if uuid.MatchString(name) {
+		if workloadID.MatchString(name) {
 			return archive.Target{Workload: name}, true, nil
 		}
 		return archive.Target{Namespace: namespace, Job: name}, false, nil

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,13 +105,18 @@ func lasting(err error) bool {
 
 // ask sends one GET. The caller closes the body of the answer, which is one of status 200, 204 or 206.
 func (c *Client) ask(ctx context.Context, path string, query url.Values, header http.Header) (*http.Response, error) {
+	return c.send(ctx, http.MethodGet, path, query, header, nil)
+}
+
+// send sends one request. The caller closes the body of the answer, whose status is below 400.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, header http.Header, body []byte) (*http.Response, error) {
 	line, err := c.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	u := line.Base.JoinPath(path)
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
