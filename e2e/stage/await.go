@@ -168,23 +168,29 @@ func (s *Stage) AwaitEvent(ctx context.Context, object, reason string) (*corev1.
 
 // AwaitNothingLeft waits until nothing of the release is in the cluster, in whatever namespace or in none.
 func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
+	places := []struct {
+		args   []string
+		begins []string // the names of what is the release's
+	}{
+		{[]string{"-n", s.Namespace, "get", "deployments,replicasets,pods,services,serviceaccounts,secrets,configmaps,roles,rolebindings,leases,jobs"},
+			[]string{Release, "sh.helm.release.v1." + Release}},
+		{[]string{"-n", s.Jobs, "get", "roles,rolebindings"}, []string{Release, s.Namespace + "-" + Release}},
+		{[]string{"get", "clusterroles,clusterrolebindings"}, []string{s.Namespace + "-" + Release}},
+	}
 	return await(ctx, "the end of all that belongs to the release", func() (bool, error) {
 		left, err := Policies(ctx, s.Client, s.Namespace)
 		if err != nil {
 			return false, err
 		}
-		for _, place := range [][]string{
-			{"-n", s.Namespace, "get", "deployments,replicasets,pods,services,serviceaccounts,secrets,configmaps,roles,rolebindings,leases,jobs"},
-			{"-n", s.Jobs, "get", "roles,rolebindings"},
-			{"get", "clusterroles,clusterrolebindings"},
-		} {
-			text, err := s.kubectl(ctx, "", append(place, "-o", "name")...)
+		for _, place := range places {
+			text, err := s.kubectl(ctx, "", append(place.args, "-o", "name")...)
 			if err != nil {
 				return false, err
 			}
-			for name := range strings.FieldsSeq(text) {
-				if s.isOfRelease(name) {
-					left = append(left, name)
+			for object := range strings.FieldsSeq(text) {
+				_, name, _ := strings.Cut(object, "/")
+				if slices.ContainsFunc(place.begins, func(b string) bool { return strings.HasPrefix(name, b) }) {
+					left = append(left, object)
 				}
 			}
 		}
@@ -193,17 +199,6 @@ func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
 		}
 		return true, nil
 	})
-}
-
-// isOfRelease goes by the names that the chart and Helm give.
-func (s *Stage) isOfRelease(name string) bool {
-	_, name, _ = strings.Cut(name, "/")
-	for _, ours := range []string{Release, s.Namespace + "-" + Release, "sh.helm.release.v1." + Release + "."} {
-		if name == ours || strings.HasPrefix(name, ours) && strings.ContainsAny(name[len(ours):len(ours)+1], "-.v") {
-			return true
-		}
-	}
-	return false
 }
 
 // AwaitRemoved waits until the namespaces of a Stage are gone.
@@ -231,15 +226,19 @@ func gone(err error) (bool, error) {
 func await(ctx context.Context, what string, done func() (bool, error)) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		yes, err := done()
 		if yes {
 			return nil
 		}
+		if ctx.Err() == nil {
+			last = err // an error at the very end is the end's
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("wait for %s: %w", what, errors.Join(ctx.Err(), last))
 		}
 	}
 }
