@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) archive.Store) {
 		{"list many", testListMany},
 		{"list stops when asked", testListBreak},
 		{"delete", testDelete},
+		{"retention", testRetention},
 		{"context that has ended", testContextEnded},
 		{"context that ends while reading", testContextWhileReading},
 		{"context that ends while listing", testContextWhileListing},
