@@ -54,7 +54,7 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 // open opens the log where it is now, nil where no place is known: it is on its way to another replica.
 func (l *reading) open(ctx context.Context) (*opened, error) {
 	if l.log != nil {
-		s, err := l.log.snapshot(l.seen, l.raw)
+		s, err := l.log.snapshot(l.needed())
 		if err == nil {
 			return &opened{s, s.lines, s.bytes, s.ended}, nil
 		}
@@ -81,6 +81,14 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		return &opened{l.text, l.text.lines, l.text.bytes, l.text.ended}, nil
 	}
 	return nil, nil
+}
+
+// needed gives the position from which lines are wanted. A line without a time needs the ones before it.
+func (l *reading) needed() (lines, raw int64) {
+	if l.timed() && !l.atKnown {
+		return 0, 0
+	}
+	return l.seen, l.raw
 }
 
 // openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal.

@@ -258,3 +258,27 @@ func TestNeedle(t *testing.T) {
 		}
 	}
 }
+
+// TestResumeAtALineWithoutTime: such a line counts as the one before it, also where that was had by an earlier answer.
+func TestResumeAtALineWithoutTime(t *testing.T) {
+	s := newShelf(t)
+	lines := numbered(6)
+	lines[4].Time, lines[5].Time = 0, 0
+	log := openLog(t, s.spool, instance("main"))
+	if _, err := log.Append(lines[:4]...); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.CloseFrame(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(lines[4:]...); err != nil {
+		t.Fatal(err)
+	}
+	for _, since := range []int64{lines[3].Time, lines[3].Time + 1} {
+		q := archive.Query{Target: wholeJob, Since: time.Unix(0, since), After: map[archive.LogID]int64{id("main"): 4}}
+		_, got := read(t, s.reader, q)
+		if diff := different(got, oracle(lines, instance("main"), q)); diff != "" {
+			t.Errorf("since %d: %s", since, diff)
+		}
+	}
+}

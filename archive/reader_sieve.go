@@ -60,10 +60,7 @@ func (s *sieve) wanted(sections []section) []int {
 	var numbers []int
 	// A line without a time at the start of a section counts as the last one before it: that may be in time where the
 	// section itself is not.
-	before := s.since == 0
-	if s.atKnown && s.seen > 0 {
-		before = s.inTime(s.at)
-	}
+	before := !s.atKnown || s.inTime(s.at)
 	for n := range sections {
 		x := &sections[n]
 		within := before
