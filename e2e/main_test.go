@@ -53,6 +53,11 @@ func run(m *testing.M) int {
 
 // open gives a fresh stage: one that an earlier run left is removed first, with its archive.
 func open(ctx context.Context, namespace string, values ...string) (*stage.Stage, error) {
+	return openWith(ctx, stage.Config{Namespace: namespace, Values: values})
+}
+
+// openWith gives one by settings.
+func openWith(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
 	tools, err := stage.FromEnvironment()
 	if err != nil {
 		return nil, err
@@ -61,10 +66,10 @@ func open(ctx context.Context, namespace string, values ...string) (*stage.Stage
 	if err != nil {
 		return nil, err
 	}
-	if err := stage.Remove(ctx, client, namespace); err != nil {
+	if err := stage.Remove(ctx, client, cfg.Namespace); err != nil {
 		return nil, err
 	}
-	return stage.Open(ctx, tools, stage.Config{Namespace: namespace, Values: values})
+	return stage.Open(ctx, tools, cfg)
 }
 
 func shut(s *stage.Stage) {

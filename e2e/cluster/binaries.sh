@@ -33,6 +33,10 @@ source_of() {
 		module=github.com/versity/versitygw version=$VERSITYGW_VERSION package=$module/cmd/versitygw
 		ldflags+=" -X main.Version=$VERSITYGW_VERSION"
 		;;
+	registry)
+		module=github.com/distribution/distribution/v3 version=$REGISTRY_VERSION package=$module/cmd/registry
+		ldflags+=" -X $module/version.version=$REGISTRY_VERSION"
+		;;
 	helm)
 		module=helm.sh/helm/v4 version=$HELM_VERSION package=$module/cmd/helm
 		ldflags+=" -X $module/internal/version.version=$HELM_VERSION"

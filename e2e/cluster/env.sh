@@ -34,6 +34,8 @@ e2e)
 	image EPILOGUE_E2E_S3_IMAGE versitygw
 	image EPILOGUE_E2E_IMAGE daemon
 	image EPILOGUE_E2E_SAMPLE_IMAGE sample
+	image EPILOGUE_E2E_BUILDER_IMAGE builder
+	image EPILOGUE_E2E_REGISTRY_IMAGE registry
 	;;
 *) die "env.sh: got \"${1:-}\", want integration or e2e" ;;
 esac

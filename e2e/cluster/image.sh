@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# image.sh [daemon|versitygw|sample]... builds images of one static binary each, puts them into the cluster where one
+# image.sh [daemon|versitygw|sample|builder|registry]... builds images of one static binary each, puts them into the cluster where one
 # runs, and prints their names in order. Without arguments: all whose source is there.
 #
 # No Dockerfile and no builder: `docker import` of a tar is all that an image of one file needs, and every engine has it.
@@ -14,12 +14,18 @@ build() {
 	case $1 in
 	daemon) repository=epilogue binary=$cache/build/epilogue source=./cmd/daemon ;;
 	sample) repository=epilogue-sample binary=$cache/build/sample source=./e2e/sample ;;
+	builder) repository=epilogue-builder binary=$cache/build/builder source=./e2e/builder ;;
+	registry)
+		repository=epilogue-registry tag=$REGISTRY_VERSION
+		binary=$("$here/binaries.sh" registry)
+		return
+		;;
 	versitygw)
 		repository=epilogue-versitygw tag=$VERSITYGW_VERSION
 		binary=$("$here/binaries.sh" versitygw)
 		return
 		;;
-	*) die "image.sh: unknown image \"$1\": want daemon, versitygw or sample" ;;
+	*) die "image.sh: unknown image \"$1\": want daemon, versitygw, sample, builder or registry" ;;
 	esac
 	cd "$root"
 	step "compile $source" env CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -72,6 +78,7 @@ main() {
 		set -- versitygw
 		[ ! -d "$root/cmd/daemon" ] || set -- "$@" daemon
 		[ ! -d "$root/e2e/sample" ] || set -- "$@" sample
+		[ ! -d "$root/e2e/builder" ] || set -- "$@" builder registry
 	fi
 	for name in "$@"; do one "$name"; done
 }

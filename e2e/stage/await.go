@@ -242,3 +242,13 @@ func await(ctx context.Context, what string, done func() (bool, error)) error {
 		}
 	}
 }
+
+// AwaitReady waits until a pod of the daemon's namespace is ready.
+func (s *Stage) AwaitReady(ctx context.Context, selector string) error {
+	_, err := s.awaitPod(ctx, s.Namespace, selector, func(p *corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+	})
+	return err
+}

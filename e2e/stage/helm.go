@@ -19,6 +19,9 @@ func (s *Stage) Upgrade(ctx context.Context, values ...string) error {
 		"--set", fmt.Sprintf("archive=s3://%s/%s", Bucket, Prefix), "--set", "namespace=" + s.Jobs,
 		"--set", "s3.endpoint=http://s3:7070", "--set", "s3.existingSecret.name=s3-keys",
 	}
+	if s.file != "" {
+		args = append(args, "-f", s.file)
+	}
 	for _, v := range values {
 		args = append(args, "--set", v)
 	}

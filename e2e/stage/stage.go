@@ -38,6 +38,7 @@ const (
 type Config struct {
 	Namespace string   // of the daemon and of S3; the Jobs run in Namespace + "-jobs"
 	Values    []string // for the chart, in the form of helm --set
+	File      string   // path of a values file for the chart; "": none
 }
 
 // Stage is a daemon at work, with its S3 server and a namespace for Jobs. Its methods may be called at once.
@@ -50,11 +51,12 @@ type Stage struct {
 	Store     archive.Store
 	forward   *Forward
 	values    []string
+	file      string
 }
 
 // Open installs what is missing and returns when the daemon is ready.
 func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
-	s := &Stage{Tools: tools, Namespace: cfg.Namespace, Jobs: cfg.Namespace + "-jobs", values: cfg.Values}
+	s := &Stage{Tools: tools, Namespace: cfg.Namespace, Jobs: cfg.Namespace + "-jobs", values: cfg.Values, file: cfg.File}
 	var err error
 	if s.Client, err = tools.Client(); err != nil {
 		return nil, err
