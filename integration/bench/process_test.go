@@ -28,7 +28,7 @@ type process struct {
 	ended chan struct{}
 }
 
-func launch(b *testing.B, env []string, cmd *exec.Cmd) *process {
+func startProcess(b *testing.B, env []string, cmd *exec.Cmd) *process {
 	b.Helper()
 	p := &process{cmd: cmd, said: filepath.Join(b.TempDir(), "output"), ended: make(chan struct{})}
 	out, err := os.Create(p.said)

@@ -81,7 +81,7 @@ func (r *rig) startStore() {
 	r.endpoint = "http://" + address
 	cmd := exec.Command(os.Getenv(gateway.EnvProgram), "--port", address, "--region", region, "--quiet", "--keep-alive",
 		"posix", "--sidecar", filepath.Join(root, "sidecar"), buckets)
-	p := launch(r.b, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey}, cmd)
+	p := startProcess(r.b, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey}, cmd)
 	p.await(r.b, "the S3 server", 20*time.Millisecond, 30*time.Second, func() bool {
 		_, err := get(r.endpoint)
 		return err == nil
@@ -110,7 +110,7 @@ func (r *rig) startDaemon(settings []string) {
 		"--s3-region", region, "--spool-dir", filepath.Join(r.b.TempDir(), "spool"), "--spool-limit", "8Gi",
 		"--health-listen", health, "--metrics-listen", metrics,
 	}
-	r.daemon = launch(r.b, env, reader(program, append(args, settings...)...))
+	r.daemon = startProcess(r.b, env, reader(program, append(args, settings...)...))
 	r.daemon.await(r.b, "the daemon", 50*time.Millisecond, time.Minute, func() bool {
 		return r.metric("epilogue_informer_synced") == 1 && r.metric("epilogue_store_up") == 1
 	})
