@@ -2,6 +2,8 @@ package archive_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -12,9 +14,9 @@ import (
 func TestMessagesAreInOrderAndKeptOnce(t *testing.T) {
 	store, ctx := storetest.NewMemory(t), t.Context()
 	at := time.Date(2026, 11, 24, 6, 0, 0, 9, time.UTC)
-	later := archive.Message{Workload: "w", Time: at.Add(time.Nanosecond), Text: "Pipeline run started successfully.\nÄ \x00"}
-	first := archive.Message{Workload: "w", Time: at, Text: "Starting pipeline run."}
-	for _, m := range []archive.Message{later, first, later, {Workload: "w2", Time: at, Text: "other"}} {
+	later := archive.Message{Namespace: "jobs", Workload: "w", Time: at.Add(time.Nanosecond), Text: "Pipeline run started successfully.\nÄ \x00"}
+	first := archive.Message{Namespace: "jobs", Workload: "w", Time: at, Text: "Starting pipeline run."}
+	for _, m := range []archive.Message{later, first, later, {Namespace: "jobs", Workload: "w2", Time: at, Text: "other"}} {
 		if err := archive.PutMessage(ctx, store, m); err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +37,7 @@ func TestMessageIsPutTwice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store, ctx := &storetest.Faulty{Store: storetest.NewMemory(t)}, t.Context()
 			store.Break(storetest.Fault{Op: storetest.OpPut, Effect: effect, Times: 1})
-			m := archive.Message{Workload: "w", Time: time.Unix(0, 1), Text: "x"}
+			m := archive.Message{Namespace: "jobs", Workload: "w", Time: time.Unix(0, 1), Text: "x"}
 			if err := archive.PutMessage(ctx, store, m); !errors.Is(err, trouble) {
 				t.Errorf("got %v, want the store's trouble", err)
 			}
@@ -47,5 +49,37 @@ func TestMessageIsPutTwice(t *testing.T) {
 			}
 			store.VerifyAllFired(t)
 		})
+	}
+}
+
+// The retention takes the old messages of its own namespace.
+func TestRetentionOfMessages(t *testing.T) {
+	s := newShelf(t)
+	store, ctx := s.faulty, t.Context()
+	now := time.Now()
+	for namespace, age := range map[string]time.Duration{"jobs": 0, "other": 72 * time.Hour} {
+		for _, m := range []archive.Message{
+			{Namespace: namespace, Workload: "w", Time: now.Add(-age), Text: "young in " + namespace},
+			{Namespace: namespace, Workload: "w", Time: now.Add(-49 * time.Hour), Text: "old in " + namespace},
+		} {
+			if err := archive.PutMessage(ctx, store, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r := archive.NewRetention(archive.RetentionConfig{Namespace: "jobs", After: 48 * time.Hour}, store, s.journal(), slog.New(slog.DiscardHandler))
+	if err := r.Sweep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	left, err := archive.Messages(ctx, store, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range left {
+		got = append(got, m.Text)
+	}
+	if want := "[young in other old in other young in jobs]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v left, want %s", got, want)
 	}
 }

@@ -128,6 +128,9 @@ func (r *Retention) Sweep(ctx context.Context) error {
 	if err := r.sweepDays(ctx, cutoff, open); err != nil {
 		return err
 	}
+	if err := r.sweepMessages(ctx, cutoff); err != nil {
+		return err
+	}
 	if store, ok := r.store.(uploadAborter); ok {
 		n, err := store.AbortUploads(ctx, now.Add(-staleUpload))
 		r.counts.uploads.Add(int64(n))

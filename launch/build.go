@@ -106,6 +106,13 @@ func (l *Launcher) builderFor(ctx context.Context, workload, image string) (stri
 	if newest == nil || endOf(newest) == batchv1.JobComplete {
 		return "", nil
 	}
+	if endOf(newest) == batchv1.JobFailed {
+		// Another workload may have built it since.
+		there, err := l.parts.Registry.Has(ctx, image)
+		if there || err != nil {
+			return "", err
+		}
+	}
 	return newest.Name, nil
 }
 

@@ -80,6 +80,7 @@ type keeper struct {
 const (
 	cachePatience = 3 * time.Second // for the cache to show a start, before the API server is asked itself
 	failedAgain   = time.Second
+	unprepared    = time.Hour   // for a caller to repeat a request that was cut off
 	keeperIdle    = time.Minute // a look at the clock, for a Job that waits for no event
 )
 
@@ -269,6 +270,9 @@ func (k *keeper) endPods(ctx context.Context, pods []*corev1.Pod) error {
 func (k *keeper) unwanted(ctx context.Context, q queue, job *batchv1.Job, pods []*corev1.Pod) string {
 	if timedOut(job, pods) {
 		return "timeout: the pod ran longer than " + job.Annotations[timeout] + " s"
+	}
+	if suspended(job) && job.Annotations[preparedAt] == "" && time.Since(job.CreationTimestamp.Time) > unprepared {
+		return "the request was cut off before its environment was stored, and was not repeated"
 	}
 	if b := q.builderOf(job); b != nil && suspended(job) && endOf(b) == batchv1.JobFailed {
 		return k.buildFailure(ctx, b)

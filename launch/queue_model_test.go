@@ -51,7 +51,9 @@ func oneLife(t *testing.T, seed uint64) {
 		if kind == Builder {
 			builder = name
 		}
-		if !atOnce {
+		if !atOnce && w.chance(8) {
+			wanted[name] = false // its caller was cut off, and does not come again
+		} else if !atOnce {
 			go func() { w.pauseThen(2000, func() { w.note(name, preparedAt, "true") }) }()
 		}
 		if w.chance(5) {
@@ -74,7 +76,7 @@ func oneLife(t *testing.T, seed uint64) {
 	w.trouble = false
 	w.mu.Unlock()
 	owner.Store(int32(1 + w.number(3)))
-	time.Sleep(time.Hour) // of the bubble
+	time.Sleep(2 * time.Hour) // of the bubble
 	for _, r := range replicas {
 		r.leave()
 	}

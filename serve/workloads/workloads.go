@@ -187,7 +187,7 @@ func (c Config) message(w http.ResponseWriter, r *http.Request) error {
 	if in.Time.IsZero() {
 		in.Time = time.Now()
 	}
-	m := archive.Message{Workload: r.PathValue("workload"), Time: in.Time, Text: in.Message}
+	m := archive.Message{Namespace: c.Namespace, Workload: r.PathValue("workload"), Time: in.Time, Text: in.Message}
 	if err := c.Keep(r.Context(), m); err != nil {
 		return err
 	}
