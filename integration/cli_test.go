@@ -145,12 +145,12 @@ func TestDoctor(t *testing.T) {
 		rule("", "pods", "get", "list", "watch"), rule("", "pods/log", "get"), rule("batch", "jobs", "list", "watch"), rule("", "events", "list"),
 		rule("coordination.k8s.io", "leases", "create", "get", "list", "watch", "update", "delete"))
 	out, code := d.run("", "doctor", archive)
-	says(t, out, code, 5, "lacks: watch events in "+d.ns, "ok    you may get pods/log", "clock agrees", "ok    1 Jobs of",
+	says(t, out, code, 5, "lacks, in "+d.ns+": watch events", "ok    you may get pods/log", "clock agrees", "ok    1 Jobs of",
 		"ok    the store refuses to replace", "1 of 1 pods of the daemon are ready")
 
 	d.allow("rest", keeper, rule("", "events", "watch"))
 	out, code = d.run("", "doctor", archive)
-	says(t, out, code, 0, "ok    the daemon's service account keeper may watch and read in "+d.ns)
+	says(t, out, code, 0, "ok    the daemon's service account keeper may get pods, in "+d.ns)
 
 	out, code = d.run("carol", "doctor", "--daemon-namespace", d.ns)
 	says(t, out, code, 0, "could not be looked for", "you may not get pods/log in "+d.ns, "you may not create pods/portforward", "whether Jobs hang on the gate is not known")

@@ -112,7 +112,7 @@ func TestVisit(t *testing.T) {
 		bad    bool   // something does not work
 	}{
 		{"well", func(*ward) {}, "ok: 1 of 1 pods of the daemon are ready in namespace system", false},
-		{"rights", func(*ward) {}, "ok: the daemon's service account keeper may watch and read in jobs", false},
+		{"rights", func(*ward) {}, "ok: the daemon's service account keeper may get pods, in jobs, as it must", false},
 		{"old API server", func(w *ward) { w.version = "v1.29.4-gke.1" }, "no admission policies", false},
 		{"middle-aged API server", func(w *ward) { w.version = "v1.34.0" }, "mutating ones from 1.36 on", false},
 		{"clock agrees", func(w *ward) { w.clock = 2 * time.Second }, "ok: this machine's clock agrees", false},
@@ -122,8 +122,12 @@ func TestVisit(t *testing.T) {
 		{"daemon not ready", func(w *ward) { w.objects = []runtime.Object{keeper(false)} }, "ContainersNotReady -> kubectl -n system describe pod epilogue-1", true},
 		{"no right to read", func(w *ward) { w.denied = []string{"get pods/log"} }, "warn: you may not get pods/log in jobs", true},
 		{"no port-forward", func(w *ward) { w.denied = []string{"create pods/portforward"} }, "--archive does without", false},
-		{"daemon lacks a right", func(w *ward) { w.denied = []string{"watch jobs.batch"} }, "bad: the daemon's service account keeper lacks: watch jobs.batch in jobs", true},
-		{"daemon lacks leases", func(w *ward) { w.denied = []string{"update leases.coordination.k8s.io"} }, "leases.coordination.k8s.io in system", true},
+		{"daemon lacks a right", func(w *ward) { w.denied = []string{"watch jobs.batch"} }, "bad: the daemon's service account keeper lacks, in jobs: watch jobs.batch (to know which pods to keep); logs are not kept", true},
+		{"daemon lacks leases", func(w *ward) { w.denied = []string{"update leases.coordination.k8s.io"} }, "bad: the daemon's service account keeper lacks, in system: update leases", true},
+		{"daemon may not delete", func(w *ward) { w.denied = []string{"delete jobs.batch"} }, "warn: the daemon's service account keeper lacks, in jobs: delete jobs.batch", false},
+		{"daemon may not ask", func(w *ward) {
+			w.denied = []string{"create tokenreviews.authentication.k8s.io"}
+		}, "warn: the daemon's service account keeper lacks, in the cluster: create tokenreviews", false},
 		{"may not ask", func(w *ward) { w.noAsk = true }, "note: you may not ask what the daemon's service account may do", false},
 		{"gate is held", func(*ward) {}, "ok: 1 Jobs of jobs carry the gate", false},
 		{"stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(time.Hour)} }, "bad: Job held was deleted 60m ago and still waits for its logs", true},
@@ -180,7 +184,7 @@ func TestTheChartGivesWhatIsAskedFor(t *testing.T) {
 	if len(given) == 0 {
 		t.Fatal("got no rule from the chart's Role")
 	}
-	for _, right := range slices.Concat(Watching, Sharing) {
+	for _, right := range slices.Concat(Watching, Sharing, Holding, Serving) {
 		if !given[right.String()] {
 			t.Errorf("got a chart whose Role does not give %q", right)
 		}

@@ -67,6 +67,22 @@ var Sharing = []Right{
 	{"delete", "coordination.k8s.io", "leases", "", "to take over from a replica that died"},
 }
 
+// Holding is what the gate and the cleanup need in the namespace of the Jobs.
+var Holding = []Right{
+	{"get", "batch", "jobs", "", "to look again before a deletion"},
+	{"patch", "batch", "jobs", "", "the gate"},
+	{"delete", "batch", "jobs", "", "cleanup"},
+	{"patch", "", "pods", "", "to end pods gently"},
+	{"delete", "", "pods", "", "cleanup"},
+	{"create", "", "events", "", "to tell what is done"},
+}
+
+// Serving is what the API needs, outside of any namespace.
+var Serving = []Right{
+	{"create", "authentication.k8s.io", "tokenreviews", "", "to know whose token it is"},
+	{"create", "authorization.k8s.io", "subjectaccessreviews", "", "to know what he may do"},
+}
+
 // ownRights asks what the caller may do.
 func (v *visit) ownRights(ctx context.Context) {
 	v.mine(ctx, v.Namespace, reading)
@@ -105,33 +121,54 @@ func (v *visit) daemonRights(ctx context.Context) {
 		return
 	}
 	account := v.pods[0].account
-	user := fmt.Sprintf("system:serviceaccount:%s:%s", v.Daemon, account)
-	var missing []string
 	for _, of := range []struct {
 		namespace string
 		rights    []Right
-	}{{v.Namespace, Watching}, {v.Daemon, Sharing}} {
-		for _, right := range of.rights {
-			allowed, err := v.may(ctx, user, right.in(of.namespace))
-			if apierrors.IsForbidden(err) {
-				v.say(Note, "you may not ask what the daemon's service account may do", "nothing, or ask as somebody who may create subjectaccessreviews")
-				return
-			}
-			if err != nil {
-				v.say(Note, fmt.Sprintf("whether the daemon may %s in %s is not known: %v", right, of.namespace, err), "nothing")
-				return
-			}
-			if !allowed {
-				missing = append(missing, fmt.Sprintf("%s in %s (%s)", right, of.namespace, right.For))
-			}
+		level     Level
+		without   string
+	}{
+		{v.Namespace, Watching, Bad, "logs are not kept"},
+		{v.Daemon, Sharing, Bad, "replicas cannot share the work"},
+		{v.Namespace, Holding, Warn, "no Job is held or deleted, if that is switched on"},
+		{metav1.NamespaceAll, Serving, Warn, "the API lets nobody in"},
+	} {
+		missing, err := v.missing(ctx, account, of.namespace, of.rights)
+		switch {
+		case apierrors.IsForbidden(err):
+			v.say(Note, "you may not ask what the daemon's service account may do", "nothing, or ask as somebody who may create subjectaccessreviews")
+			return
+		case err != nil:
+			v.say(Note, fmt.Sprintf("what the daemon may do is not known: %v", err), "nothing")
+			return
+		case len(missing) > 0:
+			v.say(of.level, fmt.Sprintf("the daemon's service account %s lacks, %s: %s; %s", account, inPlace(of.namespace), strings.Join(missing, ", "), of.without),
+				fmt.Sprintf("is %s the namespace that it watches? Then install the chart with rbac.create=true, or bind the account a Role like the chart's", v.Namespace))
+		default:
+			v.good("the daemon's service account %s may %s, %s, as it must", account, of.rights[0], inPlace(of.namespace))
 		}
 	}
-	if len(missing) == 0 {
-		v.good("the daemon's service account %s may watch and read in %s", account, v.Namespace)
-		return
+}
+
+func inPlace(namespace string) string {
+	if namespace == metav1.NamespaceAll {
+		return "in the cluster"
 	}
-	v.say(Bad, fmt.Sprintf("the daemon's service account %s lacks: %s", account, strings.Join(missing, ", ")),
-		fmt.Sprintf("is %s the namespace that it watches? Then install the chart with rbac.create=true, or bind the account a Role like the chart's", v.Namespace))
+	return "in " + namespace
+}
+
+// missing gives the rights that the daemon's account does not have.
+func (v *visit) missing(ctx context.Context, account, namespace string, rights []Right) (missing []string, err error) {
+	user := fmt.Sprintf("system:serviceaccount:%s:%s", v.Daemon, account)
+	for _, right := range rights {
+		allowed, err := v.may(ctx, user, right.in(namespace))
+		if err != nil {
+			return nil, err
+		}
+		if !allowed {
+			missing = append(missing, fmt.Sprintf("%s (%s)", right, right.For))
+		}
+	}
+	return missing, nil
 }
 
 func (v *visit) may(ctx context.Context, user string, what *authorizationv1.ResourceAttributes) (bool, error) {
