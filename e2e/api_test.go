@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,6 +44,65 @@ func TestAPI(t *testing.T) {
 	allowLogs(t, s, "reader")
 	t.Run("one call", func(t *testing.T) { followedToTheEnd(t, s) })
 	t.Run("restart", func(t *testing.T) { followerOutlivesDaemon(t, s) })
+}
+
+// TestAPIOfTwoReplicas asks each of two replicas for a log that only one of them follows: both give it live, the other one by asking
+// that one with the caller's token.
+func TestAPIOfTwoReplicas(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
+	defer cancel()
+	const namespace = "epilogue-e2e-api2"
+	tools, err := stage.FromEnvironment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := tools.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stage.Remove(ctx, client, namespace); err != nil {
+		t.Fatal(err)
+	}
+	s, err := stage.Open(ctx, tools, stage.Config{Namespace: namespace, Values: []string{"replicaCount=2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if t.Failed() {
+			s.Dump(os.Stderr)
+		}
+		shut(s)
+	}()
+	allowLogs(t, s, "reader")
+	p := start(t, s, s.Job("shared", "until -rate 20 -last 0"), 2*minute)
+	p.pod(stage.Running)
+	p.talking(20)
+	pods, err := s.Client.CoreV1().Pods(s.Namespace).List(p.ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=epilogue"})
+	if err != nil || len(pods.Items) != 2 {
+		t.Fatalf("got %d replicas, %v, want 2", len(pods.Items), err)
+	}
+	token := p.token("reader")
+	for _, pod := range pods.Items {
+		f, err := s.Forward(p.ctx, "pod/"+pod.Name, apiPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		url := "http://" + f.Address + "/api/v1/namespaces/" + s.Jobs + "/jobs/shared/log"
+		resp := p.ask(url, token)
+		first, err := bufio.NewReader(resp.Body).ReadString('\n')
+		if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("X-Log-Source") != "live" || !strings.HasPrefix(first, "line 000000001 ") {
+			t.Errorf("%s: got %s from %q, first line %q (%v), want it live from its start", pod.Name, resp.Status, resp.Header.Get("X-Log-Source"), first, err)
+		}
+		if got := p.ask(url, p.token("stranger")).StatusCode; got != http.StatusForbidden {
+			t.Errorf("%s: got %d for who may not, want 403", pod.Name, got)
+		}
+	}
+	background := metav1.DeletePropagationBackground
+	if err := s.Client.BatchV1().Jobs(s.Jobs).Delete(p.ctx, p.job, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // allowLogs makes an account that may get pods/log in the namespace of the Jobs, and nothing else.
@@ -147,7 +207,7 @@ func followedToTheEnd(t *testing.T, s *stage.Stage) {
 	}
 	for err = next(); err == nil; err = next() {
 	}
-	if err != io.EOF { //nolint:errorlint // ReadString gives it as it is
+	if !errors.Is(err, io.EOF) {
 		t.Fatalf("after %d lines of %d: %v, want the end", lines, truth.Lines, err)
 	}
 	if got := fmt.Sprintf("%x", sum.Sum(nil)); lines != truth.Lines || got != truth.SHA256 {
