@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // follow opens a follow of the log and returns when its first line is there.
@@ -41,6 +42,9 @@ func BenchmarkFollowers(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
+		b.StopTimer()
+		time.Sleep(patience) // lines that come sooner are sent together
+		b.StartTimer()
 		s.write(usualPod, fmt.Sprintf("line %d", n))
 		for range followers {
 			if err := <-had; err != nil {

@@ -24,7 +24,8 @@ type stream struct {
 const (
 	// bufferFull is when a buffer is sent.
 	bufferFull = 32 << 10
-	// patience is how long a line of a followed log may wait for others to be sent with.
+	// patience is the time between two pieces of a followed log: a line that comes after a pause is sent at once, and those of a busy
+	// log together.
 	patience = 50 * time.Millisecond
 )
 
@@ -98,7 +99,7 @@ func (s *stream) pace(stop <-chan struct{}, ping time.Duration) {
 			return
 		case <-s.wake:
 			select {
-			case <-time.After(patience):
+			case <-time.After(s.due()):
 			case <-stop:
 				return
 			}
@@ -107,6 +108,13 @@ func (s *stream) pace(stop <-chan struct{}, ping time.Duration) {
 			s.ping(ping)
 		}
 	}
+}
+
+// due is how long what waits has to wait.
+func (s *stream) due() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return patience - time.Since(s.sent)
 }
 
 func (s *stream) ping(every time.Duration) {
