@@ -109,6 +109,12 @@ func (s *shelf) write(job types.UID) {
 	s.documents[job] = true
 }
 
+func (s *shelf) written(job types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.documents[job]
+}
+
 // lookout plays the watcher: a cache that a test fills, and what is known of seals.
 type lookout struct {
 	mu       sync.Mutex
