@@ -136,12 +136,6 @@ const maxSeams = 2
 // has a gap, or at a rotation's seam.
 func (p *play) account(m *archive.Manifest, ended *corev1.ContainerStateTerminated) {
 	p.Helper()
-	p.accountBut(m, ended, seam, maxSeams)
-}
-
-// accountBut is account with limits of its own on the lines that a seam takes, and on the seams that take any.
-func (p *play) accountBut(m *archive.Manifest, ended *corev1.ContainerStateTerminated, seam int64, maxSeams int) {
-	p.Helper()
 	truth, err := stage.TruthOf(ended)
 	if err != nil {
 		p.Fatal(err)
@@ -187,7 +181,7 @@ func (p *play) accountBut(m *archive.Manifest, ended *corev1.ContainerStateTermi
 	if got, err := p.Measured(p.ctx, r.Log.Key); err != nil || missing == 0 && got != truth {
 		p.Errorf("log object holds %+v (error: %v), want %+v", got, err, truth)
 	}
-	if (r.Verdict == archive.Complete) != (len(r.Gaps) == 0) || missing > int64(seams)*seam && len(r.Gaps) == 0 {
+	if (r.Verdict == archive.Complete) != (len(r.Gaps) == 0) || missing > int64(seams*seam) && len(r.Gaps) == 0 {
 		p.Errorf("got verdict %s with %d gaps, want complete exactly where there is none", r.Verdict, len(r.Gaps))
 	}
 }
