@@ -38,7 +38,7 @@ func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed
 	if err != nil {
 		p.Fatal(err)
 	}
-	last, n, seams := int64(0), int64(0), int64(0)
+	last, n, seams, torn := int64(0), int64(0), int64(0), false
 	step := func(next int64, inside bool) {
 		skipped := next - last - 1
 		if skipped == 0 {
@@ -54,10 +54,10 @@ func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed
 		}
 	}
 	err = codec.Lines(p.ctx, p.Store, r.Log.Key, 0, func(l archive.Line) bool {
-		inside := inGap(r.Gaps, n)
+		inside := inGap(r.Gaps, n) || torn
 		n++
 		next, ok := numberOf(l)
-		if !ok && !inside && !inGap(r.Gaps, n) {
+		if torn = !ok; torn && !inside && !inGap(r.Gaps, n) {
 			p.Errorf("line %d is %q, and no gap stands there", n, l.Text)
 		}
 		if ok {
