@@ -47,8 +47,8 @@ func fuzzShelf(f *testing.F) (*storetest.Memory, []archive.Line) {
 func FuzzQuery(f *testing.F) {
 	memory, lines := fuzzShelf(f)
 	r := archive.NewReader(archive.ReaderConfig{Store: memory, Codec: oneCodec})
-	f.Add("ns", "job", "", "", "error", byte(0), int64(1), int64(9), int64(0), int64(0), int64(3), int64(start), int64(0), 1, 2)
-	f.Add("ns", "job", "job-uid", "main", "[0-9]+$", byte(7), int64(0), int64(0), int64(40), int64(90), int64(-1), int64(0), int64(start), 0, 0)
+	f.Add("ns", "job", "", "", "error", byte(0), int64(1), int64(9), int64(0), int64(0), int64(3), start, int64(0), 1, 2)
+	f.Add("ns", "job", "job-uid", "main", "[0-9]+$", byte(7), int64(0), int64(0), int64(40), int64(90), int64(-1), int64(0), start, 0, 0)
 	f.Add("", "../x", "a/b", "none", "(", byte(2), int64(-1), int64(-9), int64(-1), int64(-1), int64(-1), int64(-1), int64(-1), -1, 5000)
 	f.Fuzz(func(t *testing.T, namespace, job, uid, container, pattern string, flags byte,
 		firstLine, lastLine, fromByte, toByte, tail, since, until int64, before, after int) {

@@ -175,9 +175,9 @@ func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error)
 // folder lists the Jobs of one folder of an index and those that are open. It returns false where the list is at its end.
 func (l *jobList) folder(ctx context.Context, folder string, open []string, yield func(KeptJob, error) bool) bool {
 	const ahead = 32 // Jobs whose documents are read at once
-	after := ""
-	if strings.HasPrefix(l.query.After, folder) {
-		after = strings.TrimPrefix(l.query.After, folder)
+	after, here := strings.CutPrefix(l.query.After, folder)
+	if !here {
+		after = ""
 	}
 	slices.Sort(open)
 	var names []string

@@ -127,7 +127,7 @@ func (s *snapshot) sections() []section {
 func (s *snapshot) frames(_ context.Context, numbers []int) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		for _, n := range numbers {
-			goOn := true
+			var goOn bool
 			memory := n - len(s.sections()) + len(s.memory)
 			switch {
 			case n < len(s.whole):

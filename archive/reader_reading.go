@@ -67,8 +67,7 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 	}
 	if record := l.status.Log; record != nil {
 		o, err := l.reader.sealed(ctx, l.instance, record.Key, record.Bytes)
-		var damage *DamageError
-		if errors.As(err, &damage) {
+		if damage, ok := errors.AsType[*DamageError](err); ok {
 			rest := &salvage{reader: l.reader, instance: l.instance, key: record.Key, lines: record.Lines, index: damage.Err}
 			return &opened{rest, record.Lines, record.Bytes, true}, nil
 		}

@@ -95,11 +95,11 @@ func podPrefixes(t Target) []string {
 		name = name[:end]
 		exact, cut = append(exact, folder+name+"/"), append(cut, folder+name)
 	}
-	prefixes := append(exact, folder+barePods+"/"+t.Pod+".")
+	exact = append(exact, folder+barePods+"/"+t.Pod+".")
 	if len(t.Pod) >= long {
-		prefixes = append(prefixes, cut...)
+		exact = append(exact, cut...)
 	}
-	return prefixes
+	return exact
 }
 
 func (r *Reader) workloadPrefixes(ctx context.Context, t Target) ([]string, error) {
@@ -132,7 +132,7 @@ func splitKey(key Key) (ref PodRef, file string, ok bool) {
 		return PodRef{}, "", false
 	}
 	ref.Namespace, file = parts[1], parts[len(parts)-1]
-	pod := ""
+	var pod string
 	switch {
 	case parts[2] == barePods && len(parts) == 5:
 		pod = parts[3]
