@@ -200,6 +200,7 @@ func storeIsDown(t *testing.T, s *stage.Stage) {
 		t.Fatal(err)
 	}
 	kubernetes.awaitTTL()
+	freed := freedByHand(t, s)
 	// What its owner says now beats the time that is over, and that waits for the store alone.
 	kept.patch(types.MergePatchType, `{"metadata":{"annotations":{"`+mark.Keep+`":"true"}}}`)
 	for _, p := range []*play{ours, kept, kubernetes} {
@@ -214,6 +215,9 @@ func storeIsDown(t *testing.T, s *stage.Stage) {
 	for _, p := range []*play{ours, kubernetes} {
 		p.sealedFirst()
 	}
+	if m := freed.manifest(); freed.record(m, "main", 0).Log == nil || freed.record(m, "main", 0).Log.Lines != 100 {
+		t.Errorf("got %+v of a Job that was let go before the store was back, want the 100 lines that had been read", m.Instances)
+	}
 	gatedPod.whole(gatedPod.manifest(), "main", 0, status(pod, "main").State.Terminated)
 	if err := s.AwaitNoPod(gatedPod.ctx, pod.Name); err != nil {
 		t.Error(err)
@@ -223,6 +227,25 @@ func storeIsDown(t *testing.T, s *stage.Stage) {
 		t.Errorf("got %+v after the others have gone, want the Job kept as its annotation says", job)
 	}
 	kept.letGo()
+}
+
+// freedByHand has a Job that is deleted, and that the gate holds for want of the store, let go by the daemon's own program.
+func freedByHand(t *testing.T, s *stage.Stage) *play {
+	t.Helper()
+	p := start(t, s, s.Job("freed", "lines -n 100"), 4*minute)
+	p.awaitJob(stage.Finished)
+	p.deleteJob()
+	if job := p.now(); !gated(job) {
+		t.Fatalf("got %+v, want the Job held by the gate", job)
+	}
+	out, err := s.Exec(p.ctx, "/epilogue", "release", p.job)
+	for _, want := range []string{"job/freed released; its logs are not archived", "pod/freed-"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("got %q and error %v, want %q in it", out, err, want)
+		}
+	}
+	p.awaitJob(stage.Gone)
+	return p
 }
 
 // sealedFirst waits until the Job is deleted, and checks that its logs were safe by then.
