@@ -229,25 +229,6 @@ func storeIsDown(t *testing.T, s *stage.Stage) {
 	kept.letGo()
 }
 
-// freedByHand has a Job that is deleted, and that the gate holds for want of the store, let go by the daemon's own program.
-func freedByHand(t *testing.T, s *stage.Stage) *play {
-	t.Helper()
-	p := start(t, s, s.Job("freed", "lines -n 100"), 4*minute)
-	p.awaitJob(stage.Finished)
-	p.deleteJob()
-	if job := p.now(); !gated(job) {
-		t.Fatalf("got %+v, want the Job held by the gate", job)
-	}
-	out, err := s.Exec(p.ctx, "/epilogue", "release", p.job)
-	for _, want := range []string{"job/freed released; its logs are not archived", "pod/freed-"} {
-		if err != nil || !strings.Contains(out, want) {
-			t.Errorf("got %q and error %v, want %q in it", out, err, want)
-		}
-	}
-	p.awaitJob(stage.Gone)
-	return p
-}
-
 // sealedFirst waits until the Job is deleted, and checks that its logs were safe by then.
 func (p *play) sealedFirst() {
 	p.Helper()
