@@ -83,7 +83,6 @@ type life struct {
 	torn    bool      // somebody deleted it so that no gate holds
 	kept    bool      // it must be there in the end
 	deleted time.Time // when somebody asked for its deletion
-	retries int
 }
 
 func newWorld(t *testing.T, seed uint64) *world {

@@ -70,10 +70,9 @@ func (j *Janitor) sayLogs(ctx context.Context, p proven, list []Decision) {
 	if p.unseen > 0 {
 		message += fmt.Sprintf("; %d pods came and went before they were seen", p.unseen)
 	}
-	for _, d := range list {
-		if d.Action == Wait && p.Job.DeletionTimestamp == nil {
-			message += fmt.Sprintf("; the Job is deleted at %s (%s) unless it is annotated %s=true", d.At.UTC().Format(time.RFC3339), d.Reason, mark.Keep)
-		}
+	if wait := pick(list, Wait); len(wait) > 0 && p.Job.DeletionTimestamp == nil {
+		message += fmt.Sprintf("; the Job is deleted at %s (%s) unless it is annotated %s=true",
+			wait[0].At.UTC().Format(time.RFC3339), wait[0].Reason, mark.Keep)
 	}
 	j.say(ctx, p.Job, verdictEvent(verdict), message)
 }
