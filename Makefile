@@ -95,7 +95,7 @@ kubeconfig: ## Print the path of its kubeconfig
 	@echo $(CACHE)/kubeconfig
 
 demo: ## Show a log that outlives its pod, on the kind cluster
-	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go run ./e2e/demo
+	@vars=$$(e2e/cluster/env.sh demo); eval "$$vars"; go run ./e2e/demo
 
 demo-clean: ## Remove what the demo left
 	@KUBECONFIG=$(CACHE)/kubeconfig go run ./e2e/demo clean

@@ -228,6 +228,9 @@ func TestLauncher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if tools.BuilderImage == "" || tools.RegistryImage == "" {
+		t.Fatal("EPILOGUE_E2E_BUILDER_IMAGE or EPILOGUE_E2E_REGISTRY_IMAGE not set: make e2e sets what is needed")
+	}
 	client, err := tools.Client()
 	if err != nil {
 		t.Fatal(err)

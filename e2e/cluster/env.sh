@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# env.sh integration|e2e prints, as export lines for eval, the variables the tests of that kind read, and first makes what
+# env.sh integration|e2e|demo prints, as export lines for eval, the variables the tests of that kind read, and first makes what
 # they name: programs for integration, also the cluster and its images for e2e.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -26,7 +26,7 @@ integration)
 	program EPILOGUE_TEST_APISERVER kube-apiserver
 	program EPILOGUE_TEST_CONTROLLER_MANAGER kube-controller-manager
 	;;
-e2e)
+e2e | demo)
 	"$here/up.sh" >/dev/null
 	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
 	program EPILOGUE_E2E_KUBECTL kubectl
@@ -34,8 +34,9 @@ e2e)
 	image EPILOGUE_E2E_S3_IMAGE versitygw
 	image EPILOGUE_E2E_IMAGE daemon
 	image EPILOGUE_E2E_SAMPLE_IMAGE sample
+	[ "$1" = e2e ] || exit 0 # the demo builds no images
 	image EPILOGUE_E2E_BUILDER_IMAGE builder
 	image EPILOGUE_E2E_REGISTRY_IMAGE registry
 	;;
-*) die "env.sh: got \"${1:-}\", want integration or e2e" ;;
+*) die "env.sh: got \"${1:-}\", want integration, e2e or demo" ;;
 esac

@@ -78,7 +78,6 @@ main() {
 		set -- versitygw
 		[ ! -d "$root/cmd/daemon" ] || set -- "$@" daemon
 		[ ! -d "$root/e2e/sample" ] || set -- "$@" sample
-		[ ! -d "$root/e2e/builder" ] || set -- "$@" builder registry
 	fi
 	for name in "$@"; do one "$name"; done
 }

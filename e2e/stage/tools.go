@@ -15,7 +15,7 @@ import (
 type Tools struct {
 	Kubeconfig, Kubectl, Helm   string // paths
 	Image, S3Image, SampleImage string // names with tags, loaded into the cluster
-	BuilderImage, RegistryImage string // the same
+	BuilderImage, RegistryImage string // the same; "" for the demo, which builds nothing
 	root                        string // of this repository
 }
 
@@ -29,7 +29,6 @@ func FromEnvironment() (Tools, error) {
 	}{
 		{"KUBECONFIG", &t.Kubeconfig}, {"EPILOGUE_E2E_KUBECTL", &t.Kubectl}, {"EPILOGUE_E2E_HELM", &t.Helm},
 		{"EPILOGUE_E2E_IMAGE", &t.Image}, {"EPILOGUE_E2E_S3_IMAGE", &t.S3Image}, {"EPILOGUE_E2E_SAMPLE_IMAGE", &t.SampleImage},
-		{"EPILOGUE_E2E_BUILDER_IMAGE", &t.BuilderImage}, {"EPILOGUE_E2E_REGISTRY_IMAGE", &t.RegistryImage},
 	} {
 		if *v.at = os.Getenv(v.name); *v.at == "" {
 			missing = append(missing, v.name)
@@ -38,6 +37,7 @@ func FromEnvironment() (Tools, error) {
 	if len(missing) > 0 {
 		return t, fmt.Errorf("%s not set: make e2e and make demo set what they need", strings.Join(missing, ", "))
 	}
+	t.BuilderImage, t.RegistryImage = os.Getenv("EPILOGUE_E2E_BUILDER_IMAGE"), os.Getenv("EPILOGUE_E2E_REGISTRY_IMAGE")
 	var err error
 	t.root, err = root()
 	return t, err
