@@ -1,0 +1,66 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+)
+
+// Room waits until a tenth of the spool is free, and what was last refused has room. It returns the context's error when
+// that ends first.
+func (s *Spool) Room(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		freed := s.freed
+		s.mu.Unlock()
+		want := min(max(s.cfg.Limit/10, s.refused.Load()), s.cfg.Limit)
+		if s.used.Load()+want <= s.cfg.Limit {
+			s.refused.Store(0)
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// reserve takes n bytes of the limit, or says that they are not there.
+func (s *Spool) reserve(n int64) error {
+	for {
+		used := s.used.Load()
+		if used+n > s.cfg.Limit {
+			s.refused.Store(max(n, s.refused.Load())) // of two at once one may win; Room is then early, and asked again
+			return fmt.Errorf("%d bytes for %d of %d: %w", n, used, s.cfg.Limit, ErrSpoolFull)
+		}
+		if s.used.CompareAndSwap(used, used+n) {
+			return nil
+		}
+	}
+}
+
+// exceed takes n bytes also where they are over the limit.
+func (s *Spool) exceed(n int64) error {
+	s.used.Add(n)
+	return nil
+}
+
+// press has Run write everything that is held.
+func (s *Spool) press() {
+	select {
+	case s.pressed <- struct{}{}:
+	default:
+	}
+}
+
+// grow changes the bytes on disk without asking, and wakes those who wait for room where they became less.
+func (s *Spool) grow(n int64) {
+	s.used.Add(n)
+	if n >= 0 {
+		return
+	}
+	s.mu.Lock()
+	close(s.freed)
+	s.freed = make(chan struct{})
+	s.mu.Unlock()
+}
