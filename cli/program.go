@@ -85,7 +85,7 @@ func (p *program) command() *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.Args = func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) }
+	root.Args = unknownCommand
 	root.SuggestionsMinimumDistance = 2
 	root.SetIn(p.In)
 	root.SetOut(p.Out)

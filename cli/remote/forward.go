@@ -15,11 +15,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // Cluster says how the daemon is reached through the API server.
@@ -139,7 +139,7 @@ func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port int32) (add
 		return "", nil, err
 	}
 	stopping, up := make(chan struct{}), make(chan struct{})
-	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stopping, up, io.Discard, io.Discard)
+	f, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stopping, up, io.Discard, io.Discard)
 	if err != nil {
 		return "", nil, err
 	}
@@ -147,7 +147,7 @@ func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port int32) (add
 	go func() { done <- f.ForwardPorts() }()
 	stop = func() {
 		close(stopping)
-		<-done
+		_ = <-done // it was told to end
 	}
 	timer := time.NewTimer(dialTimeout)
 	defer timer.Stop()
@@ -181,12 +181,12 @@ func (c *Cluster) dialer(pod *corev1.Pod) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(u, c.REST)
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(u, c.REST)
 	if err != nil {
 		return nil, err
 	}
-	return portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+	return portforward.NewFallbackDialerForStreaming(tunnel, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }

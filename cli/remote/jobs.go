@@ -179,7 +179,7 @@ func (c *Client) Object(ctx context.Context, key archive.Key, part archive.Range
 	query := url.Values{"uid": {string(ref.PodUID)}, "container": {container}, "restart": {restart}}
 	var resp *http.Response
 	err = c.again(ctx, func() error {
-		resp, err = c.ask(ctx, namespaced(ref.Namespace, "pods", ref.Pod, "log.zst"), query, nil)
+		resp, err = c.ask(ctx, namespaced(ref.Namespace, "pods", ref.Pod, "log.zst"), query, nil) //nolint:bodyclose // the caller closes it
 		return err
 	})
 	if err != nil {

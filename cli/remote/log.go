@@ -107,7 +107,7 @@ func (r *reading) open(ctx context.Context) error {
 	if place != "" {
 		header.Set("Last-Event-ID", place)
 	}
-	resp, err := r.client.ask(ctx, r.path, r.query, header)
+	resp, err := r.client.ask(ctx, r.path, r.query, header) //nolint:bodyclose // copy closes it with its events
 	if err != nil {
 		return err
 	}

@@ -55,23 +55,23 @@ func NewLines(out io.Writer, style LineStyle) *Lines {
 
 // Line writes one line. A partial one stays open for the rest of it, unless a line of another log comes in between.
 func (l *Lines) Line(e *archive.Entry) error {
+	l.buf = l.buf[:0]
 	switch l.style.Form {
 	case FormJSON:
 		l.json(e)
 	case FormRaw:
-		l.out.Write(e.Text)
+		l.buf = append(l.buf, e.Text...)
 		if !e.Partial {
-			l.out.WriteByte('\n')
+			l.buf = append(l.buf, '\n')
 		}
 	default:
 		l.text(e)
 	}
-	if l.style.Flush {
-		return l.Flush()
+	// A write that failed stays in the buffer as its error, which this one gives.
+	if _, err := l.out.Write(l.buf); err != nil || !l.style.Flush {
+		return err
 	}
-	// The first error stays in the buffer; a Write of nothing gives it.
-	_, err := l.out.Write(nil)
-	return err
+	return l.Flush()
 }
 
 // Flush writes what is kept back.
@@ -80,27 +80,29 @@ func (l *Lines) Flush() error { return l.out.Flush() }
 // Close ends the last line where a person reads it, and writes all.
 func (l *Lines) Close() error {
 	if l.open != nil && l.style.Terminal {
-		l.out.WriteByte('\n')
+		l.open = nil
+		if err := l.out.WriteByte('\n'); err != nil {
+			return err
+		}
 	}
 	return l.Flush()
 }
 
 func (l *Lines) text(e *archive.Entry) {
 	if l.open != nil && l.open.ID() != e.Instance.ID() {
-		l.out.WriteByte('\n')
+		l.buf = append(l.buf, '\n')
 		l.open = nil
 	}
 	if l.open == nil {
 		l.head(e)
 	}
-	l.buf = l.body(l.buf[:0], e.Text)
-	l.out.Write(l.buf)
+	l.buf = l.body(l.buf, e.Text)
 	if e.Partial {
 		l.open = e.Instance
 		return
 	}
 	l.open = nil
-	l.out.WriteByte('\n')
+	l.buf = append(l.buf, '\n')
 }
 
 func (l *Lines) head(e *archive.Entry) {
@@ -109,10 +111,10 @@ func (l *Lines) head(e *archive.Entry) {
 		if l.style.Color {
 			prefix = colorOf(e.Instance) + prefix + reset
 		}
-		l.out.WriteString(prefix + " ")
+		l.buf = append(append(l.buf, prefix...), ' ')
 	}
 	if l.style.Timestamps {
-		l.out.WriteString(Time(e.Time) + " ")
+		l.buf = append(append(l.buf, Time(e.Time)...), ' ')
 	}
 }
 
