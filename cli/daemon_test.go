@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,10 +46,11 @@ func (s *shelf) daemon() *played {
 	return playDaemon(reader)
 }
 
-func playDaemon(reader *archive.Reader) *played {
+func playDaemon(reader *archive.Reader, more ...serve.Route) *played {
 	api := serve.NewAPI(serve.Config{Namespace: zenml}, serve.Parts{
 		Access: onlyJane{}, Reader: reader, Objects: reader, Log: slog.New(slog.DiscardHandler),
 	})
+	api.Add(more...)
 	d := &played{}
 	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
@@ -133,7 +135,8 @@ func (c *cutOff) Write(b []byte) (int, error) {
 	}
 	_, _ = c.ResponseWriter.Write(b[:c.left])
 	_ = http.NewResponseController(c.ResponseWriter).Flush()
-	panic(http.ErrAbortHandler)
+	c.left = 0
+	return 0, io.ErrClosedPipe // for which the API cuts the answer off
 }
 
 func (c *cutOff) Unwrap() http.ResponseWriter { return c.ResponseWriter }
