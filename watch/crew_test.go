@@ -68,11 +68,11 @@ type hand struct {
 }
 
 // client-go's handlers of errors wait, by a clock that all bubbles would share and that stands at another time in each.
-func init() { utilruntime.ErrorHandlers = nil }
+func init() { utilruntime.ErrorHandlers = nil } //nolint:reassign // client-go offers no other way
 
 func newCrew(t *testing.T) *crew {
 	memory := storetest.NewMemory(t)
-	memory.MayReadDeleted = func(key archive.Key) bool { return inJournal(key) }
+	memory.MayReadDeleted = inJournal
 	codec, err := archive.NewCodec()
 	if err != nil {
 		t.Fatal(err)

@@ -46,10 +46,10 @@ func (s *Stage) AwaitJob(ctx context.Context, namespace, name string, until func
 	return last, nil
 }
 
-// Gone: the Job is no more.
+// Gone says whether the Job is no more.
 func Gone(j *batchv1.Job) bool { return j == nil }
 
-// Deleted: somebody has deleted the Job, and something holds it.
+// Deleted says whether somebody has deleted the Job and something holds it.
 func Deleted(j *batchv1.Job) bool { return j != nil && j.DeletionTimestamp != nil }
 
 // Finished says whether the Job is complete or failed.
