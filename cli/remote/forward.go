@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -143,17 +144,21 @@ func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port int32) (add
 	if err != nil {
 		return "", nil, err
 	}
-	done := make(chan error, 1)
-	go func() { done <- f.ForwardPorts() }()
+	var ended error // written before done is closed
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ended = f.ForwardPorts()
+	}()
 	stop = func() {
 		close(stopping)
-		_ = <-done // it was told to end
+		<-done
 	}
 	timer := time.NewTimer(dialTimeout)
 	defer timer.Stop()
 	select {
-	case err := <-done:
-		return "", nil, err
+	case <-done:
+		return "", nil, cmp.Or(ended, errors.New("it ended at once"))
 	case <-ctx.Done():
 		stop()
 		return "", nil, ctx.Err()
