@@ -36,9 +36,48 @@ type apiServer struct {
 	ofJob   map[types.UID][]string  // guarded by mu; names of the pods that were made of a Job
 	calls   map[string]int          // guarded by mu; requests of the client, by name of the object
 
-	changed func(o metav1.Object, gone bool)                 // called with mu held; nil: nobody listens
-	before  func(verb, kind, name string) error              // called before each request; an error is the answer
+	changed func(o metav1.Object, gone bool)                 // guarded by mu, called with it held; nil: nobody listens
 	deletes func(o metav1.Object, how *metav1.DeleteOptions) // called with mu held, before the client's deletion is done
+
+	hooks  sync.Mutex                          // taken before mu
+	before func(verb, kind, name string) error // guarded by hooks, called with it held before each request; an error is the answer
+}
+
+// intercept has a function called before each request. One at a time is.
+func (a *apiServer) intercept(before func(verb, kind, name string) error) {
+	a.hooks.Lock()
+	defer a.hooks.Unlock()
+	a.before = before
+}
+
+// ask calls what intercepts the request.
+func (a *apiServer) ask(verb, kind, name string) error {
+	a.hooks.Lock()
+	defer a.hooks.Unlock()
+	if a.before == nil {
+		return nil
+	}
+	return a.before(verb, kind, name)
+}
+
+// unheard makes a change of which nobody is told.
+func (a *apiServer) unheard(change func()) {
+	told := a.listen(nil)
+	change()
+	a.listen(told)
+}
+
+func (a *apiServer) listen(changed func(metav1.Object, bool)) (before func(metav1.Object, bool)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before, a.changed = a.changed, changed
+	return before
+}
+
+func (a *apiServer) pod(name string) *corev1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pods[name]
 }
 
 func newAPIServer() *apiServer {
@@ -93,10 +132,8 @@ func reply(code int, v any) (*http.Response, error) {
 }
 
 func (a *apiServer) answer(r *http.Request, kind, name string, body []byte) (any, error) {
-	if a.before != nil {
-		if err := a.before(r.Method, kind, name); err != nil {
-			return nil, err
-		}
+	if err := a.ask(r.Method, kind, name); err != nil {
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -24,17 +24,17 @@ func TestWithdrawnPod(t *testing.T) {
 		unscheduled(time.Now())(&Pod{Pod: p})
 		b.api.create(p)
 		after(59 * time.Minute)
-		if b.api.pods["waiting"].DeletionTimestamp != nil {
+		if b.api.pod("waiting").DeletionTimestamp != nil {
 			t.Fatal("it was deleted within its grace")
 		}
 		after(2 * time.Minute)
-		held := b.api.pods["waiting"]
+		held := b.api.pod("waiting")
 		if held == nil || held.DeletionTimestamp == nil {
 			t.Fatalf("got %v, want it deleted and held", held)
 		}
 		b.seal(held, archive.NeverStarted)
 		after(time.Minute)
-		if b.api.pods["waiting"] != nil {
+		if b.api.pod("waiting") != nil {
 			t.Error("it is held still, with its manifest written")
 		}
 		if !slices.Contains(b.api.said("a"), podCannotStart) {
@@ -51,7 +51,7 @@ func TestWithdrawnPodGetsANode(t *testing.T) {
 		p := b.podOf(j, "waiting")
 		unscheduled(time.Now())(&Pod{Pod: p})
 		b.api.create(p)
-		b.api.before = func(verb, kind, _ string) error {
+		b.api.intercept(func(verb, kind, _ string) error {
 			if verb == http.MethodDelete && kind == "pods" {
 				b.api.edit(p, func(o metav1.Object) {
 					pod := o.(*corev1.Pod)
@@ -59,9 +59,9 @@ func TestWithdrawnPodGetsANode(t *testing.T) {
 				})
 			}
 			return nil
-		}
+		})
 		after(2 * time.Hour)
-		if got := b.api.pods["waiting"]; got == nil || got.DeletionTimestamp != nil {
+		if got := b.api.pod("waiting"); got == nil || got.DeletionTimestamp != nil {
 			t.Errorf("got %v, want it left alone: it has a node", got)
 		}
 	})
@@ -83,7 +83,7 @@ func TestStuckPodsAreCounted(t *testing.T) {
 		}
 		after(11 * time.Minute)
 		for _, name := range []string{"x", "y"} {
-			p := b.api.pods[name]
+			p := b.api.pod(name)
 			if d := p.Spec.ActiveDeadlineSeconds; d == nil || *d != endNow {
 				t.Errorf("%s: got deadline %v, want it ended after its grace", name, d)
 			}

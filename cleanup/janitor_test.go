@@ -125,13 +125,10 @@ func TestNothingGoesWithoutProof(t *testing.T) {
 			b.seal(p, archive.Complete)
 			hidden := b.podOf(j, "hidden")
 			hidden.Status.Phase = corev1.PodFailed
-			told := b.api.changed
-			b.api.changed = nil
-			b.api.create(hidden)
-			b.api.changed = told
+			b.api.unheard(func() { b.api.create(hidden) })
 			b.api.edit(j, func(o metav1.Object) { o.(*batchv1.Job).Status.Failed = 1 })
 			b.finish(j.UID)
-		}, string(Unsealed), func(b *bench, j *batchv1.Job, _ *corev1.Pod) { b.seal(b.api.pods["hidden"], archive.Lost) }},
+		}, string(Unsealed), func(b *bench, j *batchv1.Job, _ *corev1.Pod) { b.seal(b.api.pod("hidden"), archive.Lost) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(b *bench) {
@@ -169,16 +166,13 @@ func TestKeepWins(t *testing.T) {
 				b.start()
 				j, p := b.finished("a")
 				raced := 0
-				told := b.api.changed
-				b.api.before = func(v, kind, _ string) error {
+				b.api.intercept(func(v, kind, _ string) error {
 					if v == verb && kind == "jobs" && raced == 0 {
 						raced++
-						b.api.changed = nil // the cache hears of it later
-						b.api.edit(j, keep)
-						b.api.changed = told
+						b.api.unheard(func() { b.api.edit(j, keep) }) // the cache hears of it later
 					}
 					return nil
-				}
+				})
 				b.seal(p, archive.Complete)
 				b.finish(j.UID)
 				after(6 * time.Hour)
@@ -211,12 +205,12 @@ func TestForeignJobStays(t *testing.T) {
 func TestDryRunChangesNothing(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.cfg.DryRun = true
-		b.api.before = func(verb, kind, name string) error {
+		b.api.intercept(func(verb, kind, name string) error {
 			if verb != http.MethodGet {
 				t.Errorf("got %s of %s %s, want nothing changed", verb, kind, name)
 			}
 			return nil
-		}
+		})
 		b.start()
 		j, p := b.finished("a", ownTTL(60))
 		stuck, _ := b.finished("b", func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
@@ -268,13 +262,13 @@ func TestAPIServerInTrouble(t *testing.T) {
 		after(time.Hour)
 		tries := 0
 		until := time.Now().Add(time.Hour + 10*time.Minute)
-		b.api.before = func(string, string, string) error {
+		b.api.intercept(func(string, string, string) error {
 			if time.Now().Before(until) {
 				tries++
 				return errServer
 			}
 			return nil
-		}
+		})
 		after(time.Hour + 15*time.Minute)
 		if b.job("a") != nil {
 			t.Error("the Job is there still")

@@ -102,16 +102,13 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.judgeState(o, gone)
 	}
 	w.api.deletes = w.judgeDeletion
-	var mu sync.Mutex
-	dice := rand.New(rand.NewPCG(seed, 2)) // guarded by mu: the janitor's workers throw it
-	w.api.before = func(string, string, string) error {
-		mu.Lock()
-		defer mu.Unlock()
+	dice := rand.New(rand.NewPCG(seed, 2)) // thrown by one request at a time
+	w.api.intercept(func(string, string, string) error {
 		if dice.IntN(50) == 0 {
 			return errServer
 		}
 		return nil
-	}
+	})
 	w.start()
 	return w
 }
@@ -130,7 +127,7 @@ func (w *world) play() {
 	w.restart()
 	w.mend()
 	after(time.Second)
-	w.api.before = nil
+	w.api.intercept(nil)
 	for end := time.Now().Add(calm); time.Now().Before(end); {
 		w.tick()
 	}

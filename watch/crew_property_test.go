@@ -58,9 +58,9 @@ type drama struct {
 	said   []string
 
 	mu      sync.Mutex
-	durable map[string]bool // guarded by mu; texts that were put by one whose word counts
+	durable map[string]bool      // guarded by mu; texts that were put by one whose word counts
+	written map[string]time.Time // guarded by mu; by text
 
-	written map[string]time.Time // by text
 	trouble []window
 }
 
@@ -200,7 +200,9 @@ func (d *drama) burst(count, size int) {
 	for range count {
 		text := fmt.Sprintf("%d %s", d.lines, strings.Repeat("x", d.rand.IntN(size)))
 		d.lines++
+		d.mu.Lock()
 		d.written[text] = time.Now()
+		d.mu.Unlock()
 		r.now().Write(time.Now(), text)
 		if d.rand.IntN(20) == 0 {
 			time.Sleep(d.upTo(10 * time.Millisecond))
