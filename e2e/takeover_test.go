@@ -6,9 +6,11 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
@@ -33,26 +35,51 @@ func TestDaemonPodIsDeleted(t *testing.T) {
 	slow := start(t, s, s.Job("slow", "lines -n 3000 -rate 50"), 5*minute)
 	fast.pod(stage.Running)
 	fast.talking(20_000)
-	fast.deleteDaemon()
+	away := fast.replaceDaemon()
 	fast.talking(60_000)
-	fast.deleteDaemon()
+	away = max(away, fast.replaceDaemon())
 	ended := fast.pod(stage.Over)
-	fast.account(fast.manifest(), status(ended, "main").State.Terminated)
+	m := fast.manifest()
+	fast.account(m, status(ended, "main").State.Terminated)
+	fast.gapsWithin(m, unjournaled+away)
 	// Nothing rotated there, so nothing may be missing.
 	quiet := slow.pod(stage.Over)
 	slow.whole(slow.manifest(), "main", 0, status(quiet, "main").State.Terminated)
 }
 
-// deleteDaemon deletes the daemon's pod without any grace, once it is ready: it has taken over by then.
-func (p *play) deleteDaemon() {
+// unjournaled is how old a line may become before it is in the journal: the interval, and the time of a flush and a put on
+// a busy machine.
+const unjournaled = 8 * time.Second
+
+// replaceDaemon deletes the daemon's pod without any grace, once it is ready, and gives the time until its successor is: it
+// has taken over by then.
+func (p *play) replaceDaemon() time.Duration {
 	p.Helper()
 	pod, err := p.AwaitDaemon(p.ctx, 0)
 	if err != nil {
 		p.Fatal(err)
 	}
 	now := int64(0)
+	gone := time.Now()
 	err = p.Client.CoreV1().Pods(pod.Namespace).Delete(p.ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
 	if err != nil {
 		p.Fatal(err)
+	}
+	if _, err := p.AwaitDaemon(p.ctx, 0); err != nil {
+		p.Fatal(err)
+	}
+	return time.Since(gone)
+}
+
+// gapsWithin: what the loss of a daemon with its disk costs is what was not in the journal, and what the kubelet rotated
+// away until another one read on.
+func (p *play) gapsWithin(m *archive.Manifest, most time.Duration) {
+	p.Helper()
+	for _, g := range p.record(m, "main", 0).Gaps {
+		length := time.Duration(g.To - g.From)
+		if g.From == 0 || g.To == 0 || length > most {
+			p.Errorf("got gap %+v of %s, want one with both its bounds and of %s at most", g, length, most)
+		}
+		p.Logf("%s: a gap of %s, of %s at most", p.job, length, most)
 	}
 }
