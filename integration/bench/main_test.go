@@ -3,8 +3,9 @@
 // Package bench measures the program as it is shipped: a daemon process of its own, against a real API server, a fake node
 // in this process and a real S3 server.
 //
-// The machine is shared and small, so nothing here passes or fails by a time: figures are medians of rounds that take
-// turns within one run, and CPU is what the kernel charged to the processes. docs/benchmarks.md tells what they mean.
+// The machine is shared and small, so nothing here passes or fails by a time, but for the lag of deletions, which has room
+// enough: figures are medians of rounds that take turns within one run, and CPU is what the kernel charged to the processes.
+// docs/benchmarks.md tells what they mean.
 // Nothing survives a run but what -profiles was given.
 package bench
 

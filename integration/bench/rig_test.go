@@ -108,7 +108,7 @@ func (r *rig) startDaemon(settings []string) {
 	args := []string{
 		"--kubeconfig", r.kubeconfig, "--namespace", r.ns, "--archive", "s3://" + bucket + "/kept", "--s3-endpoint", r.endpoint,
 		"--s3-region", region, "--spool-dir", filepath.Join(r.b.TempDir(), "spool"), "--spool-limit", "8Gi",
-		"--health-listen", health, "--metrics-listen", metrics,
+		"--health-listen", health, "--metrics-listen", metrics, "--api-listen", freeAddress(r.b),
 	}
 	r.daemon = startProcess(r.b, env, reader(program, append(args, settings...)...))
 	r.daemon.await(r.b, "the daemon", 50*time.Millisecond, time.Minute, func() bool {
