@@ -20,7 +20,9 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 )
@@ -70,6 +72,18 @@ func renderUninstall(t *testing.T, values ...string) map[string]runtime.Object {
 	return renderAll(t, true, values...)
 }
 
+// strict knows what a server of this version knows, and no field besides.
+var strict = serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+
+func asJSON(t *testing.T, document []byte) []byte {
+	t.Helper()
+	text, err := yaml.ToJSON(document)
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, document)
+	}
+	return text
+}
+
 func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtime.Object {
 	t.Helper()
 	text, err := template(t, append([]string{"archive=s3://bucket/logs"}, values...)...)
@@ -85,7 +99,10 @@ func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtim
 		if err != nil {
 			t.Fatal(err)
 		}
-		object, kind, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+		object, kind, err := strict.Decode(document, nil, nil)
+		if runtime.IsNotRegisteredError(err) { // of a custom resource
+			object, kind, err = unstructured.UnstructuredJSONScheme.Decode(asJSON(t, document), nil, nil)
+		}
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, document)
 		}
@@ -360,6 +377,15 @@ func TestWrongValues(t *testing.T) {
 		{"unknown value", "archives=s3://a", "archives"},
 		{"no time to stop", "terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"},
 		{"no account", "serviceAccount.create=false", "serviceAccount.name is empty"},
+		{"a mode that is none", "gate.mode=sometimes", "'/gate/mode': value must be one of 'always', 'launched-only', 'never'"},
+		{"a misspelt value", "s3.endpiont=http://a", "'/s3': additional properties 'endpiont' not allowed"},
+		{"a word for a number", "replicaCount=two", "'/replicaCount': got string, want integer"},
+		{"a port that is none", "service.metricsPort=70000", "'/service/metricsPort': maximum: got 70,000, want 65,535"},
+		{"a reference without a key", "environmentSecretKeyRefs[0].name=A", "missing properties 'secretName', 'secretKey'"},
+		{"a duration without a unit", "serviceMonitor.interval=thirty", "/serviceMonitor/interval"},
+		{"both monitors", "serviceMonitor.enabled=true,podMonitor.enabled=true", "set one of them to false"},
+		{"both bounds", "replicaCount=2,podDisruptionBudget.minAvailable=1", "set either maxUnavailable or minAvailable"},
+		{"no bound", "replicaCount=2,podDisruptionBudget.maxUnavailable=", "set either maxUnavailable or minAvailable"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
