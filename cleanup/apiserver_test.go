@@ -15,6 +15,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,37 +42,7 @@ type apiServer struct {
 
 	hooks  sync.Mutex                          // taken before mu
 	before func(verb, kind, name string) error // guarded by hooks, called with it held before each request; an error is the answer
-}
-
-// intercept has a function called before each request. One at a time is.
-func (a *apiServer) intercept(before func(verb, kind, name string) error) {
-	a.hooks.Lock()
-	defer a.hooks.Unlock()
-	a.before = before
-}
-
-// ask calls what intercepts the request.
-func (a *apiServer) ask(verb, kind, name string) error {
-	a.hooks.Lock()
-	defer a.hooks.Unlock()
-	if a.before == nil {
-		return nil
-	}
-	return a.before(verb, kind, name)
-}
-
-// unheard makes a change of which nobody is told.
-func (a *apiServer) unheard(change func()) {
-	told := a.listen(nil)
-	change()
-	a.listen(told)
-}
-
-func (a *apiServer) listen(changed func(metav1.Object, bool)) (before func(metav1.Object, bool)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	before, a.changed = a.changed, changed
-	return before
+	after  func(verb, kind string) error       // guarded by hooks, called with it held after each request; an error takes the place of its answer
 }
 
 func (a *apiServer) pod(name string) *corev1.Pod {
@@ -111,6 +82,9 @@ func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body.Close()
 	}
 	answer, err := a.answer(r, kind, name, body)
+	if lost := a.lost(r.Method, kind); lost != nil {
+		err = lost
+	}
 	if err != nil {
 		status := apierrors.NewInternalError(err)
 		if known, ok := errors.AsType[*apierrors.StatusError](err); ok {
@@ -226,23 +200,27 @@ func (a *apiServer) patch(o metav1.Object, patch []byte) (any, error) {
 		if err := json.Unmarshal(merged, next); err != nil {
 			return nil, err
 		}
-		if err := allowed(is, next); err != nil {
-			return nil, err
-		}
-		a.put(next)
-		return next, nil
+		return next, a.take(is, next)
 	case *corev1.Pod:
 		next := &corev1.Pod{}
 		if err := json.Unmarshal(merged, next); err != nil {
 			return nil, err
 		}
-		if err := allowed(is, next); err != nil {
-			return nil, err
-		}
-		a.put(next)
-		return next, nil
+		return next, a.take(is, next)
 	}
 	return nil, errors.New("no such kind")
+}
+
+// take stores a patched object. One that the patch has left as it was gets no new version, and nobody hears of it. Called with
+// mu held.
+func (a *apiServer) take(old, next metav1.Object) error {
+	if err := allowed(old, next); err != nil {
+		return err
+	}
+	if !equality.Semantic.DeepEqual(old, next) {
+		a.put(next)
+	}
+	return nil
 }
 
 // allowed: what is being deleted takes no finalizer any more.

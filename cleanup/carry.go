@@ -44,18 +44,6 @@ func (j *Janitor) prove(ctx context.Context, job types.UID) error {
 	return j.open(ctx, job, p, list, tell)
 }
 
-// tells says whether the owner of the Job is to be told that its document was just written. Of Jobs that had finished before
-// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those.
-func (j *Janitor) tells(job types.UID, f Facts) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.untold[job] || f.Job == nil || finishedAt(f.Job).Before(f.Since) {
-		delete(j.untold, job)
-		return false
-	}
-	return true
-}
-
 // open takes the gate off the Job and writes on it what became of its logs.
 func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Decision, tell bool) error {
 	release := pick(list, Release)
@@ -75,14 +63,19 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 			return err
 		}
 	}
+	words := map[string]string{mark.ArchiveKey: p.ref.JobPrefix(), mark.Verdict: string(p.verdict())}
+	if len(release) == 0 && carries(p.Job, words) {
+		// An answer was lost: all is done. Done again it would give the Job no new version, and the deletion waits for one.
+		j.told(job)
+		return nil
+	}
 	if !j.first(job, p.Job) {
 		return nil
 	}
-	metadata := map[string]any{}
+	metadata := map[string]any{"annotations": words}
 	if len(release) > 0 {
 		maps.Copy(metadata, gateOff())
 	}
-	metadata["annotations"] = map[string]string{mark.ArchiveKey: p.ref.JobPrefix(), mark.Verdict: string(p.verdict())}
 	if err := j.cluster.patchJob(ctx, p.Job, of(p.Job, "", metadata, nil)); err != nil {
 		j.undo(job, p.Job)
 		return j.again("open gate", p.Facts, err)
@@ -100,12 +93,6 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 	}
 	j.log.Info("gate is open", "job", p.Job.Name, "verdict", p.verdict(), "deleted", p.Job.DeletionTimestamp != nil)
 	return nil
-}
-
-func (j *Janitor) told(job types.UID) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.untold, job)
 }
 
 // delete deletes what is due: the manifests are read from the store, the object from the API server, and the policy decides

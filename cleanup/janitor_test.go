@@ -252,33 +252,6 @@ func TestDryRunSaysWhatWouldGo(t *testing.T) {
 	})
 }
 
-// TestAPIServerInTrouble has every request fail for ten minutes: they get rarer, and in the end all is done.
-func TestAPIServerInTrouble(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		b.start()
-		j, p := b.finished("a")
-		b.seal(p, archive.Complete)
-		b.finish(j.UID)
-		after(time.Hour)
-		tries := 0
-		until := time.Now().Add(time.Hour + 10*time.Minute)
-		b.api.intercept(func(string, string, string) error {
-			if time.Now().Before(until) {
-				tries++
-				return errServer
-			}
-			return nil
-		})
-		after(time.Hour + 15*time.Minute)
-		if b.job("a") != nil {
-			t.Error("the Job is there still")
-		}
-		if most := 40; tries == 0 || tries > most {
-			t.Errorf("got %d tries in ten minutes, want up to %d", tries, most)
-		}
-	})
-}
-
 func TestHistoryLimit(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.cfg.HistoryLimit, b.cfg.Gate = 2, config.GateNever

@@ -3,6 +3,7 @@ package cleanup
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -109,6 +110,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 		}
 		return nil
 	})
+	w.api.lose(func(verb, _ string) error {
+		if verb != http.MethodGet && dice.IntN(50) == 0 {
+			return errServer
+		}
+		return nil
+	})
 	w.start()
 	return w
 }
@@ -128,6 +135,7 @@ func (w *world) play() {
 	w.mend()
 	after(time.Second)
 	w.api.intercept(nil)
+	w.api.lose(nil)
 	for end := time.Now().Add(calm); time.Now().Before(end); {
 		w.tick()
 	}

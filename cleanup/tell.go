@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
@@ -86,4 +87,32 @@ func verdictEvent(v archive.Verdict) string {
 	default:
 		return logsArchived
 	}
+}
+
+// tells says whether the owner of the Job is to be told that its document was just written. Of Jobs that had finished before
+// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those.
+func (j *Janitor) tells(job types.UID, f Facts) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.untold[job] || f.Job == nil || finishedAt(f.Job).Before(f.Since) {
+		delete(j.untold, job)
+		return false
+	}
+	return true
+}
+
+// carries says whether the object has all these annotations.
+func carries(o metav1.Object, words map[string]string) bool {
+	for key, word := range words {
+		if o.GetAnnotations()[key] != word {
+			return false
+		}
+	}
+	return true
+}
+
+func (j *Janitor) told(job types.UID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.untold, job)
 }
