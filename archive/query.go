@@ -70,7 +70,7 @@ type Query struct {
 	After map[LogID]int64
 
 	// Follow goes on with lines as they come: of a pod until it is sealed, of a Job until its document is written, of a
-	// workload until this holds for all its Jobs.
+	// workload until this holds for all its Jobs. With Until it ends some seconds after that time at the latest.
 	Follow bool
 	// NoMore, closed, says that no further pod will come: a Follow ends when all that there is was read to its end.
 	NoMore <-chan struct{}

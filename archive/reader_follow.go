@@ -17,6 +17,9 @@ type following struct {
 	over        bool // no line will come but of the logs that are known
 	looked      time.Time
 	failed      int // looks in a row that the store did not answer
+
+	late   <-chan time.Time // the time after which no line before Query.Until comes any more; nil: there is none
+	closed bool             // late has come
 }
 
 const (
@@ -25,6 +28,9 @@ const (
 	breath = 20 * time.Millisecond
 	// mostFailed is how often a follower who knows nothing but the store asks a store that does not answer.
 	mostFailed = 5
+	// delay is how long a line may take from its container to here: by way of another replica's journal two of its intervals. A
+	// follower waits for so long after Query.Until.
+	delay = 10 * time.Second
 )
 
 // follow gives what is there, and then what comes, as Query.Follow says.
@@ -33,11 +39,16 @@ func (a *answering) follow(ctx context.Context, yield func(Entry, error) bool) {
 		answering: a, wake: newWakeup(), news: newWakeup(), noMore: a.query.NoMore, watched: map[*Log]struct{}{},
 	}
 	defer f.unwatch()
+	if until := a.query.Until; !until.IsZero() {
+		timer := time.NewTimer(time.Until(until) + delay)
+		defer timer.Stop()
+		f.late = timer.C
+	}
 	if s := a.reader.cfg.Spool; s != nil {
 		defer s.subscribe(f.news, a.query.Target)()
 	}
 	for look := true; ; {
-		if !f.advance(ctx, yield) || a.budget.full() || f.over && f.ended() {
+		if !f.advance(ctx, yield) || a.budget.full() || f.over && f.ended() || f.closed && !look {
 			return
 		}
 		if look {
@@ -105,6 +116,9 @@ func (f *following) wait(ctx context.Context) (look bool, err error) {
 		return true, nil
 	case <-f.noMore:
 		f.noMore, f.nothingMore = nil, true
+		return true, nil
+	case <-f.late:
+		f.closed = true
 		return true, nil
 	case <-ctx.Done():
 		return false, ctx.Err()

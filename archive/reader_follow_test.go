@@ -150,8 +150,49 @@ func TestFollowGivesLinesAtOnce(t *testing.T) {
 	})
 }
 
-// TestReadAcrossARelease: a log that goes to another replica between the look for it and the reading is read from that one's
-// journal, by a follower too.
+// TestFollowUntil: who asks for lines before a time gets those that come late, and no answer that never ends.
+func TestFollowUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(t)
+		defer s.spool.Still()
+		began := time.Now()
+		log := openLog(t, s.spool, instance("main"))
+		write := func(text string, at time.Time) {
+			t.Helper()
+			if _, err := log.Append(archive.Line{Time: at.UnixNano(), Text: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("first", began)
+		if err := s.journal().Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		until := began.Add(time.Minute)
+		f := follow(t.Context(), t, s.reader, archive.Query{Target: wholeJob, Until: until}, func() {})
+		elsewhere := follow(t.Context(), t, s.remote(), archive.Query{Target: wholeJob, Until: until}, func() {})
+		past := follow(t.Context(), t, s.reader, archive.Query{Target: wholeJob, Until: began.Add(-time.Hour)}, func() {})
+		if <-past.ended; past.err != nil || len(past.entries) > 0 || time.Since(began) != 0 {
+			t.Errorf("until a time that is long past: %d lines, %v after %v, want the end at once", len(past.entries), past.err, time.Since(began))
+		}
+		time.Sleep(time.Minute + 3*time.Second)
+		write("late", until.Add(-time.Nanosecond))
+		write("too late", until)
+		if err := s.journal().Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range map[string]*follower{"here": f, "elsewhere": elsewhere} {
+			if <-f.ended; f.err != nil || len(f.entries) != 2 || string(f.entries[1].Text) != "late" {
+				t.Errorf("%s: got %d lines and %v, want the two before that time", name, len(f.entries), f.err)
+			}
+		}
+		if waited := time.Since(until); waited > 15*time.Second {
+			t.Errorf("the answers ended %v after that time", waited)
+		}
+	})
+}
+
+// TestReadAcrossARelease: a log that goes to another replica between the look for it and the reading is read from the journal that it is
+// in, by a follower too.
 func TestReadAcrossARelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)
@@ -170,12 +211,16 @@ func TestReadAcrossARelease(t *testing.T) {
 		if err := s.spool.Release(pod.PodUID); err != nil {
 			t.Fatal(err)
 		}
-		var gone error
-		for _, err := range a.Entries {
-			gone = err
+		var onItsWay []archive.Entry
+		for e, err := range a.Entries {
+			if err != nil {
+				t.Fatalf("reading a log on its way: %v", err)
+			}
+			e.Text = bytes.Clone(e.Text)
+			onItsWay = append(onItsWay, e)
 		}
-		if !errors.Is(gone, archive.ErrGone) {
-			t.Errorf("reading a log on its way: %v, want ErrGone", gone)
+		if diff := different(onItsWay, oracle(lines[:20], instance("main"), archive.Query{})); diff != "" {
+			t.Errorf("a log on its way: %s", diff)
 		}
 		other := newReplica(t, t.TempDir(), s.store)
 		journal := archive.NewJournal(archive.JournalConfig{Replica: "replica-1"}, s.store, other.spool, slog.New(slog.DiscardHandler), func(error) {})

@@ -11,6 +11,11 @@ import (
 
 // journaled finds the target's pods in the journals of other replicas.
 func (r *Reader) journaled(ctx context.Context, t Target) (map[PodUID]*foundPod, error) {
+	return r.inJournals(ctx, t, func(replica string) bool { return r.cfg.Spool == nil || replica != r.cfg.Replica })
+}
+
+// inJournals finds the target's pods in the journals of some replicas.
+func (r *Reader) inJournals(ctx context.Context, t Target, of func(replica string) bool) (map[PodUID]*foundPod, error) {
 	replicas, err := journalReplicas(ctx, r.cfg.Store)
 	if err != nil {
 		return nil, err
@@ -18,7 +23,7 @@ func (r *Reader) journaled(ctx context.Context, t Target) (map[PodUID]*foundPod,
 	all := map[PodUID]*textPod{}
 	listed := map[Key]bool{}
 	for _, replica := range replicas {
-		if r.cfg.Spool != nil && replica == r.cfg.Replica {
+		if !of(replica) {
 			continue
 		}
 		if err := r.readJournal(ctx, t, replica, all, listed); err != nil {

@@ -90,30 +90,44 @@ func (l *reading) needed() (lines, raw int64) {
 	return l.seen, l.raw
 }
 
-// openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal.
+// openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal. Between the two all of it
+// is in the journal of this process, which has handed it over.
 func (l *reading) openElsewhere(ctx context.Context) (*opened, error) {
 	if l.ended {
 		return nil, nil
 	}
-	f, err := l.reader.find(ctx, Target{Namespace: l.pod.Namespace, Pod: l.pod.Pod, PodUID: l.pod.PodUID})
+	t := Target{Namespace: l.pod.Namespace, Pod: l.pod.Pod, PodUID: l.pod.PodUID}
+	f, err := l.reader.find(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range f.pods {
-		for _, record := range p.Instances {
-			if record.ID() == l.instance.ID() {
-				l.moved(p, record)
-			}
-		}
-	}
-	if l.ended {
-		return nil, nil
+		l.movedIn(p)
 	}
 	h, err := l.open(ctx)
-	if err == nil && h == nil {
+	if err != nil || h != nil || l.ended {
+		return h, err
+	}
+	pods, err := l.reader.inJournals(ctx, t, func(string) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pods {
+		l.movedIn(p)
+	}
+	if h, err = l.open(ctx); err == nil && h == nil && !l.ended {
 		err = fmt.Errorf("read log of %s: it is on its way to another replica: %w", l.instance, ErrGone)
 	}
 	return h, err
+}
+
+// movedIn is moved where the pod has the log.
+func (l *reading) movedIn(p *foundPod) {
+	for _, record := range p.Instances {
+		if record.ID() == l.instance.ID() {
+			l.moved(p, record)
+		}
+	}
 }
 
 // resolve finds where a log is that has left the spool. The record is in the spool before the log leaves it, the manifest in
