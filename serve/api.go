@@ -42,6 +42,7 @@ type Config struct {
 	MaxStreamsOfUser int           // of these to one user; 0: 50
 	WriteTimeout     time.Duration // a client that has not read for so long is cut off; 0: 30 s
 	Ping             time.Duration // a follower who has nothing to read hears a ping so often; 0: 15 s
+	Review           time.Duration // while an answer is given it is asked so often whether the caller still may have it; 0: 30 s
 }
 
 func (c Config) filled() Config {
@@ -56,6 +57,9 @@ func (c Config) filled() Config {
 	}
 	if c.Ping == 0 {
 		c.Ping = 15 * time.Second
+	}
+	if c.Review == 0 {
+		c.Review = 30 * time.Second
 	}
 	return c
 }
@@ -135,19 +139,6 @@ func (a *API) Add(routes ...Route) {
 	}
 }
 
-// May says whether the caller of the request may do it; its error is a Status of 403 or 503.
-func (a *API) May(ctx context.Context, act access.Act) error {
-	return a.parts.Access.May(ctx, Caller(ctx), act)
-}
-
-type callerKey struct{}
-
-// Caller is who sent the request of this context.
-func Caller(ctx context.Context) access.User {
-	user, _ := ctx.Value(callerKey{}).(access.User)
-	return user
-}
-
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
@@ -187,16 +178,22 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	}
 	defer back()
 	w.follows = r.URL.Query().Has("follow")
-	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, user))
 	if err := plainNames(r); err != nil {
 		return err
 	}
+	ctx, end := a.watched(r, user)
+	defer end()
+	r = r.WithContext(ctx)
 	if route.Act != (access.Act{}) {
-		if err := a.May(r.Context(), route.Act.In(r.PathValue("namespace"), r.PathValue("pod"))); err != nil {
+		if err := a.May(ctx, route.Act.In(r.PathValue("namespace"), r.PathValue("pod"))); err != nil {
 			return err
 		}
 	}
-	return route.Handle(w, r)
+	err = route.Handle(w, r)
+	if err == nil && !w.begun {
+		err = context.Cause(ctx) // what ended before it began is no empty answer
+	}
+	return whyEnded(ctx, err)
 }
 
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {

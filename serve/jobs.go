@@ -83,6 +83,7 @@ func stateOf(j *archive.JobSummary) string {
 
 func (a *API) jobRoutes() []Route {
 	return []Route{
+		{"GET /api/v1/jobs", access.ListPods, a.listJobs}, // of all namespaces: the right is that at the cluster scope
 		{"GET /api/v1/namespaces/{namespace}/jobs", access.ListPods, a.listJobs},
 		{"GET /api/v1/namespaces/{namespace}/jobs/{job}", access.ListPods, a.oneJob},
 		{"GET /api/v1/workloads/{workload}", access.Act{}, a.workload},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
 const jobsPath = "/api/v1/namespaces/jobs/jobs"
@@ -96,6 +97,35 @@ func TestList(t *testing.T) {
 	}
 	if d := s.list("state=running").Items[0]; !d.Open || d.UID != "uid-d" {
 		t.Errorf("got %+v, want the Job that is open", d)
+	}
+}
+
+// TestListOfAllNamespaces takes the right at the cluster scope; that in each namespace is not enough, as with kubectl.
+func TestListOfAllNamespaces(t *testing.T) {
+	s := kept(t)
+	s.write(secretPod, "line")
+	s.seal(secretPod, "main")
+	wantStatus(t, s.askAs("", "/api/v1/jobs"), http.StatusUnauthorized, metav1.StatusReasonUnauthorized)
+	wantStatus(t, s.askAs("admin", "/api/v1/jobs"), http.StatusForbidden, metav1.StatusReasonForbidden)
+	s.access.rights["admin list pods "] = true
+	for _, test := range []struct{ query, want string }{
+		{"", "jobs/d secret/run jobs/c jobs/b jobs/a"},
+		{"?failed", "jobs/b"},
+		{"?limit=2", "jobs/d secret/run"},
+	} {
+		w := s.askAs("admin", "/api/v1/jobs"+test.query)
+		var l JobList
+		decode(t, w.Body.Bytes(), &l)
+		var got []string
+		for _, j := range l.Items {
+			got = append(got, j.Namespace+"/"+j.Name)
+		}
+		if w.Code != http.StatusOK || strings.Join(got, " ") != test.want {
+			t.Errorf("%q: got %d %s, want %s", test.query, w.Code, got, test.want)
+		}
+	}
+	if got, want := s.access.acts[len(s.access.acts)-1], access.ListPods; got != want {
+		t.Errorf("asked for %+v, want %+v, of no namespace", got, want)
 	}
 }
 

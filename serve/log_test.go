@@ -3,6 +3,7 @@ package serve
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -316,8 +317,8 @@ func TestBrokenAnswerIsNoWholeOne(t *testing.T) {
 // deleted says that no Job exists any more.
 type deleted struct{}
 
-func (deleted) Holder(archive.Target) string { return "" }
-func (deleted) Alive(archive.Target) bool    { return false }
+func (deleted) Holder(archive.Target) string                    { return "" }
+func (deleted) AwaitGone(context.Context, archive.Target) error { return nil }
 
 // TestFollowOfADeletedJobEnds: its document is never written, and its follower must not wait for it for ever.
 func TestFollowOfADeletedJobEnds(t *testing.T) {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func parseLog(r *http.Request, target archive.Target, now time.Time) (*logReques
 	q.Which = p.which()
 	if n := p.number("attempt", -1_000_000, 1_000_000); n != nil {
 		q.Attempt = int(*n)
+	}
+	if n := p.number("restart", 0, math.MaxInt32); n != nil {
+		q.Restart = new(int(*n))
 	}
 	q.Since, q.Until = p.since(), p.moment("until")
 	q.Tail = p.number("tailLines", 0, maxNumber)

@@ -83,27 +83,17 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	return a.copyLog(aw, r, l, answer)
 }
 
-// lookForJobs is how often a follower of a Job or a workload has it looked up whether that still exists. It is looked up in
-// memory, and matters only where a Job was deleted before it had finished, so that its document is never written.
-const lookForJobs = 2 * time.Second
-
-// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no interest.
+// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no interest. It matters only
+// where a Job was deleted before it had finished, so that its document is never written.
 func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archive.Target) <-chan struct{} {
 	if a.parts.Cluster == nil || target.Pod != "" {
 		return nil
 	}
 	gone := make(chan struct{})
 	watching.Go(func() {
-		tick := time.NewTicker(lookForJobs)
-		defer tick.Stop()
-		for a.parts.Cluster.Alive(target) {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
+		if a.parts.Cluster.AwaitGone(ctx, target) == nil {
+			close(gone)
 		}
-		close(gone)
 	})
 	return gone
 }
@@ -162,7 +152,7 @@ func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *a
 		err = copyAll()
 	}
 	if err != nil {
-		return a.breakOff(s, err)
+		return a.breakOff(s, whyEnded(r.Context(), err))
 	}
 	if s.form.end != nil {
 		end := a.endOf(r.Context(), l, answer)

@@ -36,6 +36,7 @@ func TestParameters(t *testing.T) {
 		{"follow", archive.Query{Follow: true}},
 		{"follow=false&previous=1", archive.Query{Which: archive.Previous}},
 		{"newest=true&attempt=-1", archive.Query{Which: archive.Newest, Attempt: -1}},
+		{"restart=2", archive.Query{Restart: new(2)}},
 		{"sinceSeconds=60", archive.Query{Since: minuteAgo}},
 		{"since=1m", archive.Query{Since: minuteAgo}},
 		{"sinceTime=2026-11-23T09:59:00Z", archive.Query{Since: minuteAgo}},

@@ -16,13 +16,14 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// Cluster says what is known of a target beside its logs. It answers from memory.
+// Cluster says what is known of a target beside its logs. It asks nobody: what it knows comes to it by events.
 type Cluster interface {
 	// Holder gives host:port of the API of the other replica that has the logs of the target that are open, "" where it is
 	// this one, where no log is open, or where nobody knows.
 	Holder(target archive.Target) string
-	// Alive says whether a Job of the target exists, so that it may get another pod; also where nobody knows.
-	Alive(target archive.Target) bool
+	// AwaitGone returns nil once no Job of the target exists, so that it gets no other pod. Its error is the context's; where nobody
+	// knows it waits for that.
+	AwaitGone(ctx context.Context, target archive.Target) error
 }
 
 // forwarded marks a request that a replica has passed on: who gets it answers from what he has, so that two replicas

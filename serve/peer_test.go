@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,10 @@ import (
 type holders string
 
 func (h holders) Holder(archive.Target) string { return string(h) }
-func (h holders) Alive(archive.Target) bool    { return true }
+func (h holders) AwaitGone(ctx context.Context, _ archive.Target) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // behind makes an API over nothing but the store of s, to which another replica is the holder of what is open.
 func (s *shelf) behind(peer string) *shelf {

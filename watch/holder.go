@@ -26,20 +26,6 @@ func (w *Watcher) Holder(t archive.Target) string {
 	return owner.API
 }
 
-// Alive says whether the cache has a Job of the target, so that another pod of it may come. A target that other namespaces may have
-// is taken for alive, and so is every one before the caches are filled.
-func (w *Watcher) Alive(t archive.Target) bool {
-	if !w.Synced() || t.Namespace != "" && t.Namespace != w.cfg.Namespace {
-		return true
-	}
-	if t.JobUID != "" && t.Job != "" {
-		job := w.Job(t.Job)
-		return job != nil && job.UID == types.UID(t.JobUID)
-	}
-	_, ok := w.jobOfTarget(t)
-	return ok
-}
-
 func (w *Watcher) jobOfTarget(t archive.Target) (types.UID, bool) {
 	switch {
 	case t.JobUID != "":

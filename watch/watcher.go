@@ -71,6 +71,8 @@ type Watcher struct {
 	followers     sync.WaitGroup
 	listeners     []func(job types.UID)               // set before Run
 	settlers      []func(job types.UID, written bool) // set before Run
+	leaving       leaving
+	filled        chan struct{} // closed once the caches are filled
 
 	mu      sync.Mutex
 	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
@@ -101,7 +103,7 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 		parts.Own = metrics.NewOwn(nil)
 	}
 	w := &Watcher{
-		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{},
+		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{}, filled: make(chan struct{}),
 		seen:         newQueue[podKey]("pods"),
 		unchecked:    newQueue[podKey]("checks"),
 		ended:        newQueue[podKey]("seals"),
@@ -173,7 +175,7 @@ func (w *Watcher) handle() error {
 	_, err = w.jobInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    w.seeJob,
 		UpdateFunc: func(_, object any) { w.seeJob(object) },
-		DeleteFunc: w.tell,
+		DeleteFunc: w.jobLeft,
 	})
 	if err != nil {
 		return err
@@ -237,6 +239,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), w.podInformer.HasSynced, w.jobInformer.HasSynced) {
 		return ctx.Err()
 	}
+	close(w.filled)
 	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
 	var workers sync.WaitGroup
 	work(ctx, &workers, 4, w.seen, w.see)

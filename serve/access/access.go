@@ -53,8 +53,11 @@ func (a Act) resource() string {
 
 // forbidden says no in the words of the API server, which name the user and the right that is missing.
 func forbidden(user User, act Act, reason string) error {
-	why := fmt.Errorf("User %q cannot %s resource %q in API group %q in the namespace %q",
-		user.Name, act.Verb, act.resource(), act.Group, act.Namespace)
+	where := fmt.Sprintf("in the namespace %q", act.Namespace)
+	if act.Namespace == "" {
+		where = "at the cluster scope"
+	}
+	why := fmt.Errorf("User %q cannot %s resource %q in API group %q %s", user.Name, act.Verb, act.resource(), act.Group, where)
 	if reason != "" {
 		why = fmt.Errorf("%w: %s", why, reason)
 	}
