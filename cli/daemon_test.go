@@ -199,3 +199,65 @@ func TestResumeElsewhere(t *testing.T) {
 		t.Errorf("got exit code %d, %d lines over %d ways (%s), want %d lines over 2", code, got, dialled, c.errOut, want)
 	}
 }
+
+// TestTokenRunsOut: an answer that ends for it is asked for again, with the token of then; not for ever.
+func TestTokenRunsOut(t *testing.T) {
+	s := newShelf(t, storetest.NewMemory(t))
+	s.long()
+	d := s.daemon()
+	defer d.Close()
+	for _, tt := range []struct {
+		times, code, lines int
+	}{{1, codeOK, 600}, {1000, codeFailed, 0}} {
+		asked := 0
+		d.meets(func(api http.Handler, w http.ResponseWriter, r *http.Request) {
+			if asked++; asked > tt.times {
+				api.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "event: error\ndata: {\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"Unauthorized\",\"code\":401,\"message\":\"it ran out\"}\n\n")
+		})
+		c := newScreen()
+		c.origin = d.remote(t, nil)
+		code := c.does(t.Context(), "logs", "-f", "pod/long-eeeee")
+		if got := strings.Count(c.out.String(), "\n"); code != tt.code || got != tt.lines || asked > tt.times+1 {
+			t.Errorf("%d times: got exit code %d, %d lines after %d requests (%s), want %d and %d", tt.times, code, got, asked, c.errOut, tt.code, tt.lines)
+		}
+	}
+}
+
+// TestDownloadAsksForOneInstance: of a container that was restarted each text comes from the daemon once.
+func TestDownloadAsksForOneInstance(t *testing.T) {
+	s := newShelf(t, storetest.NewMemory(t))
+	d := s.daemon()
+	defer d.Close()
+	var asked []string
+	d.meets(func(api http.Handler, w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/log") {
+			asked = append(asked, r.URL.Query().Get("container")+"."+r.URL.Query().Get("restart"))
+		}
+		api.ServeHTTP(w, r)
+	})
+	c := newScreen()
+	c.origin = d.remote(t, nil)
+	code := c.does(t.Context(), "download", "pod/nightly-bbbbb", "-d", t.TempDir())
+	if got, want := strings.Join(asked, " "), "setup.0 main.0"; code != codeOK || got != want {
+		t.Errorf("got exit code %d and requests for %s (%s), want %s", code, got, c.errOut, want)
+	}
+}
+
+// TestListOfAllNamespacesOfAnOldDaemon: which has no such list.
+func TestListOfAllNamespacesOfAnOldDaemon(t *testing.T) {
+	s := newShelf(t, storetest.NewMemory(t))
+	d := s.daemon()
+	defer d.Close()
+	d.meets(func(api http.Handler, w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = strings.Replace(r.URL.Path, "/api/v1/jobs", "/api/v1/none", 1)
+		api.ServeHTTP(w, r)
+	})
+	c := newScreen()
+	if code := c.does(t.Context(), append([]string{"list", "-A"}, d.flags()...)...); code != codeUse || !strings.Contains(c.errOut.String(), "one namespace at a time") {
+		t.Errorf("got exit code %d and %q, want %d and what to do", code, c.errOut, codeUse)
+	}
+}

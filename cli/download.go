@@ -188,7 +188,7 @@ func (d *downloading) object(ctx context.Context, r *archive.InstanceRecord, w i
 func (d *downloading) text(ctx context.Context, r *archive.InstanceRecord, w io.Writer) error {
 	answer, err := d.origin.Read(ctx, archive.Query{
 		Target:     archive.Target{Namespace: r.Namespace, Pod: r.Pod, PodUID: r.PodUID},
-		Containers: []string{r.Container},
+		Containers: []string{r.Container}, Restart: &r.Restart,
 	})
 	if err != nil {
 		return err
@@ -196,12 +196,7 @@ func (d *downloading) text(ctx context.Context, r *archive.InstanceRecord, w io.
 	sum := sha256.New()
 	l := &logging{program: d.program}
 	out := &logOut{logging: l, lines: show.NewLines(io.MultiWriter(w, sum, counting(d.count)), show.LineStyle{Form: show.FormRaw})}
-	err = out.each(answer, func(e *archive.Entry) error {
-		if e.Instance.Restart != r.Restart {
-			return nil
-		}
-		return out.lines.Line(e)
-	})
+	err = out.each(answer, out.lines.Line)
 	if err == nil {
 		err = out.lines.Close()
 	}

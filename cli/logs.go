@@ -18,7 +18,7 @@ type logging struct {
 	follow, previous, all, timestamps, prefix bool
 	containers                                []string
 	tail, limitBytes                          int64
-	attempt                                   int
+	attempt, before, after, around            int
 	since, sinceTime, until                   string
 	include, exclude, highlight               []string
 	colors, form                              string
@@ -52,6 +52,9 @@ const exampleLogs = `  # All that a Job wrote
   # What went wrong, over all Jobs of a workload
   kubectl epilogue logs workload/6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b --prefix -i 'error|traceback'
 
+  # The ten lines before each error
+  kubectl epilogue logs nightly-28390 -i error -B 10
+
   # From the bucket, when the cluster is gone
   kubectl epilogue logs pod/nightly-28390-x7k2p -n zenml --archive s3://bucket/prefix`
 
@@ -81,6 +84,9 @@ func (l *logging) flags(cmd *cobra.Command) {
 	f.Int64Var(&l.limitBytes, "limit-bytes", 0, "Stop after so many bytes of lines; 0 is no limit")
 	f.StringArrayVarP(&l.include, "include", "i", nil, "Print only lines that match a regular expression (RE2); one of several is enough")
 	f.StringArrayVarP(&l.exclude, "exclude", "e", nil, "Leave out lines that match a regular expression (RE2); one of several is enough")
+	f.IntVarP(&l.after, "after", "A", 0, "Print so many lines after each line that -i picks")
+	f.IntVarP(&l.before, "before", "B", 0, "Print so many lines before each line that -i picks")
+	f.IntVarP(&l.around, "around", "C", 0, "Print so many lines before and after each line that -i picks")
 	f.StringArrayVarP(&l.highlight, "highlight", "H", nil, "Mark what matches a regular expression (RE2), where there are colours")
 	f.BoolVar(&l.timestamps, "timestamps", false, "Begin each line with its time")
 	f.BoolVar(&l.prefix, "prefix", false, "Begin each line with its pod and container")
@@ -160,14 +166,33 @@ func (l *logging) filters() error {
 	if err != nil {
 		return err
 	}
+	if err := l.context(include != nil); err != nil {
+		return err
+	}
 	switch {
 	case include != nil:
-		l.query.Grep, l.drop = &archive.Grep{Pattern: include.String()}, exclude
+		l.query.Grep, l.drop = &archive.Grep{Pattern: include.String(), Before: max(l.before, l.around), After: max(l.after, l.around)}, exclude
 	case exclude != nil:
 		l.query.Grep = &archive.Grep{Pattern: exclude.String(), Invert: true}
 	}
 	l.style.Highlight, err = joined("highlight", slices.Concat(l.include, l.highlight))
 	return err
+}
+
+// context checks the flags for lines around those that match. The longest of two wins.
+func (l *logging) context(matching bool) error {
+	for _, flag := range []struct {
+		name  string
+		lines int
+	}{{"after", l.after}, {"before", l.before}, {"around", l.around}} {
+		switch {
+		case flag.lines < 0 || flag.lines > archive.MaxContext:
+			return wrongUse("--%s is %d, want 0 to %d lines", flag.name, flag.lines, archive.MaxContext)
+		case flag.lines > 0 && !matching:
+			return wrongUse("--%s is %d, want none without --include, whose matches it is about", flag.name, flag.lines)
+		}
+	}
+	return nil
 }
 
 // joined gives one expression that matches where one of several does; nil without any.

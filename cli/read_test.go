@@ -21,7 +21,7 @@ func TestGolden(t *testing.T) {
 		alone    bool // the daemon does not answer this one, or in other words
 	}{
 		{name: "list", args: "list"},
-		{name: "list-wide", args: "list -A -o wide", alone: true},
+		{name: "list-wide", args: "list -A -o wide"},
 		{name: "list-failed", args: "list --failed --no-headers"},
 		{name: "list-none", args: "list --verdict lost"},
 		{name: "list-selector", args: "list -l tier=nightly -o name"},
@@ -42,6 +42,10 @@ func TestGolden(t *testing.T) {
 		{name: "logs-attempt", args: "logs nightly --attempt -1 -c main --tail 2"},
 		{name: "logs-filters", args: "logs workload/" + workload + " -i try -i start -e 2"},
 		{name: "logs-both-tail", args: "logs nightly -i . -e Trace --tail 1"},
+		{name: "logs-around", args: "logs pod/nightly-bbbbb -c main -i try -C 1"},
+		{name: "logs-before", args: "logs pod/nightly-bbbbb -c main -i Trace -B 1 -e try"},
+		{name: "logs-bad-around", args: "logs nightly -C 3"},
+		{name: "logs-too-many-around", args: "logs nightly -i try --before 1001"},
 		{name: "logs-exclude", args: "logs nightly-aaaaa -e start"},
 		{name: "logs-since", args: "logs nightly --since 72m59s"},
 		{name: "logs-empty", args: "logs hourly"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,9 @@ func (p *program) verify() *cobra.Command {
 
 func (p *program) check(ctx context.Context, args []string) error {
 	reader, err := p.reader(ctx)
+	if errors.Is(err, errNoStore) {
+		return &useError{fmt.Errorf("verify reads all that is stored from the store itself, not through the daemon: %w", errNoStore)}
+	}
 	if err != nil {
 		return err
 	}

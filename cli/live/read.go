@@ -43,6 +43,8 @@ func (c *Cluster) Read(ctx context.Context, q archive.Query) (*archive.Answer, e
 		answer.Logs = append(answer.Logs, archive.LogStatus{InstanceRecord: record, Source: archive.FromLive})
 	}
 	answer.Entries = func(yield func(archive.Entry, error) bool) {
+		ctx, yield, end := r.bounded(ctx, yield)
+		defer end()
 		if q.Follow && len(answer.Logs) > 1 {
 			r.atOnce(ctx, answer.Logs, yield)
 			return
@@ -58,12 +60,26 @@ func (c *Cluster) Read(ctx context.Context, q archive.Query) (*archive.Answer, e
 	return answer, nil
 }
 
+// delay is how long the kubelet may take to serve a line.
+const delay = 5 * time.Second
+
+// bounded ends a follow some time after Query.Until, which is no error.
+func (r *reading) bounded(ctx context.Context, yield func(archive.Entry, error) bool) (context.Context, func(archive.Entry, error) bool, func()) {
+	if !r.query.Follow || r.query.Until.IsZero() {
+		return ctx, yield, func() {}
+	}
+	limited, cancel := context.WithDeadline(ctx, r.query.Until.Add(delay))
+	return limited, func(e archive.Entry, err error) bool {
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return false
+		}
+		return yield(e, err)
+	}, cancel
+}
+
 func compile(g *archive.Grep) (*regexp.Regexp, error) {
 	if g == nil {
 		return nil, nil
-	}
-	if g.Before+g.After > 0 {
-		return nil, fmt.Errorf("lines around a match: %w", errors.ErrUnsupported)
 	}
 	pattern := g.Pattern
 	if g.Fixed {
@@ -132,7 +148,7 @@ func (r *reading) entries(ctx context.Context, i *archive.Instance) iter.Seq2[ar
 // wanted gives the lines that are not filtered out, with their numbers.
 func (r *reading) wanted(all iter.Seq2[archive.Line, error], i *archive.Instance) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
-		n := int64(0)
+		n, near := int64(0), &around{grep: r.grep, query: r.query.Grep}
 		for line, err := range all {
 			if err != nil {
 				yield(archive.Entry{}, fmt.Errorf("read log of %s: %w", i, err))
@@ -141,11 +157,13 @@ func (r *reading) wanted(all iter.Seq2[archive.Line, error], i *archive.Instance
 			n++
 			early := line.Time != 0 && line.Time < r.query.Since.UnixNano() && !r.query.Since.IsZero() // the API knows whole seconds
 			late := line.Time != 0 && !r.query.Until.IsZero() && line.Time >= r.query.Until.UnixNano()
-			if early || late || r.grep != nil && r.grep.Match(line.Text) == r.query.Grep.Invert {
+			if early || late {
 				continue
 			}
-			if !yield(archive.Entry{Line: line, Number: n, Offset: -1, Instance: i}, nil) {
-				return
+			for _, e := range near.pick(archive.Entry{Line: line, Number: n, Offset: -1, Instance: i}) {
+				if !yield(e, nil) {
+					return
+				}
 			}
 		}
 	}

@@ -68,19 +68,22 @@ func escaped(parts []string) []string {
 }
 
 // ErrOneNamespace says that the daemon lists one namespace at a time.
-var ErrOneNamespace = errors.New("the daemon lists the Jobs of one namespace at a time; name it with -n, or the store with --archive")
+var ErrOneNamespace = errors.New("this daemon is of a version that lists the Jobs of one namespace at a time; name it with -n, or the store with --archive")
 
-// Jobs is archive.Reader's, of one namespace or one workload. The day of a Job is the API's affair: bounds apply to the moment.
+// Jobs is archive.Reader's; of all namespaces for who may list pods in all of them. The day of a Job is the API's affair: bounds apply to the moment.
 func (c *Client) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
 	return func(yield func(archive.KeptJob, error) bool) {
 		var err error
 		switch {
 		case q.Namespace != "":
-			err = c.pages(ctx, q, yield)
+			err = c.pages(ctx, namespaced(q.Namespace, "jobs"), q, yield)
 		case q.Workload != "":
 			err = c.workload(ctx, q.Workload, yield)
 		default:
-			err = ErrOneNamespace
+			err = c.pages(ctx, "/api/v1/jobs", q, yield)
+			if errors.Is(err, archive.ErrNotFound) { // a list is never not found, but its route may be
+				err = ErrOneNamespace
+			}
 		}
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(archive.KeptJob{}, err)
@@ -93,7 +96,7 @@ var errEnough = errors.New("enough")
 
 const pageSize = "200"
 
-func (c *Client) pages(ctx context.Context, q archive.JobQuery, yield func(archive.KeptJob, error) bool) error {
+func (c *Client) pages(ctx context.Context, path string, q archive.JobQuery, yield func(archive.KeptJob, error) bool) error {
 	query := url.Values{"limit": {pageSize}}
 	if q.Workload != "" {
 		query.Set("workload", q.Workload)
@@ -111,7 +114,7 @@ func (c *Client) pages(ctx context.Context, q archive.JobQuery, yield func(archi
 			} `json:"metadata"`
 			Items []job `json:"items"`
 		}
-		if _, err := c.document(ctx, namespaced(q.Namespace, "jobs"), query, &page); err != nil {
+		if _, err := c.document(ctx, path, query, &page); err != nil {
 			return err
 		}
 		for i := range page.Items {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
@@ -66,6 +68,9 @@ func parameters(q *archive.Query) url.Values {
 	set("follow", "true", q.Follow)
 	set("previous", "true", q.Which == archive.Previous)
 	set("newest", "true", q.Which == archive.Newest)
+	if q.Restart != nil {
+		v.Set("restart", strconv.Itoa(*q.Restart))
+	}
 	set("attempt", strconv.Itoa(q.Attempt), q.Attempt != 0)
 	set("sinceTime", q.Since.UTC().Format(time.RFC3339Nano), !q.Since.IsZero())
 	set("until", q.Until.UTC().Format(time.RFC3339Nano), !q.Until.IsZero())
@@ -115,15 +120,24 @@ func (r *reading) open(ctx context.Context) error {
 	return nil
 }
 
+// shortAnswer: one that lasts less and brings no line was in vain.
+const shortAnswer = 10 * time.Second
+
 // entries gives the lines. An answer that breaks is asked for again, as long as something comes now and then.
 func (r *reading) entries(ctx context.Context) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
-		for {
+		for vain := 0; ; {
+			began, place := time.Now(), r.place
+			had := maps.Clone(r.after)
 			ended, err := r.copy(yield)
+			if vain++; time.Since(began) > shortAnswer || r.place != place || !maps.Equal(r.after, had) {
+				vain = 0
+			}
 			if ended || errors.Is(err, errEnough) {
 				return
 			}
-			if err != nil && (ctx.Err() != nil || lasting(err)) {
+			// A token that has run out ends an answer too. Who asks again does it with the next one, if there is one.
+			if err != nil && (ctx.Err() != nil || vain == r.client.cfg.Tries || lasting(err) && !apierrors.IsUnauthorized(err)) {
 				yield(archive.Entry{}, err)
 				return
 			}
