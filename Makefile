@@ -23,6 +23,8 @@ LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 
 # Packages whose tests compare a generated file with what is committed, and rewrite it under -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)
+# The same of what is rendered from the chart, which takes helm.
+RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
 .PHONY: help build test unit integration e2e faults bench fuzz lint verify \
   update image chart cluster cluster-delete kubeconfig demo demo-clean clean
@@ -73,9 +75,11 @@ verify: lint ## Check formats, vet, lint, modules, scripts and generated files; 
 	go mod tidy -diff
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
 	CGO_ENABLED=0 go test $(GOLDEN)
+	CGO_ENABLED=0 $(RENDERED)
 
 update: ## Repair what verify rejects: generated files, formats, go.mod
 	CGO_ENABLED=0 go test $(GOLDEN) -update
+	CGO_ENABLED=0 $(RENDERED) -update
 	gofmt -l -w $$(git ls-files -co --exclude-standard '*.go')
 	go mod tidy
 

@@ -14,15 +14,16 @@ import (
 	"strings"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 )
@@ -72,17 +73,13 @@ func renderUninstall(t *testing.T, values ...string) map[string]runtime.Object {
 	return renderAll(t, true, values...)
 }
 
-// strict knows what a server of this version knows, and no field besides.
-var strict = serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-
-func asJSON(t *testing.T, document []byte) []byte {
-	t.Helper()
-	text, err := yaml.ToJSON(document)
-	if err != nil {
-		t.Fatalf("%v in:\n%s", err, document)
-	}
-	return text
-}
+// strict knows the fields that a server and the Prometheus operator of these versions know, and no others.
+var strict = func() runtime.Decoder {
+	known := runtime.NewScheme()
+	utilruntime.Must(scheme.AddToScheme(known))
+	utilruntime.Must(monitoringv1.AddToScheme(known))
+	return serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer()
+}()
 
 func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtime.Object {
 	t.Helper()
@@ -100,9 +97,6 @@ func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtim
 			t.Fatal(err)
 		}
 		object, kind, err := strict.Decode(document, nil, nil)
-		if runtime.IsNotRegisteredError(err) { // of a custom resource
-			object, kind, err = unstructured.UnstructuredJSONScheme.Decode(asJSON(t, document), nil, nil)
-		}
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, document)
 		}

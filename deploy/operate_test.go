@@ -12,12 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	klabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -136,7 +137,6 @@ func TestPodDisruptionBudget(t *testing.T) {
 	}
 }
 
-// A rolling update asks the budget nothing, but must not be held by it.
 func TestEgress(t *testing.T) {
 	policy := render(t, "networkPolicy.enabled=true")["NetworkPolicy"].(*networkingv1.NetworkPolicy).Spec
 	if !slices.Equal(policy.PolicyTypes, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}) || policy.Egress != nil {
@@ -150,61 +150,58 @@ func TestEgress(t *testing.T) {
 
 func TestMonitors(t *testing.T) {
 	for _, kind := range []string{"ServiceMonitor", "PodMonitor"} {
-		t.Run(kind, func(t *testing.T) {
-			if render(t)[kind] != nil {
-				t.Error("got one, want none unless it is asked for")
-			}
-			block := strings.ToLower(kind[:1]) + kind[1:]
-			objects := render(t, everything, "serviceMonitor.enabled=false", "podMonitor.enabled=false", block+".enabled=true")
-			monitor := objects[kind].(*unstructured.Unstructured)
-			if got := monitor.GetLabels()["release"]; got != "prometheus" {
-				t.Errorf("got label release %q, want prometheus", got)
-			}
-			var spec struct {
-				NamespaceSelector      struct{ MatchNames []string }
-				Selector               metav1.LabelSelector
-				ScrapeNativeHistograms *bool
-				Endpoints              []map[string]any
-				PodMetricsEndpoints    []map[string]any
-			}
-			text, _ := json.Marshal(monitor.Object["spec"])
-			if err := json.Unmarshal(text, &spec); err != nil {
-				t.Fatal(err)
-			}
-			endpoints := slices.Concat(spec.Endpoints, spec.PodMetricsEndpoints)
-			want := map[string]any{
-				"port": "metrics", "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s", "honorLabels": true,
-				"relabelings":       []any{map[string]any{"action": "labeldrop", "regex": "pod"}},
-				"metricRelabelings": []any{map[string]any{"action": "drop", "sourceLabels": []any{"__name__"}, "regex": "go_.*"}},
-				"scheme":            "https", "tlsConfig": map[string]any{"insecureSkipVerify": true},
-			}
-			if len(endpoints) != 1 || !reflect.DeepEqual(endpoints[0], want) {
-				t.Errorf("got endpoints %v, want %v", endpoints, want)
-			}
-			if !slices.Equal(spec.NamespaceSelector.MatchNames, []string{"system"}) || spec.ScrapeNativeHistograms == nil || !*spec.ScrapeNativeHistograms {
-				t.Errorf("got %+v, want the release's namespace and native histograms", spec)
-			}
-			// It finds what it is for: by these labels and that name of a port.
-			labels, ports := objects["Service"].(*corev1.Service).Labels, []string(nil)
-			for _, p := range objects["Service"].(*corev1.Service).Spec.Ports {
-				ports = append(ports, p.Name)
-			}
-			if kind == "PodMonitor" {
-				pod := objects["Deployment"].(*appsv1.Deployment).Spec.Template
-				labels, ports = pod.Labels, nil
-				for _, p := range pod.Spec.Containers[0].Ports {
-					ports = append(ports, p.Name)
-				}
-			}
-			for name, value := range spec.Selector.MatchLabels {
-				if labels[name] != value {
-					t.Errorf("selects %s=%s, got labels %v", name, value, labels)
-				}
-			}
-			if !slices.Contains(ports, "metrics") {
-				t.Errorf("got ports %q, want metrics among them", ports)
-			}
-		})
+		if render(t)[kind] != nil {
+			t.Errorf("got a %s, want none unless it is asked for", kind)
+		}
+	}
+	objects := render(t, everything)
+	service := objects["ServiceMonitor"].(*monitoringv1.ServiceMonitor)
+	checkMonitor(t, service, objects["Service"].(*corev1.Service).Labels, service.Spec.Selector, service.Spec.NamespaceSelector, service.Spec.NativeHistogramConfig)
+	checkEndpoint(t, service.Spec.Endpoints)
+	objects = render(t, everything, "serviceMonitor.enabled=false", "podMonitor.enabled=true")
+	pod, template := objects["PodMonitor"].(*monitoringv1.PodMonitor), objects["Deployment"].(*appsv1.Deployment).Spec.Template
+	checkMonitor(t, pod, template.Labels, pod.Spec.Selector, pod.Spec.NamespaceSelector, pod.Spec.NativeHistogramConfig)
+	checkEndpoint(t, pod.Spec.PodMetricsEndpoints)
+	one(t, template.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == "metrics" })
+	one(t, objects["Service"].(*corev1.Service).Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == "metrics" })
+}
+
+func checkEndpoint(t *testing.T, endpoints any) {
+	t.Helper()
+	got, err := json.Marshal(endpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `[{"port":"metrics","path":"/metrics","scheme":"https","interval":"30s","scrapeTimeout":"10s","honorLabels":true,` +
+		`"metricRelabelings":[{"sourceLabels":["__name__"],"regex":"go_.*","action":"drop"}],` +
+		`"relabelings":[{"regex":"pod","action":"labeldrop"}],"tlsConfig":{"ca":{},"cert":{},"insecureSkipVerify":true}}]`
+	if !sameJSON(t, string(got), want) {
+		t.Errorf("got endpoints %s, want %s", got, want)
+	}
+}
+
+func sameJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	var values [2]any
+	for i, text := range []string{a, b} {
+		if err := json.Unmarshal([]byte(text), &values[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return reflect.DeepEqual(values[0], values[1])
+}
+
+// checkMonitor sees that a Prometheus finds the monitor, and the monitor what has these labels.
+func checkMonitor(t *testing.T, monitor metav1.Object, labels map[string]string, by metav1.LabelSelector, in monitoringv1.NamespaceSelector, native monitoringv1.NativeHistogramConfig) {
+	t.Helper()
+	if got := monitor.GetLabels()["release"]; got != "prometheus" {
+		t.Errorf("got label release %q, want prometheus", got)
+	}
+	if !slices.Equal(in.MatchNames, []string{"system"}) || native.ScrapeNativeHistograms == nil || !*native.ScrapeNativeHistograms {
+		t.Errorf("got %+v and %+v, want the release's namespace and native histograms", in, native)
+	}
+	if selector, err := metav1.LabelSelectorAsSelector(&by); err != nil || selector.Empty() || !selector.Matches(klabels.Set(labels)) {
+		t.Errorf("got selector %v and error %v, want one of %v", selector, err, labels)
 	}
 }
 
