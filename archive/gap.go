@@ -22,6 +22,11 @@ const (
 	GapDamaged     GapReason = "damaged"     // the spool's bytes were damaged on disk
 )
 
+// GapReasons are all reasons, for those who count them.
+var GapReasons = []GapReason{
+	GapRotated, GapUnreachable, GapDeleted, GapEvicted, GapNodeLost, GapReplaced, GapSpoolFull, GapLateStart, GapRestart, GapDamaged,
+}
+
 // Gap is a place in a log where lines are missing, or where it could not be proven that none are.
 type Gap struct {
 	// AfterLine is the number of lines that are held before the gap: it lies between line AfterLine and the next one,

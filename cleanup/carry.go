@@ -185,6 +185,9 @@ func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
 // expire deletes the Job as it was looked at a moment ago.
 func (j *Janitor) expire(ctx context.Context, p proven, d Decision) error {
 	eligible := latest(latest(d.At, p.Since), p.sealedAt())
+	if d.Reason == History {
+		eligible = latest(eligible, j.dueSince(p.Job.UID)) // its own end is long ago: that a newer one has ended is what counts
+	}
 	j.say(ctx, p.Job, jobExpired, fmt.Sprintf("deleted: %s, due since %s; its logs stay in the archive below %s, verdict %s",
 		d.Reason, d.At.UTC().Format(time.RFC3339), p.ref.JobPrefix(), p.verdict()))
 	if err := j.cluster.deleteJob(ctx, p.Job); err != nil {

@@ -102,16 +102,17 @@ func (j *Janitor) forget(job types.UID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.setTrouble(job, nil)
-	j.hold(job, false)
+	j.hold(job, false, time.Time{})
+	delete(j.late, job)
 	delete(j.untold, job)
 	delete(j.acted, job)
 	delete(j.rehearsed, job)
 }
 
 // hold counts the Jobs that the gate holds. Called with mu held.
-func (j *Janitor) hold(job types.UID, held bool) {
+func (j *Janitor) hold(job types.UID, held bool, until time.Time) {
 	if held {
-		j.holding[job] = true
+		j.holding[job] = until
 	} else {
 		delete(j.holding, job)
 	}

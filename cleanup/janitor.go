@@ -70,7 +70,8 @@ type Janitor struct {
 	acted   map[types.UID]versions              // guarded by mu; by Job
 	untold  map[types.UID]bool                  // guarded by mu; Jobs whose document was just written, and of which nobody was told
 	stuck   map[types.UID]map[types.UID]trouble // guarded by mu; by Job and pod
-	holding map[types.UID]bool                  // guarded by mu; Jobs that are deleted and held
+	holding map[types.UID]time.Time             // guarded by mu; Jobs that are deleted and held, until when; zero: not for a seal
+	late    map[types.UID]time.Time             // guarded by mu; Jobs that are to be deleted and are there still, since when that is known
 
 	rehearsed map[types.UID]map[string]bool // guarded by mu; by Job, what a dry run has said already
 }
@@ -87,13 +88,14 @@ type trouble struct {
 
 // New makes a Janitor. Nothing runs before Run.
 func New(cfg Config, parts Parts) *Janitor {
+	startAtZero(parts.Count, cfg.DryRun)
 	return &Janitor{
 		cfg: cfg, parts: parts, log: parts.Log,
 		limit: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate/10))), pace: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate))),
 		cluster: cluster{parts.Client, cfg.Replica},
 		seen:    newQueue("cleanup"), proofs: newQueue("proofs"), deletions: newQueue("deletions"),
 		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
-		holding: map[types.UID]bool{}, rehearsed: map[types.UID]map[string]bool{},
+		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, rehearsed: map[types.UID]map[string]bool{},
 	}
 }
 

@@ -54,11 +54,14 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 
 // route plans the next look, and hands on what needs a proof.
 func (j *Janitor) route(job types.UID, f Facts, list []Decision, now time.Time) {
-	var next time.Time
+	var next, deadline time.Time
 	needsProof, deletes := false, false
 	for _, d := range list {
 		switch {
 		case d.Action == Wait:
+			if d.Reason == Unsealed {
+				deadline = d.At
+			}
 			if next.IsZero() || d.At.Before(next) {
 				next = d.At
 			}
@@ -71,7 +74,8 @@ func (j *Janitor) route(job types.UID, f Facts, list []Decision, now time.Time) 
 		}
 	}
 	j.mu.Lock()
-	j.hold(job, f.Job != nil && f.Job.DeletionTimestamp != nil && has(f.Job.Finalizers, mark.Finalizer))
+	j.hold(job, f.Job != nil && f.Job.DeletionTimestamp != nil && has(f.Job.Finalizers, mark.Finalizer), deadline)
+	j.await(job, list, now)
 	needsProof = needsProof || j.untold[job]
 	j.mu.Unlock()
 	if needsProof {

@@ -276,7 +276,7 @@ func (w *world) judgeEnd() {
 		total += spent
 	}
 	w.t.Logf("%d Jobs, %.1f requests each", len(w.lives), float64(total)/float64(max(1, len(w.lives))))
-	for _, memory := range []map[types.UID]bool{keys(w.janitor.stuck), keys(w.janitor.acted), w.janitor.holding, w.janitor.untold} {
+	for _, memory := range []map[types.UID]bool{keys(w.janitor.stuck), keys(w.janitor.acted), keys(w.janitor.holding), keys(w.janitor.late), w.janitor.untold} {
 		for uid := range memory {
 			if w.job(w.lives[uid].job.Name) == nil {
 				w.t.Errorf("the janitor remembers %s, which is gone", w.lives[uid].job.Name)

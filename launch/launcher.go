@@ -60,6 +60,12 @@ type Launcher struct {
 func New(cfg Config, parts Parts) *Launcher {
 	k := kube{client: parts.Client, namespace: cfg.Shape.Namespace}
 	l := &Launcher{cfg: cfg, parts: parts, kube: k, waiters: waiters{by: map[types.UID]map[chan struct{}]bool{}}}
+	for _, kind := range []Kind{Runner, Builder} {
+		for _, result := range []string{"created", "known", "skipped", "refused", "failed"} {
+			parts.Metrics.Requests.WithLabelValues(string(kind), result)
+		}
+	}
+	metrics.FromZero(parts.Metrics.Started, Runner, Builder)
 	l.keeper = &keeper{
 		cache: parts.Cache, cluster: k, tickets: k, owns: parts.Owns, limits: cfg.Limits, tail: l.tail,
 		metrics: parts.Metrics, log: parts.Log, wake: make(chan struct{}, 1),

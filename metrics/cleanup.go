@@ -38,3 +38,17 @@ func NewCleanup(r prometheus.Registerer) *Cleanup {
 		Unseen:   f.NewCounter(counter("pods_unseen_total", "Pods that their Job's controller has counted and that came and went before they were seen: their logs are lost.")),
 	}
 }
+
+// Due shows what the janitor is to do still. Each field is asked at a scrape.
+type Due struct {
+	Late, OldestLate, NextRelease func() float64
+}
+
+// Register declares the gauges.
+func (d Due) Register(r prometheus.Registerer) {
+	gaugeReadings(r, []reading{
+		{"deletions_due_jobs", "Jobs whose time is over and that are still there, waiting for their turn or kept by something.", d.Late},
+		{"deletion_due_oldest_seconds", "Time since the Job that has waited longest of these was found to be due; 0 where none waits.", d.OldestLate},
+		{"gate_next_deadline_timestamp_seconds", "When the gate lets go the next deleted Job whose logs are not archived, in seconds since 1970; 0 where it holds none.", d.NextRelease},
+	}...)
+}

@@ -32,9 +32,10 @@ type LaunchQueue struct {
 
 // Register declares the gauges.
 func (q LaunchQueue) Register(r prometheus.Registerer) {
-	f := promauto.With(r)
-	f.NewGaugeFunc(gauge("launch_queue_jobs", "Launched Jobs that wait for their turn."), q.Waiting)
-	f.NewGaugeFunc(gauge("launch_queue_limit_jobs", "Launched Jobs that may wait."), q.WaitingLimit)
-	f.NewGaugeFunc(gauge("launched_running_jobs", "Launched Jobs that run."), q.Running)
-	f.NewGaugeFunc(gauge("launched_running_limit_jobs", "Launched Jobs that may run."), q.RunningLimit)
+	gaugeReadings(r, []reading{
+		{"launch_queue_jobs", "Launched Jobs that wait for their turn.", q.Waiting},
+		{"launch_queue_limit_jobs", "Launched Jobs that may wait.", q.WaitingLimit},
+		{"launched_running_jobs", "Launched Jobs that run.", q.Running},
+		{"launched_running_limit_jobs", "Launched Jobs that may run.", q.RunningLimit},
+	}...)
 }

@@ -29,6 +29,35 @@ func gauge(name, help string) prometheus.GaugeOpts {
 	return prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}
 }
 
+// reading is a metric that is asked for at a scrape.
+type reading struct {
+	name, help string
+	value      func() float64
+}
+
+func gaugeReadings(r prometheus.Registerer, list ...reading) {
+	f := promauto.With(r)
+	for _, x := range list {
+		f.NewGaugeFunc(gauge(x.name, x.help), x.value)
+	}
+}
+
+// counterReadings are of numbers that only grow.
+func counterReadings(r prometheus.Registerer, list ...reading) {
+	f := promauto.With(r)
+	for _, x := range list {
+		f.NewCounterFunc(counter(x.name, x.help), x.value)
+	}
+}
+
+// FromZero has a counter show these values of its one label from the start: of a series that begins with 1 nobody sees that it
+// rose.
+func FromZero[T ~string](c *prometheus.CounterVec, values ...T) {
+	for _, v := range values {
+		c.WithLabelValues(string(v))
+	}
+}
+
 // Follow counts what the followers do.
 type Follow struct {
 	Opened    prometheus.Counter
@@ -117,11 +146,7 @@ type Gauges struct {
 
 // Register declares the gauges.
 func (g Gauges) Register(r prometheus.Registerer) {
-	f := promauto.With(r)
-	for _, x := range []struct {
-		name, help string
-		value      func() float64
-	}{
+	gaugeReadings(r, []reading{
 		{"spool_used_bytes", "Bytes of the spool that are in use.", g.SpoolUsed},
 		{"spool_limit_bytes", "Bytes that the spool may use.", g.SpoolLimit},
 		{"buffer_used_bytes", "Bytes of log text in memory that are not on disk yet.", g.BufferUsed},
@@ -137,9 +162,7 @@ func (g Gauges) Register(r prometheus.Registerer) {
 		{"replicas", "Replicas that are live, as this one sees it; 0 while it does not hold its own Lease.", g.Replicas},
 		{"journal_lag_seconds", "Age of the oldest line that is not in the journal yet: what the loss of this replica's disk costs at most, where the kubelet has it no more.", g.JournalLag},
 		{"informer_synced", "1 once the caches of pods and Jobs are filled.", g.InformersSynced},
-	} {
-		f.NewGaugeFunc(gauge(x.name, x.help), x.value)
-	}
+	}...)
 }
 
 // JournalCounts are asked for at the time of a scrape. They only grow.
@@ -149,18 +172,12 @@ type JournalCounts struct {
 
 // Register declares the counts.
 func (c JournalCounts) Register(r prometheus.Registerer) {
-	f := promauto.With(r)
-	for _, x := range []struct {
-		name, help string
-		value      func() float64
-	}{
+	counterReadings(r, []reading{
 		{"journal_objects_total", "Objects that were put into the journal.", c.Objects},
 		{"journal_bytes_total", "Bytes that were put into the journal.", c.Bytes},
 		{"journal_reframed_bytes_total", "Bytes of these in frames that were not full, whose lines come again when they are.", c.Reframed},
 		{"journal_compacted_bytes_total", "Bytes of these in frames that were in the journal before, and are written again side by side.", c.Compacted},
 		{"journal_collisions_total", "Objects of the journal that another process under this replica's name had put. Two replicas must not have one name.", c.Collisions},
 		{"journal_removed_total", "Objects that were removed from journals because nobody needed them any more.", c.Removed},
-	} {
-		f.NewCounterFunc(counter(x.name, x.help), x.value)
-	}
+	}...)
 }

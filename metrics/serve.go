@@ -17,11 +17,11 @@ type Serve struct {
 
 // NewServe declares the API's metrics. Streams give those that are open and their limit.
 func NewServe(r prometheus.Registerer, streams func() (open, limit int)) *Serve {
+	gaugeReadings(r, []reading{
+		{"api_streams_open", "Answers of the API that are being given.", func() float64 { open, _ := streams(); return float64(open) }},
+		{"api_streams_limit", "Answers of the API that may be given at once.", func() float64 { _, limit := streams(); return float64(limit) }},
+	}...)
 	f := promauto.With(r)
-	f.NewGaugeFunc(gauge("api_streams_open", "Answers of the API that are being given."),
-		func() float64 { open, _ := streams(); return float64(open) })
-	f.NewGaugeFunc(gauge("api_streams_limit", "Answers of the API that may be given at once."),
-		func() float64 { _, limit := streams(); return float64(limit) })
 	return &Serve{
 		Requests: f.NewCounterVec(counter("http_requests_total", "Requests to the API, by route and by status code."), []string{"route", "code"}),
 		Duration: f.NewHistogram(latency("http_request_duration_seconds", "Time from a request to the end of its answer, of those that follow nothing.",

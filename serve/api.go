@@ -86,6 +86,8 @@ type API struct {
 	streams *streams
 	mux     *http.ServeMux
 	peers   *peering
+
+	patterns []string // of the routes
 }
 
 // NewAPI makes the API with its own routes. More are added with Add, before it serves.
@@ -118,7 +120,14 @@ func (a *API) Run(ctx context.Context, l net.Listener) error {
 func (a *API) Streams() (open, limit int) { return a.streams.Open() }
 
 // Measure has the API count in m.
-func (a *API) Measure(m *metrics.Serve) { a.parts.Metrics, a.peers.metrics = m, m }
+func (a *API) Measure(m *metrics.Serve) {
+	a.parts.Metrics, a.peers.metrics = m, m
+	metrics.FromZero(m.Refused, refusedUser, refusedAll)
+	metrics.FromZero(m.Forwarded, resultAnswered, resultGone)
+	for _, pattern := range a.patterns {
+		m.Requests.WithLabelValues(pattern, "200")
+	}
+}
 
 // Route is one route of the API. Whoever reaches Handle is known and has passed Act.
 type Route struct {
@@ -136,6 +145,8 @@ type Route struct {
 func (a *API) Add(routes ...Route) {
 	for _, route := range routes {
 		a.mux.Handle(route.Pattern, a.guarded(route))
+		a.patterns = append(a.patterns, route.Pattern)
+		a.parts.Metrics.Requests.WithLabelValues(route.Pattern, "200")
 	}
 }
 

@@ -40,13 +40,29 @@ type Parts struct {
 	Budget *Budget
 	Spool  *archive.Spool
 	Sealer *archive.Sealer
-	Follow *metrics.Follow
-	Seal   *metrics.Seal
+	Follow *metrics.Follow // nil: nobody asks
+	Seal   *metrics.Seal   // nil: nobody asks
 	Log    *slog.Logger
 
 	Journal Journal      // nil: none, and nothing is handed over or taken over
 	Leases  *Leases      // nil: this replica is alone and owns everything
 	Own     *metrics.Own // nil: nobody asks
+}
+
+// counted fills in counters where nobody asks, and starts those that have labels at zero.
+func (p Parts) counted() Parts {
+	if p.Own == nil {
+		p.Own = metrics.NewOwn(nil)
+	}
+	if p.Follow == nil {
+		p.Follow = metrics.NewFollow(nil)
+	}
+	if p.Seal == nil {
+		p.Seal = metrics.NewSeal(nil)
+	}
+	metrics.FromZero(p.Follow.Gaps, archive.GapReasons...)
+	metrics.FromZero(p.Seal.Logs, archive.Verdicts...)
+	return p
 }
 
 // Watcher sees pods and Jobs, has every instance followed and every ended pod sealed.
@@ -99,9 +115,7 @@ const byJob = "job"
 
 // New makes a Watcher. Nothing runs before Run.
 func New(cfg Config, parts Parts) (*Watcher, error) {
-	if parts.Own == nil {
-		parts.Own = metrics.NewOwn(nil)
-	}
+	parts = parts.counted()
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{}, filled: make(chan struct{}),
 		seen:         newQueue[podKey]("pods"),

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,6 +26,23 @@ func janitor(cfg config.Config, client kubernetes.Interface, watcher *watch.Watc
 	j := cleanup.New(cleanup.Config{Cleanup: cfg.Cleanup, Selector: selector, Replica: replica(cfg.Replica)}, cleanup.Parts{
 		Client: client, Cache: watcher, Store: sealer, Count: metrics.NewCleanup(registry), Log: log.With("component", "cleanup"),
 	})
+	metrics.Due{
+		Late: func() float64 { n, _ := j.Late(); return float64(n) },
+		OldestLate: func() float64 {
+			_, since := j.Late()
+			if since.IsZero() {
+				return 0
+			}
+			return time.Since(since).Seconds()
+		},
+		NextRelease: func() float64 {
+			at := j.NextDeadline()
+			if at.IsZero() {
+				return 0
+			}
+			return float64(at.Unix())
+		},
+	}.Register(registry)
 	watcher.Listen(j.Notice)
 	watcher.ListenSettled(j.Settled)
 	return j, nil

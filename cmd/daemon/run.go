@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -18,6 +15,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/measured"
 	"github.com/epilogue-dev/epilogue/archive/s3"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
@@ -115,8 +113,10 @@ type parts struct {
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
+	registry := newRegistry(cfg)
+	store = measured.New(store, metrics.NewStore(registry, bucket(cfg.Archive)))
 	limit := watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)
-	client, source, err := connect(cfg.Kubernetes, limit)
+	client, source, err := connect(cfg.Kubernetes, limit, metrics.NewWatch(registry))
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,6 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	seal := metrics.NewSeal(registry)
 	sealer := archive.NewSealer(store, spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
 	budget := watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, spool.Room)
@@ -174,7 +172,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
-func connect(cfg config.Kubernetes, limit *watch.APILimit) (kubernetes.Interface, watch.Source, error) {
+func connect(cfg config.Kubernetes, limit *watch.APILimit, count *metrics.Watch) (kubernetes.Interface, watch.Source, error) {
 	restConfig, err := restConfig(cfg)
 	if err != nil {
 		return nil, nil, err
@@ -184,6 +182,7 @@ func connect(cfg config.Kubernetes, limit *watch.APILimit) (kubernetes.Interface
 		return nil, nil, err
 	}
 	restConfig.RateLimiter = limit
+	restConfig.Wrap(watch.Contact(count))
 	client, err := kubernetes.NewForConfig(restConfig)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
@@ -244,38 +243,4 @@ func (p *parts) ready(ctx context.Context) func() string {
 		}
 		return strings.Join(trouble, "; ")
 	}
-}
-
-func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gauges {
-	pick := func(f func() (int64, int64)) (used, limit func() float64) {
-		return func() float64 { n, _ := f(); return float64(n) }, func() float64 { _, n := f(); return float64(n) }
-	}
-	g := metrics.Gauges{
-		OpenLogs:        func() float64 { return float64(p.spool.Open()) },
-		UnsealedPods:    func() float64 { n, _ := p.watcher.Backlog(); return float64(n) },
-		OldestUnsealed:  func() float64 { _, d := p.watcher.Backlog(); return d.Seconds() },
-		StoreWorks:      func() float64 { return truth(p.sealer.StoreWorks()) },
-		InformersSynced: func() float64 { return truth(p.watcher.Synced()) },
-		Replicas:        p.live,
-		JournalLag:      func() float64 { return p.journal.Lag().Seconds() },
-	}
-	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
-	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
-	g.StreamsOpen, g.StreamsLimit = pick(func() (int64, int64) { n, m := budget.Open(); return int64(n), int64(m) })
-	g.RequestsUsed = func() float64 { used, _ := limit.Used(); return used }
-	g.RequestsLimit = func() float64 { _, most := limit.Used(); return most }
-	return g
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func metricsHandler(r *prometheus.Registry) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r}))
-	return mux
 }
