@@ -6,9 +6,9 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# source_of NAME sets module (the Go module), version, package and ldflags of a program.
+# source_of NAME sets module (the Go module), version, package, ldflags and build tags of a program.
 source_of() {
-	ldflags="-s -w"
+	ldflags="-s -w" tags=
 	case $1 in
 	kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubeadm | kube-proxy | kubectl)
 		module=k8s.io/kubernetes version=$KUBERNETES_VERSION package=k8s.io/kubernetes/cmd/$1
@@ -41,6 +41,10 @@ source_of() {
 		module=helm.sh/helm/v4 version=$HELM_VERSION package=$module/cmd/helm
 		ldflags+=" -X $module/internal/version.version=$HELM_VERSION"
 		;;
+	prometheus | promtool)
+		# Without the clients of two dozen clouds, which find targets that no test has, and without the web pages.
+		module=github.com/prometheus/prometheus version=$PROMETHEUS_VERSION package=$module/cmd/$1 tags=remove_all_sd
+		;;
 	*) die "binaries.sh: unknown program \"$1\": see source_of in $here/binaries.sh for the ones it knows" ;;
 	esac
 }
@@ -66,8 +70,8 @@ compile() {
 	dir=$cache/build/$(printf '%s' "$module@$version" | tr '/@' '__')
 	scratch_module "$dir"
 	cd "$dir"
-	go get -tool "$package@$version"
-	go build -trimpath -ldflags "$ldflags" -o "$out.tmp" "$package"
+	go get -tool -tags "$tags" "$package@$version"
+	go build -trimpath -tags "$tags" -ldflags "$ldflags" -o "$out.tmp" "$package"
 	mv "$out.tmp" "$out"
 }
 
