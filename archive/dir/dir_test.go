@@ -233,3 +233,23 @@ func TestFoldersComeAndGo(t *testing.T) {
 	wg.Wait()
 	wantOnlyUnfinished(t, s)
 }
+
+// TestListReadsNoSiblings lists one folder beside few and beside many: what it allocates is the same.
+func TestListReadsNoSiblings(t *testing.T) {
+	s := open(t, t.TempDir())
+	list := func() {
+		for _, err := range s.List(t.Context(), "v1/ns/job/uid/", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	putString(t, s, "v1/ns/job/uid/a", "x")
+	alone := testing.AllocsPerRun(5, list)
+	for n := range 500 {
+		putString(t, s, archive.Key(fmt.Sprintf("v1/ns/job-%d/uid/a", n)), "x")
+	}
+	if among := testing.AllocsPerRun(5, list); among > 2*alone {
+		t.Errorf("got %.0f allocations among 500 Jobs, want about the %.0f of one alone", among, alone)
+	}
+}

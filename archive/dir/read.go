@@ -81,12 +81,23 @@ func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter
 		w := walk{ctx: ctx, prefix: prefix, after: string(after), yield: yield}
 		err := s.checkRoot()
 		if err == nil {
-			err = w.folder(s.root, "")
+			err = w.folder(s.below(prefix))
 		}
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(archive.Object{}, fmt.Errorf("list %s: %w", prefix, err))
 		}
 	}
+}
+
+// below gives the folder in which every key of the prefix is, and the part of these keys that it stands for. Its siblings, which
+// may be as many as there were Jobs, are not read.
+func (s *Store) below(prefix string) (folder, key string) {
+	whole := prefix[:strings.LastIndexByte(prefix, '/')+1]
+	name, err := path(archive.Key(strings.TrimSuffix(whole, "/")))
+	if err != nil { // no key has such a prefix, or the prefix names no folder
+		return s.root, ""
+	}
+	return filepath.Join(s.root, name), whole
 }
 
 // errStopped ends a walk whose consumer has seen enough.
