@@ -4,14 +4,12 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -29,18 +27,7 @@ const apiPort = 8000
 // TestAPI has a daemon of its own, which it kills.
 func TestAPI(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
-	defer cancel()
-	s, err := open(ctx, "epilogue-e2e-api")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-api"})
 	allowLogs(t, s, "reader")
 	t.Run("one call", func(t *testing.T) { followedToTheEnd(t, s) })
 	t.Run("restart", func(t *testing.T) { followerOutlivesDaemon(t, s) })
@@ -50,30 +37,7 @@ func TestAPI(t *testing.T) {
 // that one with the caller's token.
 func TestAPIOfTwoReplicas(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
-	defer cancel()
-	const namespace = "epilogue-e2e-api2"
-	tools, err := stage.FromEnvironment()
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := tools.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stage.Remove(ctx, client, namespace); err != nil {
-		t.Fatal(err)
-	}
-	s, err := stage.Open(ctx, tools, stage.Config{Namespace: namespace, Values: []string{"replicaCount=2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-api2", Values: []string{"replicaCount=2"}})
 	allowLogs(t, s, "reader")
 	p := start(t, s, s.Job("shared", "until -rate 20 -last 0"), 2*minute)
 	p.pod(stage.Running)

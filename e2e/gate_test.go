@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,19 +26,8 @@ const held = "test.epilogue.dev/held"
 // TestGate has a daemon of its own, which is installed anew with other values for each part.
 func TestGate(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
-	defer cancel()
 	quick := []string{"environment.EPILOGUE_GRACE_IMAGE_PULL=3s", "environment.EPILOGUE_STORE_TIMEOUT=3s"}
-	s, err := open(ctx, "epilogue-e2e-gate", append(quick, "dryRun=true")...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-gate", Values: append(quick, "dryRun=true")})
 	// A part without values goes on with those of the part before.
 	part := func(name string, test func(*testing.T, *stage.Stage), values ...string) {
 		t.Helper()

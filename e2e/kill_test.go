@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -20,18 +19,7 @@ import (
 // TestDaemonIsKilled has a daemon of its own, for what it does to it. The pod and so the spool stay, as after a crash.
 func TestDaemonIsKilled(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
-	defer cancel()
-	s, err := open(ctx, "epilogue-e2e-kill")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-kill"})
 	t.Run("once", func(t *testing.T) { killedOnce(t, s) })
 	t.Run("often", func(t *testing.T) { killedOften(t, s) })
 	t.Run("replaced", func(t *testing.T) { replaced(t, s) })

@@ -243,16 +243,7 @@ func TestLauncher(t *testing.T) {
 	if err := os.WriteFile(values, fmt.Appendf(nil, launchValues, address, registryPort, tools.BuilderImage), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := openWith(ctx, stage.Config{Namespace: "epilogue-e2e-launch", File: values})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-launch", File: values})
 	z := newZenML(ctx, t, s)
 	t.Run("twenty runs", func(t *testing.T) { z.T = t; z.twentyRuns() })
 	t.Run("plug-in", func(t *testing.T) { z.T = t; z.plugin() })

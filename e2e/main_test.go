@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	s, err := open(ctx, "epilogue-e2e")
+	s, err := open(ctx, stage.Config{Namespace: "epilogue-e2e"})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
@@ -52,12 +52,7 @@ func run(m *testing.M) int {
 }
 
 // open gives a fresh stage: one that an earlier run left is removed first, with its archive.
-func open(ctx context.Context, namespace string, values ...string) (*stage.Stage, error) {
-	return openWith(ctx, stage.Config{Namespace: namespace, Values: values})
-}
-
-// openWith gives one by settings.
-func openWith(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
+func open(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
 	tools, err := stage.FromEnvironment()
 	if err != nil {
 		return nil, err
@@ -70,6 +65,24 @@ func openWith(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
 		return nil, err
 	}
 	return stage.Open(ctx, tools, cfg)
+}
+
+// own gives a test a stage with a daemon of its own, which ends with the test.
+func own(t *testing.T, cfg stage.Config) *stage.Stage {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
+	defer cancel()
+	s, err := open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.Dump(os.Stderr)
+		}
+		shut(s)
+	})
+	return s
 }
 
 func shut(s *stage.Stage) {

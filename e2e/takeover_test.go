@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -18,18 +16,7 @@ import (
 // kubelet rotates: another pod, maybe on another node, goes on from the journal.
 func TestDaemonPodIsDeleted(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
-	defer cancel()
-	s, err := open(ctx, "epilogue-e2e-takeover")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			s.Dump(os.Stderr)
-		}
-		shut(s)
-	}()
+	s := own(t, stage.Config{Namespace: "epilogue-e2e-takeover"})
 	// 2,000 lines of 100 bytes in a second fill 1 MiB, at which the cluster's kubelets rotate, every five seconds.
 	fast := start(t, s, s.Job("fast", "lines -n 120000 -rate 2000 -size 100"), 5*minute)
 	slow := start(t, s, s.Job("slow", "lines -n 3000 -rate 50"), 5*minute)
