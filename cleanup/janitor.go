@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/util/workqueue"
 
 	"golang.org/x/time/rate"
 
@@ -64,7 +63,7 @@ type Janitor struct {
 	limit   *rate.Limiter // of deletions
 	pace    *rate.Limiter // of gates that are opened without haste
 
-	seen, proofs, deletions workqueue.TypedRateLimitingInterface[types.UID]
+	seen, proofs, deletions watch.Queue[types.UID]
 
 	mu      sync.Mutex
 	acted   map[types.UID]versions              // guarded by mu; by Job
@@ -93,16 +92,10 @@ func New(cfg Config, parts Parts) *Janitor {
 		cfg: cfg, parts: parts, log: parts.Log,
 		limit: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate/10))), pace: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate))),
 		cluster: cluster{parts.Client, cfg.Replica},
-		seen:    newQueue("cleanup"), proofs: newQueue("proofs"), deletions: newQueue("deletions"),
+		seen:    watch.NewQueue[types.UID]("cleanup"), proofs: watch.NewQueue[types.UID]("proofs"), deletions: watch.NewQueue[types.UID]("deletions"),
 		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
 		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, rehearsed: map[types.UID]map[string]bool{},
 	}
-}
-
-func newQueue(name string) workqueue.TypedRateLimitingInterface[types.UID] {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](200*time.Millisecond, time.Minute),
-		workqueue.TypedRateLimitingQueueConfig[types.UID]{Name: name})
 }
 
 // Notice has the Job looked at. It only notes the UID.
@@ -128,37 +121,13 @@ const (
 // Run works until the context ends, and returns when all that it started has ended.
 func (j *Janitor) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
-	work(ctx, &workers, lookers, j.seen, j.look)
-	work(ctx, &workers, provers, j.proofs, j.prove)
-	work(ctx, &workers, deleters, j.deletions, j.delete)
+	watch.Work(ctx, &workers, lookers, j.seen, j.look)
+	watch.Work(ctx, &workers, provers, j.proofs, j.prove)
+	watch.Work(ctx, &workers, deleters, j.deletions, j.delete)
 	<-ctx.Done()
-	for _, q := range []workqueue.TypedRateLimitingInterface[types.UID]{j.seen, j.proofs, j.deletions} {
+	for _, q := range []watch.Queue[types.UID]{j.seen, j.proofs, j.deletions} {
 		q.ShutDown()
 	}
 	workers.Wait()
 	return nil
-}
-
-// work starts workers that take UIDs from the queue. What failed comes again, later each time.
-func work(ctx context.Context, group *sync.WaitGroup, n int, queue workqueue.TypedRateLimitingInterface[types.UID], do func(context.Context, types.UID) error) {
-	for range n {
-		group.Go(func() {
-			for {
-				job, stop := queue.Get()
-				if stop {
-					return
-				}
-				if ctx.Err() != nil {
-					queue.Done(job)
-					continue
-				}
-				if err := do(ctx, job); err != nil && ctx.Err() == nil {
-					queue.AddRateLimited(job)
-				} else {
-					queue.Forget(job)
-				}
-				queue.Done(job)
-			}
-		})
-	}
 }

@@ -17,7 +17,6 @@ import (
 	batchlisters "k8s.io/client-go/listers/batch/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/metrics"
@@ -81,9 +80,9 @@ type Watcher struct {
 	eventInformer cache.SharedIndexInformer
 	pods          corelisters.PodLister
 	jobs          batchlisters.JobLister
-	seen, ended   workqueue.TypedRateLimitingInterface[podKey]
-	unchecked     workqueue.TypedRateLimitingInterface[podKey]
-	finishedJobs  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	seen, ended   Queue[podKey]
+	unchecked     Queue[podKey]
+	finishedJobs  Queue[types.NamespacedName]
 	followers     sync.WaitGroup
 	listeners     []func(job types.UID)               // set before Run
 	settlers      []func(job types.UID, written bool) // set before Run
@@ -118,10 +117,10 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	parts = parts.counted()
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{}, filled: make(chan struct{}),
-		seen:         newQueue[podKey]("pods"),
-		unchecked:    newQueue[podKey]("checks"),
-		ended:        newQueue[podKey]("seals"),
-		finishedJobs: newQueue[types.NamespacedName]("jobs"),
+		seen:         NewQueue[podKey]("pods"),
+		unchecked:    NewQueue[podKey]("checks"),
+		ended:        NewQueue[podKey]("seals"),
+		finishedJobs: NewQueue[types.NamespacedName]("jobs"),
 	}
 	// A factory for each kind, because the selections differ: the API server sends only what belongs to Jobs.
 	pods := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = jobLabel }).Core().V1().Pods()
@@ -155,12 +154,6 @@ func (w *Watcher) factory(tweak func(*metav1.ListOptions)) informers.SharedInfor
 		informers.WithNamespace(w.cfg.Namespace), informers.WithTweakListOptions(tweak), informers.WithTransform(Trim))
 	w.factories = append(w.factories, f)
 	return f
-}
-
-func newQueue[T comparable](name string) workqueue.TypedRateLimitingInterface[T] {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[T](200*time.Millisecond, time.Minute),
-		workqueue.TypedRateLimitingQueueConfig[T]{Name: name})
 }
 
 // handle has the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted first.
@@ -256,10 +249,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	close(w.filled)
 	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
 	var workers sync.WaitGroup
-	work(ctx, &workers, 4, w.seen, w.see)
-	work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
-	work(ctx, &workers, 4, w.unchecked, w.check)
-	work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
+	Work(ctx, &workers, 4, w.seen, w.see)
+	Work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
+	Work(ctx, &workers, 4, w.unchecked, w.check)
+	Work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
 	workers.Go(func() { (&ownership{w: w}).run(ctx) })
 	workers.Go(func() { w.collect(ctx) })
 	<-ctx.Done()
@@ -267,26 +260,6 @@ func (w *Watcher) Run(ctx context.Context) error {
 	workers.Wait()
 	w.followers.Wait()
 	return nil
-}
-
-// work starts workers that take keys from the queue. A key whose work failed comes again, later each time.
-func work[T comparable](ctx context.Context, group *sync.WaitGroup, n int, queue workqueue.TypedRateLimitingInterface[T], do func(context.Context, T) error) {
-	for range n {
-		group.Go(func() {
-			for {
-				key, stop := queue.Get()
-				if stop {
-					return
-				}
-				if err := do(ctx, key); err != nil && ctx.Err() == nil {
-					queue.AddRateLimited(key)
-				} else {
-					queue.Forget(key)
-				}
-				queue.Done(key)
-			}
-		})
-	}
 }
 
 // Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is asked
