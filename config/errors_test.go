@@ -179,3 +179,37 @@ func TestMisspeltVariablesAreTold(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+const templateWithToken = `{"spec": {"containers": [{"name": "runner", "env": [{"name": "TOKEN", "value": "hunter2"}]}]}}`
+
+// TestEnvironmentOfATemplateStaysHidden: what a pod template puts into a pod's environment is seen nowhere.
+func TestEnvironmentOfATemplateStaysHidden(t *testing.T) {
+	c, err := load(t, input{env: with(enough(), "EPILOGUE_POD_TEMPLATE", templateWithToken, "EPILOGUE_SPOOL_LIMIT", "2Gi")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if err := c.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	logged := c.LogValue().String()
+	for name, got := range map[string]string{"print": printed.String(), "log": logged} {
+		if strings.Contains(got, "hunter2") || !strings.Contains(got, `"name":"TOKEN","value":"(hidden)"`) {
+			t.Errorf("%s: got\n%s\nwant the variable and not its value", name, got)
+		}
+	}
+	if !strings.Contains(logged, "spool_limit=2Gi") || strings.Contains(logged, "flush_interval") {
+		t.Errorf("got %s, want just what is not the default", logged)
+	}
+	if !strings.Contains(c.Launch.PodTemplate, "hunter2") {
+		t.Errorf("got a template without its value, want it where pods are made")
+	}
+	for _, wrong := range []string{
+		templateWithToken[:len(templateWithToken)-3], strings.Replace(templateWithToken, `"spec"`, `"spec": 3, "spek"`, 1),
+	} {
+		_, err := load(t, input{env: with(enough(), "EPILOGUE_POD_TEMPLATE", wrong)})
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got error %v, want one without the value", err)
+		}
+	}
+}

@@ -49,9 +49,10 @@ func (l *loading) printed(s setting, text string) string {
 	case s.secret:
 		return masked
 	case s.kind == "json":
+		text = withoutEnvironment(text)
 		var line bytes.Buffer
 		if json.Compact(&line, []byte(text)) == nil {
-			return line.String()
+			return withoutPassword(line.String())
 		}
 	}
 	return withoutPassword(text)
@@ -85,6 +86,9 @@ const masked = "(hidden)"
 func (s setting) shown(text string) string {
 	if s.secret {
 		return masked
+	}
+	if s.kind == "json" {
+		text = withoutEnvironment(text)
 	}
 	return quoted(text)
 }

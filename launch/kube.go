@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/rights"
 )
 
 // kube is the cluster as the API server shows it, in one namespace.
@@ -131,7 +132,7 @@ func translate(err error, doing string) error {
 // The ticket is a Lease in the Jobs' own namespace, for the queue is the namespace's, whatever releases share it. Nobody
 // holds it: its version alone serves, and its annotations say which Job was started last.
 const (
-	ticketName = "epilogue-queue"
+	ticketName = rights.QueueTicket
 	ticketJob  = "epilogue.dev/started-job"
 	ticketUID  = "epilogue.dev/started-uid"
 )

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +26,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/rights"
 )
 
 var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -47,7 +46,7 @@ func (w ward) visit(t *testing.T) string {
 	client := fake.NewClientset(w.objects...)
 	client.Discovery().(*fakediscovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: w.version}
 	may := func(a *authorizationv1.ResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
-		right := Right{Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource}
+		right := rights.Right{Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource}
 		return authorizationv1.SubjectAccessReviewStatus{Allowed: !slices.Contains(w.denied, right.String())}
 	}
 	client.PrependReactor("create", "selfsubjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
@@ -163,30 +162,4 @@ type unconditional struct{ *storetest.Memory }
 func (u unconditional) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, o archive.PutOptions) error {
 	o.IfAbsent = false
 	return u.Memory.Put(ctx, key, body, o)
-}
-
-// TestTheChartGivesWhatIsAskedFor: doctor must not ask for a right that the chart does not give.
-func TestTheChartGivesWhatIsAskedFor(t *testing.T) {
-	text, err := os.ReadFile("../../deploy/chart/epilogue/templates/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	given := map[string]bool{}
-	rule := regexp.MustCompile(`apiGroups: \[(.*)\]\s+resources: \[(.*)\]\s+verbs: \[(.*)\]`)
-	for _, m := range rule.FindAllStringSubmatch(string(text), -1) {
-		for resource := range strings.SplitSeq(m[2], ", ") {
-			for verb := range strings.SplitSeq(m[3], ", ") {
-				name, sub, _ := strings.Cut(resource, "/")
-				given[Right{Verb: verb, Group: strings.Trim(m[1], `"`), Resource: name, Subresource: sub}.String()] = true
-			}
-		}
-	}
-	if len(given) == 0 {
-		t.Fatal("got no rule from the chart's Role")
-	}
-	for _, right := range slices.Concat(Watching, Sharing, Holding, Serving) {
-		if !given[right.String()] {
-			t.Errorf("got a chart whose Role does not give %q", right)
-		}
-	}
 }

@@ -3,84 +3,26 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/rights"
 )
 
-// Right is something that somebody must be allowed to do.
-type Right struct {
-	Verb, Group, Resource, Subresource string
-	For                                string // what it is needed for
-}
-
-func (r Right) String() string {
-	name := r.Resource
-	if r.Subresource != "" {
-		name += "/" + r.Subresource
-	}
-	if r.Group != "" {
-		name += "." + r.Group
-	}
-	return r.Verb + " " + name
-}
-
-func (r Right) in(namespace string) *authorizationv1.ResourceAttributes {
-	return &authorizationv1.ResourceAttributes{
-		Namespace: namespace, Verb: r.Verb, Group: r.Group, Resource: r.Resource, Subresource: r.Subresource,
-	}
-}
-
 // reading is what a user needs to read logs, in the namespace of the Jobs.
-var reading = []Right{
-	{"get", "", "pods", "log", "logs"},
-	{"list", "", "pods", "", "list"},
+var reading = []rights.Right{
+	{Verb: "get", Resource: "pods", Subresource: "log", For: "logs"},
+	{Verb: "list", Resource: "pods", For: "list"},
 }
 
 // reaching is what a user needs to reach the daemon, in its namespace.
-var reaching = []Right{
-	{"list", "", "pods", "", "to find the daemon"},
-	{"create", "", "pods", "portforward", "to reach the daemon; --archive does without"},
-}
-
-// Watching is what the daemon must be allowed to do in the namespace of the Jobs, whatever it is set to do.
-var Watching = []Right{
-	{"get", "", "pods", "", "to prove whose log it read"},
-	{"list", "", "pods", "", "to see containers start"},
-	{"watch", "", "pods", "", "to see containers start"},
-	{"get", "", "pods", "log", "to read logs"},
-	{"list", "batch", "jobs", "", "to know which pods to keep"},
-	{"watch", "batch", "jobs", "", "to know which pods to keep"},
-	{"list", "", "events", "", "post-mortems"},
-	{"watch", "", "events", "", "post-mortems"},
-}
-
-// Sharing is what replicas need in the daemon's own namespace.
-var Sharing = []Right{
-	{"create", "coordination.k8s.io", "leases", "", "to share the work"},
-	{"get", "coordination.k8s.io", "leases", "", "to share the work"},
-	{"list", "coordination.k8s.io", "leases", "", "to share the work"},
-	{"watch", "coordination.k8s.io", "leases", "", "to share the work"},
-	{"update", "coordination.k8s.io", "leases", "", "to share the work"},
-	{"delete", "coordination.k8s.io", "leases", "", "to take over from a replica that died"},
-}
-
-// Holding is what the gate and the cleanup need in the namespace of the Jobs.
-var Holding = []Right{
-	{"get", "batch", "jobs", "", "to look again before a deletion"},
-	{"patch", "batch", "jobs", "", "the gate"},
-	{"delete", "batch", "jobs", "", "cleanup"},
-	{"patch", "", "pods", "", "to end pods gently"},
-	{"delete", "", "pods", "", "cleanup"},
-	{"create", "", "events", "", "to tell what is done"},
-}
-
-// Serving is what the API needs, outside of any namespace.
-var Serving = []Right{
-	{"create", "authentication.k8s.io", "tokenreviews", "", "to know whose token it is"},
-	{"create", "authorization.k8s.io", "subjectaccessreviews", "", "to know what he may do"},
+var reaching = []rights.Right{
+	{Verb: "list", Resource: "pods", For: "to find the daemon"},
+	{Verb: "create", Resource: "pods", Subresource: "portforward", For: "to reach the daemon; --archive does without"},
 }
 
 // ownRights asks what the caller may do.
@@ -91,16 +33,13 @@ func (v *visit) ownRights(ctx context.Context) {
 	}
 }
 
-func (v *visit) mine(ctx context.Context, namespace string, rights []Right) {
-	for _, right := range rights {
-		review := &authorizationv1.SelfSubjectAccessReview{
-			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: right.in(namespace)},
-		}
-		answer, err := v.Client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+func (v *visit) mine(ctx context.Context, namespace string, wanted []rights.Right) {
+	for _, right := range wanted {
+		allowed, err := rights.Allowed(ctx, v.Client, right.In(namespace))
 		switch {
 		case err != nil:
 			v.say(Note, fmt.Sprintf("whether you may %s in %s is not known: %v", right, namespace, err), "nothing")
-		case answer.Status.Allowed:
+		case allowed:
 			v.good("you may %s in %s", right, namespace)
 		default:
 			v.say(Warn, fmt.Sprintf("you may not %s in %s, which is needed for %s", right, namespace, right.For),
@@ -109,7 +48,7 @@ func (v *visit) mine(ctx context.Context, namespace string, rights []Right) {
 	}
 }
 
-func kubectlName(r Right) string {
+func kubectlName(r rights.Right) string {
 	_, name, _ := strings.Cut(r.String(), " ")
 	return name
 }
@@ -123,14 +62,14 @@ func (v *visit) daemonRights(ctx context.Context) {
 	account := v.pods[0].account
 	for _, of := range []struct {
 		namespace string
-		rights    []Right
+		rights    []rights.Right
 		level     Level
 		without   string
 	}{
-		{v.Namespace, Watching, Bad, "logs are not kept"},
-		{v.Daemon, Sharing, Bad, "replicas cannot share the work"},
-		{v.Namespace, Holding, Warn, "no Job is held or deleted, if that is switched on"},
-		{metav1.NamespaceAll, Serving, Warn, "the API lets nobody in"},
+		{v.Namespace, rights.Watching, Bad, "logs are not kept"},
+		{v.Daemon, rights.Sharing, Bad, "replicas cannot share the work"},
+		{v.Namespace, slices.Concat(rights.Holding, rights.Deleting), Warn, "no Job is held or deleted, if that is switched on"},
+		{metav1.NamespaceAll, rights.Serving, Warn, "the API lets nobody in"},
 	} {
 		missing, err := v.missing(ctx, account, of.namespace, of.rights)
 		switch {
@@ -141,26 +80,19 @@ func (v *visit) daemonRights(ctx context.Context) {
 			v.say(Note, fmt.Sprintf("what the daemon may do is not known: %v", err), "nothing")
 			return
 		case len(missing) > 0:
-			v.say(of.level, fmt.Sprintf("the daemon's service account %s lacks, %s: %s; %s", account, inPlace(of.namespace), strings.Join(missing, ", "), of.without),
+			v.say(of.level, fmt.Sprintf("the daemon's service account %s lacks, %s: %s; %s", account, rights.Place(of.namespace), strings.Join(missing, ", "), of.without),
 				fmt.Sprintf("is %s the namespace that it watches? Then install the chart with rbac.create=true, or bind the account a Role like the chart's", v.Namespace))
 		default:
-			v.good("the daemon's service account %s may %s, %s, as it must", account, of.rights[0], inPlace(of.namespace))
+			v.good("the daemon's service account %s may %s, %s, as it must", account, of.rights[0], rights.Place(of.namespace))
 		}
 	}
 }
 
-func inPlace(namespace string) string {
-	if namespace == metav1.NamespaceAll {
-		return "in the cluster"
-	}
-	return "in " + namespace
-}
-
 // missing gives the rights that the daemon's account does not have.
-func (v *visit) missing(ctx context.Context, account, namespace string, rights []Right) (missing []string, err error) {
+func (v *visit) missing(ctx context.Context, account, namespace string, wanted []rights.Right) (missing []string, err error) {
 	user := fmt.Sprintf("system:serviceaccount:%s:%s", v.Daemon, account)
-	for _, right := range rights {
-		allowed, err := v.may(ctx, user, right.in(namespace))
+	for _, right := range wanted {
+		allowed, err := v.may(ctx, user, right.In(namespace))
 		if err != nil {
 			return nil, err
 		}

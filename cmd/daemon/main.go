@@ -1,16 +1,12 @@
 // Command epilogue keeps the logs of short-lived Kubernetes Jobs. This package wires the parts together and holds no logic.
 //
-// Exit codes: 0 after a stop that was asked for, 1 when something failed, 2 for wrong settings.
+// Its exit codes are in exit.go and docs/operations.md.
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // the image holds no certificates
@@ -21,19 +17,12 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
-// errSettings marks what the person who starts the program can mend.
-var errSettings = errors.New("wrong settings")
-
 func main() {
 	err := command().Execute()
-	switch {
-	case err == nil:
-	case errors.Is(err, errSettings):
-		os.Exit(2)
-	default:
+	if err != nil && !errors.Is(err, errTold) {
 		fmt.Fprintln(os.Stderr, "epilogue:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err))
 }
 
 func command() *cobra.Command {
@@ -50,14 +39,21 @@ func command() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log := logger(cfg.Process)
+		log := logger(cfg.Process, os.Stderr)
 		for _, line := range source.Unknown(os.Environ()) {
 			log.Warn(line)
 		}
-		ctx, stop := signals(cmd.Context())
+		forget := guardCrashes(cfg, log)
+		defer forget()
+		ctx, stop := stopping(cmd.Context(), cfg.Process.ShutdownGrace, log)
 		defer stop()
-		return run(ctx, cfg, log)
+		if err := run(ctx, cfg, log); err != nil {
+			log.Error("epilogue ends", "err", err, "exit_code", exitCode(err))
+			return fmt.Errorf("%w: %w", errTold, err)
+		}
+		return nil
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errSettings, err) })
 	root.AddCommand(
 		releaseCommand(source), uninstallCommand(source),
 		journalCommand(source),
@@ -87,23 +83,7 @@ func load(source *config.Source) (config.Config, error) {
 	cfg, err := source.Load(os.LookupEnv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return cfg, errSettings
+		return cfg, fmt.Errorf("%w: %w", errTold, errSettings)
 	}
 	return cfg, nil
-}
-
-func logger(p config.Process) *slog.Logger {
-	options := &slog.HandlerOptions{Level: p.LogLevel}
-	if p.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
-}
-
-// signals gives a context that ends with the first signal. The second one finds the default action again and ends the
-// process at once, which is safe at every line of this program.
-func signals(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
 }

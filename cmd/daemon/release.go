@@ -92,7 +92,7 @@ func clusterOnly(source *config.Source) (config.Config, kubernetes.Interface, er
 	cfg, err := source.LoadCluster(os.LookupEnv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return cfg, nil, errSettings
+		return cfg, nil, fmt.Errorf("%w: %w", errTold, errSettings)
 	}
 	c, err := restConfig(cfg.Kubernetes)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"time"
 
@@ -37,10 +38,11 @@ import (
 // It stops in stages: unready first; then the janitor and the watcher, whose followers put on disk what they hold; then the spool's flusher;
 // then the journal, with a last object, and the Lease, so that others take over; the HTTP servers last, so that a probe can still be told why.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	log.Info("epilogue starts", "version", version, "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String())
+	log.Info("epilogue starts", "version", version, "go", runtime.Version(), "namespace", cfg.Kubernetes.Namespace, "archive", cfg.Archive.String(),
+		"settings", cfg)
 	store, err := openStore(ctx, cfg)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	p, err := assemble(cfg, store, log)
 	if err != nil {
@@ -48,6 +50,9 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	open, err := p.listen(ctx, cfg)
 	if err != nil {
+		return err
+	}
+	if err := checkRights(ctx, cfg, p.client, log); err != nil {
 		return err
 	}
 	var servers, flusher, journal, lease, janitor errgroup.Group
@@ -92,12 +97,13 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if serr := servers.Wait(); err == nil {
 		err = serr
 	}
-	log.Info("epilogue has stopped", "err", err)
+	log.Info("epilogue has stopped")
 	return err
 }
 
 // parts are what run starts.
 type parts struct {
+	client   kubernetes.Interface
 	registry *prometheus.Registry
 	spool    *archive.Spool
 	sealer   *archive.Sealer
@@ -128,7 +134,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 		Dir: cfg.Spool.Dir, Limit: cfg.Spool.Limit, Memory: cfg.Spool.BufferMemory, FlushInterval: cfg.Spool.FlushInterval,
 	}, codec, log.With("component", "spool"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	seal := metrics.NewSeal(registry)
 	sealer := archive.NewSealer(store, spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
@@ -155,7 +161,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
+	p := &parts{client: client, registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
 	if p.janitor, err = janitor(cfg, client, watcher, sealer, registry, log); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"k8s.io/klog/v2"
+
+	"github.com/epilogue-dev/epilogue/config"
+)
+
+// logger gives the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
+// line has the one form: nobody can parse a log of which one line in a thousand is something else.
+func logger(p config.Process, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: p.LogLevel}
+	var handler slog.Handler = slog.NewJSONHandler(to, options)
+	if p.LogFormat == "text" {
+		handler = slog.NewTextHandler(to, options)
+	}
+	log := slog.New(handler)
+	slog.SetDefault(log.With("component", "library"))
+	klog.SetSlogLogger(log.With("component", "client-go"))
+	return log
+}
