@@ -145,7 +145,7 @@ func BenchmarkTakeOver(b *testing.B) {
 				second := archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, store, spool, quiet(), func(error) {})
 				before := heap()
 				stop := watchHeap(&most)
-				pods, err := second.TakeOver(b.Context(), "r-1", all)
+				pods, err := second.TakeOver(b.Context(), []string{"r-1"}, all, still)
 				stop()
 				most -= before
 				if err != nil || len(pods) != logs {

@@ -15,9 +15,10 @@ import (
 type JournalIndex struct {
 	Version  string       `json:"version"`
 	Replica  string       `json:"replica"`
-	Life     string       `json:"life"` // one run of one process: the line numbers of a log go on within a life only
+	Life     string       `json:"life"` // one run of one process
 	Sequence int64        `json:"sequence"`
 	Written  time.Time    `json:"written"`
+	Since    int64        `json:"since,omitempty"` // since when its writer's word counts, ns since 1970; see Spool.Trust
 	Pods     []JournalPod `json:"pods"`
 }
 
@@ -34,6 +35,7 @@ type JournalLog struct {
 	Kind        ContainerKind   `json:"kind"`
 	Restart     int             `json:"restart"`
 	ContainerID string          `json:"containerID,omitempty"`
+	Copy        int64           `json:"copy,omitempty"`   // line numbers go on within one copy of a life only: another one's can take its place
 	Lines       int64           `json:"lines"`            // of the whole log when this was written
 	Last        int64           `json:"last,omitempty"`   // latest time in it, ns since 1970: where following goes on
 	Frames      []JournalFrames `json:"frames,omitempty"` // in the order of their lines

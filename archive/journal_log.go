@@ -47,12 +47,15 @@ type cut struct {
 	record      *InstanceRecord
 }
 
-// cut gives what came since a position, nil where that is nothing. Open lines are written to .tail first. At most limit
+// cut gives what came since a position, nil where that is nothing, and while the log is in doubt. Open lines are written to .tail first. At most limit
 // bytes of whole frames are given, but one frame at the least. Bytes of .log do not change once they are counted, so they
 // are read later, without the lock.
 func (l *Log) cut(from position, limit int64) (*cut, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.doubted.Load() {
+		return nil, nil // its lines stay fresh
+	}
 	c := &cut{log: l, to: from, fresh: l.fresh.Swap(0)}
 	c.to.known = true
 	if l.gone {

@@ -112,7 +112,7 @@ func (s *sheet) addLog(c *cut) error {
 	i := c.log.instance
 	e := JournalLog{
 		Container: i.Container, Kind: i.Kind, Restart: i.Restart, ContainerID: i.ContainerID,
-		Lines: c.lines, Last: c.last, Ended: c.ended,
+		Copy: c.log.copy, Lines: c.lines, Last: c.last, Ended: c.ended,
 	}
 	if c.size > 0 {
 		part, err := s.add(c.frames(), c.size)
@@ -150,7 +150,7 @@ func (s *sheet) addLog(c *cut) error {
 func (s *sheet) finish() ([]byte, error) {
 	j := s.journal
 	s.index.Version, s.index.Replica, s.index.Life = formatVersion, j.cfg.Replica, j.life
-	s.index.Sequence, s.index.Written = j.sequence, time.Now().UTC()
+	s.index.Sequence, s.index.Written, s.index.Since = j.sequence, time.Now().UTC(), j.spool.since.Load()
 	index, err := j.spool.codec.encodeJournalIndex(&s.index)
 	if err != nil {
 		return nil, err

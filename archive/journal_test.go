@@ -85,11 +85,17 @@ func (l *life) logPath(p archive.PodRef, container, ext string) string {
 	return filepath.Join(l.dir, string(p.PodUID), container+".0"+ext)
 }
 
-func (l *life) takeOver(replica string) []archive.PodUID {
+func still(archive.PodRef) {}
+
+// takeOver is what a replica does that joins.
+func (l *life) takeOver(replicas ...string) []archive.PodUID {
 	l.t.Helper()
-	pods, err := l.journal.TakeOver(l.t.Context(), replica, all)
+	pods, err := l.journal.TakeOver(l.t.Context(), replicas, all, still)
 	if err != nil {
 		l.t.Fatalf("TakeOver: %v", err)
+	}
+	if err := l.spool.Trust(); err != nil {
+		l.t.Fatal(err)
 	}
 	return pods
 }
@@ -143,7 +149,7 @@ func TestTakeOverFromTheStoreAlone(t *testing.T) {
 	}
 
 	second := newLife(t, "r-2", t.TempDir(), store, 0)
-	pods, err := second.journal.TakeOver(t.Context(), "r-1", func(p archive.PodRef) bool { return p.PodUID != "uid-2" })
+	pods, err := second.journal.TakeOver(t.Context(), []string{"r-1"}, func(p archive.PodRef) bool { return p.PodUID != "uid-2" }, still)
 	if err != nil || len(pods) != 5 {
 		t.Fatalf("TakeOver() = %v, %v; want 5 pods", pods, err)
 	}

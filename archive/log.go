@@ -24,6 +24,9 @@ var ErrGone = errors.New("log has left the spool")
 type Log struct {
 	instance Instance
 	spool    *Spool
+	copy     int64  // no other log of the process has it
+	infix    string // in the names of its files
+	begun    int64  // when it was begun in doubt; 0: it was not
 
 	mu       sync.Mutex
 	open     *frame       // guarded by mu; lines that are not on disk; nil: none
@@ -41,14 +44,16 @@ type Log struct {
 	ended    bool         // guarded by mu; the index is in .log, or was
 	gone     bool         // guarded by mu; the frames have left the spool, or may
 	extra    int64        // guarded by mu; bytes on disk beside size and tailSize
+	besides  int64        // guarded by mu; bytes of what lies aside
 
 	watchers map[wakeup]struct{} // guarded by mu; readers that wait for something new
 
-	fresh atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
+	doubted atomic.Bool  // it is neither journaled nor sealed
+	fresh   atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
 }
 
 func newLog(s *Spool, i Instance) *Log {
-	return &Log{instance: i, spool: s, sum: sha256.New(), stat: Summary{Version: formatVersion, Instance: i}}
+	return &Log{instance: i, spool: s, copy: s.copies.Add(1), sum: sha256.New(), stat: Summary{Version: formatVersion, Instance: i}}
 }
 
 // Instance says whose log this is.

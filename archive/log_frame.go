@@ -134,7 +134,13 @@ func closing(c io.Closer, err error) error {
 
 func (l *Log) path(ext string) string {
 	i := l.instance
-	return filepath.Join(l.spool.podDir(i.PodUID), fmt.Sprintf("%s.%d%s", i.Container, i.Restart, ext))
+	return filepath.Join(l.spool.podDir(i.PodUID), fmt.Sprintf("%s.%d%s%s", i.Container, i.Restart, l.infix, ext))
+}
+
+func (l *Log) left() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
 }
 
 // leave has the log take and give nothing more.

@@ -56,11 +56,14 @@ func (s *Spool) recoverLogs() error {
 }
 
 func (s *Spool) recoverLog(path string) error {
-	var i Instance
-	if err := readJSON(path, &i); err != nil {
+	var id identity
+	if err := readJSON(path, &id); err != nil {
 		return err
 	}
+	i := id.Instance
 	l := newLog(s, i)
+	l.begun = id.Doubted
+	s.newest = max(s.newest, id.Doubted)
 	if l.path(".json") != path {
 		return fmt.Errorf("file says it is of %s", i)
 	}
@@ -73,6 +76,7 @@ func (s *Spool) recoverLog(path string) error {
 
 // recover takes up the log's files as an earlier process left them, also where there are none.
 func (l *Log) recover() error {
+	l.findAside()
 	if sealed, err := l.recoverRecord(); sealed || err != nil {
 		return err
 	}

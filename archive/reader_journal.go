@@ -61,8 +61,10 @@ func (r *Reader) textPods(ctx context.Context, t Target, all []*textPod) (map[Po
 // textPod is a pod as journals hold it.
 type textPod struct {
 	ref     PodRef
-	replica string // the last one that wrote of it
+	replica string // whose word counts
+	since   int64
 	draft   *keyPart
+	drafted int64 // since when its writer's word counts
 	logs    map[LogID][]*chain
 	objects []Key
 }
@@ -128,27 +130,29 @@ func (r *Reader) plan(t Target, replica string, key Key, x *JournalIndex, all ma
 			p = &textPod{ref: j.PodRef, logs: map[LogID][]*chain{}}
 			all[j.PodUID] = p
 		}
-		p.replica = replica
-		if j.Draft != nil {
-			p.draft = &keyPart{key, *j.Draft}
+		if x.Since >= p.since {
+			p.replica, p.since = replica, x.Since
+		}
+		if j.Draft != nil && x.Since >= p.drafted {
+			p.draft, p.drafted = &keyPart{key, *j.Draft}, x.Since
 		}
 		for k := range j.Logs {
 			e := &j.Logs[k]
 			p.objects = append(p.objects, key)
 			i := e.instance(j.PodRef)
-			p.chain(x.Life, i).add(len(p.objects)-1, e)
+			p.chain(x.Life, e.Copy, i).add(len(p.objects)-1, x.Since, e)
 		}
 	}
 }
 
-func (p *textPod) chain(life string, i Instance) *chain {
+func (p *textPod) chain(life string, n int64, i Instance) *chain {
 	id := i.ID()
 	for _, c := range p.logs[id] {
-		if c.life == life && c.instance == i {
+		if c.life == life && c.copy == n && c.instance == i {
 			return c
 		}
 	}
-	c := &chain{life: life, instance: i}
+	c := &chain{life: life, copy: n, instance: i}
 	p.logs[id] = append(p.logs[id], c)
 	return c
 }
@@ -214,15 +218,4 @@ func (r *Reader) textFound(ctx context.Context, p *textPod, m *Manifest) *foundP
 		f.journal[id] = r.text(p, best)
 	}
 	return f
-}
-
-// bestChain is the one that a takeover would take.
-func bestChain(chains []*chain) *chain {
-	best := chains[0]
-	for _, c := range chains[1:] {
-		if c.record != nil || best.record == nil && c.held() >= best.held() {
-			best = c
-		}
-	}
-	return best
 }

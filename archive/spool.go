@@ -37,6 +37,8 @@ type Spool struct {
 	used    atomic.Int64 // bytes on disk
 	held    atomic.Int64 // bytes of lines in open frames
 	refused atomic.Int64 // the most bytes for which there was no room since there was room
+	copies  atomic.Int64 // logs that there were
+	since   atomic.Int64 // when all journals had last been looked at, ns since 1970
 
 	mu      sync.Mutex
 	logs    map[logName]*Log    // guarded by mu
@@ -44,6 +46,8 @@ type Spool struct {
 	dirty   map[*Log]struct{}   // guarded by mu; logs with text that is not on disk
 	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
 	saved   map[PodUID]draftSum // guarded by mu; of the drafts that this process saved
+	doubt   bool                // guarded by mu; the journals could not be looked at
+	newest  int64               // guarded by mu; the latest since that anybody was seen to have
 	text    sync.Pool           // of *frame
 	refs    sync.Map            // of PodUID to draftRef, for readers
 	readers map[*news]struct{}  // guarded by mu
@@ -76,6 +80,7 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 	if err := os.RemoveAll(s.takenDir()); err != nil {
 		return nil, fmt.Errorf("empty %s: %w", s.takenDir(), err)
 	}
+	s.readSince()
 	if err := s.recover(); err != nil {
 		return nil, fmt.Errorf("recover spool %s: %w", cfg.Dir, err)
 	}
@@ -142,8 +147,9 @@ func (s *Spool) take(i Instance) (*Log, error) {
 		return nil, fmt.Errorf("make spool of %s: %w", i, err)
 	}
 	l := newLog(s, i)
+	s.beginDoubted(l)
 	// The identity is on disk before the first line, so that no line is ever found without its owner.
-	if err := writeJSON(l.path(".json"), i); err != nil {
+	if err := l.writeIdentity(); err != nil {
 		return nil, fmt.Errorf("name log of %s: %w", i, err)
 	}
 	// There are files already where a start could not read whose they are.
@@ -201,7 +207,7 @@ func (s *Spool) Drop(pod PodUID) error {
 		return fmt.Errorf("drop pod %s from spool: %w", pod, err)
 	}
 	for _, l := range logs {
-		if err := l.drop(); err != nil {
+		if err := errors.Join(l.drop(), l.DropAside()); err != nil {
 			return err
 		}
 		s.mu.Lock()

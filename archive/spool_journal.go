@@ -51,31 +51,33 @@ func (s *Spool) find(name logName) *Log {
 func (s *Spool) takenDir() string { return filepath.Join(s.cfg.Dir, ".takeover") }
 
 // adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery does.
-// A log that is there already stays where it holds as many lines or has ended; else it is dropped for the other one: its
-// follower meets an error at the next Append, as it would of a failing disk, and goes on from the new one. adopt gives
-// nil where nothing changed.
+// A log that is there already stays where it counts, or holds as many lines or has ended; else it is dropped for the other one,
+// or set aside where the other one's word counts before it. Whoever still follows it meets an error at the next Append, as of a
+// failing disk, and goes on from the new one. adopt gives nil where nothing changed.
 //
 // A crash in here leaves files without an identity or without their log; the journal holds all of it still.
-func (s *Spool) adopt(i Instance, files map[string]string, lines int64) (*Log, error) {
+func (s *Spool) adopt(i Instance, files map[string]string, lines, since int64) (*Log, error) {
 	l := newLog(s, i)
 	l.mu.Lock() // whoever finds the log from now on waits until it is whole
 	defer l.mu.Unlock()
 	old := s.find(i.name())
-	if old != nil && stays(old, lines) {
+	if old != nil && s.stays(old, lines, since) {
 		return nil, nil
 	}
 	s.mu.Lock()
-	if s.logs[i.name()] != old { // a follower came in between; the takeover will be repeated or is not needed
+	if s.logs[i.name()] != old {
 		s.mu.Unlock()
-		return nil, nil
+		return nil, fmt.Errorf("take log of %s into the spool: it was begun meanwhile", i) // the takeover is repeated
 	}
 	s.logs[i.name()] = l
 	s.mu.Unlock()
-	err := s.place(l, old, files)
+	err := s.place(l, old, files, since)
 	if err != nil {
 		l.gone = true
 		s.mu.Lock()
-		delete(s.logs, i.name())
+		if delete(s.logs, i.name()); old != nil && !old.left() {
+			s.logs[i.name()] = old
+		}
 		s.mu.Unlock()
 		return nil, fmt.Errorf("take log of %s into the spool: %w", i, err)
 	}
@@ -83,11 +85,9 @@ func (s *Spool) adopt(i Instance, files map[string]string, lines int64) (*Log, e
 	return l, nil
 }
 
-func (s *Spool) place(l, old *Log, files map[string]string) error {
-	if old != nil {
-		if err := old.drop(); err != nil {
-			return err
-		}
+func (s *Spool) place(l, old *Log, files map[string]string, since int64) error {
+	if err := s.clear(old, since); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(s.podDir(l.instance.PodUID), 0o700); err != nil {
 		return err
@@ -104,11 +104,28 @@ func (s *Spool) place(l, old *Log, files map[string]string) error {
 		}
 	}
 	// The identity comes last: without it recovery leaves the files alone.
-	if err := writeJSON(l.path(".json"), l.instance); err != nil {
+	if err := l.writeIdentity(); err != nil {
 		return err
 	}
 	return l.recover()
 }
 
-// stays: what the spool holds is no less than a log of so many lines from a journal.
-func stays(l *Log, lines int64) bool { return l.Ended() || l.Summary().Lines >= lines }
+// clear makes place for a log from a journal whose word counts since then.
+func (s *Spool) clear(old *Log, since int64) error {
+	if old == nil {
+		return nil
+	}
+	if since > s.sinceOf(old) {
+		if err := old.setAside(); err != nil {
+			return err
+		}
+	}
+	if err := old.drop(); err != nil {
+		return err
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	s.used.Add(-old.besides) // the new log counts it
+	old.besides = 0
+	return nil
+}

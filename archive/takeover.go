@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // takeover is one round of TakeOver. What it holds in memory grows with the logs and frames that are taken, by some tens of
 // bytes for each of the latter, never with their bytes.
 type takeover struct {
-	journal *Journal
-	replica string
-	mine    func(PodRef) bool
-	final   bool // an object that is not there any more is given up
+	journal  *Journal
+	replicas []string
+	mine     func(PodRef) bool
+	still    func(PodRef)
+	final    bool // an object that is not there any more is given up
 
 	objects []Object
 	pods    map[PodUID]*takenPod
@@ -23,9 +25,10 @@ type takeover struct {
 }
 
 type takenPod struct {
-	ref   PodRef
-	draft place // of the newest draft; size 0: none
-	logs  map[logName]*takenLog
+	ref     PodRef
+	draft   place // of the newest draft; size 0: none
+	drafted int64 // since when its writer's word counts
+	logs    map[logName]*takenLog
 }
 
 // place is a part of one of the round's objects.
@@ -40,14 +43,16 @@ var errMoved = errors.New("journal changed while it was read")
 // atOnce is how many small requests of a takeover run at once.
 const atOnce = 16
 
-// TakeOver puts the open logs of another replica, or of an earlier life of this one, into the spool, as if this process had
+// TakeOver puts the open logs of other replicas, or of an earlier life of this one, into the spool, as if this process had
 // written them: the frames as they are. Only pods for which mine is true and which are not sealed are taken; it gives those
-// of which the spool holds something now. A log that the spool holds already stays unless the journal has more of it.
-// Where a journal object is damaged the lines that are missing become a Gap.
+// of which the spool holds something now. Of several that held a log the word of the one counts who took over last. A log that
+// the spool holds already stays unless a journal has more of it, or has the word: then it is set aside, see Log.Aside. still is
+// called before anything is put into a pod's place: after it nobody should write the pod's logs. Where a journal object is damaged the lines that are
+// missing become a Gap.
 //
 // It may be repeated, also after an error or a crash. ErrSpoolFull means that not everything had room: the pods that are
 // given are whole all the same.
-func (j *Journal) TakeOver(ctx context.Context, replica string, mine func(PodRef) bool) ([]PodUID, error) {
+func (j *Journal) TakeOver(ctx context.Context, replicas []string, mine func(PodRef) bool, still func(PodRef)) ([]PodUID, error) {
 	if err := lock(ctx, j.taking); err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ func (j *Journal) TakeOver(ctx context.Context, replica string, mine func(PodRef
 	const tries = 5
 	for try := 1; ; try++ {
 		t := &takeover{
-			journal: j, replica: replica, mine: mine, final: try == tries,
+			journal: j, replicas: replicas, mine: mine, still: still, final: try == tries,
 			pods: map[PodUID]*takenPod{}, skipped: map[PodUID]bool{},
 		}
 		pods, err := t.run(ctx)
@@ -63,7 +68,7 @@ func (j *Journal) TakeOver(ctx context.Context, replica string, mine func(PodRef
 			continue
 		}
 		if err != nil {
-			return pods, fmt.Errorf("take over journal of %s: %w", replica, err)
+			return pods, fmt.Errorf("take over journals of %s: %w", strings.Join(replicas, ", "), err)
 		}
 		return pods, nil
 	}
@@ -75,12 +80,20 @@ func (t *takeover) run(ctx context.Context) ([]PodUID, error) {
 		return nil, err
 	}
 	defer t.discard()
-	var err error
-	if t.objects, err = t.journal.list(ctx, t.replica); err != nil {
-		return nil, err
+	for _, replica := range t.replicas {
+		objects, err := t.journal.list(ctx, replica)
+		if err != nil {
+			return nil, err
+		}
+		t.objects = append(t.objects, objects...)
 	}
 	if err := t.readIndexes(ctx); err != nil {
 		return nil, err
+	}
+	for _, p := range t.pods {
+		for _, l := range p.logs {
+			l.choose()
+		}
 	}
 	if err := t.dropSealed(ctx); err != nil {
 		return nil, err
@@ -139,13 +152,14 @@ func (t *takeover) readIndex(ctx context.Context, key Key) (*JournalIndex, error
 }
 
 func (t *takeover) plan(object int, x *JournalIndex) {
+	t.journal.spool.saw(x.Since)
 	for i := range x.Pods {
 		p := t.pod(x.Pods[i].PodRef)
 		if p == nil {
 			continue
 		}
-		if d := x.Pods[i].Draft; d != nil {
-			p.draft = place{object, *d}
+		if d := x.Pods[i].Draft; d != nil && x.Since >= p.drafted {
+			p.draft, p.drafted = place{object, *d}, x.Since
 		}
 		for k := range x.Pods[i].Logs {
 			e := &x.Pods[i].Logs[k]
@@ -155,7 +169,7 @@ func (t *takeover) plan(object int, x *JournalIndex) {
 				l = &takenLog{spool: t.journal.spool}
 				p.logs[instance.name()] = l
 			}
-			l.chain(x.Life, instance).add(object, e)
+			l.chain(x.Life, e.Copy, instance).add(object, x.Since, e)
 		}
 	}
 }
@@ -174,11 +188,23 @@ func (t *takeover) pod(ref PodRef) *takenPod {
 	return p
 }
 
-// dropSealed forgets the pods that have a manifest: their journal is garbage.
+// changes: something of the pod is taken. A pod that was only drafted is looked at, too.
+func (p *takenPod) changes() bool {
+	for _, l := range p.logs {
+		if !l.stays {
+			return true
+		}
+	}
+	return len(p.logs) == 0
+}
+
+// dropSealed forgets the pods of which something is taken and that have a manifest: their journal is garbage.
 func (t *takeover) dropSealed(ctx context.Context) error {
 	pods := make([]*takenPod, 0, len(t.pods))
 	for _, p := range t.pods {
-		pods = append(pods, p)
+		if p.changes() {
+			pods = append(pods, p)
+		}
 	}
 	for some := range slices.Chunk(pods, atOnce) {
 		sealed := make([]bool, len(some))
@@ -216,6 +242,9 @@ func (t *takeover) adopt(ctx context.Context) (taken []PodUID, err error) {
 }
 
 func (t *takeover) adoptPod(ctx context.Context, p *takenPod) error {
+	if p.changes() {
+		t.still(p.ref)
+	}
 	var failed error
 	for _, l := range p.logs {
 		if err := l.adopt(); err != nil && failed == nil {

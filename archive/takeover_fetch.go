@@ -27,7 +27,6 @@ func (t *takeover) fetch(ctx context.Context) error {
 	needs := make([][]wanted, len(t.objects))
 	for _, p := range t.pods {
 		for _, l := range p.logs {
-			l.choose()
 			if l.stays {
 				continue
 			}
@@ -226,25 +225,48 @@ func (t *takeover) fetchRecord(ctx context.Context, l *takenLog) error {
 	return nil
 }
 
-// adoptDraft saves the newest draft of a pod that the spool has none of. Where the journal has none that can be read, one is
-// made of what the logs say, so that the pod can be sealed.
+// adoptDraft saves the newest draft of a pod that the spool has none of, or adds to the spool's what only that one names. Where
+// the journal has none that can be read, one is made of what the logs say, so that the pod can be sealed.
 func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
-	if _, err := os.Stat(t.journal.spool.draftPath(p.ref.PodUID)); err == nil {
+	have, err := t.journal.spool.Draft(p.ref.PodUID)
+	if err == nil && !p.changes() {
 		return nil
 	}
-	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}
-	if p.draft.Size > 0 {
-		text, err := t.document(ctx, p.draft)
-		if err != nil {
-			return err
+	draft, failed := t.draft(ctx, p)
+	switch {
+	case failed != nil:
+		return failed
+	case err == nil && draft == nil:
+		return nil
+	case err == nil:
+		for _, r := range draft.Instances {
+			if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o InstanceRecord) bool { return o.ID() == r.ID() }) {
+				have.Instances = append(have.Instances, r)
+			}
 		}
-		var draft Manifest
-		if text != nil && json.Unmarshal(text, &draft) == nil && draft.Pod.PodUID == p.ref.PodUID {
-			return t.journal.spool.SaveDraft(&draft)
-		}
+		return t.journal.spool.SaveDraft(have)
+	case draft != nil:
+		return t.journal.spool.SaveDraft(draft)
 	}
+	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}
 	for _, l := range p.logs {
 		m.Instances = append(m.Instances, InstanceRecord{Instance: l.best.instance})
 	}
 	return t.journal.spool.SaveDraft(m)
+}
+
+// draft gives the newest draft of a pod, nil where there is none that can be read.
+func (t *takeover) draft(ctx context.Context, p *takenPod) (*Manifest, error) {
+	if p.draft.Size == 0 {
+		return nil, nil
+	}
+	text, err := t.document(ctx, p.draft)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	var m Manifest
+	if json.Unmarshal(text, &m) != nil || m.Pod.PodUID != p.ref.PodUID {
+		return nil, nil
+	}
+	return &m, nil
 }

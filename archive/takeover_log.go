@@ -30,7 +30,9 @@ type takenLog struct {
 // chain is what one life has journaled of a log.
 type chain struct {
 	life     string
+	copy     int64 // tells apart the copies of the log that the life had one after the other
 	instance Instance
+	since    int64 // when its word counts from
 	runs     []taken
 	lines    int64 // of the log at the end
 	ended    bool
@@ -44,20 +46,21 @@ type taken struct {
 	toTail bool // the frames go to .tail, else to .log
 }
 
-func (l *takenLog) chain(life string, i Instance) *chain {
+func (l *takenLog) chain(life string, n int64, i Instance) *chain {
 	for _, c := range l.chains {
-		if c.life == life && c.instance == i {
+		if c.life == life && c.copy == n && c.instance == i {
 			return c
 		}
 	}
-	c := &chain{life: life, instance: i}
+	c := &chain{life: life, copy: n, instance: i}
 	l.chains = append(l.chains, c)
 	return c
 }
 
 // add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were written again
 // those that they are copies of: the runs stay in the order of their lines, and that is the order of the objects, too.
-func (c *chain) add(object int, e *JournalLog) {
+func (c *chain) add(object int, since int64, e *JournalLog) {
+	c.since = max(c.since, since)
 	c.lines, c.ended = max(c.lines, e.Lines), c.ended || e.Ended
 	if e.Record != nil {
 		c.record = &place{object, *e.Record}
@@ -93,18 +96,37 @@ func (c *chain) held() (lines int64) {
 	return lines
 }
 
-// choose settles which life's frames are taken: those of one life only, for line numbers do not go on between lives. A later
-// life wrote everything again, so it has more unless it ended early.
-func (l *takenLog) choose() {
-	for _, c := range l.chains {
-		b := l.best
-		if b == nil || c.record != nil || b.record == nil && c.held() >= b.held() {
-			l.best = c
+// bestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives. The word
+// of the one counts who took over last, however many lines another one wrote who was paused and came back. But who died before
+// he had written again what he took has less of it than the one from whom he took it.
+func bestChain(chains []*chain) *chain {
+	best := chains[0]
+	for _, c := range chains[1:] {
+		if c.standsBefore(best) {
+			best = c
 		}
 	}
+	return best
+}
+
+func (c *chain) standsBefore(o *chain) bool {
+	switch {
+	case (c.record != nil) != (o.record != nil):
+		return c.record != nil
+	case c.since > o.since:
+		return c.held() >= c.lines || c.held() >= o.held()
+	case c.since < o.since:
+		return !o.standsBefore(c)
+	}
+	return c.held() >= o.held()
+}
+
+// choose settles what is taken of a log.
+func (l *takenLog) choose() {
+	l.best = bestChain(l.chains)
 	l.chains = nil
 	have := l.spool.find(l.best.instance.name())
-	l.stays = have != nil && (l.best.record != nil || stays(have, l.best.held()))
+	l.stays = have != nil && (l.best.record != nil || l.spool.stays(have, l.best.held(), l.best.since))
 	// Small frames go to .tail where nothing but small frames follows, without a hole.
 	runs := l.best.runs
 	for n := len(runs) - 1; n >= 0 && !runs[n].Whole; n-- {
@@ -220,7 +242,7 @@ func (l *takenLog) adopt() error {
 		}
 		files[sealedExt] = l.path(sealedExt)
 	}
-	log, err := l.spool.adopt(l.best.instance, files, l.lines)
+	log, err := l.spool.adopt(l.best.instance, files, l.lines, l.best.since)
 	l.giveBack() // the spool has counted the files itself
 	if err != nil || log == nil {
 		return err

@@ -105,7 +105,7 @@ func TestTakeOverDiesAnywhere(t *testing.T) {
 		ctx, die := context.WithCancel(t.Context())
 		store.Break(storetest.Fault{Op: storetest.OpGet, Skip: skip, Effect: storetest.Before(die)})
 		dir := t.TempDir()
-		_, err := newLife(t, "r-2", dir, store, 0).journal.TakeOver(ctx, "r-1", all)
+		_, err := newLife(t, "r-2", dir, store, 0).journal.TakeOver(ctx, []string{"r-1"}, all, still)
 		if ctx.Err() == nil {
 			if skip < 10 || err != nil {
 				t.Errorf("takeover without a fault after %d requests: %v", skip, err)
@@ -164,7 +164,7 @@ func TestTwoTakeOverAtOnce(t *testing.T) {
 	var both sync.WaitGroup
 	for n, l := range lives {
 		both.Go(func() {
-			if _, errs[n] = l.journal.TakeOver(t.Context(), "r-1", all); errs[n] == nil {
+			if _, errs[n] = l.journal.TakeOver(t.Context(), []string{"r-1"}, all, still); errs[n] == nil {
 				errs[n] = l.sealPod(t.Context(), podNumber(1))
 			}
 		})
@@ -281,7 +281,7 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 	second := newLife(t, "r-2", t.TempDir(), memory, 0)
 	second.spool = openSpool(t, second.dir, used*3/5)
 	second.journal = archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, memory, second.spool, quiet(), func(error) {})
-	pods, err := second.journal.TakeOver(t.Context(), "r-1", all)
+	pods, err := second.journal.TakeOver(t.Context(), []string{"r-1"}, all, still)
 	if !errors.Is(err, archive.ErrSpoolFull) || len(pods) == 0 || len(pods) == 4 {
 		t.Errorf("TakeOver() = %v, %v; want some pods and ErrSpoolFull", pods, err)
 	}

@@ -363,12 +363,7 @@ func (d *drama) offAPI() {
 	d.absent("is cut off from the API server", func(h *hand) { h.api.Cut() }, func(h *hand) { h.api.Open() })
 }
 
-// offStore cuts a replica off from the store, but none that may be taking over: what it cannot have within takeOverPatience is
-// read without, as far as the kubelet still serves it.
 func (d *drama) offStore() {
-	if slices.ContainsFunc(d.trouble, func(w window) bool { return time.Now().Before(w.to) }) {
-		return
-	}
 	d.absent("is cut off from the store", func(h *hand) { h.toStore.Cut() }, func(h *hand) { h.toStore.Open() })
 }
 

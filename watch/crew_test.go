@@ -153,6 +153,7 @@ func (c *crew) start(name, dir string) *hand {
 	ctx, stop := context.WithCancel(context.Background())
 	h.stopWork = stop
 	go h.run(ctx, leases, spool)
+	synctest.Wait() // what happens between a list and the watch after it the fake API server tells nobody
 	c.hands = append(c.hands, h)
 	return h
 }

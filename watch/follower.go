@@ -76,8 +76,8 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		}
 	}()
 	i := f.log.Instance()
-	if err := f.recall(); err != nil {
-		return fmt.Errorf("follow %s: %w", i, err)
+	if ended, err := f.rejoin(ctx); ended || err != nil {
+		return followError(i, err)
 	}
 	pause := backoff{first: 100 * time.Millisecond, last: 5 * time.Second}
 	for {

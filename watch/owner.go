@@ -43,6 +43,11 @@ type roster struct {
 
 func (r roster) owns(job types.UID) bool { return r.self != "" && Owner(job, r.live) == r.self }
 
+// lacks says that one of the other roster is not in this one.
+func (r roster) lacks(other roster) bool {
+	return slices.ContainsFunc(other.live, func(replica string) bool { return !slices.Contains(r.live, replica) })
+}
+
 func (r roster) is(other roster) bool {
 	return r.self == other.self && slices.Equal(r.live, other.live)
 }

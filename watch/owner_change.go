@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,9 +18,10 @@ type Journal interface {
 	Flush(ctx context.Context) error
 	// Replicas gives the replicas that have a journal in the store, this one among them.
 	Replicas(ctx context.Context) ([]string, error)
-	// TakeOver puts the replica's open logs of those pods that are mine into the spool and gives the pods. A log of which
-	// the spool holds as much stays as it is. Done twice it does no harm.
-	TakeOver(ctx context.Context, replica string, mine func(archive.PodRef) bool) ([]archive.PodUID, error)
+	// TakeOver puts the replicas' open logs of those pods that are mine into the spool and gives the pods. A log of which
+	// the spool holds as much stays as it is. Before a pod's logs change still is called, after which nobody writes them. Done
+	// twice it does no harm.
+	TakeOver(ctx context.Context, replicas []string, mine func(archive.PodRef) bool, still func(archive.PodRef)) ([]archive.PodUID, error)
 	// Collect removes what of the journals nobody needs any more.
 	Collect(ctx context.Context, dead func(replica string) bool) error
 }
@@ -30,6 +30,7 @@ const (
 	takeOverPatience = 15 * time.Second // for a store that does not answer: logs are read without what it holds then
 	handOverPatience = 10 * time.Second
 	ownAgain         = 5 * time.Second // until what failed is tried again
+	doubtPatience    = 2 * time.Minute // for a takeover that fails though the store answers, as where the spool has no room
 	collectEvery     = time.Minute
 )
 
@@ -43,6 +44,7 @@ type ownership struct {
 	joined   types.UID // the Lease under which it does
 	waiting  time.Time // since when the others are waited for; zero: not
 	owed     bool      // a takeover failed and is to be tried again
+	answered time.Time // when the store first answered while it was owed
 }
 
 // run follows the view until the context ends.
@@ -94,7 +96,9 @@ func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
 		}
 	}
 	if joining || o.owed || !next.is(o.accepted) {
-		o.takeOver(ctx, v, next, joining)
+		if joining || o.owed || next.lacks(o.accepted) { // who joins gives nothing
+			o.takeOver(ctx, next, joining)
+		}
 		if ctx.Err() != nil {
 			return idle
 		}
@@ -158,13 +162,13 @@ func (o *ownership) handOver(ctx context.Context, next roster) error {
 }
 
 // takeOver brings into the spool what the journals hold of pods that are ours now. Where the store is in trouble logs are read
-// without it after a while, for the kubelet does not keep them either; what could not be taken then is taken later,
-// if the pod is not followed meanwhile.
-func (o *ownership) takeOver(ctx context.Context, v View, next roster, joining bool) {
+// without it after a while, for the kubelet does not keep them either: in doubt, neither journaled nor sealed, until the takeover
+// has been done after all. What was read meanwhile goes behind what it brings.
+func (o *ownership) takeOver(ctx context.Context, next roster, joining bool) {
 	if o.w.parts.Journal == nil {
 		return
 	}
-	patience := takeOverPatience
+	patience, owed := takeOverPatience, o.owed
 	if o.owed {
 		patience = ownAgain // the pods are followed already
 	}
@@ -172,41 +176,48 @@ func (o *ownership) takeOver(ctx context.Context, v View, next roster, joining b
 	defer cancel()
 	pause := backoff{first: 200 * time.Millisecond, last: 2 * time.Second}
 	for {
-		err := o.takeOnce(limited, v, next, joining)
+		err := o.takeOnce(limited, next)
 		if o.owed = err != nil; !o.owed {
+			o.answered = time.Time{}
 			return
 		}
 		if ctx.Err() == nil {
 			o.w.log.Warn("take over logs", "err", err)
 		}
 		if pause.wait(limited) != nil {
-			return
+			break
 		}
+	}
+	if (joining || !owed) && ctx.Err() == nil {
+		o.answered = time.Time{}
+		o.w.parts.Spool.Doubt(joining)
 	}
 }
 
-// takeOnce goes through the journals: those of the dead, this replica's own, for what was handed over to one who died before
-// he took it, and if this replica has just joined those of the living, who have handed over what is ours.
-func (o *ownership) takeOnce(ctx context.Context, v View, next roster, joining bool) error {
+// takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one who died before he
+// took it, and those of the living, who may have handed over what is ours, to this replica or to one that died before he wrote.
+func (o *ownership) takeOnce(ctx context.Context, next roster) error {
 	replicas, err := o.w.parts.Journal.Replicas(ctx)
 	if err != nil {
 		return fmt.Errorf("list journals: %w", err)
 	}
-	var failed []error
-	for _, replica := range replicas {
-		if !joining && v.hasOther(replica) {
-			continue
-		}
-		pods, err := o.w.parts.Journal.TakeOver(ctx, replica, o.w.wanted(next))
-		if len(pods) > 0 {
-			o.w.parts.Own.TakenOver.Add(float64(len(pods)))
-			o.w.log.Info("logs are taken over", "from", replica, "pods", len(pods))
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("take over from %s: %w", replica, err))
-		}
+	if o.answered.IsZero() {
+		o.answered = time.Now()
 	}
-	return errors.Join(failed...)
+	pods, err := o.w.parts.Journal.TakeOver(ctx, replicas, o.w.wanted(next, o.owed), o.w.rest)
+	if len(pods) > 0 {
+		o.w.parts.Own.TakenOver.Add(float64(len(pods)))
+		o.w.log.Info("logs are taken over", "from", replicas, "pods", len(pods))
+	}
+	if err == nil {
+		return o.w.parts.Spool.Trust()
+	}
+	if o.w.parts.Spool.InDoubt() && time.Since(o.answered) > doubtPatience {
+		// Sealing may be what makes the room that is missing.
+		o.w.log.Error("takeover does not succeed; logs are journaled and sealed without what the journals hold", "err", err)
+		o.w.parts.Spool.EndDoubt()
+	}
+	return fmt.Errorf("take over: %w", err)
 }
 
 func (v View) hasOther(replica string) bool {

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -51,8 +52,8 @@ func (w *Watcher) OwnerOf(job types.UID) (owner Member, ok bool) {
 	return v.OwnerOf(job)
 }
 
-// wanted picks the pods of the journals: ours, and not at work already.
-func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
+// wanted picks the pods of the journals: ours, and not at work already, unless that is without what the journals hold.
+func (w *Watcher) wanted(next roster, owed bool) func(archive.PodRef) bool {
 	return func(ref archive.PodRef) bool {
 		if ref.Namespace != w.cfg.Namespace || !next.owns(jobUID(ref)) {
 			return false
@@ -60,7 +61,7 @@ func (w *Watcher) wanted(next roster) func(archive.PodRef) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		uid := types.UID(ref.PodUID)
-		return w.known.get(uid) == nil && !w.done[uid]
+		return (owed || w.known.get(uid) == nil) && !w.done[uid]
 	}
 }
 
@@ -69,19 +70,62 @@ func (w *Watcher) letGo(match func(job types.UID) bool) {
 	var reading []*reading
 	w.mu.Lock()
 	for uid, p := range w.known.pods {
-		if !match(jobUID(p.ref())) {
-			continue
+		if match(jobUID(p.ref())) {
+			reading = append(reading, w.forgo(uid, p)...)
 		}
-		for _, r := range p.following {
-			r.stop()
-			reading = append(reading, r)
-		}
-		w.known.drop(uid)
 	}
 	w.mu.Unlock()
 	for _, r := range reading {
 		<-r.ended
 	}
+}
+
+// rest is letGo for one pod, which is not taken up again before accept.
+func (w *Watcher) rest(ref archive.PodRef) {
+	uid := types.UID(ref.PodUID)
+	w.mu.Lock()
+	w.resting[uid] = true
+	p := w.known.get(uid)
+	reading := w.forgo(uid, p)
+	w.mu.Unlock()
+	for _, r := range reading {
+		<-r.ended
+	}
+	w.endRead(p)
+}
+
+// endRead ends the logs of a forgotten pod that were read to their end: who takes them up again need not prove it again, and
+// perhaps could not.
+func (w *Watcher) endRead(p *pod) {
+	if p == nil || p.draft != nil {
+		return
+	}
+	w.mu.Lock()
+	var logs []*archive.Log
+	for id, log := range p.logs {
+		if p.following[id] == nil {
+			logs = append(logs, log)
+		}
+	}
+	w.mu.Unlock()
+	for _, log := range logs {
+		if _, err := log.End(); err != nil && !errors.Is(err, archive.ErrGone) {
+			w.log.Warn("end log", "instance", log.Instance(), "err", err) // its end is read again
+		}
+	}
+}
+
+// forgo forgets a pod and gives its followers, which are told to stop. Called with mu held.
+func (w *Watcher) forgo(uid types.UID, p *pod) (stopped []*reading) {
+	if p == nil {
+		return nil
+	}
+	for _, r := range p.following {
+		r.stop()
+		stopped = append(stopped, r)
+	}
+	w.known.drop(uid)
+	return stopped
 }
 
 // strangers gives the pods in the spool that others own.
@@ -125,6 +169,7 @@ func (w *Watcher) accept(next roster) {
 	w.narrow(next)
 	w.mu.Lock()
 	w.actingSince = time.Now()
+	clear(w.resting)
 	w.mu.Unlock()
 	for _, o := range w.podInformer.GetStore().List() {
 		w.seen.Add(keyOf(o.(*corev1.Pod)))
@@ -137,7 +182,18 @@ func (w *Watcher) accept(next roster) {
 		w.log.Error("adopt pods", "err", err)
 	}
 	w.claim()
+	w.sealAgain()
 	w.acting.Store(true)
+}
+
+// sealAgain has all that ended while this replica was in doubt sealed.
+func (w *Watcher) sealAgain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for uid, p := range w.known.pods {
+		ref := p.ref()
+		w.ended.Add(podKey{types.NamespacedName{Namespace: ref.Namespace, Name: ref.Pod}, uid})
+	}
 }
 
 // SharesWith says whether this replica acts, and shares the Jobs with exactly these, itself among them, in their order.

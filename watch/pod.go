@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,6 +50,9 @@ func newPod(last *corev1.Pod) *pod {
 // ready: nothing more will happen to the pod, and nothing of it is being read.
 func (p *pod) ready() bool { return p.settled && (p.gone || spent(p.last)) && len(p.following) == 0 }
 
+// errRests: the pod's logs are being taken over.
+var errRests = errors.New("pod rests")
+
 func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
 
 // see brings the followers up to what is known of a pod.
@@ -64,6 +68,9 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 			delete(w.done, key.uid)
 		}
 		return nil
+	}
+	if w.resting[key.uid] {
+		return errRests
 	}
 	p := w.known.get(key.uid)
 	switch {
@@ -216,7 +223,7 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 	defer w.mu.Unlock()
 	p := w.known.get(last.UID)
 	if p == nil {
-		if w.done[last.UID] || !w.selected(last) {
+		if w.resting[last.UID] || w.done[last.UID] || !w.selected(last) {
 			return
 		}
 		if !w.owns(jobUID(podRef(last))) {

@@ -18,7 +18,8 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	p := w.known.get(key.uid)
 	acts := p != nil && (p.draft == nil || p.checked) && w.owns(jobUID(p.ref()))
 	w.mu.Unlock()
-	if !acts {
+	// What is sealed is sealed for good: not while a journal that nobody could look at may hold more of it.
+	if !acts || w.parts.Spool.InDoubt() {
 		return nil
 	}
 	for _, log := range w.unsealed(p) {
@@ -163,12 +164,8 @@ func (w *Watcher) unsealed(p *pod) []*archive.Log {
 
 func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
 	if p.draft != nil {
-		if _, sealed, err := log.Record(); err == nil && !sealed && !log.Ended() {
-			log.Gap(archive.Gap{
-				AfterLine: log.Summary().Lines, From: log.Summary().Last, Reason: archive.GapRestart, Unproven: true,
-				Detail: "the pod went away while no daemon watched, so that the end of the log could not be read",
-			})
-			w.parts.Follow.Gaps.WithLabelValues(string(archive.GapRestart)).Inc()
+		if err := w.endOrphan(ctx, log); err != nil {
+			return err
 		}
 	}
 	record, err := w.parts.Sealer.Log(ctx, log)
@@ -182,6 +179,23 @@ func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
 	w.mu.Lock()
 	p.records[log.Instance().ContainerID] = record
 	w.mu.Unlock()
+	return nil
+}
+
+// endOrphan ends a log that nobody can follow any more.
+func (w *Watcher) endOrphan(ctx context.Context, log *archive.Log) error {
+	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
+		return nil
+	}
+	ended, err := newFollower(w.cfg.Follow, log, w.parts, w).rejoin(ctx)
+	if err != nil || ended {
+		return err
+	}
+	log.Gap(archive.Gap{
+		AfterLine: log.Summary().Lines, From: log.Summary().Last, Reason: archive.GapRestart, Unproven: true,
+		Detail: "the pod went away while no daemon watched, so that the end of the log could not be read",
+	})
+	w.parts.Follow.Gaps.WithLabelValues(string(archive.GapRestart)).Inc()
 	return nil
 }
 

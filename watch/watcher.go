@@ -93,6 +93,7 @@ type Watcher struct {
 	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
 	known   unsealed           // guarded by mu; the pods that are not sealed yet, of those that it owns
 	done    map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
+	resting map[types.UID]bool // guarded by mu; pods whose logs are being taken over
 	missing []departed         // guarded by mu; pods that left while another replica owned them
 	acting  atomic.Bool        // it has acted once
 
@@ -116,7 +117,8 @@ const byJob = "job"
 func New(cfg Config, parts Parts) (*Watcher, error) {
 	parts = parts.counted()
 	w := &Watcher{
-		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{}, filled: make(chan struct{}),
+		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{},
+		resting: map[types.UID]bool{}, filled: make(chan struct{}),
 		seen:         NewQueue[podKey]("pods"),
 		unchecked:    NewQueue[podKey]("checks"),
 		ended:        NewQueue[podKey]("seals"),

@@ -1,0 +1,133 @@
+package watch
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+)
+
+// doubt is a takeover while the taker cannot reach the store. Of the dead replica the journal holds lines that the kubelet serves
+// no more, and lines that it still serves.
+type doubt struct {
+	*crew
+	taker *hand
+	pod   *kubelet.Pod
+	log   *kubelet.Instance
+	next  int
+}
+
+func newDoubt(t *testing.T, living bool) *doubt {
+	d := &doubt{crew: newCrew(t)}
+	dead := d.start("a", filepath.Join(t.TempDir(), "a"))
+	if living {
+		d.taker = d.start("b", filepath.Join(t.TempDir(), "b"))
+		pass(leaseTime)
+	}
+	d.pod = d.podOf("a", "b")
+	d.log = d.pod.Start("main")
+	d.report(d.pod)
+	d.write(10)
+	pass(2 * rotateLeast)
+	d.log.Rotate()
+	d.write(10)
+	pass(2 * crewJournal)
+	d.kill(dead)
+	if !living {
+		d.taker = d.start("b", filepath.Join(t.TempDir(), "b"))
+	}
+	d.taker.toStore.Cut()
+	pass(takesOver)
+	d.write(10)
+	pass(time.Minute)
+	return d
+}
+
+// podOf makes a pod that the first of the replicas owns among all of them.
+func (c *crew) podOf(replicas ...string) *kubelet.Pod {
+	for Owner(types.UID(fmt.Sprintf("uid-of-job-%d", c.jobs+1)), replicas) != replicas[0] {
+		c.jobs++
+	}
+	return c.pod(kubelet.Spec{})
+}
+
+func (d *doubt) write(n int) {
+	for range n {
+		d.log.Write(time.Now(), fmt.Sprint("line ", d.next))
+		d.next++
+	}
+}
+
+func (d *doubt) finish() {
+	d.log.Exit(0)
+	d.pod.Finish("Succeeded", "", "")
+	d.report(d.pod)
+}
+
+// TestStoreAwayAtTakeover: what is read while the store is away goes behind what the journals hold, so that nothing is missing.
+func TestStoreAwayAtTakeover(t *testing.T) {
+	for _, living := range []bool{true, false} {
+		for name, tt := range map[string]struct {
+			away, back func(*doubt) // what happens before and after the store is back
+			ended      bool         // the end was proven
+		}{
+			"the log goes on": {func(*doubt) {}, func(d *doubt) { d.write(10); d.finish() }, true},
+			"it ends":         {(*doubt).finish, func(*doubt) {}, true},
+			"its pod goes":    {func(d *doubt) { d.finish(); pass(time.Minute); d.remove(d.pod) }, func(*doubt) {}, true},
+			"a rotation": {func(d *doubt) { d.log.Rotate(); d.write(10); pass(time.Minute) },
+				func(d *doubt) { d.log.Rotate(); d.write(10); pass(time.Minute); d.finish() }, true},
+			"the taker crashes": {func(d *doubt) {
+				d.taker = d.start("b", d.kill(d.taker))
+				d.taker.toStore.Cut()
+				pass(takesOver)
+				d.write(10)
+				pass(time.Minute)
+			}, func(d *doubt) { d.write(10); d.finish() }, true},
+			"the taker crashes as the store is back": {func(d *doubt) { d.taker = d.start("b", d.kill(d.taker)) },
+				func(d *doubt) { d.finish() }, true},
+			"the taker pauses": {func(d *doubt) { d.taker.api.Cut(); pass(time.Minute); d.taker.api.Open() },
+				func(d *doubt) { d.write(10); d.finish() }, true},
+		} {
+			t.Run(fmt.Sprintf("%s, living %t", name, living), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := newDoubt(t, living)
+					tt.away(d)
+					d.taker.toStore.Open()
+					pass(time.Minute)
+					tt.back(d)
+					d.wantAll(tt.ended)
+				})
+			})
+		}
+	}
+}
+
+// wantAll says that every line is kept, in order and once, without a gap.
+func (d *doubt) wantAll(ended bool) {
+	d.t.Helper()
+	r := d.record(d.sealed(d.pod), "main", 0)
+	var got, want []string
+	for _, l := range d.lines(r) {
+		got = append(got, l.Text)
+	}
+	for n := range d.next {
+		want = append(want, fmt.Sprint("line ", n))
+	}
+	if !slices.Equal(got, want) || ended && r.Verdict != archive.Complete {
+		d.t.Errorf("got %q, verdict %s (%s), gaps %+v; want %d lines", got, r.Verdict, r.Reason, r.Gaps, len(want))
+	}
+	for range 12 {
+		if !slices.ContainsFunc(d.memory.Keys(), inJournal) {
+			return
+		}
+		time.Sleep(collectEvery)
+	}
+	d.t.Error("journal objects are left")
+}
