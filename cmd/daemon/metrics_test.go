@@ -178,7 +178,7 @@ const pageHead = `# Metrics
 
 ` + "`GET /metrics`" + ` on the address of ` + "`metrics-listen`" + ` (port 9090 of the Service), for Prometheus. No metric carries the name of a pod, a Job or a run: the number of series does not
 depend on what runs. Counters and gauges with labels show every value of theirs from the start, so that the first event is a rise. Histograms come with classic buckets, and as native ones
-where the scraper asks for these.
+where the scraper asks for these. The alerts that read them have their [runbooks](runbooks/README.md).
 
 How many *lines* are missing in a gap is not known to anyone: the kubelet does not number them. So what is lost is counted in gaps (` + "`epilogue_log_gaps_total`" + `), in logs by their verdict
 (` + "`epilogue_logs_sealed_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.

@@ -25,6 +25,8 @@ integration)
 	program EPILOGUE_TEST_VERSITYGW versitygw
 	program EPILOGUE_TEST_APISERVER kube-apiserver
 	program EPILOGUE_TEST_CONTROLLER_MANAGER kube-controller-manager
+	program EPILOGUE_TEST_PROMETHEUS prometheus
+	program EPILOGUE_TEST_PROMTOOL promtool
 	program EPILOGUE_TEST_HELM helm
 	;;
 e2e | demo)
