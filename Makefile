@@ -26,7 +26,7 @@ GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -
 # The same of what is rendered from the chart, which takes helm.
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
-.PHONY: help build test unit integration e2e faults bench fuzz lint verify \
+.PHONY: help build test unit integration e2e oldest faults bench fuzz lint verify \
   update image chart cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ integration: ## Run the tests against a real API server, etcd and S3 server
 
 e2e: ## Run the end-to-end tests on the kind cluster
 	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go test -tags e2e -count=1 -timeout 30m ./e2e/... ./deploy/...
+
+oldest: ## Run the integration tests against the oldest Kubernetes, 1.24 (its build takes some minutes, once)
+	@vars=$$(e2e/cluster/env.sh oldest); eval "$$vars"; go test -tags integration -count=1 -timeout 20m ./integration
 
 faults: ## Run the whole fault suite, slow cases too
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \

@@ -258,9 +258,11 @@ func TestPodWithoutANode(t *testing.T) {
 	if _, err := pods.UpdateStatus(h.ctx, pod, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	failed := h.until("its end", job, ends)
-	if got, want := failed.Status.Failed, int32(1); got != want {
-		t.Errorf("got %d failed pods, want %d: its own backoff limit counts", got, want)
+	if versionOf(t, h.set.plane).Minor >= 25 { // before, a Job does not count pods that are deleted, and makes the next one
+		failed := h.until("its end", job, ends)
+		if got, want := failed.Status.Failed, int32(1); got != want {
+			t.Errorf("got %d failed pods, want %d: its own backoff limit counts", got, want)
+		}
 	}
 	r := h.manifests(job, 1)[0].Instances[0]
 	if r.Verdict != archive.NeverStarted || !strings.Contains(r.Reason, "0/3 nodes are available") {

@@ -105,6 +105,23 @@ func (r *rig) allow(account, verb, resource string) {
 	}
 }
 
+// allowEverywhere gives an account a right in all namespaces.
+func (r *rig) allowEverywhere(account, verb, resource string) {
+	r.t.Helper()
+	admin := r.set.plane.Client().RbacV1()
+	meta := metav1.ObjectMeta{Name: r.ns + "-" + account}
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{resource}, Verbs: []string{verb}}}
+	if _, err := admin.ClusterRoles().Create(r.ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := admin.ClusterRoleBindings().Create(r.ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: r.ns, Name: account}},
+	}, metav1.CreateOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func ask(ctx context.Context, t testing.TB, url, token string, header ...string) *http.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -134,8 +151,10 @@ func TestAPIAsksTheAPIServer(t *testing.T) {
 	r.allow("reader", "get", "pods/log")
 	r.allow("lister", "list", "pods")
 	r.token("stranger")
+	r.allowEverywhere("overseer", "list", "pods")
 	url := r.api().URL + "/api/v1/namespaces/" + r.ns
 	log, list := "/pods/"+p.Name()+"/log", "/jobs"
+	const everywhere = "/../../jobs"
 	tests := []struct {
 		name, path, token string
 		code              int
@@ -152,12 +171,16 @@ func TestAPIAsksTheAPIServer(t *testing.T) {
 		{"nonsense", log, "nonsense", 401},
 		{"a forged token", log, forged(r.token("reader", "epilogue")), 401},
 		{"another namespace", "/../kube-system" + log, r.token("reader"), 403},
+		{"list of all namespaces", everywhere, r.token("overseer"), 200},
+		{"list of all namespaces with the right in one", everywhere, r.token("lister"), 403},
 	}
 	check := func(when string) {
 		t.Helper()
 		for _, test := range tests {
 			path := url + test.path
-			if rest, other := strings.CutPrefix(test.path, "/../"); other {
+			if test.path == everywhere {
+				path = strings.TrimSuffix(url, "/namespaces/"+r.ns) + "/jobs"
+			} else if rest, other := strings.CutPrefix(test.path, "/../"); other {
 				path = strings.TrimSuffix(url, r.ns) + rest
 			}
 			resp := ask(r.ctx, t, path, test.token)

@@ -11,12 +11,10 @@ source_of() {
 	ldflags="-s -w" tags=
 	case $1 in
 	kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubeadm | kube-proxy | kubectl)
-		module=k8s.io/kubernetes version=$KUBERNETES_VERSION package=k8s.io/kubernetes/cmd/$1
-		local v=${KUBERNETES_VERSION#v} where
-		for where in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-			ldflags+=" -X $where.gitVersion=$KUBERNETES_VERSION -X $where.gitMajor=${v%%.*}"
-			ldflags+=" -X $where.gitMinor=$(echo "$v" | cut -d. -f2) -X $where.gitTreeState=clean"
-		done
+		kubernetes "$KUBERNETES_VERSION" "$1"
+		;;
+	oldest-kube-apiserver | oldest-kube-controller-manager)
+		kubernetes "$OLDEST_KUBERNETES_VERSION" "${1#oldest-}"
 		;;
 	etcd) module=go.etcd.io/etcd/server/v3 version=$ETCD_VERSION package=$module ;;
 	containerd | ctr | containerd-shim-runc-v2)
@@ -49,10 +47,21 @@ source_of() {
 	esac
 }
 
+# kubernetes VERSION NAME is source_of for one of its programs, which has to be told its version.
+kubernetes() {
+	module=k8s.io/kubernetes version=$1 package=k8s.io/kubernetes/cmd/$2
+	local v=${1#v} where
+	for where in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		ldflags+=" -X $where.gitVersion=$1 -X $where.gitMajor=${v%%.*}"
+		ldflags+=" -X $where.gitMinor=$(echo "$v" | cut -d. -f2) -X $where.gitTreeState=clean"
+	done
+}
+
 # scratch_module DIR writes a throw-away Go module that requires $module. A dependency's replace lines do not count for
 # those who require it, so Kubernetes' staging folders are named again here, as the versions they are published under.
+# Old versions name every other module in such a line too, and build with no other.
 scratch_module() {
-	local dir=$1 gomod staged published=v0.${KUBERNETES_VERSION#v1.}
+	local dir=$1 gomod staged pinned published=v0.${version#v1.}
 	mkdir -p "$dir"
 	cd "$dir"
 	[ -f go.mod ] || go mod init example.invalid/scratch
@@ -61,6 +70,9 @@ scratch_module() {
 		gomod=$(go mod download -json "$module@$version" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
 		for staged in $(sed -n 's|^[[:space:]]*\(k8s.io/[a-z0-9-]*\) => ./staging/.*|\1|p' "$gomod"); do
 			go mod edit -replace="$staged=$staged@$published"
+		done
+		for pinned in $(sed -n 's|^[[:space:]]*\([^ ]*\) => \([^ .][^ ]*\) \(v[^ ]*\)$|\1=\2@\3|p' "$gomod"); do
+			go mod edit -replace="$pinned"
 		done
 	fi
 }

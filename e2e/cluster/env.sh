@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# env.sh integration|e2e|demo prints, as export lines for eval, the variables the tests of that kind read, and first makes what
-# they name: programs for integration, also the cluster and its images for e2e.
+# env.sh integration|oldest|e2e|demo prints, as export lines for eval, the variables the tests of that kind read, and first
+# makes what they name: programs for integration, those of an old Kubernetes for oldest, also the cluster and its images for e2e.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -19,6 +19,15 @@ image() {
 }
 
 case ${1:-} in
+oldest)
+	"$here/tools.sh" aws zstd jq
+	program EPILOGUE_TEST_ETCD etcd
+	program EPILOGUE_TEST_VERSITYGW versitygw
+	program EPILOGUE_TEST_APISERVER oldest-kube-apiserver
+	program EPILOGUE_TEST_CONTROLLER_MANAGER oldest-kube-controller-manager
+	# Then an API server refuses a request that asks for it, where newer ones always do.
+	printf 'export EPILOGUE_TEST_APISERVER_FLAGS=%q\n' --feature-gates=ServerSideFieldValidation=true
+	;;
 integration)
 	"$here/tools.sh" aws zstd jq
 	program EPILOGUE_TEST_ETCD etcd
@@ -41,5 +50,5 @@ e2e | demo)
 	image EPILOGUE_E2E_BUILDER_IMAGE builder
 	image EPILOGUE_E2E_REGISTRY_IMAGE registry
 	;;
-*) die "env.sh: got \"${1:-}\", want integration, e2e or demo" ;;
+*) die "env.sh: got \"${1:-}\", want integration, oldest, e2e or demo" ;;
 esac

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,9 @@ const (
 	APIServerPath         = "EPILOGUE_TEST_APISERVER"
 	ControllerManagerPath = "EPILOGUE_TEST_CONTROLLER_MANAGER"
 )
+
+// APIServerFlags is the environment variable with more flags for every API server, for one of another version.
+const APIServerFlags = "EPILOGUE_TEST_APISERVER_FLAGS"
 
 // startTimeout bounds the start of one process, on a busy machine of two cores.
 const startTimeout = 90 * time.Second
@@ -182,9 +186,17 @@ func (cp *ControlPlane) StartJobController() error {
 	if err := writeKubeconfig(path, config); err != nil {
 		return err
 	}
+	version, err := cp.client.Discovery().ServerVersion()
+	if err != nil {
+		return fmt.Errorf("ask for the API server's version: %w", err)
+	}
+	controllers := "job-controller,ttl-after-finished-controller,garbage-collector-controller"
+	if minor, err := strconv.Atoi(version.Minor); err == nil && minor < 28 { // which gave them names of one kind
+		controllers = "job,ttl-after-finished,garbagecollector"
+	}
 	p, err := launch(ControllerManagerPath, cp.dir, []string{
 		"--kubeconfig=" + path,
-		"--controllers=job-controller,ttl-after-finished-controller,garbage-collector-controller",
+		"--controllers=" + controllers,
 		"--leader-elect=false", "--secure-port=0", "--concurrent-gc-syncs=4",
 		"--kube-api-qps=500", "--kube-api-burst=500",
 	})
@@ -228,7 +240,7 @@ func (cp *ControlPlane) apiserverFlags() []string {
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + a.path("accounts.key"),
 		"--service-account-signing-key-file=" + a.path("accounts.key"),
 		"--allow-privileged=true", "--profiling=false", "--v=1",
-	}, cp.options.flags...)
+	}, append(strings.Fields(os.Getenv(APIServerFlags)), cp.options.flags...)...)
 }
 
 // freePorts picks three ports of 127.0.0.1 that nobody listens on.
