@@ -18,5 +18,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveAsDaemon())
 		os.Exit(1)
 	}
-	os.Exit(controlplane.Run(m, func(cp *controlplane.ControlPlane) { plane = cp }))
+	code := controlplane.Run(m, func(cp *controlplane.ControlPlane) { plane = cp })
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
 }

@@ -139,16 +139,33 @@ type daemonProcess struct {
 	spool           string
 }
 
+// buildDaemon gives the program's path. It is linked once for all tests.
 func buildDaemon(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "epilogue")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/epilogue-dev/epilogue/cmd/daemon")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the daemon: %v\n%s", err, out)
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
+
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "epilogue-")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	path := filepath.Join(dir, "epilogue")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/epilogue-dev/epilogue/cmd/daemon")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the daemon: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// builtIn is the folder of the program, "" where no test has asked for it. TestMain removes it.
+var builtIn string
 
 // start starts processes and waits until each is ready.
 func (f *fleet) start(names ...string) {
