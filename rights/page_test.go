@@ -1,0 +1,57 @@
+package rights
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The flag package has no other way to declare a flag of the test binary.
+var update = flag.Bool("update", false, "rewrite generated files")
+
+// TestPage generates the table of docs/security.md.
+func TestPage(t *testing.T) {
+	const path, begin, end = "../docs/security.md", "go test ./rights -update -->\n", "<!-- /rights -->"
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(old), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the table", path)
+	}
+	want := []byte(head + begin + table() + end + tail)
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if !bytes.Equal(old, want) {
+		t.Errorf("%s is stale; run: go test ./rights -update", path)
+	}
+}
+
+func table() string {
+	out := &strings.Builder{}
+	out.WriteString("\n| where | right | what for | when |\n|---|---|---|---|\n")
+	for _, group := range []struct {
+		where, when string
+		rights      []Right
+	}{
+		{"the Jobs' namespace", "always", Watching},
+		{"the Jobs' namespace", "unless `gate.mode=never` and without cleanup, or `dryRun`", Holding},
+		{"the Jobs' namespace", "with cleanup", Deleting},
+		{"its own namespace", "always", Sharing},
+		{"the cluster", "with the API", Serving},
+		{"the Jobs' namespace", "with the launcher", Launching},
+		{"the Jobs' namespace", "with `launcher.registrySecret`", RegistryLogin("of that name")},
+	} {
+		for _, r := range group.rights {
+			fmt.Fprintf(out, "| %s | `%s` | %s | %s |\n", group.where, r, r.For, group.when)
+		}
+	}
+	return out.String() + "\n"
+}
