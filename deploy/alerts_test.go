@@ -102,7 +102,7 @@ func TestAlertsReadWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, line := range strings.Split(string(page), "\n") {
+	for line := range strings.SplitSeq(string(page), "\n") {
 		if name, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` | "); ok {
 			known[name] = true
 		}

@@ -3,10 +3,12 @@
 package deploy
 
 import (
+	"os"
 	"reflect"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // The operator gets the very rules that promtool tests, and none unless it is asked for.
@@ -40,5 +42,28 @@ func TestPrometheusRule(t *testing.T) {
 	all, _ := rules(t)
 	if !reflect.DeepEqual(names, wantNames) || n != len(all) {
 		t.Errorf("got groups %v with %d rules, want %v with %d", names, n, wantNames, len(all))
+	}
+}
+
+// Grafana's sidecar finds the dashboard by its label.
+func TestDashboardIsFound(t *testing.T) {
+	for _, object := range render(t) {
+		if _, ok := object.(*corev1.ConfigMap); ok {
+			t.Error("got a ConfigMap by default, want none that nobody reads")
+		}
+	}
+	got, ok := render(t, "dashboard.enabled=true", "dashboard.annotations.grafana_folder=Jobs")["ConfigMap"].(*corev1.ConfigMap)
+	if !ok {
+		t.Fatal("got no ConfigMap")
+	}
+	if got.Labels["grafana_dashboard"] != "1" || got.Annotations["grafana_folder"] != "Jobs" {
+		t.Errorf("got labels %v and annotations %v, want the sidecar's", got.Labels, got.Annotations)
+	}
+	want, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Data["epilogue.json"] != string(want) {
+		t.Error("the dashboard is another one in the ConfigMap")
 	}
 }

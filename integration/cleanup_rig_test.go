@@ -50,6 +50,13 @@ type house struct {
 
 // settle starts a daemon with a janitor, and a node that runs every pod by the script.
 func settle(t *testing.T, set setting, script func(context.Context, *kubelet.Pod)) *house {
+	h := newHouse(t, set, script)
+	h.start()
+	return h
+}
+
+// newHouse starts the node alone.
+func newHouse(t *testing.T, set setting, script func(context.Context, *kubelet.Pod)) *house {
 	t.Helper()
 	if set.plane == nil {
 		cp, err := managed()
@@ -72,7 +79,6 @@ func settle(t *testing.T, set setting, script func(context.Context, *kubelet.Pod
 		})
 		t.Cleanup(func() { cancel(); node.Wait() })
 	}
-	h.start()
 	return h
 }
 

@@ -128,6 +128,7 @@ type fleet struct {
 	*rig
 	gateway *gateway.Gateway
 	program string
+	flags   []string // besides the usual ones, which they beat
 	live    map[string]*daemonProcess
 	proxies map[string]*proxy
 }
@@ -189,12 +190,13 @@ func (f *fleet) launch(name string) {
 	f.t.Helper()
 	p := &daemonProcess{said: &spoken{}, health: address(f.t), metrics: address(f.t), spool: filepath.Join(f.t.TempDir(), name)}
 	f.proxies[name] = newProxy(f.t, strings.TrimPrefix(f.gateway.Endpoint, "http://"))
-	p.cmd = exec.Command(f.program,
+	p.cmd = exec.Command(f.program, append([]string{
 		"--kubeconfig", f.set.plane.KubeconfigFile(f.t), "--namespace", f.ns, "--lease-namespace", f.ns, "--replica", name,
 		"--lease-duration", leaseTime.String(), "--journal-interval", "1s", "--flush-interval", "100ms",
-		"--archive", "s3://"+f.gateway.Bucket, "--s3-endpoint", "http://"+f.proxies[name].address(), "--s3-region", f.gateway.Region,
+		"--archive", "s3://" + f.gateway.Bucket, "--s3-endpoint", "http://" + f.proxies[name].address(), "--s3-region", f.gateway.Region,
 		"--store-timeout", "5s", "--spool-dir", p.spool, "--cleanup=false", "--launcher=false", "--api-listen", "off", "--api-qps", "1000", "--api-burst", "2000",
-		"--stream-open-rate", "1000", "--health-listen", p.health, "--metrics-listen", p.metrics, "--shutdown-grace", "20s")
+		"--stream-open-rate", "1000", "--health-listen", p.health, "--metrics-listen", p.metrics, "--shutdown-grace", "20s",
+	}, f.flags...)...)
 	p.cmd.Env = os.Environ() // the gateway's credentials are in it
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
