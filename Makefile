@@ -26,14 +26,14 @@ GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -
 # The same of what is rendered from the chart, which takes helm.
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
-.PHONY: help build test unit integration e2e oldest faults bench fuzz lint verify \
-  update image chart cluster cluster-delete kubeconfig demo demo-clean clean
+.PHONY: help build test unit integration e2e oldest faults bench fuzz lint verify vuln \
+  update image chart reproduce release-check cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/epilogue and bin/kubectl-epilogue
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/epilogue ./cmd/daemon
-	@! test -d cmd/kubectl-epilogue || CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/epilogue ./cmd/daemon
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
 
 test: unit integration e2e ## Run every test: unit, integration, e2e
 
@@ -76,9 +76,13 @@ verify: lint ## Check formats, vet, lint, modules, scripts and generated files; 
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
 	CGO_ENABLED=0 go vet -tags $(TAGS) ./...
 	go mod tidy -diff
+	go mod verify
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
 	CGO_ENABLED=0 go test $(GOLDEN)
 	CGO_ENABLED=0 $(RENDERED)
+
+vuln: ## Look for known vulnerabilities that the programs reach; asks vuln.go.dev
+	@govulncheck=$$(e2e/cluster/binaries.sh govulncheck); $$govulncheck ./cmd/...
 
 update: ## Repair what verify rejects: generated files, formats, go.mod
 	CGO_ENABLED=0 go test $(GOLDEN) -update
@@ -91,6 +95,12 @@ image: ## Build the images, and load them where the cluster runs
 
 chart: ## Lint and package the Helm chart into dist/
 	@helm=$$(e2e/cluster/binaries.sh helm); $$helm lint --strict deploy/chart/epilogue; $$helm package deploy/chart/epilogue -d dist
+
+reproduce: ## Build the programs twice from nothing, and compare
+	@release/reproduce.sh
+
+release-check: ## Make all of a release that needs no registry and no key; see docs/releasing.md
+	@release/check.sh
 
 cluster: ## Give a Ready kind cluster named epilogue
 	@e2e/cluster/up.sh

@@ -19,6 +19,8 @@ type UninstallConfig struct {
 	Deployment     string   // the daemon's
 	DaemonPods     string   // label selector of its pods
 	Leases         string   // label selector of its Leases
+	Jobs           string   // the watched namespace
+	QueueLease     string   // name of the launcher's Lease there; "": the daemon launched nothing
 	PolicyBindings []string // names of MutatingAdmissionPolicyBindings; those that are not there are passed over
 	DryRun         bool     // only say what would be done
 }
@@ -26,6 +28,9 @@ type UninstallConfig struct {
 // Uninstall takes the gate off everything, for good. Whoever puts it on goes first, or it would be back at once:
 //
 //	bindings of the admission policies → daemon scaled to nothing → its pods gone → gates taken off, until none comes any more → Leases
+//
+// The queue's Lease belongs to the namespace. Another release that launches there makes it anew, and may start one Job more
+// than its limit just then: it does not know which start was the last.
 //
 // A crash, or an error, leaves some of it done; done again it goes on from there. What it leaves, chart and all, is removed
 // by whoever asked for it.
@@ -54,7 +59,7 @@ func (u *Uninstall) Run(ctx context.Context) error {
 	if u.cfg.DryRun {
 		return u.dryRun(ctx)
 	}
-	for _, do := range []func(context.Context) error{u.unbind, u.stop, u.awaitStop, u.release, u.leases} {
+	for _, do := range []func(context.Context) error{u.unbind, u.stop, u.awaitStop, u.release, u.leases, u.queue} {
 		if err := do(ctx); err != nil {
 			return err
 		}
@@ -157,6 +162,21 @@ func (u *Uninstall) leases(ctx context.Context) error {
 		}
 		fmt.Fprintf(u.out, "lease/%s deleted\n", name)
 	}
+	return nil
+}
+
+func (u *Uninstall) queue(ctx context.Context) error {
+	if u.cfg.QueueLease == "" {
+		return nil
+	}
+	err := u.client.CoordinationV1().Leases(u.cfg.Jobs).Delete(ctx, u.cfg.QueueLease, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete Lease %s/%s: %w", u.cfg.Jobs, u.cfg.QueueLease, err)
+	}
+	fmt.Fprintf(u.out, "lease/%s deleted\n", u.cfg.QueueLease)
 	return nil
 }
 

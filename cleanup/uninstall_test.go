@@ -30,12 +30,14 @@ func release(name string) []runtime.Object {
 		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: name}},
 		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "daemon-0", Labels: labels}},
 		&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "daemon-0", Labels: labels}},
+		&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: "queue"}},
 		gated("a", []string{mark.Finalizer}),
 	}
 }
 
 var uninstall = UninstallConfig{
 	Namespace: "system", Deployment: "epilogue", DaemonPods: "app=daemon", Leases: "app=daemon", PolicyBindings: []string{"gate", "gate-pods"},
+	Jobs: "jobs", QueueLease: "queue",
 }
 
 func (u UninstallConfig) run(t *testing.T, client *fake.Clientset) (string, error) {
@@ -77,7 +79,7 @@ func TestUninstallGoesInOrder(t *testing.T) {
 		}
 		want := []string{
 			"delete mutatingadmissionpolicybindings gate", "delete mutatingadmissionpolicybindings gate-pods", "patch deployments/scale epilogue",
-			"patch jobs a", "patch jobs late", "patch jobs last", "delete leases daemon-0",
+			"patch jobs a", "patch jobs late", "patch jobs last", "delete leases daemon-0", "delete leases queue",
 		}
 		if got := writes(client); !slices.Equal(got, want) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -161,25 +161,30 @@ func TestK9sPlugin(t *testing.T) {
 }
 
 func TestKrewManifest(t *testing.T) {
-	text, err := os.ReadFile("../deploy/krew/epilogue.yaml")
+	text, err := os.ReadFile("../.goreleaser.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var manifest struct {
-		Metadata struct{ Name string }
-		Spec     struct {
-			Platforms []struct{ URI, SHA256, Bin string }
+	var release struct {
+		Builds []struct{ ID, Binary string }
+		Krews  []struct {
+			Name string
+			IDs  []string
 		}
 	}
-	if err := yaml.Unmarshal(text, &manifest); err != nil {
+	if err := yaml.Unmarshal(text, &release); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := "kubectl-"+manifest.Metadata.Name, newScreen().command().Name(); got != want || len(manifest.Spec.Platforms) == 0 {
-		t.Errorf("got program %s for %d platforms, want %s", got, len(manifest.Spec.Platforms), want)
+	if len(release.Krews) != 1 || len(release.Krews[0].IDs) != 1 {
+		t.Fatalf("got %+v, want one manifest of one program", release.Krews)
 	}
-	for _, p := range manifest.Spec.Platforms {
-		if len(p.SHA256) != 64 || p.Bin != "kubectl-epilogue" || !strings.HasPrefix(p.URI, "https://") {
-			t.Errorf("got platform %+v", p)
+	want := newScreen().command().Name()
+	if got := "kubectl-" + release.Krews[0].Name; got != want {
+		t.Errorf("got plugin %s, want %s", got, want)
+	}
+	for _, b := range release.Builds {
+		if b.ID == release.Krews[0].IDs[0] && b.Binary != want {
+			t.Errorf("got program %s, want %s", b.Binary, want)
 		}
 	}
 }

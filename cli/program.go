@@ -16,6 +16,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/stamp"
 )
 
 // program is what all commands share.
@@ -30,6 +31,7 @@ type program struct {
 	lookup   func(string) (string, bool) // os.LookupEnv
 	now      func() time.Time
 	terminal func(any) bool // whether a stream is a person's
+	about    func() string  // stamp.About
 
 	origin origin               // of tests; nil: what the flags say
 	api    *remote.Client       // of tests; nil: what the flags say
@@ -40,7 +42,7 @@ func newProgram(streams genericiooptions.IOStreams, version string) *program {
 	kube := genericclioptions.NewConfigFlags(true)
 	kube.CacheDir = nil // nothing here asks what the API server has
 	return &program{
-		IOStreams: streams, version: version, kube: kube, lookup: os.LookupEnv, now: time.Now, terminal: isTerminal,
+		IOStreams: streams, version: version, kube: kube, lookup: os.LookupEnv, now: time.Now, terminal: isTerminal, about: stamp.About,
 	}
 }
 
@@ -117,9 +119,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 
 func (p *program) showVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version of this program", Args: takes(0, 0, ""),
+		Use: "version", Short: "Print the version of this program, and what it was built from", Args: takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.Out, "kubectl-epilogue", p.version)
+			_, err := fmt.Fprintln(p.Out, "kubectl-epilogue", p.version, p.about())
 			return err
 		},
 	}

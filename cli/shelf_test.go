@@ -224,6 +224,7 @@ func newScreen() *screen {
 		text, ok := c.env[name]
 		return text, ok
 	}
+	c.about = func() string { return "(commit 8bf2b02c6d1f, 2026-11-24T09:13:23Z, go1.26.8, linux/amd64)" }
 	none := os.DevNull
 	c.kube.KubeConfig = &none
 	return c

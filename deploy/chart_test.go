@@ -235,7 +235,7 @@ func TestNetworkPolicy(t *testing.T) {
 // The launcher's rights are there only where it is.
 func TestLauncherRights(t *testing.T) {
 	usual := render(t, "namespace=jobs")["Role"].(*rbacv1.Role).Rules
-	rules := render(t, "namespace=jobs", "launcher.enabled=true", "launcher.registrySecret=registry")["Role"].(*rbacv1.Role).Rules
+	rules := render(t, "namespace=jobs", "launcher.enabled=true", "environment.EPILOGUE_SERVICE_ACCOUNT=runner", "launcher.registrySecret=registry")["Role"].(*rbacv1.Role).Rules
 	want := append(slices.Clone(usual),
 		rbacv1.PolicyRule{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}},
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps"}, Verbs: []string{"create"}},
@@ -296,7 +296,7 @@ func TestEnvironment(t *testing.T) {
 				"EPILOGUE_NAMESPACE": "jobs", "EPILOGUE_SHUTDOWN_GRACE": "50s", "EPILOGUE_S3_ENDPOINT": "http://s3:7070",
 				"EPILOGUE_SELECTOR": "a=b",
 			}},
-		{"launcher", []string{"launcher.enabled=true", "launcher.registrySecret=registry"},
+		{"launcher", []string{"launcher.enabled=true", "environment.EPILOGUE_SERVICE_ACCOUNT=runner", "launcher.registrySecret=registry"},
 			map[string]string{"EPILOGUE_LAUNCHER": "true", "EPILOGUE_REGISTRY_SECRET": "registry"}},
 		{"environment wins", []string{"environment.EPILOGUE_SHUTDOWN_GRACE=5s"}, map[string]string{"EPILOGUE_SHUTDOWN_GRACE": "5s"}},
 		{"numbers stay", []string{"environment.A=1073741824", "environment.B=0.5", "environment.C=true"},
@@ -377,6 +377,7 @@ func TestWrongValues(t *testing.T) {
 		{"a port that is none", "service.metricsPort=70000", "'/service/metricsPort': maximum: got 70,000, want 65,535"},
 		{"a reference without a key", "environmentSecretKeyRefs[0].name=A", "missing properties 'secretName', 'secretKey'"},
 		{"a duration without a unit", "serviceMonitor.interval=thirty", "/serviceMonitor/interval"},
+		{"a launcher without an account", "launcher.enabled=true", "environment names no service account"},
 		{"both monitors", "serviceMonitor.enabled=true,podMonitor.enabled=true", "set one of them to false"},
 		{"both bounds", "replicaCount=2,podDisruptionBudget.minAvailable=1", "set either maxUnavailable or minAvailable"},
 		{"no bound", "replicaCount=2,podDisruptionBudget.maxUnavailable=", "set either maxUnavailable or minAvailable"},

@@ -224,6 +224,12 @@ func TestUninstallJob(t *testing.T) {
 	if _, ok := job.Labels["epilogue.dev/uninstall"]; !ok {
 		t.Error("got no label epilogue.dev/uninstall, want the one that the policy passes over")
 	}
+	launching := renderUninstall(t, "launcher.enabled=true", "environment.EPILOGUE_SERVICE_ACCOUNT=runner")
+	if rules := launching["Role"].(*rbacv1.Role).Rules; !reflect.DeepEqual(rules[len(rules)-1], rbacv1.PolicyRule{
+		APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"epilogue-queue"}, Verbs: []string{"delete"},
+	}) || !slices.Contains(launching["Job"].(*batchv1.Job).Spec.Template.Spec.Containers[0].Args, "--queue-lease=epilogue-queue") {
+		t.Errorf("got rules %+v, want one for the launcher's Lease, and the argument", rules)
+	}
 	args := renderUninstall(t)["Job"].(*batchv1.Job).Spec.Template.Spec.Containers[0].Args
 	if slices.ContainsFunc(args, func(a string) bool { return strings.Contains(a, "policy") }) {
 		t.Errorf("got arguments %q without policies, want no binding in them", args)

@@ -48,7 +48,7 @@ func TestServerTakesTheChart(t *testing.T) {
 	server := newDryRun(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			text := renderChart(t, append(test.args, "--set", "serviceMonitor.enabled=false")...)
+			text := renderChart(t, append(test.args, "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false")...)
 			for _, err := range server.apply(t, text) {
 				t.Error(err)
 			}

@@ -12,6 +12,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // the image holds no certificates
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/stamp"
 )
 
 // version is set when the program is built.
@@ -68,9 +69,9 @@ func command() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+			Use: "version", Short: "Print the version, and what it was built from", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "epilogue", version)
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "epilogue", version, stamp.About())
 				return err
 			},
 		},

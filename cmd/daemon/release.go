@@ -52,7 +52,7 @@ It needs the rights to list and patch Jobs and pods: those of your kubeconfig or
 }
 
 func uninstallCommand(source *config.Source) *cobra.Command {
-	var deployment, pods string
+	var deployment, pods, queue string
 	var bindings []string
 	cmd := &cobra.Command{
 		Use:   "uninstall",
@@ -76,12 +76,14 @@ order, for whoever goes later would put the gate on again. What it leaves are th
 			}, client, cmd.OutOrStdout())
 			return cleanup.NewUninstall(cleanup.UninstallConfig{
 				Namespace: namespace, Deployment: deployment, DaemonPods: pods, Leases: watch.LeaseSelector(cfg.Replica.Release),
+				Jobs: cfg.Kubernetes.Namespace, QueueLease: queue,
 				PolicyBindings: bindings, DryRun: cfg.Cleanup.DryRun,
 			}, client, r, cmd.OutOrStdout()).Run(cmd.Context())
 		},
 	}
 	cmd.Flags().StringVar(&deployment, "deployment", "epilogue", "Name of the daemon's Deployment, in lease-namespace.")
 	cmd.Flags().StringVar(&pods, "deployment-pods", "app.kubernetes.io/name=epilogue", "Label selector of its pods.")
+	cmd.Flags().StringVar(&queue, "queue-lease", "", "Name of the launcher's Lease in namespace, epilogue-queue where one launched.")
 	cmd.Flags().StringSliceVar(&bindings, "policy-bindings", nil, "Names of the chart's MutatingAdmissionPolicyBindings.")
 	return cmd
 }

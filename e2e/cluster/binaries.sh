@@ -43,6 +43,9 @@ source_of() {
 		# Without the clients of two dozen clouds, which find targets that no test has, and without the web pages.
 		module=github.com/prometheus/prometheus version=$PROMETHEUS_VERSION package=$module/cmd/$1 tags=remove_all_sd
 		;;
+	goreleaser) module=github.com/goreleaser/goreleaser/v2 version=$GORELEASER_VERSION package=$module ;;
+	cyclonedx-gomod) module=github.com/CycloneDX/cyclonedx-gomod version=$CYCLONEDX_VERSION package=$module/cmd/$1 ;;
+	govulncheck) module=golang.org/x/vuln version=$VULN_VERSION package=$module/cmd/$1 ;;
 	*) die "binaries.sh: unknown program \"$1\": see source_of in $here/binaries.sh for the ones it knows" ;;
 	esac
 }

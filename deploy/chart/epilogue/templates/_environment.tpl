@@ -25,10 +25,21 @@
 {{- $_ := set $settings "EPILOGUE_API_TLS_CERT_FILE" "/etc/epilogue/tls/tls.crt" -}}
 {{- $_ := set $settings "EPILOGUE_API_TLS_KEY_FILE" "/etc/epilogue/tls/tls.key" -}}
 {{- end }}
+{{- include "epilogue.launcherAccount" . -}}
 {{- if .Values.launcher.enabled }}{{ $_ := set $settings "EPILOGUE_LAUNCHER" "true" }}{{ end -}}
 {{- with .Values.launcher.registrySecret }}{{ $_ := set $settings "EPILOGUE_REGISTRY_SECRET" . }}{{ end -}}
 {{- range $name, $value := .Values.environment }}{{ $_ := set $settings $name (include "epilogue.text" $value) }}{{ end -}}
 {{- toYaml $settings -}}
+{{- end }}
+
+{{- /* Without the account the daemon would end at once, and again and again. Flags may hold it, too, and are not read here. */ -}}
+{{- define "epilogue.launcherAccount" -}}
+{{- $named := concat (keys .Values.environment) (keys .Values.secretEnvironment) -}}
+{{- range .Values.environmentSecretKeyRefs }}{{ $named = append $named .name }}{{ end -}}
+{{- $account := or (has "EPILOGUE_SERVICE_ACCOUNT" $named) (has "ZENML_KUBERNETES_WORKLOAD_MANAGER_SERVICE_ACCOUNT" $named) .Values.extraArgs -}}
+{{- if and .Values.launcher.enabled (not $account) -}}
+{{- fail "launcher.enabled is true, but environment names no service account for the Jobs: set environment.ZENML_KUBERNETES_WORKLOAD_MANAGER_SERVICE_ACCOUNT, or EPILOGUE_SERVICE_ACCOUNT" -}}
+{{- end -}}
 {{- end }}
 
 {{- /* Helm reads every number as a float: 1073741824 must not become 1.073741824e+09. */ -}}
