@@ -24,7 +24,14 @@ import (
 // a client certificate, which the daemon cannot see.
 func (p *play) epilogue(args ...string) (out, said string, code int) {
 	p.Helper()
+	return p.epilogueWith(nil, args...)
+}
+
+// epilogueWith has more words follow the flags.
+func (p *play) epilogueWith(last []string, args ...string) (out, said string, code int) {
+	p.Helper()
 	args = append(args, "--kubeconfig", p.Kubeconfig, "-n", p.Jobs, "--daemon-namespace", p.Namespace)
+	args = append(args, last...)
 	var stdout, stderr bytes.Buffer
 	code = cli.Run(p.ctx, genericiooptions.IOStreams{In: http.NoBody, Out: &stdout, ErrOut: &stderr}, "e2e", args)
 	return stdout.String(), stderr.String(), code

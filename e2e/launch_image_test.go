@@ -36,8 +36,9 @@ func nodeAddress(ctx context.Context, client kubernetes.Interface) (address, nam
 	return "", "", fmt.Errorf("no node has an address: %+v", nodes.Items)
 }
 
-// registry starts a registry of the distribution project beside the daemon, and returns when it is ready.
-func (z *zenml) registry() {
+// registry starts a registry of the distribution project beside the daemon, which the node has at a port of its own, and returns when it
+// is ready.
+func (z *zenml) registry(port int32) {
 	z.Helper()
 	restricted := &corev1.SecurityContext{
 		RunAsNonRoot: new(true), AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -70,7 +71,7 @@ func (z *zenml) registry() {
 		func() error {
 			_, err := z.Client.CoreV1().Services(z.Namespace).Create(z.ctx, &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{
 				Type: corev1.ServiceTypeNodePort, Selector: meta.Labels,
-				Ports: []corev1.ServicePort{{Port: 5000, TargetPort: intstr.FromInt32(5000), NodePort: registryPort}},
+				Ports: []corev1.ServicePort{{Port: 5000, TargetPort: intstr.FromInt32(5000), NodePort: port}},
 			}}, metav1.CreateOptions{})
 			return err
 		},
@@ -87,7 +88,7 @@ func (z *zenml) registry() {
 
 // buildThenRun builds an image that a run already waits for, runs it, and does not build it again.
 func (z *zenml) buildThenRun() {
-	z.registry()
+	z.registry(registryPort)
 	address, node, err := nodeAddress(z.ctx, z.Client)
 	if err != nil {
 		z.Fatal(err)

@@ -248,6 +248,7 @@ func TestLauncher(t *testing.T) {
 	t.Run("twenty runs", func(t *testing.T) { z.T = t; z.twentyRuns() })
 	t.Run("plug-in", func(t *testing.T) { z.T = t; z.plugin() })
 	t.Run("build then run", func(t *testing.T) { z.T = t; z.buildThenRun() })
+	t.Run("command line", func(t *testing.T) { z.T = t; z.commandLine() })
 }
 
 // Twenty runs at limit 2, with the daemon killed twice by SIGKILL.
@@ -319,16 +320,24 @@ func (z *zenml) killDaemon(restarts int32) {
 // untilOver waits for the Job's end at the API server, whatever the daemon does.
 func (z *zenml) untilOver(name string) *batchv1.Job {
 	z.Helper()
+	return z.until(name, func(job *batchv1.Job) bool {
+		return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+			return (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue
+		})
+	})
+}
+
+// until waits until something holds of the Job.
+func (z *zenml) until(name string, holds func(*batchv1.Job) bool) *batchv1.Job {
+	z.Helper()
 	jobs := z.Client.BatchV1().Jobs(z.Jobs)
 	for {
 		job, err := jobs.Get(z.ctx, name, metav1.GetOptions{})
 		if err != nil {
 			z.Fatal(err)
 		}
-		for _, c := range job.Status.Conditions {
-			if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
-				return job
-			}
+		if holds(job) {
+			return job
 		}
 		w, err := jobs.Watch(z.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name, ResourceVersion: job.ResourceVersion})
 		if err != nil {
@@ -337,7 +346,7 @@ func (z *zenml) untilOver(name string) *batchv1.Job {
 		select {
 		case <-w.ResultChan():
 		case <-z.ctx.Done():
-			z.Fatalf("Job %s has not ended: %+v", name, job.Status)
+			z.Fatalf("Job %s is waited for in vain: %+v", name, job.Status)
 		}
 		w.Stop()
 	}

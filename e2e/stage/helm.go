@@ -29,6 +29,12 @@ func (s *Stage) Upgrade(ctx context.Context, values ...string) error {
 	return err
 }
 
+// Apply is Upgrade with another values file than the one that the Stage was opened with.
+func (s *Stage) Apply(ctx context.Context, file string, values ...string) error {
+	s.file = file
+	return s.Upgrade(ctx, values...)
+}
+
 // Uninstall has helm remove the release, as a user would.
 func (s *Stage) Uninstall(ctx context.Context) error {
 	_, err := s.run(ctx, "", s.Helm, "uninstall", Release, "-n", s.Namespace, "--wait", "--timeout", "180s")

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ type Config struct {
 	Namespace string   // of the daemon and of S3; the Jobs run in Namespace + "-jobs"
 	Values    []string // for the chart, in the form of helm --set
 	File      string   // path of a values file for the chart; "": none
+	Profile   string   // that the namespace of the Jobs enforces; "": restricted
 }
 
 // Stage is a daemon at work, with its S3 server and a namespace for Jobs. Its methods may be called at once.
@@ -61,8 +63,8 @@ func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
 	if s.Client, err = tools.Client(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{s.Namespace, s.Jobs} {
-		if err := s.namespace(ctx, name); err != nil {
+	for name, profile := range map[string]string{s.Namespace: "restricted", s.Jobs: cmp.Or(cfg.Profile, "restricted")} {
+		if err := s.namespace(ctx, name, profile); err != nil {
 			return nil, err
 		}
 	}
@@ -89,10 +91,10 @@ func (t Tools) Client() (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(rest)
 }
 
-// namespace makes a namespace that admits only pods of the restricted profile. One that is on its way out is waited for.
-func (s *Stage) namespace(ctx context.Context, name string) error {
+// namespace makes a namespace that admits only pods of the profile. One that is on its way out is waited for.
+func (s *Stage) namespace(ctx context.Context, name, profile string) error {
 	wanted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-		"pod-security.kubernetes.io/enforce": "restricted", "epilogue.dev/stage": s.Namespace,
+		"pod-security.kubernetes.io/enforce": profile, "epilogue.dev/stage": s.Namespace,
 	}}}
 	return await(ctx, "namespace "+name, func() (bool, error) {
 		got, err := s.Client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
