@@ -26,7 +26,7 @@ GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -
 # The same of what is rendered from the chart, which takes helm.
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
-.PHONY: help build test unit integration e2e oldest faults bench fuzz lint verify vuln \
+.PHONY: help build test unit integration e2e oldest buildkit faults bench fuzz lint verify vuln \
   update image chart reproduce release-check cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ e2e: ## Run the end-to-end tests on the kind cluster
 
 oldest: ## Run the integration tests against the oldest Kubernetes, 1.24 (its build takes some minutes, once)
 	@vars=$$(e2e/cluster/env.sh oldest); eval "$$vars"; go test -tags integration -count=1 -timeout 20m ./integration
+
+buildkit: ## Build an image on the kind cluster by the launcher's default builder, BuildKit without root (a long build, once)
+	@vars=$$(e2e/cluster/env.sh buildkit); eval "$$vars"; go test -tags e2e,buildkit -count=1 -timeout 15m -run TestBuildKit ./e2e
 
 faults: ## Run the whole fault suite, slow cases too
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \

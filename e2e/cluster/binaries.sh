@@ -35,6 +35,13 @@ source_of() {
 		module=github.com/distribution/distribution/v3 version=$REGISTRY_VERSION package=$module/cmd/registry
 		ldflags+=" -X $module/version.version=$REGISTRY_VERSION"
 		;;
+	buildkitd | buildctl)
+		module=github.com/moby/buildkit version=$BUILDKIT_VERSION package=$module/cmd/$1
+		ldflags+=" -X $module/version.Version=$BUILDKIT_VERSION"
+		;;
+	rootlesskit)
+		module=github.com/rootless-containers/rootlesskit/v2 version=$ROOTLESSKIT_VERSION package=$module/cmd/rootlesskit
+		;;
 	helm)
 		module=helm.sh/helm/v4 version=$HELM_VERSION package=$module/cmd/helm
 		ldflags+=" -X $module/internal/version.version=$HELM_VERSION"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# env.sh integration|oldest|e2e|demo prints, as export lines for eval, the variables the tests of that kind read, and first
+# env.sh integration|oldest|e2e|buildkit|demo prints, as export lines for eval, the variables the tests of that kind read, and first
 # makes what they name: programs for integration, those of an old Kubernetes for oldest, also the cluster and its images for e2e.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -38,7 +38,7 @@ integration)
 	program EPILOGUE_TEST_PROMTOOL promtool
 	program EPILOGUE_TEST_HELM helm
 	;;
-e2e | demo)
+e2e | buildkit | demo)
 	"$here/up.sh" >/dev/null
 	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
 	program EPILOGUE_E2E_KUBECTL kubectl
@@ -46,9 +46,11 @@ e2e | demo)
 	image EPILOGUE_E2E_S3_IMAGE versitygw
 	image EPILOGUE_E2E_IMAGE daemon
 	image EPILOGUE_E2E_SAMPLE_IMAGE sample
-	[ "$1" = e2e ] || exit 0 # the demo builds no images
+	[ "$1" != demo ] || exit 0 # it builds no images
 	image EPILOGUE_E2E_BUILDER_IMAGE builder
 	image EPILOGUE_E2E_REGISTRY_IMAGE registry
+	[ "$1" = buildkit ] || exit 0
+	image EPILOGUE_E2E_BUILDKIT_IMAGE buildkit
 	;;
-*) die "env.sh: got \"${1:-}\", want integration, oldest, e2e or demo" ;;
+*) die "env.sh: got \"${1:-}\", want integration, oldest, e2e, buildkit or demo" ;;
 esac

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# image.sh [daemon|versitygw|sample|builder|registry]... builds images of one static binary each, puts them into the cluster where one
+# image.sh [daemon|versitygw|sample|builder|registry|buildkit]... builds images of one static binary each, puts them into the cluster where one
 # runs, and prints their names in order. Without arguments: all whose source is there.
 #
-# No Dockerfile and no builder: `docker import` of a tar is all that an image of one file needs, and every engine has it.
+# No Dockerfile and no builder: `docker import` of a tar is all that an image of one file needs, and every engine has it. BuildKit's
+# alone needs a system around it.
 # The tag is the hash of what is inside, so a new build is a new name, and a Deployment that names it notices.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -25,7 +26,7 @@ build() {
 		binary=$("$here/binaries.sh" versitygw)
 		return
 		;;
-	*) die "image.sh: unknown image \"$1\": want daemon, versitygw, sample, builder or registry" ;;
+	*) die "image.sh: unknown image \"$1\": want daemon, versitygw, sample, builder, registry or buildkit" ;;
 	esac
 	cd "$root"
 	step "compile $source" env CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -35,9 +36,14 @@ build() {
 
 # one builds and loads one image. The program keeps its own name inside, the repository's last word being its.
 one() {
-	build "$1"
-	image=$repository:${tag:-dev-$(git hash-object "$binary" | cut -c1-12)}
-	docker image inspect "$image" >/dev/null 2>&1 || step "make $image" import "$binary" "$repository" "$image"
+	if [ "$1" = buildkit ]; then
+		repository=epilogue-buildkit image=$repository:$BUILDKIT_VERSION-$(short_hash <"$here/buildkit.Dockerfile")
+		docker image inspect "$image" >/dev/null 2>&1 || step "make $image" make_buildkit
+	else
+		build "$1"
+		image=$repository:${tag:-dev-$(git hash-object "$binary" | cut -c1-12)}
+		docker image inspect "$image" >/dev/null 2>&1 || step "make $image" import "$binary" "$repository" "$image"
+	fi
 	docker tag "$image" "$repository:dev"
 	forget_older
 	if [ "$(docker inspect -f '{{.State.Running}}' "$node" 2>/dev/null)" = true ]; then load; fi
@@ -54,6 +60,19 @@ import() {
 	chmod 1777 "$dir/tmp" "$dir/data"
 	tar -C "$dir" --numeric-owner --owner=0 --group=0 -cf - . |
 		docker import --change "ENTRYPOINT [\"/$program\"]" --change 'USER 65532:65532' - "$3"
+	rm -rf "$dir"
+}
+
+# make_buildkit takes the Debian of the home-made node image where there is one: then no registry can be reached.
+make_buildkit() {
+	local dir=$cache/build/image-buildkit name source base=epilogue-debian:$NODE_DEBIAN
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for name in buildkitd buildctl rootlesskit; do install -m 755 "$("$here/binaries.sh" "$name")" "$dir/$name"; done
+	source=$(cd /tmp && GOFLAGS=-mod=mod go mod download -json "github.com/moby/buildkit@$BUILDKIT_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+	install -m 755 "$source/examples/buildctl-daemonless/buildctl-daemonless.sh" "$dir/"
+	docker image inspect "$base" >/dev/null 2>&1 || base=debian:$NODE_DEBIAN-slim
+	docker build --network=host --build-arg "BASE=$base" -t "$image" -f "$here/buildkit.Dockerfile" "$dir"
 	rm -rf "$dir"
 }
 
