@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,13 +17,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
@@ -63,8 +57,8 @@ type hand struct {
 	watcher      *Watcher
 	stopWork     context.CancelFunc
 	released     chan struct{} // closed when all of it has ended
+	away         bool          // it is cut off or stands still
 	returned     time.Time     // when it came back after others may have taken its logs; zero: never
-
 }
 
 // client-go's handlers of errors wait, by a clock that all bubbles would share and that stands at another time in each.
@@ -208,48 +202,6 @@ func (c *crew) kill(h *hand) (disk string) {
 	return disk
 }
 
-// client is the API server as one replica reaches it.
-func (c *crew) client(h *hand) kubernetes.Interface {
-	client := &fake.Clientset{}
-	// The fake clientset holds a lock over each request: none may hang in it.
-	try := func() error {
-		if err := h.process.Try(); err != nil {
-			return err
-		}
-		return h.api.Try()
-	}
-	objects := clienttesting.ObjectReaction(c.server.Tracker())
-	client.AddReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
-		if err := try(); err != nil {
-			return true, nil, err
-		}
-		if a.GetResource().Resource == "leases" {
-			if done, o, err := c.server.react(a); done {
-				return done, o, err
-			}
-		}
-		return objects(a)
-	})
-	client.AddWatchReactor("*", func(a clienttesting.Action) (bool, apiwatch.Interface, error) {
-		if err := try(); err != nil {
-			return true, nil, err
-		}
-		events, err := c.server.Tracker().Watch(a.GetResource(), a.GetNamespace())
-		if err != nil {
-			return true, nil, err
-		}
-		// What happens meanwhile comes late to one that is cut off.
-		return true, apiwatch.Filter(events, func(e apiwatch.Event) (apiwatch.Event, bool) {
-			err := try()
-			for ; errors.Is(err, storetest.ErrCut); err = try() {
-				time.Sleep(time.Second)
-			}
-			return e, err == nil
-		}), nil
-	})
-	return client
-}
-
 // manifest gives a pod's manifest, nil where it is not sealed.
 func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
 	c.t.Helper()
@@ -300,70 +252,4 @@ func (c *crew) record(m *archive.Manifest, container string, restart int) *archi
 	}
 	c.t.Fatalf("manifest of %s has no %s.%d: %+v", m.Pod.Pod, container, restart, m.Instances)
 	return nil
-}
-
-// TestSealedBeforeItWasJournaled has a log sealed and its replica dead, with its disk, before the next journal, and the pod's
-// status, or the pod itself, does not name the instance when another one takes over: the log object says whose it is.
-func TestSealedBeforeItWasJournaled(t *testing.T) {
-	for name, gone := range map[string]bool{"another instance runs": false, "the pod is gone": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCrew(t)
-				a := c.start("a", filepath.Join(t.TempDir(), "a"))
-				p := c.pod(kubelet.Spec{Restart: corev1.RestartPolicyOnFailure, Init: []string{"init"}})
-				p.Start("init").Exit(0)
-				c.report(p)
-				pass(2 * crewJournal)
-				// From here on the journal is behind, and the sealer is not.
-				c.store.Break(storetest.Fault{Op: storetest.OpPut, Key: "v1/_journal/*", Times: -1, Effect: storetest.NotStored(nil)})
-				for n := range 3 {
-					i := p.Start("main")
-					c.report(p)
-					i.Write(time.Now(), fmt.Sprint("attempt ", n))
-					i.Exit(1)
-					c.report(p)
-					pass(time.Minute)
-				}
-				c.kill(a)
-				c.store.Mend()
-				if gone {
-					c.remove(p)
-				} else {
-					p.Finish(corev1.PodFailed, "", "")
-					c.report(p)
-				}
-				c.start("b", filepath.Join(t.TempDir(), "b"))
-				m := c.sealed(p)
-				for n := range 3 {
-					r := c.record(m, "main", n)
-					if r.Verdict != archive.Complete || len(c.lines(r)) != 1 {
-						t.Errorf("attempt %d: got verdict %s (%s) and %d lines, want complete and 1", n, r.Verdict, r.Reason, len(c.lines(r)))
-					}
-				}
-			})
-		})
-	}
-}
-
-// TestPodGoneBeforeItsLogWasJournaled has a pod gone with its replica, and a journal that holds the draft and no log. What may
-// have been written is lost, and said to be: also of a container that had not started when it was last seen.
-func TestPodGoneBeforeItsLogWasJournaled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCrew(t)
-		p := c.pod(kubelet.Spec{Init: []string{"init"}})
-		i := p.Start("init")
-		draft := newPod(p.Object()).draftNow(nil)
-		c.remove(p)
-		spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: filepath.Join(t.TempDir(), "a"), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: crewFlush}, c.codec, slog.New(slog.DiscardHandler))
-		c.must(err)
-		c.must(spool.SaveDraft(draft))
-		c.must(archive.NewJournal(archive.JournalConfig{Replica: "a"}, c.store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context()))
-		c.start("b", filepath.Join(t.TempDir(), "b"))
-		m := c.sealed(p)
-		for container, id := range map[string]string{"init": i.ID(), "main": ""} {
-			if r := c.record(m, container, 0); r.Verdict != archive.Lost || r.ContainerID != id || len(r.Gaps) != 1 {
-				t.Errorf("got %+v, want lost with one gap", r)
-			}
-		}
-	})
 }

@@ -50,10 +50,14 @@ func newDoubt(t *testing.T, living bool) *doubt {
 	return d
 }
 
-// podOf makes a pod that the first of the replicas owns among all of them.
+// podOf makes a pod that the first of the replicas owns among all of them, the second without it, and so on.
 func (c *crew) podOf(replicas ...string) *kubelet.Pod {
-	for Owner(types.UID(fmt.Sprintf("uid-of-job-%d", c.jobs+1)), replicas) != replicas[0] {
-		c.jobs++
+	next := func() types.UID { return types.UID(fmt.Sprintf("uid-of-job-%d", c.jobs+1)) }
+	for n := 0; n < len(replicas); n++ {
+		if Owner(next(), replicas[n:]) != replicas[n] {
+			c.jobs++
+			n = -1
+		}
 	}
 	return c.pod(kubelet.Spec{})
 }

@@ -1,140 +1,15 @@
 package watch
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
 )
-
-const leaseTime = 15 * time.Second
-
-// leaseServer is the fake clientset with what of an API server Leases rest on: UIDs, versions, conflicts and preconditions.
-type leaseServer struct {
-	*fake.Clientset
-	mu      sync.Mutex
-	version int             // guarded by mu
-	cut     map[string]bool // guarded by mu; Leases whose holder cannot reach the server
-	deletes []string        // guarded by mu; deletions that were refused
-}
-
-func newLeaseServer() *leaseServer {
-	s := &leaseServer{Clientset: fake.NewClientset(), cut: map[string]bool{}}
-	s.PrependReactor("*", "leases", s.react)
-	return s
-}
-
-var errCut = errors.New("connection refused")
-
-func (s *leaseServer) react(action clienttesting.Action) (bool, runtime.Object, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch a := action.(type) {
-	case clienttesting.UpdateAction: // a creation has the same methods
-		lease := a.GetObject().(*coordinationv1.Lease)
-		if s.cut[lease.Name] {
-			return true, nil, errCut
-		}
-		there := s.stored(lease.Name)
-		switch {
-		case action.GetVerb() == "create":
-			lease.UID = types.UID(fmt.Sprintf("uid-%d", s.version))
-		case there != nil && there.ResourceVersion != lease.ResourceVersion:
-			return true, nil, apierrors.NewConflict(leaseKind, lease.Name, errors.New("it was changed"))
-		}
-		s.version++
-		lease.ResourceVersion = strconv.Itoa(s.version)
-	case clienttesting.DeleteAction:
-		there, wanted := s.stored(a.GetName()), a.GetDeleteOptions().Preconditions
-		if there != nil && (*wanted.UID != there.UID || wanted.ResourceVersion != nil && *wanted.ResourceVersion != there.ResourceVersion) {
-			s.deletes = append(s.deletes, a.GetName())
-			return true, nil, apierrors.NewConflict(leaseKind, a.GetName(), errors.New("precondition"))
-		}
-	case clienttesting.GetAction:
-		if s.cut[a.GetName()] {
-			return true, nil, errCut
-		}
-	}
-	return false, nil, nil
-}
-
-var leaseKind = coordinationv1.Resource("leases")
-
-func (s *leaseServer) stored(name string) *coordinationv1.Lease {
-	o, err := s.Tracker().Get(coordinationv1.SchemeGroupVersion.WithResource("leases"), "system", name)
-	if err != nil {
-		return nil
-	}
-	return o.(*coordinationv1.Lease)
-}
-
-func (s *leaseServer) setCut(replica string, cut bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cut["epilogue-"+replica] = cut
-}
-
-// member is one replica's Leases at work.
-type member struct {
-	*Leases
-	stop func()
-}
-
-func (s *leaseServer) join(t *testing.T, replica string) *member {
-	t.Helper()
-	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"}
-	l, err := NewLeases(cfg, s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = l.Run(ctx)
-	}()
-	m := &member{l, func() { cancel(); <-done }}
-	t.Cleanup(m.stop)
-	return m
-}
-
-// sees gives who is live in the eyes of a replica.
-func (m *member) sees() []string {
-	v, _ := m.View()
-	return v.roster().live
-}
-
-func (m *member) lease() types.UID {
-	v, _ := m.View()
-	return v.Self.Lease
-}
-
-// pass lets time pass in a bubble.
-func pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-func check(t *testing.T, what string, m *member, want ...string) {
-	t.Helper()
-	if got := m.sees(); !slices.Equal(got, want) {
-		t.Errorf("%s: %s sees %v, want %v", what, m.cfg.Replica, got, want)
-	}
-}
 
 func TestLeaseJoinAndRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -229,6 +104,37 @@ func TestLeaseCutOffBriefly(t *testing.T) {
 		a.stop()
 		b.stop()
 	})
+}
+
+// TestLeaseAnswerIsLost has the API server make and renew a Lease and never say so: it is the replica's all the same.
+func TestLeaseAnswerIsLost(t *testing.T) {
+	for what, before := range map[string]time.Duration{"made": 0, "renewed": time.Second} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newLeaseServer()
+				a := s.join(t, "a")
+				pass(time.Second)
+				s.setDeaf("b", before == 0)
+				b := s.join(t, "b")
+				pass(before)
+				s.setDeaf("b", true)
+				pass(leaseTime / 2)
+				first := s.stored("epilogue-b")
+				if first == nil {
+					t.Fatal("got no Lease of b, want one that b was not told of")
+				}
+				s.setDeaf("b", false)
+				pass(leaseTime / 5)
+				check(t, "after b is answered", a, "a", "b")
+				check(t, "itself", b, "a", "b")
+				if got := b.lease(); got != first.UID {
+					t.Errorf("got Lease %s, want %s still", got, first.UID)
+				}
+				a.stop()
+				b.stop()
+			})
+		})
+	}
 }
 
 // TestLeaseAllCutOff has an API server that nobody reaches for long: nobody is judged for what he could not do.
