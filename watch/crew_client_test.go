@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -51,20 +52,62 @@ func (c *crew) client(h *hand) kubernetes.Interface {
 		if err != nil {
 			return true, nil, err
 		}
-		// What happens meanwhile comes late to one that is cut off.
-		return true, apiwatch.Filter(events, func(e apiwatch.Event) (apiwatch.Event, bool) {
-			err := h.process.Pass()
-			for err == nil {
-				if err = h.api.Try(); !errors.Is(err, storetest.ErrCut) {
-					break
-				}
-				time.Sleep(time.Second)
-				err = h.process.Pass()
-			}
-			return e, err == nil
-		}), nil
+		return true, newLateWatch(events, h.process, h.api), nil
 	})
 	return &stoppable{client, h.process}
+}
+
+// lateWatch is a watch whose events come late to one that is stopped or cut off. Other than watch.Filter it does not wait for a
+// reader that has gone.
+type lateWatch struct {
+	apiwatch.Interface
+	events  chan apiwatch.Event
+	stopped chan struct{}
+	once    sync.Once
+}
+
+func newLateWatch(from apiwatch.Interface, process, api *storetest.Gate) *lateWatch {
+	w := &lateWatch{Interface: from, events: make(chan apiwatch.Event), stopped: make(chan struct{})}
+	go func() { // Stop ends it, or the end of from
+		defer close(w.events)
+		for e := range from.ResultChan() {
+			if !w.passes(process, api) {
+				continue
+			}
+			select {
+			case w.events <- e:
+			case <-w.stopped:
+			}
+		}
+	}()
+	return w
+}
+
+// passes waits until an event comes through; false: it never does.
+func (w *lateWatch) passes(process, api *storetest.Gate) bool {
+	for {
+		err := process.Pass()
+		if err == nil {
+			err = api.Try()
+		}
+		if !errors.Is(err, storetest.ErrCut) {
+			return err == nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-w.stopped:
+			return false
+		}
+	}
+}
+
+// ResultChan implements watch.Interface.
+func (w *lateWatch) ResultChan() <-chan apiwatch.Event { return w.events }
+
+// Stop implements watch.Interface.
+func (w *lateWatch) Stop() {
+	w.once.Do(func() { close(w.stopped) })
+	w.Interface.Stop()
 }
 
 // stoppable is a client in a process that may be stopped: what it asks for hangs then, whatever its patience, and comes to the API

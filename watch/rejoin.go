@@ -59,7 +59,7 @@ func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error
 		if p.met = p.met || line.Time >= from; !p.met {
 			return true
 		}
-		passed := false
+		var passed bool
 		if passed, err = f.passed(ctx, a, line); err == nil && !passed {
 			f.add(line)
 		}
