@@ -1,0 +1,73 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/e2e/stage"
+)
+
+// runnable is a block of a page that is typed as it stands there, in the root of the repository.
+var runnable = regexp.MustCompile("(?s)<!-- run: e2e -->\n```bash\n(.*?)\n```\n")
+
+// TestReadme types what the README tells a newcomer to type: the chart is installed, a Job's log outlives it, and all goes again.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := runnable.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 1 {
+		t.Fatalf("got %d blocks that are to be run, want 1", len(blocks))
+	}
+	tools, err := stage.FromEnvironment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := tools.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const namespace = "epilogue-try"
+	remove := func() {
+		if err := stage.Remove(context.Background(), client, namespace); err != nil {
+			t.Error(err)
+		}
+	}
+	remove() // what a run left that was killed
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if err := stage.AwaitRemoved(ctx, client, namespace); err != nil {
+		t.Fatal(err)
+	}
+	programs := t.TempDir()
+	for name, path := range map[string]string{"kubectl": tools.Kubectl, "helm": tools.Helm} {
+		if err := os.Symlink(path, filepath.Join(programs, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", blocks[0][1])
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		defer remove()
+		t.Fatalf("got %v of\n%s", err, out)
+	}
+	for _, want := range []string{
+		`job.batch "hello" deleted`, "line 000000001 ", "line 000000005 ", "complete", `release "epilogue" uninstalled`, `namespace "epilogue-try-jobs" deleted`,
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("got\n%s\nwant %q in it", out, want)
+		}
+	}
+}
