@@ -29,6 +29,7 @@ type Config struct {
 	Cleanup    Cleanup
 	Launch     Launch
 	Process    Process
+	Metrics    Metrics
 
 	effective []effective // what Print shows, in the order of the table
 }

@@ -60,7 +60,7 @@ func settings() []setting {
 	var all []setting
 	for _, group := range [][]setting{
 		kubernetesSettings(), archiveSettings(), retentionSettings(), spoolSettings(), followSettings(), replicaSettings(),
-		cleanupSettings(), launchSettings(), podSettings(), queueSettings(), serveSettings(), processSettings(),
+		cleanupSettings(), launchSettings(), podSettings(), queueSettings(), serveSettings(), processSettings(), metricsSettings(),
 	} {
 		all = append(all, group...)
 	}

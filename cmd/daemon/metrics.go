@@ -9,6 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/metrics/clientgo"
+	"github.com/epilogue-dev/epilogue/serve"
+	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
@@ -29,6 +31,18 @@ func bucket(a config.Archive) string {
 		return a.Bucket
 	}
 	return a.String()
+}
+
+// newScrape makes what answers a scrape: anybody's or, by the settings, only that of an account that may get /metrics.
+func newScrape(cfg config.Config, r *prometheus.Registry) (http.Handler, error) {
+	if cfg.Metrics.Auth == "none" {
+		return metricsHandler(r), nil
+	}
+	who, err := reviews(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return serve.Guard(who, access.ReadMetrics, metricsHandler(r)), nil
 }
 
 func metricsHandler(r *prometheus.Registry) http.Handler {

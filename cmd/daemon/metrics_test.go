@@ -66,7 +66,6 @@ func everything(t *testing.T) *parts {
 // shown gives what a scrape of the whole program shows, by name.
 func shown(t *testing.T, p *parts) map[string]*dto.MetricFamily {
 	t.Helper()
-	metricsHandler(p.registry) // registers its own
 	families, err := clientgo.With(p.registry).Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +181,9 @@ where the scraper asks for these. The alerts that read them have their [runbooks
 
 How many *lines* are missing in a gap is not known to anyone: the kubelet does not number them. So what is lost is counted in gaps (` + "`epilogue_log_gaps_total`" + `), in logs by their verdict
 (` + "`epilogue_logs_sealed_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.
+
+With ` + "`metrics-auth: kubernetes`" + ` only accounts may scrape that may get the non-resource URL ` + "`/metrics`" + `, as the usual ClusterRole of Prometheus allows; it sends its token (` + "`serviceMonitor.endpoint`" + `
+of the chart takes an ` + "`authorization`" + `). The daemon needs the rights of the API for it: the chart gives them with ` + "`api.enabled`" + `.
 `
 
 // page gives docs/metrics.md.

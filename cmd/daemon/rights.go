@@ -30,6 +30,9 @@ func uses(cfg config.Config) []rights.Use {
 	if cfg.Serve.Listen != "" && cfg.Serve.Auth != "none" {
 		all = append(all, rights.Use{Namespace: metav1.NamespaceAll, Rights: rights.Serving, Without: "the API lets nobody in"})
 	}
+	if cfg.Metrics.Auth != "none" {
+		all = append(all, rights.Use{Namespace: metav1.NamespaceAll, Rights: rights.Serving, Without: "the metrics let nobody in"})
+	}
 	if cfg.Launch.Enabled {
 		launching := rights.Launching
 		if cfg.Launch.RegistrySecret != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"strings"
 	"time"
@@ -116,6 +117,7 @@ type parts struct {
 
 	retention *archive.Retention // nil: logs are kept for ever
 	api       *serve.API         // nil: none
+	scrape    http.Handler       // of the metrics
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
@@ -171,6 +173,9 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	p.gauges(budget, limit).Register(registry)
 	p.journalCounts().Register(registry)
 	p.retention = p.retain(cfg, store)
+	if p.scrape, err = newScrape(cfg, registry); err != nil {
+		return nil, err
+	}
 	if p.api, err = p.newAPI(cfg, store, codec); err != nil {
 		return nil, err
 	}

@@ -71,17 +71,21 @@ func (p *parts) listen(ctx context.Context, cfg config.Config) (l listeners, err
 // serve has the servers answer until the context ends.
 func (p *parts) serve(ctx context.Context, servers *errgroup.Group, l listeners, ready func() string) {
 	servers.Go(func() error { return serve.Run(ctx, l.health, serve.Health{Ready: ready}.Handler(), nil) })
-	servers.Go(func() error { return serve.Run(ctx, l.metrics, metricsHandler(p.registry), nil) })
+	servers.Go(func() error { return serve.Run(ctx, l.metrics, p.scrape, nil) })
 	if l.api != nil {
 		servers.Go(func() error { return p.api.Run(ctx, l.api) })
 	}
 }
 
-// whoMayRead asks the API server over a client of its own: a flood of wrong tokens must not hold up what keeps logs.
 func whoMayRead(cfg config.Config) (serve.Access, error) {
 	if cfg.Serve.Auth == "none" {
 		return access.Anyone{}, nil
 	}
+	return reviews(cfg)
+}
+
+// reviews ask the API server over a client of their own: a flood of wrong tokens must not hold up what keeps logs.
+func reviews(cfg config.Config) (serve.Access, error) {
 	own, err := restConfig(cfg.Kubernetes)
 	if err != nil {
 		return nil, err

@@ -30,12 +30,14 @@ type Act struct {
 	Subresource string // log, or ""
 	Namespace   string
 	Name        string // "": any
+	Path        string // of what is no resource, as /metrics; then there is no more than the verb
 }
 
-// The acts of this API's routes that read.
+// The acts of this program's routes that read.
 var (
-	ReadLogs = Act{Verb: "get", Resource: "pods", Subresource: "log"}
-	ListPods = Act{Verb: "list", Resource: "pods"}
+	ReadLogs    = Act{Verb: "get", Resource: "pods", Subresource: "log"}
+	ListPods    = Act{Verb: "list", Resource: "pods"}
+	ReadMetrics = Act{Verb: "get", Path: "/metrics"}
 )
 
 // In gives the act in a namespace, on one object or ("") on any.
@@ -56,6 +58,9 @@ func forbidden(user User, act Act, reason string) error {
 	where := fmt.Sprintf("in the namespace %q", act.Namespace)
 	if act.Namespace == "" {
 		where = "at the cluster scope"
+	}
+	if act.Path != "" {
+		return apierrors.NewForbidden(schema.GroupResource{}, "", fmt.Errorf("User %q cannot %s path %q", user.Name, act.Verb, act.Path))
 	}
 	why := fmt.Errorf("User %q cannot %s resource %q in API group %q %s", user.Name, act.Verb, act.resource(), act.Group, where)
 	if reason != "" {

@@ -93,6 +93,10 @@ func (r *reviewer) act(s *authorizationv1.SubjectAccessReview) error {
 	if r.broken != nil {
 		return r.broken
 	}
+	if p := s.Spec.NonResourceAttributes; p != nil {
+		s.Status.Allowed = s.Spec.ResourceAttributes == nil && r.allowed[fmt.Sprintf("%s %s %s", s.Spec.User, p.Verb, p.Path)]
+		return nil
+	}
 	a := s.Spec.ResourceAttributes
 	resource := a.Resource
 	if a.Subresource != "" {
@@ -190,6 +194,15 @@ func TestMay(t *testing.T) {
 	}
 	if got, want := err.Error(), `User "jane" cannot list resource "pods" in API group "" in the namespace "jobs"`; !strings.Contains(got, want) {
 		t.Errorf("got %q, want it to hold %q", got, want)
+	}
+	r.allowed["jane get /metrics"] = true
+	if err := reviews.May(t.Context(), jane, ReadMetrics); err != nil {
+		t.Errorf("got %v, want the path allowed", err)
+	}
+	delete(r.allowed, "jane get /metrics")
+	err = reviews.May(t.Context(), User{Name: "joe"}, ReadMetrics)
+	if got, want := fmt.Sprint(codeOf(err), err), `User "joe" cannot get path "/metrics"`; !strings.HasPrefix(got, "403") || !strings.Contains(got, want) {
+		t.Errorf("got %q, want a 403 with %q", got, want)
 	}
 	r.broken = errors.New("down")
 	if got, want := codeOf(reviews.May(t.Context(), jane, ListPods.In("others", ""))), 503; got != want {

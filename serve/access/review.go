@@ -156,7 +156,7 @@ type denial struct{ err error }
 // May says whether the user may do it. Errors: a Status of 403 that names user and right, of 503 where the API server could
 // not be asked.
 func (r *Reviews) May(ctx context.Context, user User, act Act) error {
-	key := r.key(append([]string{"act", act.Verb, act.Group, act.Resource, act.Subresource, act.Namespace, act.Name}, user.fields()...)...)
+	key := r.key(append([]string{"act", act.Verb, act.Group, act.Resource, act.Subresource, act.Namespace, act.Name, act.Path}, user.fields()...)...)
 	if known, ok := r.rights.Get(key); ok {
 		return known.(denial).err
 	}
@@ -170,11 +170,15 @@ func (r *Reviews) May(ctx context.Context, user User, act Act) error {
 func (r *Reviews) reviewAct(ctx context.Context, key string, user User, act Act) (denial, error) {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Name, UID: user.UID, Groups: user.Groups, Extra: user.Extra,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
+	}}
+	if act.Path != "" {
+		review.Spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Verb: act.Verb, Path: act.Path}
+	} else {
+		review.Spec.ResourceAttributes = &authorizationv1.ResourceAttributes{
 			Verb: act.Verb, Group: act.Group, Version: "v1", Resource: act.Resource, Subresource: act.Subresource,
 			Namespace: act.Namespace, Name: act.Name,
-		},
-	}}
+		}
+	}
 	got, err := r.acts.Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
 		return denial{}, unavailable("ask the API server what the user may do", err)
