@@ -221,8 +221,8 @@ func TestService(t *testing.T) {
 
 // They are templates, too.
 func TestExtraObjects(t *testing.T) {
-	extra := render(t, everything)["ConfigMap"].(*corev1.ConfigMap)
-	if got, want := extra.Name+" "+extra.Data["watched"], "epilogue-more jobs"; got != want {
+	extra := render(t, everything)["ResourceQuota"].(*corev1.ResourceQuota)
+	if got, want := extra.Name+" "+extra.Spec.Hard.Pods().String(), "epilogue-more 3"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
