@@ -44,6 +44,7 @@ func TestGate(t *testing.T) {
 	part("dry run", dryRun)
 	part("without policies", withoutPolicies, "gate.policies.enabled=false")
 	part("stuck", stuckJob)
+	part("hindered", hindered, graces...)
 	part("store is down", storeIsDown, "gate.adoptTTL=false", "gate.pods.enabled=true")
 	part("uninstall", uninstalled, "gate.pods.enabled=true")
 }
