@@ -55,6 +55,9 @@ type life struct {
 
 var usual = FollowConfig{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
 
+// usualPace is the kubelet's default time between two looks at the sizes of logs.
+const usualPace = 10 * time.Second
+
 // inBubble runs a test over a bed whose container runs.
 func inBubble(t *testing.T, test func(*bed), node ...kubelet.Option) {
 	t.Helper()

@@ -35,7 +35,7 @@ func newDoubt(t *testing.T, living bool) *doubt {
 	d.log = d.pod.Start("main")
 	d.report(d.pod)
 	d.write(10)
-	pass(2 * rotateLeast)
+	pass(2 * usualPace)
 	d.log.Rotate()
 	d.write(10)
 	pass(2 * crewJournal)

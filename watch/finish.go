@@ -181,7 +181,7 @@ func (p *proof) settlePending() (fresh bool) {
 		return true
 	}
 	if o := f.overlap; o != nil && o.missed() {
-		f.gapHere(archive.Gap{From: o.last, To: line.Time, Reason: f.reason, Detail: notServed})
+		f.unserved(line.Time)
 	}
 	f.batch = append(f.batch[:0], line)
 	if err := f.append(); err != nil {
@@ -213,7 +213,7 @@ func (f *Follower) proven() error {
 		return err
 	}
 	if o := f.overlap; o != nil && !o.found && !o.gapped {
-		f.gapHere(archive.Gap{From: o.last, Reason: f.reason, Detail: notServed})
+		f.unserved(0)
 	}
 	// An empty file proves an empty log only where it is the first one.
 	if f.log.Summary().Lines == 0 && !f.lateAfter.IsZero() {

@@ -48,6 +48,7 @@ type Follower struct {
 	reason     archive.GapReason // why a gap that opens now would be there
 	pending    archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
 	served     int64             // the time of the line that this answer served last
+	first      int64             // that of the first line that this reading brought
 	tail       tailMark          // the last line held
 	seen       Sight             // the last look
 	resumed    bool              // the log was read on from a time: what lies before that time was not looked at again
@@ -213,7 +214,7 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 		return 0, err
 	}
 	defer release()
-	f.rotation.opened(time.Now(), f.log.Summary().Lines)
+	f.rotation.opened(time.Now(), f.log.Summary().Last)
 	added, err = f.minded(ctx)
 	// The next stream begins with the newest file and would hide one that this one skipped.
 	if f.rotation.due(true) && ctx.Err() == nil {

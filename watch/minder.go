@@ -66,6 +66,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
 	pause := min(probeEvery, f.cfg.StallAfter)
+	ask, again := now, 2*probeEvery
 	for f.sleepOrBusy(ctx, pause) {
 		slept := time.Since(now)
 		now = now.Add(slept)
@@ -86,10 +87,11 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			}
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
-		default:
-			if f.rotation.due(false) {
-				f.probe(ctx)
-			}
+		case f.rotation.due(false):
+			f.probe(ctx)
+		case !busy && total >= probeBytes && now.After(ask) && f.rotation.unlevel():
+			f.newer(ctx)
+			ask, again = now.Add(again), 8*again
 		}
 		if pause = probeEvery; !busy {
 			pause = max(probeEvery, f.cfg.StallAfter/6)
@@ -130,8 +132,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one that
 // is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early.
 func (f *Follower) hangs(ctx context.Context) bool {
-	line, ok := f.peek(ctx, Request{Tail: 1})
-	if !ok || f.tail.is(line) {
+	newer, line := f.newer(ctx)
+	if !newer {
 		return false
 	}
 	// The last record of a split line is never equal to the line. A stream that was opened anew and did not bring the
@@ -142,6 +144,16 @@ func (f *Follower) hangs(ctx context.Context) bool {
 	}
 	f.stuckOn = h
 	return true
+}
+
+// newer says whether the log's last record is another than the last line that is held, and gives it.
+func (f *Follower) newer(ctx context.Context) (bool, archive.Line) {
+	line, ok := f.peek(ctx, Request{Tail: 1})
+	if ok && f.tail.is(line) {
+		f.rotation.reached(line.Time)
+		return false, line
+	}
+	return ok, line
 }
 
 // grace is the time that a record which was just written takes through the stream.

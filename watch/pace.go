@@ -62,9 +62,16 @@ func (l *lag) came(line int64, now time.Time) {
 	if line == 0 {
 		return
 	}
-	late := now.Sub(time.Unix(0, line))
-	if l.least == 0 || late < l.least {
+	if late := now.Sub(time.Unix(0, line)); l.least == 0 || late < l.least {
 		l.least = late
 	}
-	l.behind = late-l.least > muchLag
+	l.behind = l.late(line, now) > muchLag
+}
+
+// late gives how much later a line came than the one that came soonest.
+func (l *lag) late(line int64, now time.Time) time.Duration {
+	if line == 0 || l.least == 0 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, line)) - l.least
 }

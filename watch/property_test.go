@@ -60,7 +60,7 @@ type schedule struct {
 
 func (s *schedule) play() {
 	s.bed.start()
-	s.rotated = time.Now().Add(promptly - rotateLeast)
+	s.rotated = time.Now().Add(promptly - kubeletLeast)
 	acts := []func(){s.writeSome, s.writeSome, s.writeSome, s.flood, s.rotate, s.cut, s.fault, s.clock, s.die, s.breakStore, s.nodeDown}
 	for range 5 + s.rand.IntN(40) {
 		acts[s.rand.IntN(len(acts))]()
@@ -104,8 +104,8 @@ func (s *schedule) justified(lines, written []kubelet.Line, gaps []archive.Gap) 
 		if g.AfterLine > 0 {
 			from = place[lines[g.AfterLine-1].Text] + 1
 		}
-		if g.AfterLine < int64(len(lines)) {
-			to = place[lines[g.AfterLine].Text]
+		if through := max(g.AfterLine, g.ThroughLine); through < int64(len(lines)) {
+			to = place[lines[through].Text]
 		}
 		fits := g.Reason == archive.GapLateStart && g.Unproven && g.AfterLine == 0
 		for _, end := range ends[:len(ends)-1] {
@@ -171,7 +171,7 @@ func (s *schedule) rotate() {
 	if wait := 2*promptly - time.Since(s.first); wait > 0 {
 		time.Sleep(wait)
 	}
-	if wait := rotateLeast - time.Since(s.rotated); wait > 0 {
+	if wait := kubeletLeast - time.Since(s.rotated); wait > 0 {
 		time.Sleep(wait)
 	}
 	s.rotated = time.Now()

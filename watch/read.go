@@ -54,6 +54,7 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		if a.Follow {
 			f.rotation.total.Add(int64(n))
 		}
+		f.first = 0
 		if terr := f.take(ctx, a); terr != nil {
 			return terr
 		}
@@ -75,7 +76,7 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 
 // noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue: a rotation may be near.
 func (f *Follower) noteBurst() {
-	f.rotation.came(f.served)
+	f.rotation.came(f.first, f.served)
 	if f.rotation.overdue() {
 		select {
 		case f.burst <- struct{}{}:
@@ -158,6 +159,9 @@ func (f *Follower) servedAgain(line archive.Line) (bool, error) {
 	before := f.served
 	if line.Time != 0 {
 		f.served = line.Time
+		if f.first == 0 {
+			f.first = line.Time
+		}
 	}
 	if line.Time >= before || line.Time == 0 || f.overlap != nil && !f.overlap.found {
 		return false, nil
@@ -172,6 +176,9 @@ func (f *Follower) servedAgain(line archive.Line) (bool, error) {
 	if err != nil || !held {
 		return false, wrapSpool(err)
 	}
+	if err := f.twice(line); err != nil {
+		return false, err
+	}
 	if f.overlap, err = newOverlap(f.log, line.Time); err != nil {
 		return false, &spoolError{err}
 	}
@@ -184,8 +191,6 @@ func wrapSpool(err error) error {
 	}
 	return &spoolError{err}
 }
-
-const notServed = "the last line held was no longer served when reading went on"
 
 // passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed, the gap
 // is written first.
@@ -213,7 +218,7 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 			o.gapped = false // the gap is found again when there is room
 			return false, err
 		}
-		f.gapHere(archive.Gap{From: o.last, To: o.firstOf(line).Time, Reason: f.reason, Detail: notServed})
+		f.unserved(o.firstOf(line).Time)
 		f.addEarly()
 	}
 	if o.spent(line) {
@@ -239,10 +244,19 @@ func (f *Follower) settleEarly() error {
 		return nil
 	}
 	o.missed()
-	f.gapHere(archive.Gap{From: o.last, To: o.early[0].Time, Reason: f.reason, Detail: notServed})
+	f.unserved(o.early[0].Time)
 	f.batch = f.batch[:0]
 	f.addEarly()
 	return f.append()
+}
+
+// unserved writes the gap of an answer that did not show the last line held: up to a line of the given time, 0 for none. The
+// file before may have been read to its end. Lines are known to be missing only where they came and found no room.
+func (f *Follower) unserved(to int64) {
+	f.gapHere(archive.Gap{
+		From: f.overlap.last, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
+		Detail: "the last line held was no longer served when reading went on",
+	})
 }
 
 // gapHere writes a gap after the lines that are held now.

@@ -9,9 +9,9 @@ import (
 // rotationWatch finds files that the kubelet skipped. A reader that falls behind while the kubelet rotates twice is taken
 // from the old file straight to the newest, without a word. So while a stream is busy the minder looks at the first
 // record of the file that is written now: each one must turn up in the stream, and one that does not is a gap. Where
-// nobody looked for as long as two rotations take, a file may have come and gone unseen; then the times of the lines
-// around the new file's start tell, for a file that was skipped leaves a hole of that length. And where files come and go faster
-// than anybody looks, all of them are in doubt; see pace.
+// nobody looked for as long as two rotations take, a file may have come and gone unseen; see level. Where files come and go
+// faster than anybody looks, all of them are in doubt; see pace. And a stream that has skipped one may say so itself; see
+// Follower.twice.
 type rotationWatch struct {
 	total atomic.Int64 // bytes that streams brought
 
@@ -21,11 +21,10 @@ type rotationWatch struct {
 	latest      int64         // guarded by mu; the first record's time at the last look; 0: nobody looked yet
 	pace        pace          // guarded by mu
 	lag         lag           // guarded by mu; of the stream
+	level       level         // guarded by mu; of the stream
 	news        []firstRecord // guarded by mu; found and not taken up yet
 
-	started  bool          // a stream was opened
-	base     int64         // lines that were held then: rotations before it are the sentinel's affair
-	expected []firstRecord // all four owned by the follower
+	expected []firstRecord // both owned by the follower
 	settled  firstRecord   // the last one that was met or missed
 }
 
@@ -33,7 +32,9 @@ type rotationWatch struct {
 type firstRecord struct {
 	time int64
 	turn bool // the file of the look before was another one
-	late bool // nobody looked before for so long that another file may have come and gone unseen
+	late bool // nobody looked before for so long that another file may have come and gone unseen,
+
+	level level // which this may rule out
 
 	inDoubt   bool  // others may have come and gone since an earlier one,
 	since     int64 // which is the one of that time,
@@ -44,9 +45,6 @@ type firstRecord struct {
 	from, to int64
 }
 
-// rotateLeast is the time between two rotations of a log: the kubelet's default time between two looks at the size of logs.
-const rotateLeast = 10 * time.Second
-
 // slack is how far a first record may lie out of order before it is missed.
 const slack = 2 * time.Second
 
@@ -55,7 +53,7 @@ func (r *rotationWatch) looked(first int64, began time.Time, total int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	record := firstRecord{time: first, late: now.Sub(r.lookedAt) > rotateLeast}
+	record := firstRecord{time: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level}
 	switch {
 	case r.latest == 0:
 		r.pace.begins(first, now)
@@ -89,14 +87,11 @@ func (r *rotationWatch) soon() bool {
 	return r.pace.soon > 0
 }
 
-// opened: a stream begins with so many lines held. What came since the last look is still to be looked at.
-func (r *rotationWatch) opened(now time.Time, lines int64) {
-	if !r.started {
-		r.started, r.base = true, lines
-	}
+// opened: a stream begins, with lines held up to a time. What came since the last look is still to be looked at.
+func (r *rotationWatch) opened(now time.Time, last int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lag = lag{}
+	r.lag, r.level = lag{}, level{base: last, late: r.level.late, later: r.level.later}
 	if total := r.total.Load(); r.lookedAt.IsZero() || total == r.lookedTotal {
 		r.lookedAt, r.lookedTotal = now, total
 	}
@@ -108,7 +103,7 @@ func (r *rotationWatch) due(ended bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := r.total.Load() - r.lookedTotal
-	long := ended && time.Since(r.lookedAt) > rotateLeast
+	long := ended && time.Since(r.lookedAt) > kubeletLeast
 	return fresh >= probeBytes || fresh > 0 && (long || r.lag.behind || r.pace.soon > 0 || r.pace.fast)
 }
 
@@ -120,11 +115,15 @@ func (r *rotationWatch) overdue() bool {
 	return since > probeEvery && r.due(false)
 }
 
-// came takes the time of the last line that a read brought.
-func (r *rotationWatch) came(line int64) {
+// came takes the times of the first and the last line that a read brought.
+func (r *rotationWatch) came(first, last int64) {
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lag.came(line, time.Now())
+	r.lag.came(last, now)
+	if r.lag.behind || r.lag.late(first, now) > muchLag {
+		r.level.came(min(first, last), max(first, last))
+	}
 }
 
 // taken gives what the minder found since the last call.

@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,7 @@ func TestFollowSlowAcrossRotations(t *testing.T) {
 		busy()
 		b.c.Rotate()
 		busy()
-		time.Sleep(rotateLeast)
+		time.Sleep(kubeletLeast)
 		b.c.Rotate()
 		busy()
 		time.Sleep(3 * time.Second)
@@ -58,7 +59,7 @@ func TestFollowSkippedInSilence(t *testing.T) {
 		hold.Release()
 		time.Sleep(time.Second)
 		b.write("skipped", "skipped too")
-		time.Sleep(rotateLeast)
+		time.Sleep(kubeletLeast)
 		b.c.Rotate()
 		b.write("c")
 		time.Sleep(time.Second)
@@ -78,11 +79,11 @@ func TestFollowRotationsAreNoGaps(t *testing.T) {
 				b.start()
 				begin := time.Now()
 				for rotated := begin; time.Since(begin) < 2*time.Minute; {
-					if time.Since(rotated) > rotateLeast {
+					if time.Since(rotated) > kubeletLeast {
 						b.c.Rotate()
 						rotated = time.Now()
 					}
-					b.write(strings.Repeat("x", 1000))
+					b.write(slices.Repeat([]string{strings.Repeat("x", 1000)}, int(2+between/(50*time.Millisecond)))...)
 					b.write("right behind")
 					time.Sleep(between)
 				}

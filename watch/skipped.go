@@ -49,7 +49,7 @@ func (f *Follower) meet(first *firstRecord) (met bool, err error) {
 		first.after = s.Lines
 		return false, nil
 	}
-	for _, reach := range []time.Duration{rotateLeast / 100, rotateLeast, time.Hour, 1000 * time.Hour} {
+	for _, reach := range []time.Duration{slack / 20, 5 * slack, time.Hour, 1000 * time.Hour} {
 		if met, err = f.meetSince(first, first.time-int64(reach)); err != nil || first.from != 0 || first.after == 0 {
 			break
 		}
@@ -116,8 +116,7 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 // between this one and the one before, in the time between the last line of that one and this record.
 func (f *Follower) confirm(first firstRecord) {
 	f.settle(first)
-	hole := time.Duration(first.to - first.from)
-	if first.late && first.after > f.rotation.base && hole > rotateLeast-slack {
+	if first.late && first.level.hides(first.from, first.to) {
 		f.gap(archive.Gap{
 			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",
@@ -133,9 +132,26 @@ func (f *Follower) skipped(first firstRecord) {
 	})
 }
 
+// twice takes a line that a stream served again, the first of a file that it began anew. The kubelet's reader does so where
+// it heard of several new files while it was busy with an old one: it opens the newest once for each of them, and those
+// between are skipped.
+func (f *Follower) twice(line archive.Line) error {
+	first := firstRecord{time: line.Time}
+	if _, err := f.meet(&first); err != nil {
+		return &spoolError{err}
+	}
+	for _, g := range f.log.Summary().Gaps {
+		if g.Reason == archive.GapRotated && g.AfterLine <= first.after && first.after <= max(g.AfterLine, g.ThroughLine) {
+			return nil
+		}
+	}
+	f.skipped(first)
+	return nil
+}
+
 // settle says what is in doubt up to the record, now that the place of its file in the stream is known.
 func (f *Follower) settle(first firstRecord) {
-	f.rotation.settled = first
+	f.rotation.settle(first)
 	if !first.inDoubt {
 		return
 	}

@@ -1,0 +1,59 @@
+package watch
+
+import "time"
+
+// level tells where a file cannot have been skipped, though nobody looked. A stream that has reached the end of the current
+// file hears of every rotation from then on, and is taken past a file only where it is still busy with an older one when that
+// file is rotated away. Then the last lines of the older one come late, by the time between the two rotations at least.
+type level struct {
+	base        int64 // the latest time that was held when the stream began: what comes right after it is the sentinel's affair
+	from        int64 // the time of the last line when the stream was first seen to have reached the end; 0: it was not
+	late, later int64 // the times of the first and the last line that came late; 0: none did
+}
+
+// came takes the times of lines that came late.
+func (l *level) came(first, last int64) {
+	if l.late == 0 {
+		l.late = first
+	}
+	l.later = max(l.later, last)
+}
+
+// settle forgets what came late before a first record: the file before it is settled.
+func (l *level) settle(first int64) {
+	if l.later < first {
+		l.late, l.later = 0, 0
+	}
+	l.late = max(l.late, min(l.later, first))
+}
+
+// hides says whether a file may have been skipped between two lines of these times: none is where they lie closer together
+// than rotations do.
+func (l level) hides(before, after int64) bool {
+	hole := time.Duration(after-before) > kubeletLeast-slack
+	return hole && before > l.base && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
+}
+
+// reached takes the time of the last line of a stream that was seen to have reached the end of the current file.
+func (r *rotationWatch) reached(last int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.level.from == 0 {
+		r.level.from = last
+	}
+}
+
+// settle takes a first record that was met or missed.
+func (r *rotationWatch) settle(first firstRecord) {
+	r.settled = first
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.level.settle(first.time)
+}
+
+// unlevel says that the stream was not seen to have reached an end so far.
+func (r *rotationWatch) unlevel() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.level.from == 0
+}

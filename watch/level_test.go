@@ -1,0 +1,157 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+)
+
+// TestFaultHeldAcrossTwoRotations: a stream that stands still while the log is rotated twice skips a file, whatever the time
+// between the rotations, and whether it lives on or breaks before the kubelet's reader shows that it fell behind.
+func TestFaultHeldAcrossTwoRotations(t *testing.T) {
+	for _, between := range []time.Duration{0, time.Second, kubeletLeast, 5 * time.Second, 8 * time.Second, 12 * time.Second} {
+		for _, breaks := range []bool{false, true} {
+			if breaks && between < kubeletLeast {
+				continue // nothing proves such a pair, as no kubelet has it, once the stream is gone
+			}
+			t.Run(fmt.Sprintf("%s apart, breaks %t", between, breaks), func(t *testing.T) {
+				inBubble(t, func(b *bed) {
+					hold := kubelet.NewHold()
+					b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 100, Hold: hold, BytesPerSecond: 1 << 20})
+					b.start()
+					b.busy(200)
+					b.c.Rotate()
+					b.busy(100)
+					time.Sleep(between)
+					b.c.Rotate()
+					b.busy(100)
+					if breaks {
+						// What is on its way then still comes: the last of the old file and all of the newest, once.
+						breakAfter(b, hold, 300)
+					} else {
+						hold.Release()
+					}
+					time.Sleep(time.Second)
+					b.busy(100)
+					b.c.Exit(0)
+					record := b.proven(time.Hour)
+					if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != 200 || g[0].ThroughLine != 0 {
+						t.Errorf("got gaps %+v, want one of rotated after line 200", g)
+					}
+				})
+			})
+		}
+	}
+}
+
+// breakAfter lets the held stream go on and breaks it once so many lines are held.
+func breakAfter(b *bed, hold *kubelet.Hold, lines int64) {
+	hold.Release()
+	for b.life.log.Summary().Lines < lines {
+		time.Sleep(time.Millisecond)
+	}
+	b.k.KillStreams()
+}
+
+// busy writes so many lines of a kilobyte, a millisecond each.
+func (b *bed) busy(lines int) {
+	for n := range lines {
+		b.c.Write(time.Now(), fmt.Sprint(n, strings.Repeat("x", 1000)))
+		time.Sleep(time.Millisecond)
+	}
+	synctest.Wait()
+}
+
+// TestFollowQuietRotationsAreNoGaps: a log that is written now and then, in lines or in bursts, and rotated in its silences,
+// has no gap, though nobody looks at a file for long before its end.
+func TestFollowQuietRotationsAreNoGaps(t *testing.T) {
+	tests := []struct {
+		name           string
+		lines          int
+		between, every time.Duration
+	}{
+		{"a line each 4 s", 1, 4 * time.Second, 2 * time.Minute},
+		{"a line each 15 s", 1, 15 * time.Second, 5 * time.Minute},
+		{"a line each 2 minutes", 1, 2 * time.Minute, time.Hour},
+		{"a burst each 5 s", 200, 5 * time.Second, 10 * time.Second},
+		{"a burst each 20 s", 200, 20 * time.Second, 30 * time.Second},
+		{"a burst each 20 s, rotated after each", 200, 20 * time.Second, 20 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				b.busy(100)
+				time.Sleep(time.Minute)
+				begin := time.Now()
+				for rotated := begin; time.Since(begin) < 10*test.every; {
+					b.busy(test.lines)
+					time.Sleep(test.between * 3 / 4)
+					if time.Since(rotated) >= test.every {
+						b.c.Rotate()
+						rotated = rotated.Add(test.every)
+					}
+					time.Sleep(test.between / 4)
+				}
+				b.busy(1)
+				b.c.Exit(0)
+				b.complete()
+				if files := len(b.c.Files()); files < 9 {
+					t.Errorf("got %d files, want a log that was rotated", files)
+				}
+			})
+		})
+	}
+}
+
+// TestFaultRotatedWhileAway: what a file held that went while nobody read may all have been read before. A gap says where, and
+// that no line is known to be missing, whether any is or not.
+func TestFaultRotatedWhileAway(t *testing.T) {
+	for _, unread := range []int{0, 10} {
+		t.Run(fmt.Sprint(unread, " lines unread"), func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				b.busy(20)
+				b.k.Down()
+				b.busy(unread)
+				b.c.Rotate()
+				b.busy(5)
+				b.k.Up()
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				record := b.proven(time.Hour)
+				if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || !g[0].Unproven || g[0].AfterLine != 20 {
+					t.Errorf("got gaps %+v, want an unproven one of rotated after line 20", g)
+				}
+			})
+		})
+	}
+}
+
+// TestFaultHungAcrossTwoRotations: where the stream is found to hang, what was left of the first file is lost with it, and
+// nothing that the newest file holds.
+func TestFaultHungAcrossTwoRotations(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		hold := kubelet.NewHold()
+		b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 100, Hold: hold})
+		b.start()
+		b.busy(200)
+		b.c.Rotate()
+		b.busy(100)
+		b.c.Rotate()
+		b.busy(100)
+		time.Sleep(2 * b.cfg.StallAfter)
+		hold.Release()
+		b.busy(100)
+		b.c.Exit(0)
+		record := b.proven(time.Hour)
+		if g := record.Gaps; len(g) != 1 || g[0].AfterLine != 100 || record.Log.Lines != 300 {
+			t.Errorf("got gaps %+v in %d lines, want one after line 100 of 300", g, record.Log.Lines)
+		}
+	})
+}
