@@ -57,8 +57,13 @@ func (s *Sealer) logKeys(ctx context.Context, pod PodRef) (keys []Key, err error
 	return keys, err
 }
 
-// identify reads the index of an object: nil where it is no log of the pod.
+// identify reads what the store holds under a key: nil where it is no log of the pod.
 func (s *Sealer) identify(ctx context.Context, pod PodRef, key Key) (*kept, error) {
+	return s.readKept(ctx, key, func(there Summary) bool { return there.Instance.PodUID == pod.PodUID })
+}
+
+// readKept reads the index of an object: nil where there is none, where it is damaged or where it is not what is wanted.
+func (s *Sealer) readKept(ctx context.Context, key Key, wanted func(Summary) bool) (*kept, error) {
 	var x *Index
 	err := s.breaker.do(ctx, "read log index", func(ctx context.Context) (err error) {
 		x, err = ReadIndex(ctx, s.store, key)
@@ -72,7 +77,7 @@ func (s *Sealer) identify(ctx context.Context, pod PodRef, key Key) (*kept, erro
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case x.Summary.Instance.PodUID != pod.PodUID:
+	case !wanted(x.Summary):
 		return nil, nil
 	}
 	return &kept{Summary: x.Summary, key: key, size: x.size}, nil

@@ -145,23 +145,7 @@ func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, 
 
 // look reads what the store holds of the instance under a key: nil where that is nothing, or nothing of use.
 func (s *Sealer) look(ctx context.Context, i Instance, key Key) (*kept, error) {
-	var x *Index
-	err := s.breaker.do(ctx, "read log index", func(ctx context.Context) (err error) {
-		x, err = ReadIndex(ctx, s.store, key)
-		return err
-	})
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil, nil
-	case errors.Is(err, ErrDamaged):
-		s.log.Error("log object in the store is damaged", "instance", i, "key", key, "err", err)
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case x.Summary.Instance.ContainerID != i.ContainerID || x.Summary.Lines == 0:
-		return nil, nil
-	}
-	return &kept{Summary: x.Summary, key: key, size: x.size}, nil
+	return s.readKept(ctx, key, func(there Summary) bool { return there.Instance.ContainerID == i.ContainerID && there.Lines > 0 })
 }
 
 // errSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not help.
