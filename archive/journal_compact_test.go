@@ -28,17 +28,17 @@ func TestJournalOfALongLog(t *testing.T) {
 		mostObjects int
 		mostAgain   float64 // of the bytes of frames that the logs have
 	}{
-		{"quick", 400, []int{2000}, 100, 0}, // its objects are large by themselves
+		{"quick", 400, []int{200}, 100, 0}, // its objects are large by themselves
 		{"slow", 2000, []int{3}, 140, 10},
-		{"steady", 1000, []int{300}, 140, 5},
-		{"all", 400, []int{1500, 1, 40}, 140, 3},
+		{"steady", 1000, []int{30}, 140, 5},
+		{"all", 400, []int{150, 1, 4}, 140, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			memory := journalMemory(t)
 			first := newCompactLife(t, "r-1", memory, maxObject, compact)
 			var all [][]archive.Line
 			for n, lines := range tt.perRound {
-				all = append(all, manyLines(tt.rounds*lines, uint64(n)))
+				all = append(all, longLines(tt.rounds*lines, uint64(n)))
 			}
 			most := 0
 			for round := range tt.rounds {

@@ -49,7 +49,7 @@ func runModel(t *testing.T, seed uint64) {
 	memory := journalMemory(t)
 	m := &model{
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), memory: memory, store: &storetest.Faulty{Store: memory},
-		source: manyLines(60_000, 99), durable: map[string]int{}, sealed: map[int]bool{},
+		source: longLines(6_000, 99), durable: map[string]int{}, sealed: map[int]bool{},
 	}
 	m.start("r-0", t.TempDir())
 	steps := []func(){m.append, m.append, m.append, m.append, m.append, m.append, m.append, m.spoolFlush, m.flush, m.flush, m.flush, m.flush, m.die, m.restart, m.collect, m.fault, m.collect, m.staleAct, m.sealOne}
@@ -93,7 +93,7 @@ func (m *model) appendTo(l *life) {
 		return
 	}
 	from := int(log.Summary().Lines)
-	n := []int{1, 30, 1500, 3000}[m.rand.IntN(4)]
+	n := []int{1, 3, 150, 300}[m.rand.IntN(4)]
 	if _, err := log.Append(m.source[from:min(from+n, len(m.source))]...); err != nil {
 		m.t.Errorf("Append: %v", err)
 	}

@@ -112,6 +112,22 @@ func manyLines(n int, seed uint64) []archive.Line {
 	return lines
 }
 
+// longLines are as many bytes as ten times the lines of manyLines, for tests in which the bytes matter.
+func longLines(n int, seed uint64) []archive.Line {
+	random := rand.New(rand.NewPCG(seed, seed))
+	lines := make([]archive.Line, n)
+	at := start
+	for i := range lines {
+		at += random.Int64N(10_000_000)
+		text := fmt.Appendf(nil, "line %d", i)
+		for range 10 {
+			text = fmt.Appendf(text, " %d %x", i, random.Uint64())
+		}
+		lines[i] = archive.Line{Time: at, Text: text}
+	}
+	return lines
+}
+
 func TestLogHoldsWhatWasAppended(t *testing.T) {
 	for name, lines := range map[string][]archive.Line{"odd": oddLines(), "many": manyLines(40_000, 1), "none": nil} {
 		for _, every := range []int{1, 7, 100_000} {
