@@ -124,11 +124,16 @@ const maxSeams = 2
 // has a gap, or at a rotation's seam.
 func (p *play) account(m *archive.Manifest, ended *corev1.ContainerStateTerminated) {
 	p.Helper()
+	p.accountOf(m, "main", ended)
+}
+
+func (p *play) accountOf(m *archive.Manifest, container string, ended *corev1.ContainerStateTerminated) {
+	p.Helper()
 	truth, err := stage.TruthOf(ended)
 	if err != nil {
 		p.Fatal(err)
 	}
-	r := p.record(m, "main", 0)
+	r := p.record(m, container, 0)
 	if r.Log == nil {
 		p.Fatalf("got no log (%s: %s), want %d lines", r.Verdict, r.Reason, truth.Lines)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,8 @@ type output struct {
 	lines int64
 	bytes int64
 	last  byte // the last byte written, to count a line that no newline ends
+
+	tick time.Duration // between the bursts of pace; 0: a few milliseconds
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -60,10 +63,10 @@ func (o *output) told() ([]byte, error) {
 	return json.Marshal(map[string]any{"lines": lines, "bytes": o.bytes, "sha256": fmt.Sprintf("%x", sum)})
 }
 
-// pace writes n pieces at so many a second, in bursts of a few milliseconds; a rate of 0 is as fast as it goes. It stops
+// pace writes n pieces at so many a second, in bursts at each tick; a rate of 0 is as fast as it goes. It stops
 // early when stop is closed.
 func (o *output) pace(n int, rate float64, stop <-chan struct{}, piece func(b []byte, i int) []byte) (int, error) {
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(cmp.Or(o.tick, 5*time.Millisecond))
 	defer tick.Stop()
 	begun := time.Now()
 	var burst []byte

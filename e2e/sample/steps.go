@@ -89,10 +89,12 @@ func sleep(args []string, _ *output) error {
 	return nil
 }
 
-// until -rate 50 -last 200: numbered lines until SIGTERM comes, then as many last lines at the same rate.
+// until -rate 50 -last 200 -tick 5ms: numbered lines until SIGTERM comes, then as many last lines at the same rate. A longer tick
+// makes fewer and longer writes, which cost the node less.
 func until(args []string, out *output) error {
 	f := flag.NewFlagSet("until", flag.ContinueOnError)
 	rate, last := f.Float64("rate", 50, "lines a second"), f.Int("last", 0, "lines after the signal")
+	f.DurationVar(&out.tick, "tick", 0, "pause between writes")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
