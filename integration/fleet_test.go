@@ -25,6 +25,10 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/gateway"
 )
 
+// fleetLease is as long as a machine with much else to do may take to renew one: who loses his Lease while logs are rotated has lost
+// what was in his streams.
+const fleetLease = 2 * leaseTime
+
 // fleet is the processes of a test.
 type fleet struct {
 	*rig
@@ -94,7 +98,7 @@ func (f *fleet) launch(name string) {
 	f.proxies[name] = newProxy(f.t, strings.TrimPrefix(f.gateway.Endpoint, "http://"))
 	p.cmd = exec.Command(f.program, append([]string{
 		"--kubeconfig", f.set.plane.KubeconfigFile(f.t), "--namespace", f.ns, "--lease-namespace", f.ns, "--replica", name,
-		"--lease-duration", leaseTime.String(), "--journal-interval", "1s", "--flush-interval", "100ms",
+		"--lease-duration", fleetLease.String(), "--journal-interval", "1s", "--flush-interval", "100ms",
 		"--archive", "s3://" + f.gateway.Bucket, "--s3-endpoint", "http://" + f.proxies[name].address(), "--s3-region", f.gateway.Region,
 		"--store-timeout", "5s", "--spool-dir", p.spool, "--cleanup=false", "--launcher=false", "--api-listen", "off", "--api-qps", "1000", "--api-burst", "2000",
 		"--stream-open-rate", "1000", "--health-listen", p.health, "--metrics-listen", p.metrics, "--shutdown-grace", "20s",
