@@ -38,7 +38,7 @@ test: unit integration e2e ## Run every test: unit, integration, e2e
 
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
-	go test $(RACE) ./...
+	go test $(RACE) -timeout 20m ./...
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
