@@ -23,7 +23,8 @@ LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 
 # Packages whose tests compare a generated file with what is committed, and rewrite it under -update. What is rendered from
 # the chart takes helm.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
+GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)
+RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
 .PHONY: help build test unit integration e2e oldest buildkit faults bench fuzz lint verify vuln \
   update image chart reproduce release-check cluster cluster-delete kubeconfig demo demo-clean clean
