@@ -95,7 +95,7 @@ func (d *drama) again() {
 	d.pause()
 	if !r.removed {
 		r.all = append(r.all, r.pod.Start("main"))
-		r.first, r.rotated = time.Time{}, time.Time{}
+		r.first, r.rotated, r.begun = time.Time{}, time.Time{}, time.Now()
 		d.report(r.pod)
 	}
 }

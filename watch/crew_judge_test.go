@@ -46,6 +46,9 @@ func (d *drama) judge() {
 
 func (d *drama) judgeInstance(r *role, m *archive.Manifest, i *kubelet.Instance) {
 	d.t.Helper()
+	if d.unheard(r, m, i) {
+		return
+	}
 	record := d.record(m, "main", i.Restart())
 	lines, written := d.crew.lines(record), i.Lines()
 	if err := oracle.Accounted(lines, written, record.Gaps); err != nil && record.Log != nil {
@@ -74,13 +77,24 @@ func (d *drama) judgeInstance(r *role, m *archive.Manifest, i *kubelet.Instance)
 			continue
 		}
 		at := d.written[l.Text]
-		excused := unserved[l.Text] || slices.ContainsFunc(d.trouble, func(w window) bool { return !at.Before(w.from) && !at.After(w.to) })
+		excused := unserved[l.Text] || d.inTrouble(at)
 		if d.durable[l.Text] || served[l.Text] || !excused {
 			d.t.Errorf("%s[%d]: line %.20q of %s is missing, durable %t, still served %t, excused %t, gaps %+v, verdict %s", r.pod.Name(), i.Restart(),
 				l.Text, at.Format("15:04:05.000"), d.durable[l.Text], served[l.Text], excused, record.Gaps, record.Verdict)
 			return
 		}
 	}
+}
+
+// unheard says that the manifest may do without the instance: only replicas that died before they told anybody had heard of it.
+// It wrote nothing, and its pod is gone from the API server, too.
+func (d *drama) unheard(r *role, m *archive.Manifest, i *kubelet.Instance) bool {
+	known := slices.ContainsFunc(m.Instances, func(r archive.InstanceRecord) bool { return r.Restart == i.Restart() })
+	return !known && r.removed && i == r.now() && len(i.Lines()) == 0 && d.inTrouble(r.begun)
+}
+
+func (d *drama) inTrouble(at time.Time) bool {
+	return slices.ContainsFunc(d.trouble, func(w window) bool { return !at.Before(w.from) && !at.After(w.to) })
 }
 
 // witness is the store of one replica; it notes which lines become durable.

@@ -62,6 +62,7 @@ type role struct {
 	all     []*kubelet.Instance
 	rotated time.Time
 	first   time.Time
+	begun   time.Time // when the newest of all began
 	removed bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,26 @@ import (
 // mortal is the store of a replica that dies at a request: what it puts is there, and what it gets it still hears.
 type mortal struct {
 	archive.Store
-	dies func(op storetest.Op, key archive.Key) bool
-	kill func()
+	dies func(op storetest.Op, key archive.Key) bool // called with mu held
+	kill func()                                      // called with mu held
+	mu   sync.Mutex
+}
+
+// struck says whether the replica dies at this request. Many may be on their way at once.
+func (m *mortal) struck(op storetest.Op, key archive.Key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dies(op, key) {
+		return false
+	}
+	m.kill()
+	return true
 }
 
 // Put implements archive.Store.
 func (m *mortal) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	err := m.Store.Put(ctx, key, body, opts)
-	if m.dies(storetest.OpPut, key) {
-		m.kill()
+	if m.struck(storetest.OpPut, key) {
 		return storetest.ErrDead
 	}
 	return err
@@ -34,9 +46,7 @@ func (m *mortal) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, o
 // Get implements archive.Store.
 func (m *mortal) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
 	body, object, err := m.Store.Get(ctx, key, r)
-	if m.dies(storetest.OpGet, key) {
-		m.kill()
-	}
+	m.struck(storetest.OpGet, key)
 	return body, object, err
 }
 
@@ -68,9 +78,9 @@ func TestHandOverDiesAfterTheFlush(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, armed, died := newCrew(t), false, false
 				c.wrap = func(s archive.Store, h *hand) archive.Store {
-					return &mortal{s, func(op storetest.Op, key archive.Key) bool {
+					return &mortal{Store: s, dies: func(op storetest.Op, key archive.Key) bool {
 						return armed && h.name == "a" && op == storetest.OpPut && inJournal(key)
-					}, func() { died = true; h.process.Kill() }}
+					}, kill: func() { died = true; h.process.Kill() }}
 				}
 				d, old := oldOwner(c)
 				d.write(10) // so that there is something to flush
@@ -144,13 +154,13 @@ func takeOverDies(t *testing.T, n int, then func(*crew, *hand)) (died bool) {
 	c, left := newCrew(t), n
 	taken := 0
 	c.wrap = func(s archive.Store, h *hand) archive.Store {
-		return &mortal{s, func(op storetest.Op, _ archive.Key) bool {
+		return &mortal{Store: s, dies: func(op storetest.Op, _ archive.Key) bool {
 			if died || h.name != "b" || op != storetest.OpGet || h.watcher.Acts() {
 				return false
 			}
 			left--
 			return left == 0
-		}, func() { died = true; h.process.Kill() }}
+		}, kill: func() { died = true; h.process.Kill() }}
 	}
 	d, old := oldOwner(c)
 	c.kill(old)
