@@ -20,6 +20,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/integration/gateway"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/integration/picture"
 )
 
 // TestDashboard has a real Prometheus scrape the program itself while it follows, seals, deletes and answers, and asks it what each
@@ -80,19 +81,10 @@ var metricName = regexp.MustCompile(`\b(epilogue|objstore|workqueue|rest_client|
 // panels gives the queries of the dashboard by the titles of its panels, with Grafana's variables filled in.
 func panels(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile("../deploy/chart/epilogue/files/dashboard.json")
-	must(t, err)
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	must(t, json.Unmarshal(text, &dashboard))
 	byTitle := map[string][]string{}
-	for _, p := range dashboard.Panels {
+	for _, p := range dashboard(t).Panels {
 		for _, target := range p.Targets {
-			query := strings.NewReplacer("$namespace", ".*", "$__rate_interval", "5m", "$__range", "5m").Replace(target.Expr)
+			query := filled(target.Expr, "5m", "5m")
 			if strings.Contains(query, "$") {
 				t.Errorf("panel %q has a variable that is not known: %s", p.Title, query)
 			}
@@ -103,6 +95,19 @@ func panels(t *testing.T) map[string][]string {
 		t.Fatalf("got %d panels, want all of them", len(byTitle))
 	}
 	return byTitle
+}
+
+func dashboard(t *testing.T) (d picture.Dashboard) {
+	t.Helper()
+	text, err := os.ReadFile("../deploy/chart/epilogue/files/dashboard.json")
+	must(t, err)
+	must(t, json.Unmarshal(text, &d))
+	return d
+}
+
+// filled fills Grafana's variables in: all namespaces, what a rate is over, and what the picture shows.
+func filled(query, interval, span string) string {
+	return strings.NewReplacer("$namespace", ".*", "$__rate_interval", interval, "$__range", span).Replace(query)
 }
 
 // monitor is a Prometheus.
