@@ -46,7 +46,8 @@ func TestGate(t *testing.T) {
 	part("stuck", stuckJob)
 	part("hindered", hindered, graces...)
 	part("store is down", storeIsDown, "gate.adoptTTL=false", "gate.pods.enabled=true")
-	part("uninstall", uninstalled, "gate.pods.enabled=true")
+	part("uninstall", uninstalled, "gate.pods.enabled=true", "launcher.enabled=true",
+		"environment.EPILOGUE_SERVICE_ACCOUNT=default")
 }
 
 // expires gives a Job of one line that goes so long after its end, by our annotation, and shows when.

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 	"github.com/epilogue-dev/epilogue/mark"
@@ -29,6 +32,11 @@ func uninstalled(t *testing.T, s *stage.Stage) {
 	waiting.deleteJob()
 	if job := waiting.now(); !gated(job) {
 		t.Fatalf("got %+v, want the Job held by the gate", job)
+	}
+	// The launcher's, as the first launch makes it.
+	ticket := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "epilogue-queue"}}
+	if _, err := s.Client.CoordinationV1().Leases(s.Jobs).Create(running.ctx, ticket, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Uninstall(running.ctx); err != nil {
 		t.Error(err)

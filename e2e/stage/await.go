@@ -166,41 +166,6 @@ func (s *Stage) AwaitEvent(ctx context.Context, object, reason string) (*corev1.
 	return found, err
 }
 
-// AwaitNothingLeft waits until nothing of the release is in the cluster, in whatever namespace or in none.
-func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
-	places := []struct {
-		args   []string
-		begins []string // the names of what is the release's
-	}{
-		{[]string{"-n", s.Namespace, "get", "deployments,replicasets,pods,services,serviceaccounts,secrets,configmaps,roles,rolebindings,leases,jobs"},
-			[]string{Release, "sh.helm.release.v1." + Release}},
-		{[]string{"-n", s.Jobs, "get", "roles,rolebindings"}, []string{Release, s.Namespace + "-" + Release}},
-		{[]string{"get", "clusterroles,clusterrolebindings"}, []string{s.Namespace + "-" + Release}},
-	}
-	return await(ctx, "the end of all that belongs to the release", func() (bool, error) {
-		left, err := Policies(ctx, s.Client, s.Namespace)
-		if err != nil {
-			return false, err
-		}
-		for _, place := range places {
-			text, err := s.kubectl(ctx, "", append(place.args, "-o", "name")...)
-			if err != nil {
-				return false, err
-			}
-			for object := range strings.FieldsSeq(text) {
-				_, name, _ := strings.Cut(object, "/")
-				if slices.ContainsFunc(place.begins, func(b string) bool { return strings.HasPrefix(name, b) }) {
-					left = append(left, object)
-				}
-			}
-		}
-		if len(left) > 0 {
-			return false, fmt.Errorf("still there: %q", left)
-		}
-		return true, nil
-	})
-}
-
 // AwaitRemoved waits until the namespaces of a Stage are gone.
 func AwaitRemoved(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	for _, name := range []string{namespace, namespace + "-jobs"} {
