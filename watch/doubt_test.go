@@ -32,13 +32,7 @@ func newDoubt(t *testing.T, living bool) *doubt {
 		pass(leaseTime)
 	}
 	d.pod = d.podOf("a", "b")
-	d.log = d.pod.Start("main")
-	d.report(d.pod)
-	d.write(10)
-	pass(2 * usualPace)
-	d.log.Rotate()
-	d.write(10)
-	pass(2 * crewJournal)
+	d.journaled()
 	d.kill(dead)
 	if !living {
 		d.taker = d.start("b", filepath.Join(t.TempDir(), "b"))
@@ -60,6 +54,17 @@ func (c *crew) podOf(replicas ...string) *kubelet.Pod {
 		}
 	}
 	return c.pod(kubelet.Spec{})
+}
+
+// journaled has the log begin, so that its owner's journal holds lines that the kubelet serves no more.
+func (d *doubt) journaled() {
+	d.log = d.pod.Start("main")
+	d.report(d.pod)
+	d.write(10)
+	pass(2 * usualPace)
+	d.log.Rotate()
+	d.write(10)
+	pass(2 * crewJournal)
 }
 
 func (d *doubt) write(n int) {

@@ -54,13 +54,7 @@ func (m *mortal) Get(ctx context.Context, key archive.Key, r archive.Range) (io.
 func oldOwner(c *crew) (d *doubt, old *hand) {
 	old = c.start("a", filepath.Join(c.t.TempDir(), "a"))
 	d = &doubt{crew: c, pod: c.podOf("b", "a")}
-	d.log = d.pod.Start("main")
-	d.report(d.pod)
-	d.write(10)
-	pass(2 * usualPace)
-	d.log.Rotate()
-	d.write(10)
-	pass(2 * crewJournal)
+	d.journaled()
 	return d, old
 }
 
@@ -198,13 +192,7 @@ func TestHandedOverAndNotWritten(t *testing.T) {
 		}
 		old := c.start("a", filepath.Join(t.TempDir(), "a"))
 		d := &doubt{crew: c, pod: c.podOf("b", "c", "a")}
-		d.log = d.pod.Start("main")
-		d.report(d.pod)
-		d.write(10)
-		pass(2 * usualPace)
-		d.log.Rotate()
-		d.write(10)
-		pass(2 * crewJournal)
+		d.journaled()
 		b := c.start("b", filepath.Join(t.TempDir(), "b"))
 		pass(leaseTime)
 		c.start("c", filepath.Join(t.TempDir(), "c"))
