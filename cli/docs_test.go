@@ -20,14 +20,7 @@ func TestCommandsOfThePages(t *testing.T) {
 				continue // what cobra adds when the program runs, and lines of usage
 			}
 			n++
-			cmd, rest, err := newScreen().command().Find(c.Args)
-			if err == nil {
-				err = cmd.ParseFlags(rest)
-			}
-			if err == nil && len(c.Args) > 1 { // a name alone is no call
-				err = cmd.ValidateArgs(cmd.Flags().Args())
-			}
-			if err != nil {
+			if err := c.Check(newScreen().command()); err != nil {
 				t.Errorf("%s: %s: %v", c.Page, c.Line, err)
 			}
 		}

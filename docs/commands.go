@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // Command is one command of a page.
@@ -113,4 +115,20 @@ func words(line string) []string {
 	}
 	end()
 	return all
+}
+
+// Check says what is wrong with the command, if it is one of the program that root is: no such command, flag or number of
+// arguments. Nothing runs.
+func (c Command) Check(root *cobra.Command) error {
+	cmd, rest, err := root.Find(c.Args)
+	if err != nil {
+		return err
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	if len(c.Args) == 1 { // a name alone is no call
+		return nil
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
 }

@@ -16,14 +16,7 @@ func TestCommandsOfThePages(t *testing.T) {
 		}
 		for _, c := range commands {
 			n++
-			cmd, rest, err := command().Find(c.Args)
-			if err == nil {
-				err = cmd.ParseFlags(rest)
-			}
-			if err == nil && len(c.Args) > 1 { // a name alone is no call
-				err = cmd.ValidateArgs(cmd.Flags().Args())
-			}
-			if err != nil {
+			if err := c.Check(command()); err != nil {
 				t.Errorf("%s: %s: %v", c.Page, c.Line, err)
 			}
 		}
