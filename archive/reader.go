@@ -30,6 +30,7 @@ type ReaderConfig struct {
 type Reader struct {
 	cfg      ReaderConfig
 	journals journalCache
+	lists    listCache
 	finding  singleflight.Group // by target and the spool's count of news
 }
 
@@ -38,7 +39,7 @@ func NewReader(cfg ReaderConfig) *Reader {
 	if cfg.Poll <= 0 {
 		cfg.Poll = 5 * time.Second
 	}
-	return &Reader{cfg: cfg, journals: newJournalCache()}
+	return &Reader{cfg: cfg, journals: newJournalCache(), lists: newListCache()}
 }
 
 // Source says where lines came from.

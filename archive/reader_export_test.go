@@ -6,3 +6,6 @@ func (l *Log) CloseFrame() error {
 	defer l.mu.Unlock()
 	return l.closeFrame(l.spool.reserve)
 }
+
+// ListedFor is how long a list may give what it read before.
+const ListedFor = listedFor

@@ -53,7 +53,7 @@ func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
 			}
 		}
 	}
-	manifests, err := r.manifests(ctx, stored)
+	manifests, err := r.manifests(ctx, stored, r.storedManifest)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,16 +30,55 @@ func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*
 	return r.job(ctx, newest, pods)
 }
 
-// podsOf gives a Job's pods, those that are sealed and those that are open here.
-func (r *Reader) podsOf(ctx context.Context, ref PodRef, open []*foundPod) ([]*foundPod, error) {
+// job reads a Job's document, or makes one of its manifests and of the pods that are open here. It is nil where nothing is there.
+func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
+	job := &KeptJob{PodRef: ref}
+	// A Job of which nothing is open has a document most likely. One with an open pod has none most likely, and the listing tells.
+	if ref.Job != "" && len(open) == 0 {
+		if err := r.readDocument(ctx, job); !errors.Is(err, ErrNotFound) {
+			return job, err
+		}
+	}
+	stored, err := r.folder(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if at := stored.jobs[ref.JobUID]; at != nil && at.document {
+		if err := r.readDocument(ctx, job); !errors.Is(err, ErrNotFound) {
+			return job, err
+		}
+	}
+	pods, err := r.podsOf(ctx, stored, open)
+	if err != nil || len(pods) == 0 {
+		return nil, err
+	}
+	job.describe(pods)
+	return job, nil
+}
+
+func (r *Reader) readDocument(ctx context.Context, job *KeptJob) error {
+	d, err := r.document(ctx, job.JobKey())
+	if err == nil {
+		job.Document, job.Finished = *d, true
+	}
+	return err
+}
+
+// folder lists what the store has of a Job, or of a pod without one.
+func (r *Reader) folder(ctx context.Context, ref PodRef) (*inStore, error) {
 	stored := newInStore()
 	for object, err := range r.cfg.Store.List(ctx, ref.folder(), "") {
 		if err != nil {
 			return nil, err
 		}
-		stored.add(object.Key, Target{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID, Pod: ref.Pod, PodUID: ref.PodUID})
+		stored.add(object, Target{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID, Pod: ref.Pod, PodUID: ref.PodUID})
 	}
-	manifests, err := r.manifests(ctx, stored)
+	return stored, nil
+}
+
+// podsOf gives a Job's pods, those that are sealed and those that are open here.
+func (r *Reader) podsOf(ctx context.Context, stored *inStore, open []*foundPod) ([]*foundPod, error) {
+	manifests, err := r.manifests(ctx, stored, r.listedManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +91,7 @@ func (r *Reader) podsOf(ctx context.Context, ref PodRef, open []*foundPod) ([]*f
 	return pods, nil
 }
 
-// describe makes a document of what is known of the pods.
+// describe makes a document of what is known of the pods, of which there is one at least.
 func (j *KeptJob) describe(pods []*foundPod) {
 	d := &j.Document
 	d.Version, d.Namespace = formatVersion, j.Namespace
@@ -68,7 +108,11 @@ func (j *KeptJob) describe(pods []*foundPod) {
 		pod := JobPod{Name: p.Pod.Pod, UID: p.Pod.PodUID, Diagnosis: p.Diagnosis}
 		if p.sealed {
 			pod.Manifest = p.Pod.ManifestKey()
+			if p.SealedAt.After(j.sealedAt) {
+				j.sealedAt = p.SealedAt
+			}
 		}
+		j.Open = j.Open || !p.sealed
 		for _, i := range p.Instances {
 			pod.Verdicts = append(pod.Verdicts, i.Verdict)
 		}

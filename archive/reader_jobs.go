@@ -21,7 +21,7 @@ type JobQuery struct {
 	After string
 }
 
-// KeptJob is one Job of a list, or a pod without a Job.
+// KeptJob is one Job of a list, or a pod without a Job. Its maps and slices are shared with other lists and must not be changed.
 type KeptJob struct {
 	PodRef // without the pod, unless it is a pod without a Job
 	// Document is the Job's, where Finished; else it is made of what is known of its pods so far.
@@ -29,6 +29,8 @@ type KeptJob struct {
 	Finished bool   // job.json is there
 	Open     bool   // some of its pods are not sealed yet
 	Cursor   string // to go on behind this Job; opaque
+
+	sealedAt time.Time // when the last of its pods was sealed, where the document is made of them
 }
 
 // Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace and
@@ -264,27 +266,13 @@ func (l *jobList) job(ctx context.Context, name string) (*KeptJob, error) {
 	if err != nil {
 		return nil, nil
 	}
-	return l.reader.job(ctx, ref, l.open[name])
-}
-
-// job reads a Job's document, or makes one of its manifests and of the pods that are open here.
-func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
-	job := &KeptJob{PodRef: ref}
-	if ref.Job != "" {
-		d, err := r.document(ctx, ref.JobKey())
-		if err == nil {
-			job.Document, job.Finished = *d, true
-			return job, nil
-		}
-		if !errors.Is(err, ErrNotFound) {
-			return job, err
-		}
+	open := l.open[name]
+	if job := l.reader.lists.get(name, len(open) > 0); job != nil {
+		return job, nil
 	}
-	pods, err := r.podsOf(ctx, ref, open)
-	if err != nil || len(pods) == 0 {
-		return nil, err
+	job, err := l.reader.job(ctx, ref, open)
+	if job != nil && err == nil {
+		l.reader.lists.put(name, job)
 	}
-	job.Open = slices.ContainsFunc(pods, func(p *foundPod) bool { return !p.sealed })
-	job.describe(pods)
-	return job, nil
+	return job, err
 }

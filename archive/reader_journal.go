@@ -180,6 +180,19 @@ func (r *Reader) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
 	return &draft, nil
 }
 
+// textRecord gives the record of a log whose object is in the store, while its pod is not sealed.
+func (r *Reader) textRecord(ctx context.Context, at keyPart) (InstanceRecord, error) {
+	record, ok := r.journals.record(at)
+	if ok {
+		return record, nil
+	}
+	err := r.journalDocument(ctx, &at, &record)
+	if err == nil {
+		r.journals.putRecord(at, record)
+	}
+	return record, err
+}
+
 func (r *Reader) journalDocument(ctx context.Context, at *keyPart, into any) error {
 	b, _, err := fetch(ctx, r.cfg.Store, at.key, Range{Offset: at.Offset, Length: at.Size})
 	if err != nil {
@@ -206,9 +219,8 @@ func (r *Reader) textFound(ctx context.Context, p *textPod, m *Manifest) *foundP
 			m.Instances = append(m.Instances, InstanceRecord{Instance: best.instance})
 		}
 		if best.record != nil {
-			var sealed InstanceRecord
-			at := &keyPart{p.objects[best.record.object], best.record.JournalPart}
-			if err := r.journalDocument(ctx, at, &sealed); err == nil && sealed.Instance == best.instance {
+			at := keyPart{p.objects[best.record.object], best.record.JournalPart}
+			if sealed, err := r.textRecord(ctx, at); err == nil && sealed.Instance == best.instance {
 				state := m.Instances[n].State
 				m.Instances[n] = sealed
 				m.Instances[n].State = state

@@ -11,16 +11,18 @@ import (
 // journalCache keeps the indexes of journal objects, which never change, as long as the objects are there.
 type journalCache struct {
 	mu      sync.Mutex
-	indexes map[Key]*JournalIndex // guarded by mu
-	entries int                   // guarded by mu; logs in them
-	drafts  map[keyPart]*Manifest // guarded by mu
+	indexes map[Key]*JournalIndex      // guarded by mu
+	entries int                        // guarded by mu; logs in them
+	drafts  map[keyPart]*Manifest      // guarded by mu
+	records map[keyPart]InstanceRecord // guarded by mu; of logs whose objects are there already
 }
 
-// mostCached bounds the logs that cached indexes name, some hundred bytes each, and mostDrafts the drafts, some KiB each. What
-// finds no room is read again each time.
+// mostCached bounds the logs that cached indexes name, some hundred bytes each, mostDrafts the drafts, some KiB each, and
+// mostRecords the records, about a KiB each. What finds no room is read again each time.
 const (
-	mostCached = 100_000
-	mostDrafts = 2_000
+	mostCached  = 100_000
+	mostDrafts  = 2_000
+	mostRecords = 5_000
 )
 
 // journalReplicas gives the names of all whose journals are in the store.
@@ -44,7 +46,7 @@ func journalReplicas(ctx context.Context, store Store) ([]string, error) {
 }
 
 func newJournalCache() journalCache {
-	return journalCache{indexes: map[Key]*JournalIndex{}, drafts: map[keyPart]*Manifest{}}
+	return journalCache{indexes: map[Key]*JournalIndex{}, drafts: map[keyPart]*Manifest{}, records: map[keyPart]InstanceRecord{}}
 }
 
 func (c *journalCache) get(key Key) *JournalIndex {
@@ -74,6 +76,7 @@ func (c *journalCache) keep(listed map[Key]bool) {
 		}
 	}
 	maps.DeleteFunc(c.drafts, func(at keyPart, _ *Manifest) bool { return !listed[at.key] })
+	maps.DeleteFunc(c.records, func(at keyPart, _ InstanceRecord) bool { return !listed[at.key] })
 }
 
 // draft gives a copy of a draft that was read before, nil where there is none.
@@ -91,6 +94,21 @@ func (c *journalCache) putDraft(at keyPart, m *Manifest) {
 	defer c.mu.Unlock()
 	if len(c.drafts) < mostDrafts {
 		c.drafts[at] = ownInstances(m)
+	}
+}
+
+func (c *journalCache) record(at keyPart) (InstanceRecord, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	record, ok := c.records[at]
+	return record, ok
+}
+
+func (c *journalCache) putRecord(at keyPart, record InstanceRecord) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.records) < mostRecords {
+		c.records[at] = record
 	}
 }
 

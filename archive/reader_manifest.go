@@ -7,14 +7,14 @@ import (
 )
 
 // manifests reads manifests, some at once. One that is damaged is made again from the log objects.
-func (r *Reader) manifests(ctx context.Context, s *inStore) ([]*Manifest, error) {
+func (r *Reader) manifests(ctx context.Context, s *inStore, read func(context.Context, Object) (*Manifest, error)) ([]*Manifest, error) {
 	all := make([]*Manifest, len(s.manifests))
 	for start := 0; start < len(all); start += atOnce {
 		err := inParallel(min(atOnce, len(all)-start), func(i int) (err error) {
-			key := s.manifests[start+i]
-			all[start+i], err = r.manifestAt(ctx, key)
+			object := s.manifests[start+i]
+			all[start+i], err = read(ctx, object)
 			if errors.Is(err, ErrDamaged) {
-				ref, _, _ := splitKey(key)
+				ref, _, _ := splitKey(object.Key)
 				all[start+i], err = r.rebuild(ctx, ref, s.logs[ref.PodUID], err)
 			}
 			return err
@@ -42,6 +42,10 @@ func (r *Reader) rebuild(ctx context.Context, ref PodRef, logs []Key, cause erro
 		m.Instances = append(m.Instances, k.record(x.Summary.Instance))
 	}
 	return m, nil
+}
+
+func (r *Reader) storedManifest(ctx context.Context, object Object) (*Manifest, error) {
+	return r.manifestAt(ctx, object.Key)
 }
 
 func (r *Reader) manifestAt(ctx context.Context, key Key) (*Manifest, error) {

@@ -8,7 +8,7 @@ import (
 
 // inStore is what the store lists of a target.
 type inStore struct {
-	manifests []Key
+	manifests []Object
 	logs      map[PodUID][]Key // log objects
 	jobs      map[JobUID]*jobAt
 }
@@ -27,7 +27,7 @@ func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.add(object.Key, t)
+			s.add(object, t)
 		}
 		if t.Pod != "" && len(s.manifests) > 0 {
 			break
@@ -36,14 +36,15 @@ func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
 	return s, nil
 }
 
-func (s *inStore) add(key Key, t Target) {
+func (s *inStore) add(object Object, t Target) {
+	key := object.Key
 	ref, file, ok := splitKey(key)
 	if !ok || t.Workload == "" && t.Pod == "" && !t.matches(ref, nil) {
 		return
 	}
 	switch {
 	case file == "manifest.json" && (t.Pod == "" || t.matches(ref, nil)):
-		s.manifests = append(s.manifests, key)
+		s.manifests = append(s.manifests, object)
 	case strings.HasSuffix(file, ".log.zst"):
 		s.logs[ref.PodUID] = append(s.logs[ref.PodUID], key)
 	case file == "job.json":

@@ -83,7 +83,7 @@ func (v *verifying) target(ctx context.Context, t Target) error {
 	if len(s.manifests) == 0 {
 		return fmt.Errorf("%s: %w", t, ErrNotFound)
 	}
-	manifests, err := v.reader.manifests(ctx, s)
+	manifests, err := v.reader.manifests(ctx, s, v.reader.storedManifest)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
@@ -97,8 +97,8 @@ func (v *verifying) target(ctx context.Context, t Target) error {
 			}
 		}
 	}
-	for _, key := range s.manifests {
-		if err := v.manifest(ctx, key); err != nil {
+	for _, object := range s.manifests {
+		if err := v.manifest(ctx, object.Key); err != nil {
 			return err
 		}
 	}

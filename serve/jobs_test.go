@@ -204,3 +204,25 @@ func TestListCostsWhatItShows(t *testing.T) {
 		t.Errorf("%d GETs for a page of one Job of three, want at most one for each", got)
 	}
 }
+
+// TestListAgain: asking again and again reads no document a second time, and each caller is asked about each time.
+func TestListAgain(t *testing.T) {
+	s := kept(t)
+	first := namesOf(s.list(""))
+	before := s.faulty.Count(storetest.OpGet).Requests
+	const times = 20
+	for range times {
+		if got := namesOf(s.list("")); got != first {
+			t.Fatalf("listed again: %s, want %s", got, first)
+		}
+		wantStatus(t, s.askAs("joe", jobsPath), http.StatusForbidden, metav1.StatusReasonForbidden)
+	}
+	if gets := s.faulty.Count(storetest.OpGet).Requests - before; gets > 0 {
+		t.Errorf("%d more lists cost %d GETs, want none", times, gets)
+	}
+	if asked := len(s.access.acts); asked != 1+2*times {
+		t.Errorf("rights were asked for %d times, want %d", asked, 1+2*times)
+	}
+	delete(s.access.rights, "jane list pods jobs")
+	wantStatus(t, s.ask(jobsPath), http.StatusForbidden, metav1.StatusReasonForbidden)
+}
