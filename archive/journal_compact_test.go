@@ -28,12 +28,13 @@ func TestJournalOfALongLog(t *testing.T) {
 		mostObjects int
 		mostAgain   float64 // of the bytes of frames that the logs have
 	}{
-		{"quick", 400, []int{200}, 100, 0}, // its objects are large by themselves
-		{"slow", 2000, []int{3}, 140, 10},
-		{"steady", 1000, []int{30}, 140, 5},
-		{"all", 400, []int{150, 1, 4}, 140, 3},
+		{"quick", 160, []int{200}, 45, 0}, // its objects are large by themselves
+		{"slow", 2000, []int{3}, 100, 10},
+		{"steady", 500, []int{30}, 40, 5},
+		{"all", 160, []int{150, 1, 4}, 60, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			memory := journalMemory(t)
 			first := newCompactLife(t, "r-1", memory, maxObject, compact)
 			var all [][]archive.Line
@@ -77,13 +78,11 @@ func TestJournalOfALongLog(t *testing.T) {
 
 // fatLines are so long that a few fill a frame, and cannot be compressed well.
 func fatLines(n int) []archive.Line {
-	random := rand.New(rand.NewPCG(5, 5))
+	random := rand.NewChaCha8([32]byte{5})
 	lines := make([]archive.Line, n)
+	text := make([]byte, 1000)
 	for i := range lines {
-		text := make([]byte, 1000)
-		for k := range text {
-			text[k] = byte(random.Uint32())
-		}
+		_, _ = random.Read(text) // it cannot fail
 		lines[i] = archive.Line{Time: start + int64(i), Text: fmt.Appendf(nil, "%d %x", i, text)}
 	}
 	return lines
@@ -98,6 +97,7 @@ func TestJournalCompactCrash(t *testing.T) {
 	for way, effect := range map[string]storetest.Effect{"not stored": storetest.NotStored(nil), "stored but reported failed": storetest.Stored(nil)} {
 		for _, op := range []storetest.Op{storetest.OpPut, storetest.OpDelete} {
 			t.Run(fmt.Sprint(op, " ", way), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					memory := journalMemory(t)
 					store := &storetest.Faulty{Store: memory}
@@ -126,6 +126,7 @@ func TestJournalCompactCrash(t *testing.T) {
 // TestJournalHalfRemoved has a removal broken off in the middle: of the objects whose frames were written again some are
 // left, and a takeover meets them before those that took their place.
 func TestJournalHalfRemoved(t *testing.T) {
+	t.Parallel()
 	memory := journalMemory(t)
 	first := newCompactLife(t, "r-1", memory, 3<<20, 3)
 	const rounds, perRound = 40, 150

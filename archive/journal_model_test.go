@@ -40,6 +40,7 @@ func TestJournalModel(t *testing.T) {
 	warmCodec(t)
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
 		})
 	}

@@ -23,6 +23,7 @@ func TestRandomLives(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { liveAndSeal(t, rand.New(rand.NewPCG(seed, 1))) })
 		})
 	}
@@ -30,7 +31,7 @@ func TestRandomLives(t *testing.T) {
 
 func liveAndSeal(t *testing.T, random *rand.Rand) {
 	dir, memory := t.TempDir(), storetest.NewMemory(t)
-	want := map[string][]archive.Line{"main": manyLines(random.IntN(30_000), random.Uint64()), "side": oddLines(), "quiet": nil}
+	want := map[string][]archive.Line{"main": longLines(random.IntN(4_000), random.Uint64()), "side": oddLines(), "quiet": nil}
 	store := &storetest.Faulty{Store: memory}
 	effects := []storetest.Effect{storetest.NotStored(nil), storetest.Stored(nil)}
 	for range random.IntN(12) {
@@ -84,7 +85,7 @@ func liveAndSeal(t *testing.T, random *rand.Rand) {
 func appendSome(t *testing.T, log *archive.Log, lines []archive.Line, random *rand.Rand) (left int) {
 	t.Helper()
 	held := int(log.Summary().Lines)
-	n := min(len(lines)-held, random.IntN(6000))
+	n := min(len(lines)-held, random.IntN(800))
 	if _, err := log.Append(lines[held : held+n]...); err != nil {
 		t.Fatal(err)
 	}

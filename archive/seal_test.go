@@ -149,10 +149,11 @@ var writes = []struct {
 }
 
 func TestCrashTable(t *testing.T) {
-	want := map[string][]archive.Line{"main": manyLines(12_000, 7), "side": manyLines(30, 8), "quiet": nil}
+	want := map[string][]archive.Line{"main": longLines(1_500, 7), "side": manyLines(30, 8), "quiet": nil}
 	for _, w := range writes {
 		for _, way := range []string{"not stored", "stored but reported failed", "crash before", "crash after"} {
 			t.Run(w.name+"/"+way, func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) { crashOnce(t, w.op, w.key, way, want) })
 			})
 		}
@@ -194,7 +195,7 @@ func crashOnce(t *testing.T, op storetest.Op, key, way string, want map[string][
 
 // TestCrashBetweenLocalWrites kills the process between the steps that touch only the disk.
 func TestCrashBetweenLocalWrites(t *testing.T) {
-	want := map[string][]archive.Line{"main": manyLines(12_000, 9)}
+	want := map[string][]archive.Line{"main": longLines(1_500, 9)}
 	steps := map[string]func(*replica) error{
 		"after the last line": func(*replica) error { return nil },
 		"after the index":     func(r *replica) error { _, err := openLog(t, r.spool, instance("main")).End(); return err },

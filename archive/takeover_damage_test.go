@@ -13,11 +13,12 @@ import (
 // TestTakeOverOfDamage spoils one object after the other, at many places. What is missing in the middle of a log is a gap, and
 // nothing comes twice or out of order.
 func TestTakeOverOfDamage(t *testing.T) {
+	t.Parallel()
 	memory := journalMemory(t)
 	first := newLife(t, "r-1", t.TempDir(), memory, 0)
-	lines := numberedLines(20_000)
+	lines := numberedLines(2_500)
 	for n := range 10 {
-		first.write(podNumber(1), "main", lines[n*2000:(n+1)*2000])
+		first.write(podNumber(1), "main", lines[n*250:(n+1)*250])
 		first.flush()
 	}
 	gaps := 0
@@ -54,7 +55,7 @@ func put(t *testing.T, store archive.Store, key archive.Key, b []byte) {
 
 // numberedLines have their number as their time.
 func numberedLines(n int) []archive.Line {
-	lines := manyLines(n, 25)
+	lines := longLines(n, 25)
 	for i := range lines {
 		lines[i].Time = int64(i + 1)
 	}
@@ -118,10 +119,7 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 
 // TestTakeOverOfManyLogs: the number of requests does not grow with the number of objects times logs.
 func TestTakeOverOfManyLogs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes thousands of files")
-	}
-	const logs = 1000
+	const logs = 200
 	memory := journalMemory(t)
 	store := &storetest.Faulty{Store: memory}
 	first := newLife(t, "r-1", t.TempDir(), store, 0)
