@@ -60,8 +60,8 @@ func TestLeaseRoleStandsInTheRelease(t *testing.T) {
 	}
 }
 
-// Outside namespaces the daemon asks two questions, and without its API none.
-func TestClusterRoleIsForTheAPI(t *testing.T) {
+// Outside namespaces the daemon asks two questions about who comes to its API or scrapes it, and none where nobody has to be known.
+func TestClusterRoleIsForReviews(t *testing.T) {
 	objects := render(t, "namespace=jobs")
 	role := objects["ClusterRole"].(*rbacv1.ClusterRole)
 	want := []rbacv1.PolicyRule{
@@ -75,12 +75,27 @@ func TestClusterRoleIsForTheAPI(t *testing.T) {
 	if got := binding.Subjects[0]; binding.RoleRef.Name != role.Name || got.Namespace != "system" || got.Name != objects["ServiceAccount"].(*corev1.ServiceAccount).Name {
 		t.Errorf("got a binding of %s to %+v, want of %s to the release's service account", binding.RoleRef.Name, got, role.Name)
 	}
-	for _, value := range []string{"api.enabled=false", "rbac.create=false"} {
-		without := render(t, value)
+	const off, auth = "api.enabled=false", "EPILOGUE_METRICS_AUTH=kubernetes"
+	for _, test := range []struct {
+		values []string
+		want   bool
+	}{
+		{[]string{off}, false},
+		{[]string{"rbac.create=false", "environment." + auth}, false},
+		{[]string{off, "environment.EPILOGUE_METRICS_AUTH=none"}, false},
+		{[]string{off, "environment." + auth}, true},
+		{[]string{off, "secretEnvironment." + auth}, true},
+		{[]string{off, "extraArgs[0]=--metrics-auth=kubernetes"}, true},
+		{[]string{off, "extraArgs[0]=--metrics-auth", "extraArgs[1]=kubernetes"}, true},
+	} {
+		objects := render(t, test.values...)
 		for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
-			if without[kind] != nil {
-				t.Errorf("%s: got a %s, want none", value, kind)
+			if got := objects[kind] != nil; got != test.want {
+				t.Errorf("%v: got a %s %v, want %v", test.values, kind, got, test.want)
 			}
+		}
+		if there := objects["ClusterRole"]; test.want && !reflect.DeepEqual(there.(*rbacv1.ClusterRole).Rules, want) {
+			t.Errorf("%v: got rules %+v, want %+v", test.values, there.(*rbacv1.ClusterRole).Rules, want)
 		}
 	}
 }

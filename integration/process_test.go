@@ -44,30 +44,37 @@ type process struct {
 	api             string
 	store           *proxy
 	gateway         *gateway.Gateway
+	flags           []string // besides the usual ones
 }
 
 // TestProcess has the program itself start without rights, then with just those of the table, work, and stop while its store does not
 // answer. All that it says is in one form, and holds no secret, at the most talkative level.
 func TestProcess(t *testing.T) {
-	g := gateway.Start(t)
-	r := newRig(t, setting{store: openGateway(t, g)})
-	token, err := r.set.plane.ServiceAccountToken(r.ctx, r.ns, "keeper")
-	must(t, err)
-	p := &process{
-		rig: r, program: buildDaemon(t), token: token, health: address(t), metrics: address(t), api: address(t),
-		store: newProxy(t, strings.TrimPrefix(g.Endpoint, "http://")), gateway: g,
-	}
+	p := newProcess(t)
 	said := p.withoutRights()
 	p.give()
 	text := p.work()
 	p.wellFormed(text)
 	for name, secret := range map[string]string{
-		"pod": secretOfPod, "template": secretOfTemplate, "caller": secretOfCaller, "service account": token,
+		"pod": secretOfPod, "template": secretOfTemplate, "caller": secretOfCaller, "service account": p.token,
 		"store": os.Getenv("AWS_SECRET_ACCESS_KEY"),
 	} {
 		if secret == "" || strings.Contains(said+text, secret) {
 			t.Errorf("got the secret of the %s (%q) in the output, want it nowhere", name, secret)
 		}
+	}
+}
+
+// newProcess makes one whose account may do nothing yet.
+func newProcess(t *testing.T) *process {
+	t.Helper()
+	g := gateway.Start(t)
+	r := newRig(t, setting{store: openGateway(t, g)})
+	token, err := r.set.plane.ServiceAccountToken(r.ctx, r.ns, "keeper")
+	must(t, err)
+	return &process{
+		rig: r, program: buildDaemon(t), token: token, health: address(t), metrics: address(t), api: address(t),
+		store: newProxy(t, strings.TrimPrefix(g.Endpoint, "http://")), gateway: g,
 	}
 }
 
@@ -80,6 +87,7 @@ func (p *process) command() (*exec.Cmd, *spoken) {
 		"--flush-interval", "100ms", "--archive", "s3://"+p.gateway.Bucket, "--s3-endpoint", "http://"+p.store.address(), "--s3-region", p.gateway.Region,
 		"--store-timeout", "5s", "--spool-dir", filepath.Join(p.t.TempDir(), "spool"), "--api-listen", p.api, "--launcher=false", "--pod-template", template,
 		"--health-listen", p.health, "--metrics-listen", p.metrics, "--log-level", "debug", "--shutdown-grace", "6s")
+	cmd.Args = append(cmd.Args, p.flags...)
 	cmd.Stderr, cmd.Stdout = said, said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.t.Cleanup(func() {

@@ -183,7 +183,8 @@ How many *lines* are missing in a gap is not known to anyone: the kubelet does n
 (` + "`epilogue_logs_sealed_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.
 
 With ` + "`metrics-auth: kubernetes`" + ` only accounts may scrape that may get the non-resource URL ` + "`/metrics`" + `, as the usual ClusterRole of Prometheus allows; it sends its token (` + "`serviceMonitor.endpoint`" + `
-of the chart takes an ` + "`authorization`" + `). The daemon needs the rights of the API for it: the chart gives them with ` + "`api.enabled`" + `.
+of the chart takes an ` + "`authorization`" + `). The daemon needs two rights outside namespaces for it ([security.md](security.md#what-it-may-do-in-the-cluster)), which the chart gives
+with ` + "`environment.EPILOGUE_METRICS_AUTH`" + `, and with the API.
 `
 
 // page gives docs/metrics.md.

@@ -53,6 +53,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-leases" (include "epilogue.fullname" .) -}}
 {{- end }}
 
+{{- /* Not empty where the daemon asks the API server about others: about who comes to its API, or who scrapes it. */ -}}
+{{- define "epilogue.reviews" -}}
+{{- $auth := list (.Values.environment.EPILOGUE_METRICS_AUTH) (.Values.secretEnvironment.EPILOGUE_METRICS_AUTH) -}}
+{{- if or .Values.api.enabled (has "kubernetes" $auth) (contains "--metrics-auth=kubernetes" (join "=" .Values.extraArgs)) }}true{{ end -}}
+{{- end }}
+
 {{- /* A ClusterRole has no namespace: its name tells the releases apart. */ -}}
 {{- define "epilogue.reviewRoleName" -}}
 {{- printf "%s-%s-reviews" .Release.Namespace (include "epilogue.fullname" .) -}}
