@@ -130,7 +130,7 @@ func (w *world) tick() {
 
 // kubelets run pods: they end by themselves, by their deadline, or by their deletion.
 func (w *world) kubelets() {
-	for _, p := range w.podsNow() {
+	for _, p := range inOrder(w, w.api.pods) {
 		what := w.plans[p.UID]
 		if over(p) {
 			if p.DeletionTimestamp != nil {
@@ -152,26 +152,11 @@ func (w *world) kubelets() {
 	}
 }
 
-func (w *world) podsNow() []*corev1.Pod {
+// inOrder gives the objects of the API server of this moment, in the order in which they were made.
+func inOrder[O metav1.Object](w *world, objects map[string]O) []O {
 	w.api.mu.Lock()
 	defer w.api.mu.Unlock()
-	var list []*corev1.Pod
-	for _, p := range w.api.pods {
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b *corev1.Pod) int { return compare(a.Name, b.Name) })
-	return list
-}
-
-func (w *world) jobsNow() []*batchv1.Job {
-	w.api.mu.Lock()
-	defer w.api.mu.Unlock()
-	var list []*batchv1.Job
-	for _, j := range w.api.jobs {
-		list = append(list, j)
-	}
-	slices.SortFunc(list, func(a, b *batchv1.Job) int { return compare(a.Name, b.Name) })
-	return list
+	return slices.SortedFunc(maps.Values(objects), func(a, b O) int { return compare(a.GetName(), b.GetName()) })
 }
 
 func compare(a, b string) int {
@@ -186,7 +171,7 @@ func compare(a, b string) int {
 
 // controllers are those of Jobs, of garbage and of TTLs.
 func (w *world) controllers() {
-	for _, j := range w.jobsNow() {
+	for _, j := range inOrder(w, w.api.jobs) {
 		l := w.lives[j.UID]
 		w.countPods(j, l)
 		if j.DeletionTimestamp != nil {
