@@ -10,20 +10,17 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TAGS    := integration,e2e,faults,bench
 
 # The race detector needs a C compiler. Nothing else does.
-ifneq ($(shell command -v gcc || command -v clang),)
-RACE := -race
-else
+RACE := $(if $(shell command -v gcc || command -v clang),-race)
+ifeq ($(RACE),)
 export CGO_ENABLED := 0
-RACE :=
 endif
 
 # A linter of this version is built once, from the module that pins it.
 LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*|\1|p' tools/go.mod)
 LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 
-# Packages whose tests compare a generated file with what is committed, and rewrite it under -update. What is rendered from
-# the chart takes helm.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n 1 dirname | sort -u)
+# Packages whose tests compare a generated file with what is committed. What is rendered from the chart takes helm.
+GOLDEN = $(shell grep -rl --include='*_test.go' '"github.com/epilogue-dev/epilogue/golden"' . | xargs -n 1 dirname | sort -u)
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
 .PHONY: help build test unit integration e2e oldest buildkit faults bench fuzz lint verify vuln \
@@ -72,8 +69,7 @@ lint: $(LINT) ## Run golangci-lint
 
 $(LINT):
 	@echo "build golangci-lint $(LINT_VERSION) (a minute or three, once)"
-	@mkdir -p $(@D)
-	@CGO_ENABLED=0 go build -C tools -trimpath -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
+	@mkdir -p $(@D) && CGO_ENABLED=0 go build -C tools -trimpath -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
 
 verify: lint ## Check formats, vet, lint, modules, scripts and generated files; needs no network once warm
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }

@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
+	"github.com/epilogue-dev/epilogue/golden"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -59,7 +60,7 @@ func TestDiscover(t *testing.T) {
 		if code != codeOK || strings.Contains(c.out.String(), secret) || strings.Contains(c.out.String(), "ZENML_STORE") {
 			t.Errorf("%s: got exit code %d and %s%s, want no environment and no argument's value", tt.args, code, c.out, c.errOut)
 		}
-		golden(t, filepath.Join("testdata", tt.name+".txt"), []byte("$ kubectl epilogue "+tt.args+"\n"+c.out.String()))
+		golden.Compare(t, filepath.Join("testdata", tt.name+".txt"), []byte("$ kubectl epilogue "+tt.args+"\n"+c.out.String()))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/epilogue-dev/epilogue/golden"
 )
 
 const pageHead = `# kubectl epilogue
@@ -27,7 +29,7 @@ without kubectl too, by its own name. Completion for ` + "`kubectl epilogue`" + 
 `
 
 // TestPage generates docs/cli.md.
-func TestPage(t *testing.T) { golden(t, "../docs/cli.md", page()) }
+func TestPage(t *testing.T) { golden.Compare(t, "../docs/cli.md", page()) }
 
 func page() []byte {
 	root := newScreen().command()
@@ -103,6 +105,6 @@ func TestHelp(t *testing.T) {
 		if cmd.HasParent() && !found {
 			t.Errorf("%q: got no global flags", args)
 		}
-		golden(t, "testdata/help-"+cmd.Name()+".txt", []byte(text))
+		golden.Compare(t, "testdata/help-"+cmd.Name()+".txt", []byte(text))
 	}
 }

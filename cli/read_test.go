@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/golden"
 )
 
 // TestGolden compares whole outputs: what a person sees of each command, its exit code, and what goes to standard error.
@@ -74,7 +75,7 @@ func TestGolden(t *testing.T) {
 						tt.args, shown(c.out.Bytes()), shown(c.errOut.Bytes()), code)
 				}
 				got := play(s.screen())
-				golden(t, filepath.Join("testdata", tt.name+".txt"), got)
+				golden.Compare(t, filepath.Join("testdata", tt.name+".txt"), got)
 				if tt.alone || strings.HasPrefix(tt.args, "__complete") {
 					return
 				}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,21 +18,6 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
-
-var update = flag.Bool("update", false, "rewrite generated files")
-
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is stale (%v); run: go test ./cli -update\ngot:\n%s", path, err, got)
-	}
-}
 
 const (
 	zenml    = "zenml"

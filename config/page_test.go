@@ -2,28 +2,12 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/epilogue-dev/epilogue/golden"
 )
-
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if flag.Lookup("update").Value.String() == "true" {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is stale (%v); run: go test ./config -update", path, err)
-	}
-}
-
-// The flag package has no other way to declare a flag of the test binary.
-var _ = flag.Bool("update", false, "rewrite generated files")
 
 func TestPrint(t *testing.T) {
 	c, err := load(t, input{
@@ -37,11 +21,11 @@ func TestPrint(t *testing.T) {
 	if err := c.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/print.txt", out.Bytes())
+	golden.Compare(t, "testdata/print.txt", out.Bytes())
 }
 
 func TestConfigurationPage(t *testing.T) {
-	golden(t, "../docs/configuration.md", page())
+	golden.Compare(t, "../docs/configuration.md", page())
 }
 
 const pageHead = `# Configuration

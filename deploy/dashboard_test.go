@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/epilogue-dev/epilogue/golden"
 )
 
 const dashboardFile = "chart/epilogue/files/dashboard.json"
@@ -177,7 +179,7 @@ func TestDashboard(t *testing.T) {
 	if err := encoder.Encode(dashboard()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, dashboardFile, text.Bytes())
+	golden.Compare(t, dashboardFile, text.Bytes())
 }
 
 // TestCountsAreWhole: Prometheus stretches an increase to the whole of its range, so that one event shows as 1.01 or 1.33. Rounded in

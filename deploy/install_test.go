@@ -5,6 +5,8 @@ package deploy
 import (
 	"strings"
 	"testing"
+
+	"github.com/epilogue-dev/epilogue/golden"
 )
 
 // installHead tells who has no helm what to do with the file.
@@ -30,5 +32,5 @@ func TestInstallIsUpToDate(t *testing.T) {
 	if strings.Contains(text, "helm.sh/hook") {
 		t.Error("got a hook, which kubectl apply would run at once")
 	}
-	golden(t, "install.yaml", []byte(installHead+text))
+	golden.Compare(t, "install.yaml", []byte(installHead+text))
 }

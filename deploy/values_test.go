@@ -1,11 +1,9 @@
 package deploy
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,26 +12,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/epilogue-dev/epilogue/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite generated files")
-
-// golden compares a generated file with what is committed.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what is generated: run make update", path)
-	}
-}
 
 func TestSchemaIsUpToDate(t *testing.T) {
 	top, err := readValues("chart/epilogue/values.yaml")
@@ -48,7 +29,7 @@ func TestSchemaIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "chart/epilogue/values.schema.json", append(text, '\n'))
+	golden.Compare(t, "chart/epilogue/values.schema.json", append(text, '\n'))
 }
 
 func TestValuesTableIsUpToDate(t *testing.T) {
@@ -68,7 +49,7 @@ func TestValuesTableIsUpToDate(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(before + begin + "\n| value | default | what it is |\n|---|---|---|\n")
 	top.rows(&b)
-	golden(t, path, []byte(b.String()))
+	golden.Compare(t, path, []byte(b.String()))
 }
 
 func TestAnnotationsThatAreWrong(t *testing.T) {

@@ -1,8 +1,6 @@
 package launch
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,10 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/yaml"
 
+	"github.com/epilogue-dev/epilogue/golden"
 	"github.com/epilogue-dev/epilogue/mark"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 const workload = "6f1c0e0a-5a4e-4d0b-9f39-0d1f2c3b4a59"
 
@@ -108,22 +105,8 @@ func TestJobs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".yaml", got)
+			golden.Compare(t, filepath.Join("testdata", name+".yaml"), got)
 		})
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || string(got) != string(want) {
-		t.Errorf("%s is stale (%v); run: go test ./launch -update; got:\n%s", path, err, got)
 	}
 }
 

@@ -1,16 +1,13 @@
 package rights
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-)
 
-// The flag package has no other way to declare a flag of the test binary.
-var update = flag.Bool("update", false, "rewrite generated files")
+	"github.com/epilogue-dev/epilogue/golden"
+)
 
 // TestPage generates the table of docs/security.md.
 func TestPage(t *testing.T) {
@@ -24,14 +21,7 @@ func TestPage(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no place for the table", path)
 	}
-	want := []byte(head + begin + table() + end + tail)
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if !bytes.Equal(old, want) {
-		t.Errorf("%s is stale; run: go test ./rights -update", path)
-	}
+	golden.Compare(t, path, []byte(head+begin+table()+end+tail))
 }
 
 func table() string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,11 +22,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/golden"
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // exampleConfig gives the settings of an example as the chart passes them on.
 func exampleConfig(t *testing.T, path string) config.Config {
@@ -131,15 +129,7 @@ func TestExamples(t *testing.T) {
 			if strings.Contains(got, "s3cr3t") {
 				t.Error("the token stands in a Job")
 			}
-			path := filepath.Join("testdata", "example-"+name+".yaml")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(path); err != nil || string(want) != got {
-				t.Errorf("%s is stale (%v); run: go test ./cmd/daemon -update; got:\n%s", path, err, got)
-			}
+			golden.Compare(t, filepath.Join("testdata", "example-"+name+".yaml"), []byte(got))
 		})
 	}
 }

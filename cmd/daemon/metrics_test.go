@@ -21,6 +21,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/golden"
 	"github.com/epilogue-dev/epilogue/metrics/clientgo"
 )
 
@@ -155,20 +156,9 @@ func TestHistogramsAreNativeToo(t *testing.T) {
 	}
 }
 
-const metricsPage = "../../docs/metrics.md"
-
 // TestMetricsPage writes docs/metrics.md from what the program shows.
 func TestMetricsPage(t *testing.T) {
-	got := page(shown(t, everything(t)))
-	if *update {
-		if err := os.WriteFile(metricsPage, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(metricsPage)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is stale (%v); run: go test ./cmd/daemon -update", metricsPage, err)
-	}
+	golden.Compare(t, "../../docs/metrics.md", page(shown(t, everything(t))))
 }
 
 const pageHead = `# Metrics
