@@ -79,9 +79,10 @@ verify: lint ## Check formats, vet, lint, modules, scripts and generated files; 
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
 	CGO_ENABLED=0 go test $(GOLDEN)
 	CGO_ENABLED=0 $(RENDERED)
+	@release/vuln.sh --if-reachable
 
 vuln: ## Look for known vulnerabilities that the programs reach; asks vuln.go.dev
-	@govulncheck=$$(e2e/cluster/binaries.sh govulncheck); $$govulncheck ./cmd/...
+	@release/vuln.sh
 
 update: ## Repair what verify rejects: generated files, formats, go.mod
 	CGO_ENABLED=0 go test $(GOLDEN) -update
