@@ -30,7 +30,8 @@ engine_wait() {
 }
 
 # engine_start starts dockerd in a session of its own, so that it outlives this script and a Ctrl-C. A killed engine
-# leaves its pid file, and a new one refuses to start if that number belongs to any process by now.
+# leaves its pid file, and a new one refuses to start if that number belongs to any process by now. It gets no descriptor of
+# ours: with it would live on what the caller holds by one, a lock or a pipe that somebody reads to its end.
 engine_start() {
 	local pid_file=/var/run/docker.pid containerd_pid_file=/var/run/docker/containerd/containerd.pid
 	if [ -f "$pid_file" ] && is_running "$(cat "$pid_file")" dockerd; then return; fi # slow to start: engine_wait decides
@@ -40,7 +41,13 @@ engine_start() {
 	fi
 	say "start dockerd; log: $logs/dockerd.log"
 	runtime_flags
-	setsid dockerd "${flags[@]}" >>"$logs/dockerd.log" 2>&1 </dev/null 9>&- &
+	(
+		exec >>"$logs/dockerd.log" 2>&1 </dev/null
+		for fd in /proc/self/fd/*; do
+			[ "${fd##*/}" -le 2 ] || eval "exec ${fd##*/}>&-"
+		done
+		exec setsid dockerd "${flags[@]}"
+	) &
 }
 
 # is_running PID PROGRAM tells a live process from a stale number that another program has by now, and from a zombie,
