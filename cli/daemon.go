@@ -24,7 +24,7 @@ type daemonFlags struct {
 }
 
 func (d *daemonFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon; without it that of the Jobs and then all are looked through")
+	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon; without it the one that keeps the Jobs of the namespace is looked for")
 	f.StringVar(&d.name, "daemon-name", "epilogue", "Value of the label app.kubernetes.io/name that the daemon's pods carry")
 	f.StringVar(&d.url, "daemon-url", "", "Address of the daemon's API, such as https://epilogue.example.com; without it a port is forwarded to one of its pods")
 	f.StringVar(&d.account, "service-account", "", "Ask the daemon with a token of this service account of the namespace: for who has a client certificate, which the daemon cannot see, and no token")
@@ -49,9 +49,7 @@ func (p *program) remote() (*remote.Client, error) {
 		return nil, err
 	}
 	auth := p.auth(cfg)
-	cluster := &remote.Cluster{
-		Client: client, REST: cfg, Namespace: p.daemon.namespace, Near: []string{namespace}, Name: p.daemon.name,
-	}
+	cluster := &remote.Cluster{Client: client, REST: cfg, Places: remote.Places(p.daemon.namespace, namespace, p.daemon.name)}
 	dial := func(ctx context.Context) (*remote.Line, error) {
 		wrap := func(rt http.RoundTripper) (http.RoundTripper, error) { return auth(ctx, rt) }
 		if p.daemon.url != "" {

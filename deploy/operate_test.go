@@ -20,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	klabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/epilogue-dev/epilogue/mark"
 )
 
 // everything sets every value that changes what is rendered.
@@ -53,6 +55,7 @@ func TestPodValues(t *testing.T) {
 		{"deploymentAnnotations", d.Annotations["team"], "ml"},
 		{"revisionHistoryLimit", *d.Spec.RevisionHistoryLimit, int32(2)},
 		{"commonLabels", d.Labels["cost-center"] + pod.Labels["cost-center"], "1717"},
+		{"namespace", pod.Labels[mark.Watches], "jobs"},
 		{"podLabels", pod.Labels["azure.workload.identity/use"], "true"},
 		{"podAnnotations", pod.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"], "true"},
 		{"priorityClassName", pod.Spec.PriorityClassName, "system-cluster-critical"},

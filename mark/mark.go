@@ -29,6 +29,9 @@ const (
 	Attempt    = "epilogue.dev/attempt" // 1 for the first Job of its workload and kind
 )
 
+// Watches is the label of the daemon's pods, set by the chart: the namespace whose Jobs it keeps.
+const Watches = "epilogue.dev/watches"
+
 // The kinds of Jobs.
 const (
 	Runner  = "runner"

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -24,24 +25,27 @@ type daemonPod struct {
 
 const install = "install the chart: helm install epilogue deploy/chart/epilogue, see README.md; or name its namespace with --daemon-namespace"
 
-// findDaemon looks in the namespace that was named, else in that of the Jobs and then everywhere.
+// findDaemon looks where the other commands look.
 func (v *visit) findDaemon(ctx context.Context) {
-	places := []string{v.Daemon}
-	if v.Daemon == "" {
-		places = []string{v.Namespace, metav1.NamespaceAll}
-	}
+	places := remote.Places(v.Daemon, v.Namespace, v.Name)
+	refused := map[string]error{}
 	for _, place := range places {
-		list, err := v.Client.CoreV1().Pods(place).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + v.Name})
+		list, err := v.Client.CoreV1().Pods(place.Namespace).List(ctx, metav1.ListOptions{LabelSelector: place.Selector})
 		if err != nil {
-			v.say(Warn, fmt.Sprintf("the daemon could not be looked for in %s: %v", placeName(place), err), "name its namespace with --daemon-namespace")
-			return
+			refused[place.Namespace] = err
+			continue
 		}
 		if len(list.Items) > 0 {
 			v.took(list.Items)
 			return
 		}
 	}
-	v.say(Bad, fmt.Sprintf("there is no pod of Epilogue in %s", placeName(places[len(places)-1])), install)
+	last := places[len(places)-1].Namespace
+	if err := refused[last]; err != nil {
+		v.say(Warn, fmt.Sprintf("the daemon could not be looked for in %s: %v", placeName(last), err), "name its namespace with --daemon-namespace")
+		return
+	}
+	v.say(Bad, fmt.Sprintf("there is no pod of Epilogue in %s", placeName(last)), install)
 }
 
 func placeName(namespace string) string {

@@ -94,6 +94,21 @@ func keeper(ready bool) *corev1.Pod {
 	}
 }
 
+// others is a daemon that keeps the Jobs of another namespace, and comes before ours in a list.
+func others() *corev1.Pod {
+	pod := keeper(true)
+	pod.Namespace, pod.Name = "another", "epilogue-0"
+	pod.Labels[mark.Watches] = "others"
+	return pod
+}
+
+// known is ours as the chart of today marks it.
+func known() *corev1.Pod {
+	pod := keeper(true)
+	pod.Labels[mark.Watches] = "jobs"
+	return pod
+}
+
 func held(deleted time.Duration) *batchv1.Job {
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: "held", Finalizers: []string{mark.Finalizer}}}
 	if deleted > 0 {
@@ -119,6 +134,7 @@ func TestVisit(t *testing.T) {
 		{"clock behind", func(w *ward) { w.clock = time.Minute }, "behind the API server's", false},
 		{"no daemon", func(w *ward) { w.objects = nil }, "bad: there is no pod of Epilogue in any namespace -> install the chart", true},
 		{"daemon not ready", func(w *ward) { w.objects = []runtime.Object{keeper(false)} }, "ContainersNotReady -> kubectl -n system describe pod epilogue-1", true},
+		{"another daemon, too", func(w *ward) { w.objects = []runtime.Object{others(), known()} }, "ok: 1 of 1 pods of the daemon are ready in namespace system", false},
 		{"no right to read", func(w *ward) { w.denied = []string{"get pods/log"} }, "warn: you may not get pods/log in jobs", true},
 		{"no port-forward", func(w *ward) { w.denied = []string{"create pods/portforward"} }, "--archive does without", false},
 		{"daemon lacks a right", func(w *ward) { w.denied = []string{"watch jobs.batch"} }, "bad: the daemon's service account keeper lacks, in jobs: watch jobs.batch (to know which pods to keep); logs are not kept", true},

@@ -28,10 +28,8 @@ type Cluster struct {
 	Client kubernetes.Interface
 	REST   *rest.Config // of the same user
 	// Auth puts credentials on the requests to the daemon; nil: those of REST.
-	Auth      func(http.RoundTripper) (http.RoundTripper, error)
-	Namespace string   // the daemon's; "": looked for
-	Near      []string // namespaces to look in first
-	Name      string   // its label app.kubernetes.io/name
+	Auth   func(http.RoundTripper) (http.RoundTripper, error)
+	Places []Place // where its pods are looked for, the first first
 }
 
 // ErrNoDaemon says that the cluster has no daemon whose API can be asked.
@@ -87,14 +85,10 @@ func scheme(ctx context.Context, address string) string {
 
 // find gives a pod that is ready and has the port.
 func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
-	places := []string{c.Namespace}
-	if c.Namespace == "" {
-		places = append(slices.Clone(c.Near), metav1.NamespaceAll)
-	}
 	var trouble error
 	seen := 0
-	for _, place := range places {
-		list, err := c.Client.CoreV1().Pods(place).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + c.Name})
+	for _, place := range c.Places {
+		list, err := c.Client.CoreV1().Pods(place.Namespace).List(ctx, metav1.ListOptions{LabelSelector: place.Selector})
 		if err != nil {
 			trouble = err
 			continue
@@ -112,7 +106,7 @@ func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
 	case seen > 0:
 		return nil, 0, fmt.Errorf("%w: none of %d pods is ready and has a port %q", ErrNoDaemon, seen, apiPort)
 	default:
-		return nil, 0, fmt.Errorf("%w: no pod has the label app.kubernetes.io/name=%s", ErrNoDaemon, c.Name)
+		return nil, 0, fmt.Errorf("%w: no pod has the labels %s", ErrNoDaemon, c.Places[len(c.Places)-1].Selector)
 	}
 }
 
