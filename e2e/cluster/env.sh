@@ -39,6 +39,7 @@ integration)
 	program EPILOGUE_TEST_HELM helm
 	;;
 e2e | buildkit | demo)
+	[ "$1" = demo ] || "$here/tools.sh" jq
 	"$here/up.sh" >/dev/null
 	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
 	program EPILOGUE_E2E_KUBECTL kubectl

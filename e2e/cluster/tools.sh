@@ -10,5 +10,5 @@ for program in "$@"; do
 	have "$program" || missing+=("${packages[$program]}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
-can_apt || die "install ${missing[*]} (packages of Debian): a test runs the commands of docs/read-by-hand.md"
+can_apt || die "install ${missing[*]} (packages of Debian): tests run commands of the docs that need them"
 locked tools step "install ${missing[*]}" apt_install "${missing[@]}"
