@@ -7,7 +7,7 @@ SHELL := bash
 CACHE   := $(or $(EPILOGUE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/epilogue)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-TAGS    := integration,e2e,faults,bench
+TAGS    := integration,e2e,faults,bench,release
 
 # The race detector needs a C compiler. Nothing else does.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
@@ -24,7 +24,7 @@ GOLDEN = $(shell grep -rl --include='*_test.go' '"github.com/epilogue-dev/epilog
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
 .PHONY: help build test unit integration e2e oldest buildkit faults bench fuzz lint verify vuln \
-  update image chart reproduce release-check cluster cluster-delete kubeconfig demo demo-clean clean
+  update image chart reproduce dockerfile release-check cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -98,6 +98,9 @@ chart: ## Lint and package the Helm chart into dist/
 
 reproduce: ## Build the programs twice from nothing, and compare
 	@release/reproduce.sh
+
+dockerfile: ## Build the image of the Dockerfile, which compiles inside, and compare it; Go's image or a stand-in
+	@release/dockerfile.sh
 
 release-check: ## Make all of a release that needs no registry and no key; see docs/releasing.md
 	@release/check.sh
