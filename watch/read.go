@@ -76,7 +76,9 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 
 // noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue: a rotation may be near.
 func (f *Follower) noteBurst() {
-	f.rotation.came(f.first, f.served)
+	if f.first != 0 { // a piece of a line says nothing of how late lines come
+		f.rotation.came(f.first, f.served)
+	}
 	if f.rotation.overdue() {
 		select {
 		case f.burst <- struct{}{}:

@@ -73,7 +73,15 @@ func TestFollowSkippedInSilence(t *testing.T) {
 
 // TestFollowRotationsAreNoGaps: a log that is rotated now and then, at any speed, has no gap.
 func TestFollowRotationsAreNoGaps(t *testing.T) {
-	for name, between := range map[string]time.Duration{"fast": 50 * time.Millisecond, "slow": time.Second, "slower": 7 * time.Second} {
+	for name, c := range map[string]struct {
+		between time.Duration
+		length  int
+	}{
+		"fast":   {50 * time.Millisecond, 1000},
+		"slow":   {time.Second, 1000},
+		"slower": {7 * time.Second, 1000},
+		"longer": {7 * time.Second, 3 * busyBuffer / 2}, // a read may bring no end of a line
+	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(b *bed) {
 				b.start()
@@ -83,9 +91,9 @@ func TestFollowRotationsAreNoGaps(t *testing.T) {
 						b.c.Rotate()
 						rotated = time.Now()
 					}
-					b.write(slices.Repeat([]string{strings.Repeat("x", 1000)}, int(2+between/(50*time.Millisecond)))...)
+					b.write(slices.Repeat([]string{strings.Repeat("x", c.length)}, int(2+c.between/(50*time.Millisecond)))...)
 					b.write("right behind")
-					time.Sleep(between)
+					time.Sleep(c.between)
 				}
 				b.c.Exit(0)
 				b.complete()
