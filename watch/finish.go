@@ -183,7 +183,7 @@ func (p *proof) settlePending() (fresh bool) {
 	if o := f.overlap; o != nil && o.missed() {
 		f.unserved(line.Time)
 	}
-	f.batch = append(f.batch[:0], line)
+	f.batch.add(line)
 	if err := f.append(); err != nil {
 		p.err = err
 		return true
@@ -252,7 +252,7 @@ func (p *proof) lastWords() error {
 	if f.pending.Time == 0 || f.tail.is(f.pending) {
 		return nil
 	}
-	f.batch = append(f.batch[:0], f.pending)
+	f.batch.add(f.pending)
 	if err := f.append(); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
 		return err
 	}

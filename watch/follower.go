@@ -43,7 +43,7 @@ type Follower struct {
 	slog   *slog.Logger
 
 	lines      *lineReader
-	batch      []archive.Line
+	batch      batch
 	overlap    *overlap          // nil: everything that comes is new
 	reason     archive.GapReason // why a gap that opens now would be there
 	pending    archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy

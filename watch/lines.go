@@ -2,40 +2,76 @@ package watch
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // lineReader cuts what a log stream gives into lines. It allocates nothing per line: texts point into its buffer and are
 // good until the next call of room. Owned by one follower.
+//
+// Thousands of logs get a line now and then: what such a one holds is all in quiet. One that floods borrows a large buffer,
+// for fewer reads, and gives it back when its burst is over.
 type lineReader struct {
-	buf        []byte
-	start, end int  // the bytes that are not cut yet
-	filled     bool // the last read left no room: more is waiting
-	sparse     int  // reads in a row that brought little
-	inside     bool // the bytes go on with a line of which MaxLine bytes were given already
+	buf        []byte // quiet, a borrowed one, or, for a line that is longer, one of its own
+	start, end int    // the bytes that are not cut yet
+	filled     bool   // the last read left no room: more is waiting
+	large      int    // reads in a row that brought more than quiet holds
+	inside     bool   // the bytes go on with a line of which MaxLine bytes were given already
 	insideTime int64
 	clock      stampReader
+	quiet      [quietBuffer]byte
 }
 
 const (
-	// quietBuffer is what the thousands of logs hold that get a line now and then, busyBuffer what one that floods gets:
-	// fewer reads, each of which costs a window update to the API server.
-	quietBuffer = 4 << 10
+	quietBuffer = 1 << 10
 	busyBuffer  = 32 << 10
-	// manySparse is how many small reads in a row make a busy log a quiet one.
-	manySparse = 16
+	// manyLarge is how many large reads in a row make a flood, which keeps its buffer from one read to the next. What comes
+	// less often gives it back each time, for it may be the last for hours.
+	manyLarge = 8
 	// longestStamp: a date, nine digits of fraction, a zone, and the space.
 	longestStamp = 40
 )
 
-func newLineReader() *lineReader { return &lineReader{buf: make([]byte, quietBuffer)} }
+// busyBuffers are lent to the readers of floods.
+var busyBuffers = sync.Pool{New: func() any { return new([busyBuffer]byte) }}
 
+func newLineReader() *lineReader {
+	r := new(lineReader)
+	r.buf = r.quiet[:]
+	return r
+}
+
+// reset forgets all that was read.
 func (r *lineReader) reset() {
-	*r = lineReader{buf: r.buf, clock: r.clock}
-	if len(r.buf) > busyBuffer {
-		r.buf = make([]byte, quietBuffer)
+	r.start, r.end, r.filled, r.large, r.inside, r.insideTime = 0, 0, false, 0, false, 0
+	r.calm()
+}
+
+// calm goes back to the quiet buffer, with as much as that holds of what is not cut yet.
+func (r *lineReader) calm() {
+	copy(r.quiet[:], r.buf[:r.end])
+	r.giveBack()
+	r.buf = r.quiet[:]
+}
+
+func (r *lineReader) giveBack() {
+	if len(r.buf) == busyBuffer {
+		busyBuffers.Put((*[busyBuffer]byte)(r.buf))
 	}
+}
+
+// grow gives room behind the bytes that are not cut yet, which stand at the front.
+func (r *lineReader) grow() {
+	if len(r.buf) >= busyBuffer {
+		bigger := append(r.buf, make([]byte, len(r.buf))...)
+		r.giveBack()
+		r.buf = bigger
+		return
+	}
+	borrowed := busyBuffers.Get().(*[busyBuffer]byte)
+	copy(borrowed[:], r.buf[:r.end])
+	r.buf = borrowed[:]
 }
 
 // room gives the buffer to read into next. Lines that were cut before are void.
@@ -46,9 +82,9 @@ func (r *lineReader) room() []byte {
 	}
 	switch size := len(r.buf); {
 	case r.end > size/2, r.filled && size < busyBuffer:
-		r.buf = append(r.buf, make([]byte, size)...)
-	case r.end == 0 && r.sparse >= manySparse && size > quietBuffer:
-		r.buf, r.sparse = make([]byte, quietBuffer), 0
+		r.grow()
+	case size > quietBuffer && r.end <= quietBuffer/2 && r.large < manyLarge && !r.filled:
+		r.calm()
 	}
 	return r.buf[r.end:]
 }
@@ -57,8 +93,8 @@ func (r *lineReader) room() []byte {
 func (r *lineReader) took(n int) {
 	r.end += n
 	r.filled = r.end == len(r.buf)
-	if r.sparse++; n > quietBuffer/2 {
-		r.sparse = 0
+	if r.large++; n <= quietBuffer {
+		r.large = 0
 	}
 }
 

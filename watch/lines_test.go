@@ -121,3 +121,54 @@ func TestLineReaderAllocations(t *testing.T) {
 		t.Errorf("got %v allocations a line, want 0", got)
 	}
 }
+
+// TestLineReaderBuffers: a burst borrows a large buffer and gives it back when it is over, whatever came in it.
+func TestLineReaderBuffers(t *testing.T) {
+	line := stamp + " some text of a usual length, as logs have it\n"
+	burst, long := strings.Repeat(line, 2000), stamp+" "+strings.Repeat("x", 100<<10)+"\n"
+	for _, c := range []struct {
+		name, input string
+		most        int
+	}{
+		{"a line now and then", line, quietBuffer},
+		{"a burst", burst, busyBuffer},
+		{"a line longer than the large buffer", long, 4 * busyBuffer},
+		{"a long line in a burst", burst + long + burst, 4 * busyBuffer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newLineReader()
+			if most := cutAll(r, c.input); most != c.most {
+				t.Errorf("got a buffer of %d bytes at most, want %d", most, c.most)
+			}
+			cutAll(r, line)
+			if r.room(); len(r.buf) != quietBuffer {
+				t.Errorf("got a buffer of %d bytes when another line came, want %d", len(r.buf), quietBuffer)
+			}
+		})
+	}
+}
+
+// TestLineReaderBurstsAllocateNothing: the large buffer is the same one for all bursts.
+func TestLineReaderBurstsAllocateNothing(t *testing.T) {
+	r, line := newLineReader(), stamp+" some text of a usual length, as logs have it\n"
+	burst := strings.Repeat(line, 1000)
+	got := testing.AllocsPerRun(100, func() {
+		cutAll(r, burst)
+		cutAll(r, line)
+	})
+	if got >= 1 {
+		t.Errorf("got %v allocations a burst, want 0", got)
+	}
+}
+
+// cutAll has the reader read and cut the text, in reads as large as it has room for, and gives the largest size of its buffer.
+func cutAll(r *lineReader, text string) (most int) {
+	for len(text) > 0 {
+		n := copy(r.room(), text)
+		r.took(n)
+		most, text = max(most, len(r.buf)), text[n:]
+		for _, _, ok := r.next(); ok; _, _, ok = r.next() {
+		}
+	}
+	return most
+}

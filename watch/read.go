@@ -115,7 +115,7 @@ func (f *Follower) resumeTime(s archive.Summary) int64 {
 
 // take cuts what was read into lines and appends the new ones.
 func (f *Follower) take(ctx context.Context, a *answer) error {
-	f.batch = f.batch[:0]
+	f.batch.clear()
 	if err := f.rotated(); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (f *Follower) add(line archive.Line) {
 	if len(f.rotation.expected) > 0 {
 		f.expect(line)
 	}
-	f.batch = append(f.batch, line)
+	f.batch.add(line)
 }
 
 // servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the newest
@@ -247,7 +247,7 @@ func (f *Follower) settleEarly() error {
 	}
 	o.missed()
 	f.unserved(o.early[0].Time)
-	f.batch = f.batch[:0]
+	f.batch.clear()
 	f.addEarly()
 	return f.append()
 }
@@ -282,19 +282,20 @@ func (f *Follower) gap(g archive.Gap) {
 
 // append gives the batch to the log.
 func (f *Follower) append() error {
-	if len(f.batch) == 0 {
+	lines := f.batch.lines
+	if len(lines) == 0 {
 		return nil
 	}
+	defer f.batch.clear()
 	if f.log.Summary().Lines == 0 {
-		f.judgeStart(f.batch[0])
-		f.rotation.begins(f.batch[0].Time)
+		f.judgeStart(lines[0])
+		f.rotation.begins(lines[0].Time)
 	}
-	n, err := f.log.Append(f.batch...)
+	n, err := f.log.Append(lines...)
 	if n > 0 {
-		f.tail.set(f.batch[n-1])
+		f.tail.set(lines[n-1])
 		f.count.Lines.Add(float64(n))
 	}
-	f.batch = f.batch[:0]
 	if err != nil {
 		return &spoolError{err}
 	}

@@ -49,7 +49,7 @@ func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error
 	if f.overlap, err = newOverlap(f.log, from); err != nil {
 		return err
 	}
-	defer func() { f.overlap, f.batch = nil, f.batch[:0] }()
+	defer func() { f.overlap = nil; f.batch.clear() }()
 	a := &answer{mine: true} // whose it was is proven already
 	p := asidePlace{gaps: summary.Gaps, fresh: f.overlap == nil, met: from == 0}
 	held := aside.Held(0, func(line archive.Line) bool {

@@ -106,10 +106,11 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 		return
 	}
 	r.crossed, r.from, r.to = true, f.tail.time(), line.Time
-	if n := len(f.batch); n > 0 {
-		r.from = f.batch[n-1].Time
+	n := len(f.batch.lines)
+	if n > 0 {
+		r.from = f.batch.lines[n-1].Time
 	}
-	r.after = f.log.Summary().Lines + int64(len(f.batch))
+	r.after = f.log.Summary().Lines + int64(n)
 }
 
 // confirm: the file was read from its first record. Where nobody looked before, a whole file may have come and gone

@@ -46,7 +46,6 @@ func taker(t testing.TB) (*Follower, *answer) {
 		t.Fatal(err)
 	}
 	f := newFollower(FollowConfig{}, log, Parts{Follow: metrics.NewFollow(prometheus.NewRegistry())}, nil)
-	f.lines.buf = make([]byte, busyBuffer)
 	return f, &answer{Request: Request{Follow: true}, mine: true, opened: time.Now()}
 }
 
