@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // the image holds no certificates
 
@@ -41,6 +42,7 @@ func command() *cobra.Command {
 			return err
 		}
 		log := logger(cfg.Process, os.Stderr)
+		tuneCollector(memlimit.FromCgroup, log)
 		for _, line := range source.Unknown(os.Environ()) {
 			log.Warn(line)
 		}
