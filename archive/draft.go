@@ -6,7 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
+
+// Draft is what is known of a pod before it is sealed.
+type Draft struct {
+	Manifest
+	// Silent says, by container ID, until when logs had no line: as of their reader, when that left them to another one.
+	Silent map[string]time.Time `json:"silent,omitempty"`
+}
 
 // podFile holds the manifest as far as it is known, so that a pod that is gone can still be sealed.
 const podFile = "pod.json"
@@ -16,9 +24,10 @@ type draftSum [sha256.Size]byte
 // SaveDraft keeps what is known of a pod beside its logs, so that a pod that vanishes while no process watches can still
 // be sealed by the next one. A draft that this process saved last is not written again: a pod is looked at far more
 // often than it changes, and creating files is what 500 pods that end together wait for.
-func (s *Spool) SaveDraft(m *Manifest) error {
+func (s *Spool) SaveDraft(d *Draft) error {
+	m := &d.Manifest
 	pod := m.Pod.PodUID
-	text, err := json.Marshal(m)
+	text, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
@@ -48,12 +57,12 @@ func (s *Spool) hasDraft(pod PodUID, sum draftSum) bool {
 }
 
 // Draft gives what was saved of a pod.
-func (s *Spool) Draft(pod PodUID) (*Manifest, error) {
-	var m Manifest
-	if err := readJSON(s.draftPath(pod), &m); err != nil {
+func (s *Spool) Draft(pod PodUID) (*Draft, error) {
+	var d Draft
+	if err := readJSON(s.draftPath(pod), &d); err != nil {
 		return nil, fmt.Errorf("read draft of pod %s: %w", pod, err)
 	}
-	return &m, nil
+	return &d, nil
 }
 
 func (s *Spool) draftPath(pod PodUID) string { return filepath.Join(s.podDir(pod), podFile) }

@@ -14,7 +14,7 @@ func TestDraftIsWrittenOnce(t *testing.T) {
 	save := func(phase string) (written, drafted bool) {
 		t.Helper()
 		before, _ := os.Stat(s.draftPath(pod.PodUID)) // nil: not there
-		if err := s.SaveDraft(&Manifest{Pod: PodSummary{PodRef: pod, Phase: phase}}); err != nil {
+		if err := s.SaveDraft(&Draft{Manifest: Manifest{Pod: PodSummary{PodRef: pod, Phase: phase}}}); err != nil {
 			t.Fatal(err)
 		}
 		after, err := os.Stat(s.draftPath(pod.PodUID))
@@ -57,7 +57,7 @@ func TestDraftIsWrittenOnce(t *testing.T) {
 func TestDraftAfterFailedWrite(t *testing.T) {
 	s := spoolWith(t, t.TempDir(), 0, 0)
 	pod := testInstance("c").PodRef
-	m := &Manifest{Pod: PodSummary{PodRef: pod, Phase: "Running"}}
+	m := &Draft{Manifest: Manifest{Pod: PodSummary{PodRef: pod, Phase: "Running"}}}
 	inTheWay := s.draftPath(pod.PodUID) + ".new"
 	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func logOfPod(p archive.PodRef, container string) archive.Instance {
 
 func (l *life) draft(p archive.PodRef, phase string) {
 	l.t.Helper()
-	if err := l.spool.SaveDraft(&archive.Manifest{Version: "v1", Pod: archive.PodSummary{PodRef: p, Phase: phase}}); err != nil {
+	if err := l.spool.SaveDraft(&archive.Draft{Manifest: archive.Manifest{Version: "v1", Pod: archive.PodSummary{PodRef: p, Phase: phase}}}); err != nil {
 		l.t.Fatal(err)
 	}
 }

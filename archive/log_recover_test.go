@@ -182,7 +182,7 @@ func TestTornDocuments(t *testing.T) {
 	s := spoolWith(t, dir, 0, 0)
 	l := logOf(t, s, "c")
 	appendAll(t, l, numbered(0, 10))
-	if err := errors.Join(l.Flush(), s.SaveDraft(&Manifest{Pod: PodSummary{PodRef: l.instance.PodRef}, Diagnosis: "whole"})); err != nil {
+	if err := errors.Join(l.Flush(), s.SaveDraft(&Draft{Manifest: Manifest{Pod: PodSummary{PodRef: l.instance.PodRef}, Diagnosis: "whole"}})); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"c.0.json.new", "c.0.tail.new", "c.0.sealed.json.new", "pod.json.new", "d.0.json.new"} {

@@ -130,12 +130,11 @@ func (r *Reader) spooledPod(ref PodRef) *foundPod {
 		p.logs[l.instance.ID()] = l
 	}
 	// A draft that is not there or cannot be read is made of what the logs say.
-	m, err := r.cfg.Spool.Draft(ref.PodUID)
-	if err != nil {
-		if len(p.logs) == 0 {
-			return nil
-		}
-		m = &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
+	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
+	if draft, err := r.cfg.Spool.Draft(ref.PodUID); err == nil {
+		m = &draft.Manifest
+	} else if len(p.logs) == 0 {
+		return nil
 	}
 	for id, l := range p.logs {
 		known := slices.ContainsFunc(m.Instances, func(r InstanceRecord) bool { return r.ID() == id })

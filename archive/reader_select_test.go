@@ -78,7 +78,7 @@ func (s *shelf) keepPod(workload string, instances []kept) {
 		m.Instances = append(m.Instances, record)
 	}
 	if open {
-		if err := s.spool.SaveDraft(m); err != nil {
+		if err := s.spool.SaveDraft(&archive.Draft{Manifest: *m}); err != nil {
 			s.t.Fatal(err)
 		}
 		return

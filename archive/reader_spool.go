@@ -28,7 +28,7 @@ func (s *Spool) draftRef(uid PodUID) (ref draftRef, ok bool) {
 		return known.(draftRef), true
 	}
 	if m, err := s.Draft(uid); err == nil {
-		s.remember(m)
+		s.remember(&m.Manifest)
 		return draftRef{m.Pod.PodRef, m.Workloads}, true
 	}
 	for _, l := range s.Logs(uid) {

@@ -23,7 +23,7 @@ func BenchmarkSealPod(b *testing.B) {
 		m := &archive.Manifest{Pod: archive.PodSummary{PodRef: i.PodRef}}
 		for _, phase := range []string{"Pending", "Running", "Running"} {
 			m.Pod.Phase = phase
-			if err := spool.SaveDraft(m); err != nil {
+			if err := spool.SaveDraft(&archive.Draft{Manifest: *m}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -36,7 +36,7 @@ func BenchmarkSealPod(b *testing.B) {
 		}
 		m.Pod.Phase = "Succeeded"
 		for range 3 {
-			if err := spool.SaveDraft(m); err != nil {
+			if err := spool.SaveDraft(&archive.Draft{Manifest: *m}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -248,7 +248,7 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 	case draft != nil:
 		return t.journal.spool.SaveDraft(draft)
 	}
-	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}
+	m := &Draft{Manifest: Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}}
 	for _, l := range p.logs {
 		m.Instances = append(m.Instances, InstanceRecord{Instance: l.best.instance})
 	}
@@ -256,7 +256,7 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 }
 
 // draft gives the newest draft of a pod, nil where there is none that can be read.
-func (t *takeover) draft(ctx context.Context, p *takenPod) (*Manifest, error) {
+func (t *takeover) draft(ctx context.Context, p *takenPod) (*Draft, error) {
 	if p.draft.Size == 0 {
 		return nil, nil
 	}
@@ -264,9 +264,9 @@ func (t *takeover) draft(ctx context.Context, p *takenPod) (*Manifest, error) {
 	if err != nil || text == nil {
 		return nil, err
 	}
-	var m Manifest
-	if json.Unmarshal(text, &m) != nil || m.Pod.PodUID != p.ref.PodUID {
+	var d Draft
+	if json.Unmarshal(text, &d) != nil || d.Pod.PodUID != p.ref.PodUID {
 		return nil, nil
 	}
-	return &m, nil
+	return &d, nil
 }

@@ -59,7 +59,7 @@ func kept(t *testing.T) *shelf {
 	m.Job.CreatedAt = start
 	m.Workloads = []string{"other"}
 	m.Instances = []archive.InstanceRecord{{Instance: instance(open, "main")}}
-	if err := s.spool.SaveDraft(m); err != nil {
+	if err := s.spool.SaveDraft(&archive.Draft{Manifest: *m}); err != nil {
 		t.Fatal(err)
 	}
 	s.write(open, "line")

@@ -168,7 +168,7 @@ func (s *shelf) draft(pod archive.PodRef, containers ...string) {
 	for _, c := range containers {
 		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: instance(pod, c)})
 	}
-	if err := s.spool.SaveDraft(m); err != nil {
+	if err := s.spool.SaveDraft(&archive.Draft{Manifest: *m}); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -34,7 +34,7 @@ func (w *Watcher) adopt() error {
 			continue
 		}
 		if w.Owns(jobUID(draft.Pod.PodRef)) {
-			w.orphan(draft)
+			w.orphan(&draft.Manifest)
 		}
 	}
 	return nil
@@ -137,17 +137,14 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 // the pod's status may no longer name, and how they ended.
 func (w *Watcher) recall(p *pod) {
 	uid := archive.PodUID(p.last.UID)
-	logs := w.parts.Spool.Logs(uid)
-	if len(logs) == 0 {
-		return
-	}
-	for _, log := range logs {
+	for _, log := range w.parts.Spool.Logs(uid) {
 		p.held = append(p.held, log.Instance())
 	}
 	draft, err := w.parts.Spool.Draft(uid)
 	if err != nil {
-		return // a crash before it was written
+		return // there is none, or a crash came before it was written
 	}
+	p.silent = draft.Silent
 	for _, r := range draft.Instances {
 		if r.ContainerID != "" {
 			p.states[r.ContainerID] = r.State

@@ -216,7 +216,7 @@ func (f *Follower) proven() error {
 		f.unserved(0)
 	}
 	// An empty file proves an empty log only where it is the first one.
-	if f.log.Summary().Lines == 0 && !f.lateAfter.IsZero() {
+	if f.log.Summary().Lines == 0 && !f.silence.late.IsZero() {
 		f.gap(archive.Gap{Reason: archive.GapLateStart, Unproven: true, Detail: lateStart})
 	}
 	return nil
@@ -283,15 +283,3 @@ func reasonOf(s Sight) archive.GapReason {
 		return archive.GapUnreachable
 	}
 }
-
-// judgeStart writes a gap before the first line of a log whose reading began late, unless that line is as old as the
-// instance: only then it is the first one that was ever written. It is written with the line, so that a crash loses both
-// or neither.
-func (f *Follower) judgeStart(first archive.Line) {
-	if f.lateAfter.IsZero() || first.Time-f.lateAfter.UnixNano() <= int64(promptly) {
-		return
-	}
-	f.gap(archive.Gap{To: first.Time, Reason: archive.GapLateStart, Unproven: true, Detail: lateStart})
-}
-
-const lateStart = "reading began long after the start, and earlier lines may have been rotated away"

@@ -42,21 +42,20 @@ type Follower struct {
 	count  *metrics.Follow
 	slog   *slog.Logger
 
-	lines      *lineReader
-	batch      batch
-	overlap    *overlap          // nil: everything that comes is new
-	reason     archive.GapReason // why a gap that opens now would be there
-	pending    archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
-	served     int64             // the time of the line that this answer served last
-	first      int64             // that of the first line that this reading brought
-	tail       tailMark          // the last line held
-	seen       Sight             // the last look
-	resumed    bool              // the log was read on from a time: what lies before that time was not looked at again
-	stuckOn    uint64            // the last record of the file at the last stall; owned by the minder
-	lateAfter  time.Time         // when the instance started, if reading began long after that
-	emptyUntil time.Time         // the end of the last stream that brought nothing, while nothing is held
-	rotation   rotationWatch
-	burst      chan struct{} // wakes the minder
+	lines    *lineReader
+	batch    batch
+	overlap  *overlap          // nil: everything that comes is new
+	reason   archive.GapReason // why a gap that opens now would be there
+	pending  archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
+	served   int64             // the time of the line that this answer served last
+	first    int64             // that of the first line that this reading brought
+	tail     tailMark          // the last line held
+	seen     Sight             // the last look
+	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
+	stuckOn  uint64            // the last record of the file at the last stall; owned by the minder
+	silence  leadSilence
+	rotation rotationWatch
+	burst    chan struct{} // wakes the minder
 }
 
 func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {
@@ -74,6 +73,7 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		// file of it that is read again at once.
 		if err != nil {
 			f.flush()
+			f.leave(ctx)
 		}
 	}()
 	i := f.log.Instance()
@@ -142,29 +142,6 @@ func (f *Follower) recall() error {
 	}
 	return err
 }
-
-// noteStart remembers that an answer began, with nothing held so far, so late that the log's first file may have been
-// rotated away. Each such answer counts, for the one before it may have brought nothing; but a stream that ended without
-// a line shows that there was none until then. Only a container that runs has its log rotated.
-func (f *Follower) noteStart() {
-	started := f.seen.startedAt(f.log.Instance())
-	if started.IsZero() || !f.lateAfter.IsZero() {
-		return
-	}
-	from, until := started, time.Now()
-	if f.emptyUntil.After(from) {
-		from = f.emptyUntil
-	}
-	if t := f.seen.Terminated; t != nil && t.FinishedAt.Time.Before(until) {
-		until = t.FinishedAt.Time
-	}
-	if until.Sub(from) > promptly {
-		f.lateAfter = started
-	}
-}
-
-// promptly: a log whose reading begins sooner cannot have been rotated before.
-const promptly = 3 * time.Second
 
 // endured waits out what is not the source's trouble: a spool without room. Any other error of the disk is returned.
 func (f *Follower) endured(ctx context.Context, err error) error {

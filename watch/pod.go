@@ -28,6 +28,7 @@ type pod struct {
 	following map[string]*reading                     // those whose follower has not returned
 	changed   chan struct{}                           // closed and replaced with each change
 	states    map[string]archive.ContainerState       // how they ended, as soon as that was seen
+	silent    map[string]time.Time                    // until when they were seen to have no line, by whoever read them before; nil: none was
 	records   map[string]archive.InstanceRecord       // those that are sealed
 	waited    map[string]corev1.ContainerStateWaiting // why a container could not start, by its name; the end of the pod overwrites it
 }
@@ -155,14 +156,14 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 	return nil
 }
 
-// draftNow is the manifest as far as it can be known before the logs are sealed.
-func (p *pod) draftNow(labels []string) *archive.Manifest {
+// draftNow is what can be known before the logs are sealed.
+func (p *pod) draftNow(labels []string) *archive.Draft {
 	m := postMortem(p.last, p.job, labels)
 	m.Instances = neverStarted(p.last, p.waited)
 	for _, i := range instances(p.last) {
 		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: i, State: p.states[i.ContainerID]})
 	}
-	return m
+	return &archive.Draft{Manifest: *m, Silent: p.silent}
 }
 
 // follow starts a follower for an instance that has none yet.
@@ -179,6 +180,7 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 		return err // an earlier process had read it to its end
 	}
 	f := newFollower(w.cfg.Follow, log, w.parts, w)
+	f.silence.until = p.silent[i.ContainerID]
 	own, stop := context.WithCancel(ctx)
 	r := &reading{stop, make(chan struct{})}
 	p.following[i.ContainerID] = r
@@ -186,6 +188,9 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 		defer close(r.ended)
 		defer stop()
 		err := f.Run(own)
+		if !f.silence.left.IsZero() {
+			w.leftSilent(p, i, f.silence.left)
+		}
 		switch {
 		case err == nil && ctx.Err() == nil:
 			w.followed(key, p, i)

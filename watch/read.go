@@ -61,14 +61,12 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		if a.Follow {
 			f.noteBurst()
 		}
-		if errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if ended {
 			err = f.remainder(ctx, a)
-			if err == nil && ctx.Err() == nil && a.Follow && f.lateAfter.IsZero() {
-				f.emptyUntil = time.Now()
-			}
-			return err
 		}
-		if err != nil {
+		if err != nil || ended {
+			f.noteSilence(ctx, err)
 			return err
 		}
 	}

@@ -1,0 +1,141 @@
+package watch
+
+import (
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+)
+
+// TestFollowSilentAcrossRenewal: a log that is silent while its stream is opened anew has no gap at its start.
+func TestFollowSilentAcrossRenewal(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		time.Sleep(3 * b.cfg.ReconnectAfter)
+		b.write("first", "last")
+		time.Sleep(time.Second)
+		b.c.Exit(0)
+		b.complete()
+	})
+}
+
+// TestFollowHangsFromTheStart: what a stream that hangs did not bring before the log was rotated is in doubt.
+func TestFollowHangsFromTheStart(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, Hang: true})
+		b.start()
+		b.write("never served")
+		time.Sleep(usualPace)
+		b.c.Rotate()
+		b.write("served")
+		time.Sleep(2 * b.cfg.StallAfter)
+		b.c.Exit(0)
+		record := b.proven(time.Hour)
+		if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapLateStart || record.Log.Lines != 1 {
+			t.Errorf("got gaps %+v and %d lines, want the start in doubt and one line", g, record.Log.Lines)
+		}
+	})
+}
+
+// TestSilentLogChangesHands: who reads a log on after another one who saw that it had no line yet knows its start.
+func TestSilentLogChangesHands(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(d *doubt, old *hand) // after which another one reads
+		before int                       // lines before that
+		late   bool                      // the start is in doubt
+	}{
+		"another one joins": {change: func(d *doubt, _ *hand) { d.start("b", filepath.Join(d.t.TempDir(), "b")) }},
+		"it ends":           {change: func(d *doubt, old *hand) { d.leave(old); d.start("c", filepath.Join(d.t.TempDir(), "c")) }},
+		"it ends and comes back with its disk": {change: func(d *doubt, old *hand) {
+			d.leave(old)
+			d.start("a", old.dir)
+		}},
+		"two changes": {change: func(d *doubt, old *hand) {
+			d.start("b", filepath.Join(d.t.TempDir(), "b"))
+			pass(time.Minute)
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+			pass(time.Minute)
+			d.leave(old)
+		}},
+		"it wrote before": {before: 3, change: func(d *doubt, _ *hand) { d.start("b", filepath.Join(d.t.TempDir(), "b")) }},
+		"it ends, and a line comes before anybody reads": {change: func(d *doubt, old *hand) {
+			d.leave(old)
+			d.write(1)
+			pass(time.Minute)
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"it came late itself": {late: true, change: func(d *doubt, old *hand) {
+			d.kill(old)
+			old = d.start("b", filepath.Join(d.t.TempDir(), "b"))
+			pass(time.Minute)
+			d.leave(old)
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"its stream is dead": {late: true, change: func(d *doubt, old *hand) {
+			d.log.Inject(&kubelet.Fault{On: kubelet.OnFollow, Hang: true})
+			d.k.KillStreams()
+			pass(time.Second)
+			d.unserved()
+			d.write(1)
+			d.leave(old)
+			d.k.Heal()
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"it has no stream": {late: true, change: func(d *doubt, old *hand) {
+			d.log.Inject(&kubelet.Fault{On: kubelet.OnFollow, Status: 500})
+			d.k.KillStreams()
+			pass(time.Second)
+			d.unserved()
+			d.leave(old)
+			d.k.Heal()
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"it dies": {late: true, change: func(d *doubt, old *hand) {
+			d.kill(old)
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"it ends, and nobody reads for long": {late: true, change: func(d *doubt, old *hand) {
+			d.leave(old)
+			pass(time.Minute)
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+		"the node does not answer at the end": {late: true, change: func(d *doubt, old *hand) {
+			d.k.Inject(&kubelet.Fault{On: kubelet.OnRead, Hang: true})
+			d.leave(old)
+			d.k.Heal()
+			d.start("c", filepath.Join(d.t.TempDir(), "c"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				crew := newCrew(t)
+				old := crew.start("a", filepath.Join(t.TempDir(), "a"))
+				d := &doubt{crew: crew, pod: crew.podOf("c", "b", "a")}
+				d.log = d.pod.Start("main")
+				d.report(d.pod)
+				d.write(c.before)
+				pass(time.Minute)
+				c.change(d, old)
+				pass(takesOver)
+				d.write(10)
+				pass(time.Minute)
+				d.finish()
+				r := d.record(d.sealed(d.pod), "main", 0)
+				late := len(r.Gaps) == 1 && r.Gaps[0].Reason == archive.GapLateStart && r.Gaps[0].Unproven
+				if late != c.late || !late && len(r.Gaps) > 0 || r.Log == nil || r.Log.Lines != int64(d.next) {
+					t.Errorf("got gaps %+v and log %+v, want the start in doubt: %t, and %d lines", r.Gaps, r.Log, c.late, d.next)
+				}
+			})
+		})
+	}
+}
+
+// unserved has a file of the log come and go.
+func (d *doubt) unserved() {
+	d.log.Write(time.Now(), "never served")
+	pass(usualPace)
+	d.log.Rotate()
+}
