@@ -233,6 +233,24 @@ func TestDryRunChangesNothing(t *testing.T) {
 	})
 }
 
+// TestArchivingAloneChangesNothing: without cleanup and gate no Job is touched, not even to be told what became of its logs.
+func TestArchivingAloneChangesNothing(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.cfg.Enabled, b.cfg.Gate = false, config.GateNever
+		b.api.intercept(func(verb, kind, name string) error {
+			if verb != http.MethodGet {
+				t.Errorf("got %s of %s %s, want nothing changed", verb, kind, name)
+			}
+			return nil
+		})
+		b.start()
+		j, p := b.finished("a", ownTTL(60))
+		b.seal(p, archive.Complete)
+		b.finish(j.UID)
+		after(6 * time.Hour)
+	})
+}
+
 // sum adds up a counter over its labels.
 func sum(t *testing.T, c prometheus.Collector) (total float64) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -90,11 +91,12 @@ func verdictEvent(v archive.Verdict) string {
 }
 
 // tells says whether the owner of the Job is to be told that its document was just written. Of Jobs that had finished before
-// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those.
+// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those. A daemon that only archives says
+// nothing in the cluster, where it may have no right to.
 func (j *Janitor) tells(job types.UID, f Facts) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.untold[job] || f.Job == nil || finishedAt(f.Job).Before(f.Since) {
+	if !j.untold[job] || f.Job == nil || !j.cfg.Enabled && j.cfg.Gate == config.GateNever || finishedAt(f.Job).Before(f.Since) {
 		delete(j.untold, job)
 		return false
 	}

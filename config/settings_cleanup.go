@@ -29,6 +29,9 @@ type Cleanup struct {
 	CrashLoops   int // restarts of a container that waits in CrashLoopBackOff; 0: no limit
 }
 
+// Acts says whether Jobs and pods of the cluster are changed at all, be it only to hold them. Otherwise rights to read are enough.
+func (c Cleanup) Acts() bool { return !c.DryRun && (c.Enabled || c.Gate != GateNever) }
+
 // GateMode says on which Jobs the daemon puts the gate.
 type GateMode string
 

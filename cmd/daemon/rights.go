@@ -20,11 +20,10 @@ func uses(cfg config.Config) []rights.Use {
 	if own := leaseNamespace(cfg.Replica); own != "" && cfg.Replica.LeaseDuration > 0 {
 		all = append(all, rights.Use{Namespace: own, Rights: rights.Sharing, Without: "replicas cannot share the work", Vital: true})
 	}
-	acts := !cfg.Cleanup.DryRun
-	if acts && (cfg.Cleanup.Enabled || cfg.Cleanup.Gate != config.GateNever) || cfg.Launch.Enabled {
+	if cfg.Cleanup.Acts() || cfg.Launch.Enabled {
 		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Holding, Without: "no Job is held until its logs are safe"})
 	}
-	if acts && cfg.Cleanup.Enabled {
+	if cfg.Cleanup.Acts() && cfg.Cleanup.Enabled {
 		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Deleting, Without: "nothing is deleted"})
 	}
 	if cfg.Serve.Listen != "" && cfg.Serve.Auth != "none" {
