@@ -12,7 +12,7 @@ import (
 // logger gives the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
 // line has the one form: nobody can parse a log of which one line in a thousand is something else.
 func logger(p config.Process, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: p.LogLevel}
+	options := &slog.HandlerOptions{Level: p.LogLevel, ReplaceAttr: durations}
 	var handler slog.Handler = slog.NewJSONHandler(to, options)
 	if p.LogFormat == "text" {
 		handler = slog.NewTextHandler(to, options)
@@ -21,4 +21,12 @@ func logger(p config.Process, to io.Writer) *slog.Logger {
 	slog.SetDefault(log.With("component", "library"))
 	klog.SetSlogLogger(log.With("component", "client-go"))
 	return log
+}
+
+// durations writes them as settings are written, such as 1m30s. JSON would have a number of nanoseconds, of which nobody knows the unit.
+func durations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
