@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh makes all of a release that needs neither registry nor key, into dist/: programs for every platform, archives, their
-# sums, a bill of materials of each program, krew's manifest, chart and install.yaml. Then tests look at them. Half a minute where all is
-# compiled already, ten minutes of a processor where nothing is; the first time it also builds goreleaser, which takes as long.
+# sums, a bill of materials of each program, krew's manifest, chart and install.yaml. Then tests look at them. Two minutes of a processor where
+# all is compiled already, ten where nothing is; the first time it also builds goreleaser, which takes as long.
 set -euo pipefail
 . "$(dirname "$0")/../e2e/cluster/lib.sh"
 . "$here/engine.sh"
