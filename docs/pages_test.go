@@ -134,6 +134,42 @@ func TestNamedVariablesExist(t *testing.T) {
 	}
 }
 
+// TestNamedSettingsExist: a page that tells which setting to change names one that docs/configuration.md has, or a value of the chart.
+func TestNamedSettingsExist(t *testing.T) {
+	settings := named(t, "configuration.md", "`([a-z0-9]+(?:-[a-z0-9]+)+)`")
+	for _, other := range []string{"cli.md", "format.md", "metrics.md"} { // flags, reasons, labels
+		for name := range named(t, other, "([a-z0-9]+(?:-[a-z0-9]+)+)") {
+			settings[name] = true
+		}
+	}
+	values := named(t, "../deploy/chart/epilogue/README.md", "`([a-zA-Z0-9]+(?:\\.[a-zA-Z0-9]+)*)`")
+	tops := map[string]bool{}
+	for value := range values {
+		top, _, _ := strings.Cut(value, ".")
+		tops[top] = true
+	}
+	all, found := pages(t), 0
+	for page := range all {
+		if !regexp.MustCompile(`^docs/(operations|upgrade|faq|sizing|install-eks|runbooks/.*)\.md$`).MatchString(page) {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([a-zA-Z0-9.-]+)`").FindAllStringSubmatch(prose(all[page]), -1) {
+			word := m[1]
+			top, _, dotted := strings.Cut(word, ".")
+			switch {
+			case dotted && tops[top] && !values[word] && !values[top]: // resources.limits is below a value
+				t.Errorf("%s: got the value %s, which the chart does not have", page, word)
+			case regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`).MatchString(word) && !settings[word] && !regexp.MustCompile(`^(my|zenml|epilogue)-`).MatchString(word):
+				t.Errorf("%s: got the setting %s, which docs/configuration.md does not have", page, word)
+			}
+			found++
+		}
+	}
+	if found < 100 {
+		t.Errorf("got %d words, want the test to find them", found)
+	}
+}
+
 // named gives what a file names.
 func named(t *testing.T, path, pattern string) map[string]bool {
 	t.Helper()
