@@ -180,6 +180,7 @@ func TestPodIsRestricted(t *testing.T) {
 		{"no privilege escalation", !*c.SecurityContext.AllowPrivilegeEscalation},
 		{"read-only root file system", *c.SecurityContext.ReadOnlyRootFilesystem},
 		{"no capabilities", reflect.DeepEqual(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"})},
+		{"last words", c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError && c.TerminationMessagePath == ""},
 		{"no service links", !*spec.EnableServiceLinks},
 		{"bounded spool", !spec.Volumes[0].EmptyDir.SizeLimit.IsZero()},
 	}

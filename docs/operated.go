@@ -34,7 +34,6 @@ var Operated = []Typed{
 	{Begins: "kubectl -n $SYS get pods", Want: "epilogue-.* 1/1 "},
 	{Begins: "kubectl -n $SYS describe pod", Want: "Name: +epilogue-"},
 	{Begins: "kubectl -n $SYS logs -p POD", Want: "previous terminated container .* not found", Code: 1},
-	{Begins: "kubectl -n $SYS logs deployment/epilogue --previous", Want: "previous terminated container .* not found", Code: 1},
 	{Begins: "kubectl -n $SYS logs deployment/epilogue | grep", Want: "seal|WARN|store"},
 	{Begins: "kubectl -n $SYS logs deployment/epilogue | grep -i lost", Want: "^$", Code: 1},
 	{Begins: "kubectl -n $NS get jobs -o custom-columns", Want: `(?m)^operated +<none> +\[epilogue.dev/archive\]`},

@@ -23,6 +23,7 @@ func TestDaemonIsKilled(t *testing.T) {
 	t.Run("once", func(t *testing.T) { killedOnce(t, s) })
 	t.Run("often", func(t *testing.T) { killedOften(t, s) })
 	t.Run("replaced", func(t *testing.T) { replaced(t, s) })
+	t.Run("crashed", func(t *testing.T) { crashed(t, s) })
 }
 
 func killedOnce(t *testing.T, s *stage.Stage) {

@@ -44,6 +44,12 @@ func exitCode(err error) int {
 	}
 }
 
+// end ends the process here.
+func end(code int, reason string) {
+	lastWords(code, reason)
+	os.Exit(code)
+}
+
 // stopping gives a context that ends with the first SIGINT or SIGTERM. From then on a second one ends the process, and so does
 // the end of the grace: that is safe at every line of this program, and what the last journal lacks then is read again by
 // whoever takes over once the Lease has lapsed. The signals are taken by us, not left to the system: it gives their default action
@@ -59,10 +65,10 @@ func stopping(ctx context.Context, grace time.Duration, log *slog.Logger) (conte
 		select {
 		case second := <-signals:
 			log.Warn("aborted by a second signal", "signal", second.String())
-			os.Exit(exitSignal + int(second.(syscall.Signal)))
+			end(exitSignal+int(second.(syscall.Signal)), "aborted by a second signal")
 		case <-time.After(grace):
 			log.Error("not stopped within shutdown-grace; another replica takes over when the Lease has lapsed", "grace", grace)
-			os.Exit(exitLate)
+			end(exitLate, "not stopped within shutdown-grace, "+grace.String())
 		}
 	}()
 	return ctx, cancel

@@ -29,6 +29,9 @@ import (
 // envAct has the test binary be something else: the program itself, or a part of it that ends a process.
 const envAct = "EPILOGUE_TEST_ACT"
 
+// envWords names the file that stands for the kubelet's.
+const envWords = "EPILOGUE_TEST_LAST_WORDS"
+
 var acts = map[string]func(){
 	"program": main,
 	"drain":   func() { drainForEver(time.Hour) },
@@ -37,6 +40,10 @@ var acts = map[string]func(){
 }
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(envWords); path != "" {
+		terminationLog = path
+		os.Unsetenv(envWords)
+	}
 	if act := acts[os.Getenv(envAct)]; act != nil {
 		os.Unsetenv(envAct)
 		act()
@@ -66,6 +73,22 @@ func act(t *testing.T, name string, env []string, args ...string) (*exec.Cmd, *b
 	return cmd, &said
 }
 
+// words gives the variable that has a process leave its last words in a file, as the kubelet makes it, and what reads them.
+func words(t *testing.T) (env string, read func() string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "termination-log")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return envWords + "=" + path, func() string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
 func exited(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
@@ -91,7 +114,8 @@ func TestSignals(t *testing.T) {
 		{"too late", "late", []os.Signal{syscall.SIGTERM}, exitLate, "not stopped within shutdown-grace"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cmd, said := act(t, test.act, nil)
+			env, last := words(t)
+			cmd, said := act(t, test.act, []string{env})
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -113,6 +137,9 @@ func TestSignals(t *testing.T) {
 			}
 			if got := exited(t, cmd.Wait()); got != test.want || !strings.Contains(said.String(), test.says) {
 				t.Errorf("got exit code %d and\n%swant %d and %q", got, said, test.want, test.says)
+			}
+			if want := fmt.Sprintf("exit code %d: %s", test.want, test.says); !strings.HasPrefix(last(), want) {
+				t.Errorf("got last words %q, want %q", last(), want)
 			}
 		})
 	}
@@ -176,7 +203,8 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cmd, said := act(t, "program", nil, test.args...)
+			env, last := words(t)
+			cmd, said := act(t, "program", []string{env}, test.args...)
 			if got := exited(t, cmd.Run()); got != test.want {
 				t.Errorf("got exit code %d, want %d; it said\n%s", got, test.want, said)
 			}
@@ -184,6 +212,12 @@ func TestExitCodes(t *testing.T) {
 				if !strings.Contains(said.String(), part) {
 					t.Errorf("got\n%swant %q in it", said, part)
 				}
+				if !strings.Contains(last(), strings.Trim(part, `"`)) && !strings.HasPrefix(part, `"exit_code"`) {
+					t.Errorf("got last words %q, want %q in them", last(), part)
+				}
+			}
+			if want := fmt.Sprintf("exit code %d: ", test.want); test.want != 0 && !strings.HasPrefix(last(), want) || test.want == 0 && last() != "" {
+				t.Errorf("got last words %q, want them to begin with %q, or none after all went well", last(), want)
 			}
 		})
 	}

@@ -24,6 +24,9 @@ func main() {
 	if err != nil && !errors.Is(err, errTold) {
 		fmt.Fprintln(os.Stderr, "epilogue:", err)
 	}
+	if err != nil {
+		lastWords(exitCode(err), err.Error())
+	}
 	os.Exit(exitCode(err))
 }
 
@@ -86,7 +89,7 @@ func load(source *config.Source) (config.Config, error) {
 	cfg, err := source.Load(os.LookupEnv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return cfg, fmt.Errorf("%w: %w", errTold, errSettings)
+		return cfg, fmt.Errorf("%w: %w: %w", errTold, errSettings, err)
 	}
 	return cfg, nil
 }

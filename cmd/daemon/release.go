@@ -94,7 +94,7 @@ func clusterOnly(source *config.Source) (config.Config, kubernetes.Interface, er
 	cfg, err := source.LoadCluster(os.LookupEnv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return cfg, nil, fmt.Errorf("%w: %w", errTold, errSettings)
+		return cfg, nil, fmt.Errorf("%w: %w: %w", errTold, errSettings, err)
 	}
 	c, err := restConfig(cfg.Kubernetes)
 	if err != nil {
