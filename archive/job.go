@@ -33,7 +33,7 @@ type JobPod struct {
 // Job writes the document of a finished Job from the manifests that are in the store, and says whether it has. Where it is
 // there already nothing happens. It says nothing that the manifests do not say, so a crash before it loses nothing.
 func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written bool, err error) {
-	if there, err := s.exists(ctx, job.JobKey()); there || err != nil {
+	if there, err := exists(ctx, s.breaker, s.store, job.JobKey()); there || err != nil {
 		return false, err
 	}
 	pods, err := s.jobPods(ctx, job)
@@ -57,20 +57,6 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written b
 		s.spool.announce(job, d.Workloads)
 	}
 	return written, err
-}
-
-func (s *Sealer) exists(ctx context.Context, key Key) (bool, error) {
-	err := s.breaker.do(ctx, "look for Job", func(ctx context.Context) error {
-		r, _, err := open(ctx, s.store, key, Range{Length: 1})
-		if err == nil {
-			err = r.Close()
-		}
-		return err
-	})
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // Evidence is what the store holds of one Job.

@@ -192,17 +192,7 @@ func (g *garbage) isSealed(ctx context.Context, pod PodRef) (bool, error) {
 }
 
 func (j *Journal) hasManifest(ctx context.Context, pod PodRef) (bool, error) {
-	err := j.breaker.do(ctx, "look for manifest", func(ctx context.Context) error {
-		r, _, err := j.store.Get(ctx, pod.ManifestKey(), Range{Length: 1})
-		if err == nil {
-			err = r.Close()
-		}
-		return err
-	})
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return exists(ctx, j.breaker, j.store, pod.ManifestKey())
 }
 
 func (g *garbage) remove(ctx context.Context, keys []Key) error {

@@ -115,3 +115,18 @@ func (c *Codec) fetchFrame(ctx context.Context, store Store, key Key, place Inde
 	}
 	return c.decodePlaced(b, &place)
 }
+
+// exists says whether there is an object, by its first byte: that takes no right but to read it.
+func exists(ctx context.Context, b *breaker, store Store, key Key) (bool, error) {
+	err := b.do(ctx, "look for "+string(key), func(ctx context.Context) error {
+		r, _, err := open(ctx, store, key, Range{Length: 1})
+		if err == nil {
+			err = r.Close()
+		}
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

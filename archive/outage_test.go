@@ -148,3 +148,22 @@ func TestStoreWithoutRanges(t *testing.T) {
 		t.Errorf("got %d lines since line 29000, %v; want 1000", n, err)
 	}
 }
+
+// TestJournalWithoutRanges: a store that gives whole objects only is a slow one for a takeover, and not one without takeovers.
+func TestJournalWithoutRanges(t *testing.T) {
+	memory := journalMemory(t)
+	store := rangeless{unconditional{memory}}
+	lines := longLines(3_000, 31)
+	first := newLife(t, "r-1", t.TempDir(), store, 0)
+	for n := range 3 {
+		first.write(podNumber(1), "main", lines[n*1000:(n+1)*1000])
+		first.flush()
+	}
+	second := newLife(t, "r-2", t.TempDir(), store, 0)
+	second.takeOver("r-1")
+	sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(1), "main"))), lines)
+	if err := second.sealPod(t.Context(), podNumber(1)); err != nil {
+		t.Fatal(err)
+	}
+	second.collectToNothing(memory)
+}

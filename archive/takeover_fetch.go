@@ -74,7 +74,7 @@ func (t *takeover) fetchSpan(ctx context.Context, key Key, runs []wanted) error 
 	first, last := runs[0].run, runs[len(runs)-1].run
 	r := Range{Offset: first.Offset, Length: last.Offset + last.Size - first.Offset}
 	err := t.journal.breaker.do(ctx, "read journal", func(ctx context.Context) error {
-		body, _, err := t.journal.store.Get(ctx, key, r)
+		body, _, err := open(ctx, t.journal.store, key, r)
 		if err != nil {
 			return err
 		}
