@@ -127,18 +127,10 @@ func (f *following) wait(ctx context.Context) (look bool, err error) {
 
 // breathe waits where the last look was a moment ago.
 func (f *following) breathe(ctx context.Context) error {
-	rest := breath - time.Since(f.looked)
-	if rest <= 0 {
-		return nil
+	if rest := breath - time.Since(f.looked); rest > 0 {
+		return sleep(ctx, rest)
 	}
-	timer := time.NewTimer(rest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
 // astray: a log is not in this process, and not at its end.
