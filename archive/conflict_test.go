@@ -44,6 +44,7 @@ func TestLogObjectIsThere(t *testing.T) {
 	}{
 		{"the same", heldLog{100, false}, heldLog{100, false}, 100, archive.Complete, false},
 		{"the same, less proven", heldLog{100, false}, heldLog{100, true}, 100, archive.Complete, false},
+		{"more, and ours proven whole", heldLog{100, true}, heldLog{50, false}, 50, archive.Complete, true},
 		{"the same, better proven", heldLog{100, true}, heldLog{100, false}, 100, archive.Complete, true},
 		{"more", heldLog{50, true}, heldLog{100, false}, 100, archive.Complete, true},
 		{"more, but not all", heldLog{50, true}, heldLog{70, true}, 70, archive.Partial, true},
@@ -231,4 +232,32 @@ func TestJobDocumentBrokenWrites(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFramesStayWithoutARecord: a log whose frames left the spool before there is a record would be called empty by the next life.
+func TestFramesStayWithoutARecord(t *testing.T) {
+	memory, dir := storetest.NewMemory(t), t.TempDir()
+	lines := manyLines(100, 25)
+	r := newReplica(t, dir, memory)
+	log := r.hold(lines, heldLog{100, false})
+	if _, err := log.End(); err != nil {
+		t.Fatal(err)
+	}
+	// The record is written over .tail.
+	tail := filepath.Join(dir, string(pod.PodUID), "main.0.tail")
+	if err := errors.Join(os.RemoveAll(tail), os.Mkdir(tail, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.sealer.Log(t.Context(), log); err == nil {
+		t.Fatal("the seal of a log went on without its record")
+	}
+	if err := os.Remove(tail); err != nil {
+		t.Fatal(err)
+	}
+	again := newReplica(t, dir, memory)
+	sameLines(t, held(t, openLog(t, again.spool, instance("main"))), lines)
+	if err := again.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
 }

@@ -26,6 +26,7 @@ func TestRecoveryAtEveryByte(t *testing.T) {
 		if err != nil || len(whole) < 100 {
 			t.Fatalf("%s has %d bytes, %v", ext, len(whole), err)
 		}
+		ends := frameEnds(t, whole)
 		for size := 0; size <= len(whole); size++ {
 			torn := t.TempDir()
 			if err := os.CopyFS(torn, os.DirFS(dir)); err != nil {
@@ -39,6 +40,9 @@ func TestRecoveryAtEveryByte(t *testing.T) {
 			s := spoolWith(t, torn, 0, 0)
 			got := logOf(t, s, "c")
 			n := int(got.Summary().Lines)
+			if want := linesKept(l, ext, int64(size), ends); n != want {
+				t.Errorf("recovered %d lines, want %d: those of all whole frames", n, want)
+			}
 			wantLines(t, heldLines(t, got), lines[:n])
 			wantUsed(t, s)
 			appendAll(t, got, lines[n:])
@@ -48,6 +52,37 @@ func TestRecoveryAtEveryByte(t *testing.T) {
 			}
 		}
 	}
+}
+
+// frameEnds gives for each frame of a file where it ends and how many lines of the log there are up to there.
+func frameEnds(t *testing.T, file []byte) (ends [][2]int64) {
+	t.Helper()
+	for at := int64(0); at < int64(len(file)); {
+		_, h, err := testCodec(t).decode(file[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at += h.size + h.DataSize
+		ends = append(ends, [2]int64{at, h.FirstLine + h.Lines})
+	}
+	return ends
+}
+
+// linesKept says how many lines survive where one file of the log is torn at a size. The lines of .tail go on from a whole .log only.
+func linesKept(l *Log, ext string, size int64, ends [][2]int64) int {
+	lines := int64(0)
+	if ext == ".tail" {
+		lines = l.lineEnd()
+	}
+	for _, end := range ends {
+		if end[0] <= size {
+			lines = end[1]
+		}
+	}
+	if ext == ".log" && size == l.size {
+		lines = l.tailEnd
+	}
+	return int(lines)
 }
 
 func TestRecoveredEndGoesStraightOn(t *testing.T) {

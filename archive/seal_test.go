@@ -181,7 +181,12 @@ func crashOnce(t *testing.T, op storetest.Op, key, way string, want map[string][
 	}
 	store.VerifyAllFired(t)
 	if err != nil {
-		err = newReplica(t, dir, store).seal(t.Context(), "main", "side", "quiet")
+		checkBrokenOff(t, memory)
+		second := newReplica(t, dir, store)
+		if pods, err := second.spool.Pods(); err != nil || len(pods) != 1 {
+			t.Fatalf("the next life finds %v (%v) in the spool, want the pod: nobody else would finish its seal", pods, err)
+		}
+		err = second.seal(t.Context(), "main", "side", "quiet")
 		if err != nil && !errors.Is(err, archive.ErrSealed) {
 			t.Fatalf("seal after the crash: %v", err)
 		}
@@ -190,6 +195,27 @@ func crashOnce(t *testing.T, op storetest.Op, key, way string, want map[string][
 	last := newReplica(t, dir, store)
 	if pods, err := last.spool.Pods(); err != nil || len(pods) != 0 {
 		t.Errorf("the spool still holds %v (%v)", pods, err)
+	}
+}
+
+// checkBrokenOff says that what a crash left in the store leads nowhere that is not there.
+func checkBrokenOff(t *testing.T, store *storetest.Memory) {
+	t.Helper()
+	raw, sealed := store.Bytes(pod.ManifestKey())
+	if !sealed {
+		if keys := keysWith(store, "/_index/"); len(keys) > 0 {
+			t.Errorf("index keys %q lead to no manifest", keys)
+		}
+		return
+	}
+	m, err := archive.ReadManifest(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range m.Instances {
+		if r.Log != nil && !slices.Contains(store.Keys(), r.Log.Key) {
+			t.Errorf("manifest names %s, which is not there", r.Log.Key)
+		}
 	}
 }
 
@@ -232,6 +258,21 @@ func TestFirstManifestStands(t *testing.T) {
 	second := newReplica(t, t.TempDir(), memory)
 	second.append("main", lines[:50])
 	if err := second.seal(t.Context(), "main"); !errors.Is(err, archive.ErrSealed) {
+		t.Errorf("second seal: %v, want ErrSealed", err)
+	}
+	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
+}
+
+// TestOtherManifestIsToldApart: a pod without logs meets the manifest of a replica that had some.
+func TestOtherManifestIsToldApart(t *testing.T) {
+	memory := storetest.NewMemory(t)
+	lines := manyLines(100, 11)
+	first := newReplica(t, t.TempDir(), memory)
+	first.append("main", lines)
+	if err := first.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	if err := newReplica(t, t.TempDir(), memory).seal(t.Context()); !errors.Is(err, archive.ErrSealed) {
 		t.Errorf("second seal: %v, want ErrSealed", err)
 	}
 	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
