@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,7 +18,7 @@ import (
 func TestWithdrawnPod(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
-		j, _ := b.finished("a", func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
+		j := b.unfinished("a")
 		p := b.podOf(j, "waiting")
 		unscheduled(time.Now())(&Pod{Pod: p})
 		b.api.create(p)
@@ -47,7 +46,7 @@ func TestWithdrawnPod(t *testing.T) {
 func TestWithdrawnPodGetsANode(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
-		j, _ := b.finished("a", func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
+		j := b.unfinished("a")
 		p := b.podOf(j, "waiting")
 		unscheduled(time.Now())(&Pod{Pod: p})
 		b.api.create(p)
@@ -70,7 +69,7 @@ func TestWithdrawnPodGetsANode(t *testing.T) {
 func TestStuckPodsAreCounted(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
-		j, _ := b.finished("a", func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
+		j := b.unfinished("a")
 		for _, name := range []string{"x", "y"} {
 			p := b.podOf(j, name)
 			waits("ErrImagePull")(&Pod{Pod: p})

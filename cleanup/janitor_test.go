@@ -55,6 +55,12 @@ func (b *bench) finished(name string, changes ...func(*batchv1.Job)) (*batchv1.J
 	return j, p
 }
 
+// unfinished makes a Job that goes on: one pod has succeeded, others may come.
+func (b *bench) unfinished(name string) *batchv1.Job {
+	j, _ := b.finished(name, func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
+	return j
+}
+
 func (b *bench) podOf(j *batchv1.Job, name string) *corev1.Pod {
 	yes := true
 	return &corev1.Pod{
@@ -215,7 +221,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 		})
 		b.start()
 		j, p := b.finished("a", ownTTL(60))
-		stuck, _ := b.finished("b", func(j *batchv1.Job) { j.Status.Conditions, j.Status.Succeeded = nil, 0 })
+		stuck := b.unfinished("b")
 		waiting := b.podOf(stuck, "stuck")
 		waits("ErrImagePull")(&Pod{Pod: waiting})
 		b.api.create(waiting)
