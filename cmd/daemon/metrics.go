@@ -72,6 +72,13 @@ func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gaug
 	return g
 }
 
+// counts makes of what a component counts by itself one function for each count.
+func counts[S any](stats func() S) func(pick func(S) int64) func() float64 {
+	return func(pick func(S) int64) func() float64 {
+		return func() float64 { return float64(pick(stats())) }
+	}
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1

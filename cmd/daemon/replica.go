@@ -76,9 +76,7 @@ func (p *parts) live() float64 {
 
 // journalCounts is what the journal counts by itself.
 func (p *parts) journalCounts() metrics.JournalCounts {
-	pick := func(f func(archive.JournalStats) int64) func() float64 {
-		return func() float64 { return float64(f(p.journal.Stats())) }
-	}
+	pick := counts(p.journal.Stats)
 	return metrics.JournalCounts{
 		Objects:    pick(func(s archive.JournalStats) int64 { return s.Objects }),
 		Bytes:      pick(func(s archive.JournalStats) int64 { return s.Bytes }),

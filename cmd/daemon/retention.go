@@ -16,9 +16,7 @@ func (p *parts) retain(cfg config.Config, store archive.Store) *archive.Retentio
 	r := archive.NewRetention(archive.RetentionConfig{
 		Namespace: cfg.Kubernetes.Namespace, After: cfg.Retention.After, Leave: p.watcher.Spares, Dead: p.watcher.Dead,
 	}, store, p.journal, p.log.With("component", "retention"))
-	pick := func(f func(archive.RetentionStats) int64) func() float64 {
-		return func() float64 { return float64(f(r.Stats())) }
-	}
+	pick := counts(r.Stats)
 	metrics.RetentionCounts{
 		Jobs:       pick(func(s archive.RetentionStats) int64 { return s.Jobs }),
 		Objects:    pick(func(s archive.RetentionStats) int64 { return s.Objects }),
