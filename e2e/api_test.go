@@ -165,11 +165,9 @@ func followedToTheEnd(t *testing.T, s *stage.Stage) {
 		t.Fatal(err)
 	}
 	pod := p.pod(ended("main"))
-	truth, err := stage.TruthOf(status(pod, "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for err = next(); err == nil; err = next() {
+	truth := p.truth(pod)
+	err := next()
+	for ; err == nil; err = next() {
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Fatalf("after %d lines of %d: %v, want the end", lines, truth.Lines, err)
@@ -237,10 +235,7 @@ func followerOutlivesDaemon(t *testing.T, s *stage.Stage) {
 	for !f.ended {
 		f.read(func() bool { return false })
 	}
-	truth, err := stage.TruthOf(status(p.pod(stage.Over), "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := p.truth(p.pod(stage.Over))
 	sum := sha256.New()
 	for _, line := range f.lines {
 		fmt.Fprintln(sum, line)

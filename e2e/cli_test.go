@@ -67,10 +67,7 @@ func TestCommandLine(t *testing.T) {
 	p.reader("cli-reader")
 	p.pod(func(pod *corev1.Pod) bool { return stage.Running(pod) || stage.Over(pod) })
 	out, said, code := p.epilogue("logs", "-f", "job/cli", "--service-account", "cli-reader")
-	want, err := stage.TruthOf(status(p.pod(stage.Over), "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := p.truth(p.pod(stage.Over))
 	sum := sha256.Sum256([]byte(out))
 	got := stage.Truth{Lines: int64(strings.Count(out, "\n")), Bytes: int64(len(out)), SHA256: hex.EncodeToString(sum[:])}
 	if code != 0 || got != want {

@@ -104,6 +104,16 @@ func (p *play) talking(least int64) (*corev1.Pod, int64) {
 	}
 }
 
+// truth is what the pod's main container said of its own log when it ended.
+func (p *play) truth(pod *corev1.Pod) stage.Truth {
+	p.Helper()
+	truth, err := stage.TruthOf(status(pod, "main").State.Terminated)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return truth
+}
+
 // everyLine checks a log that was cut short from outside: it begins with line 1, has no hole and no line twice, and goes
 // at least to the given one. Where its end could not be proven, and only there, a gap stands.
 func (p *play) everyLine(m *archive.Manifest, least int64) {
@@ -178,10 +188,7 @@ func TestEvictionThroughTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := p.pod(func(x *corev1.Pod) bool { return x.UID == pod.UID && ended("main")(x) })
-	truth, err := stage.TruthOf(status(gone, "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := p.truth(gone)
 	p.everyLine(p.manifest(), truth.Lines)
 }
 
@@ -214,10 +221,7 @@ func TestJobDeadline(t *testing.T) {
 	job.Spec.ActiveDeadlineSeconds = &seconds
 	p := start(t, shared, job, 2*minute)
 	pod := p.pod(ended("main"))
-	truth, err := stage.TruthOf(status(pod, "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := p.truth(pod)
 	m := p.manifest()
 	p.everyLine(m, truth.Lines)
 	if got := fmt.Sprint(m.Job); !strings.Contains(got, "DeadlineExceeded") {

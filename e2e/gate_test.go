@@ -140,10 +140,7 @@ func withoutPolicies(t *testing.T, s *stage.Stage) {
 		t.Fatal(err)
 	}
 	pod := p.pod(ended("main"))
-	truth, err := stage.TruthOf(status(pod, "main").State.Terminated)
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := p.truth(pod)
 	m := p.manifest()
 	p.everyLine(m, truth.Lines)
 	if m.Pod.DeletedAt.IsZero() {
