@@ -4,7 +4,7 @@
 # inside an image finds nothing that is compiled already.
 #
 # Where Go's image cannot be pulled a stand-in takes its place: Debian with git, and this machine's Go and modules. Then Go's image
-# is what was not tried.
+# is what was not tried. The layers stay in the engine's build cache, gigabytes of them: docker builder prune.
 set -euo pipefail
 . "$(dirname "$0")/../e2e/cluster/lib.sh"
 . "$here/engine.sh"
@@ -56,14 +56,14 @@ make_standin() {
 
 # compare fails where the compiler is the same and the bytes are not.
 compare() {
-	local box inside here_is
+	local box inside outside
 	box=$(docker create "$image")
-	docker cp -q "$box:/epilogue" "$work/inside" 2>/dev/null || docker cp "$box:/epilogue" "$work/inside"
+	docker cp "$box:/epilogue" "$work/inside" >/dev/null 2>&1
 	docker rm "$box" >/dev/null
 	(cd "$work/source" && CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags "-s -w -X main.version=$version" -o "$work/outside" ./cmd/daemon)
-	inside=$(go version -m "$work/inside" | head -n 1) here_is=$(go version -m "$work/outside" | head -n 1)
-	if [ "${inside#*: }" != "${here_is#*: }" ]; then
-		say "compiled by ${inside#*: } inside and by ${here_is#*: } here: the bytes cannot be compared"
+	inside=$(go version "$work/inside") outside=$(go version "$work/outside")
+	if [ "${inside#*: }" != "${outside#*: }" ]; then
+		say "compiled by ${inside#*: } inside and by ${outside#*: } here: the bytes cannot be compared"
 		return
 	fi
 	sha256sum "$work/inside" "$work/outside" | sed "s|$work/||" >&2
