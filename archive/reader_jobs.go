@@ -74,6 +74,7 @@ type jobList struct {
 	reader *Reader
 	query  *JobQuery
 	open   map[string][]*foundPod // pods that are not sealed, or were not a moment ago, by the name in the index
+	ahead  map[string][]string    // names of folders that were listed together, in order
 }
 
 func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
@@ -87,18 +88,7 @@ func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
 		}), yield)
 		return
 	}
-	first, last, err := l.days(ctx)
-	if err != nil {
-		yield(KeptJob{}, err)
-		return
-	}
-	for day := last; !day.Before(first); day = day.AddDate(0, 0, -1) {
-		name := day.Format(time.DateOnly)
-		names := l.openNames(func(p *foundPod) bool { return p.jobMade().UTC().Format(time.DateOnly) == name })
-		if !l.folder(ctx, "day/"+name+"/", names, yield) {
-			return
-		}
-	}
+	l.byDay(ctx, yield)
 }
 
 // openJobs finds what is open, here and by the journals of other replicas, where pods may be sealed by now.
@@ -131,49 +121,6 @@ func (l *jobList) openNames(wanted func(*foundPod) bool) (names []string) {
 	return names
 }
 
-// days gives the first and the last day that can have Jobs.
-func (l *jobList) days(ctx context.Context) (first, last time.Time, err error) {
-	last = time.Now().UTC().AddDate(0, 0, 1) // a clock that goes ahead
-	if !l.query.Until.IsZero() {
-		last = l.query.Until.UTC()
-	}
-	if after, _, ok := strings.Cut(strings.TrimPrefix(l.query.After, "day/"), "/"); ok {
-		if last, err = time.Parse(time.DateOnly, after); err != nil {
-			return first, last, badQuery("After", l.query.After, "the Cursor of a Job")
-		}
-	}
-	if first = l.query.Since.UTC(); l.query.Since.IsZero() {
-		if first, err = l.oldest(ctx, last); err != nil {
-			return first, last, err
-		}
-	}
-	return first.Truncate(24 * time.Hour), last.Truncate(24 * time.Hour), nil
-}
-
-// oldest gives the day of the oldest Job.
-func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error) {
-	oldest := last
-	const folder = formatVersion + "/_index/day/"
-	for object, err := range l.reader.cfg.Store.List(ctx, folder, "") {
-		if err != nil {
-			return oldest, fmt.Errorf("list days: %w", err)
-		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(string(object.Key), folder), "/")
-		if day, err := time.Parse(time.DateOnly, name); err == nil && day.Before(oldest) {
-			oldest = day
-		}
-		break
-	}
-	for _, pods := range l.open {
-		for _, p := range pods {
-			if made := p.jobMade().UTC(); !made.IsZero() && made.Before(oldest) {
-				oldest = made
-			}
-		}
-	}
-	return oldest, nil
-}
-
 // folder lists the Jobs of one folder of an index and those that are open. It returns false where the list is at its end.
 func (l *jobList) folder(ctx context.Context, folder string, open []string, yield func(KeptJob, error) bool) bool {
 	const ahead = 32 // Jobs whose documents are read at once
@@ -200,23 +147,13 @@ func (l *jobList) folder(ctx context.Context, folder string, open []string, yiel
 
 // names gives the names of a folder, merged with those that are open, each once and in order.
 func (l *jobList) names(ctx context.Context, folder, after string, open []string) iter.Seq2[string, error] {
-	prefix := formatVersion + "/_index/" + folder
-	within := prefix
-	if l.query.Namespace != "" {
-		within += l.query.Namespace + "."
-	}
 	open = slices.DeleteFunc(slices.Clone(open), func(name string) bool { return name <= after })
-	start := Key("")
-	if after != "" {
-		start = Key(prefix + after)
-	}
 	return func(yield func(string, error) bool) {
-		for object, err := range l.reader.cfg.Store.List(ctx, within, start) {
+		for name, err := range l.kept(ctx, folder, after) {
 			if err != nil {
 				yield("", fmt.Errorf("list Jobs: %w", err))
 				return
 			}
-			name := strings.TrimPrefix(string(object.Key), prefix)
 			for len(open) > 0 && open[0] < name {
 				if !yield(open[0], nil) {
 					return
@@ -232,6 +169,34 @@ func (l *jobList) names(ctx context.Context, folder, after string, open []string
 		}
 		for _, name := range open {
 			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}
+
+// kept gives the names that the index has in a folder.
+func (l *jobList) kept(ctx context.Context, folder, after string) iter.Seq2[string, error] {
+	within := ""
+	if l.query.Namespace != "" {
+		within = l.query.Namespace + "."
+	}
+	if l.ahead != nil {
+		return func(yield func(string, error) bool) {
+			for _, name := range l.ahead[folder] {
+				if name > after && strings.HasPrefix(name, within) && !yield(name, nil) {
+					return
+				}
+			}
+		}
+	}
+	prefix, start := formatVersion+"/_index/"+folder, Key("")
+	if after != "" {
+		start = Key(prefix + after)
+	}
+	return func(yield func(string, error) bool) {
+		for object, err := range l.reader.cfg.Store.List(ctx, prefix+within, start) {
+			if !yield(strings.TrimPrefix(string(object.Key), prefix), err) {
 				return
 			}
 		}

@@ -1,0 +1,97 @@
+package archive_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// shelfOfDays keeps finished Jobs over many days before the fixture's, of two namespaces, and gives their names in the order of a list.
+// jobs says how many of the first namespace there are so many days back.
+func shelfOfDays(t *testing.T, days int, jobs func(back int) int) (s *shelf, names []string) {
+	s = newShelf(t)
+	for back := range days {
+		created := second(0).AddDate(0, 0, -back)
+		for n := range jobs(back) {
+			name := fmt.Sprintf("day-%03d-%04d", back, n)
+			names = append(names, name)
+			s.putJob(archive.PodRef{Namespace: "ns", Job: name, JobUID: "uid"}, created)
+		}
+		s.putJob(archive.PodRef{Namespace: "ns-2", Job: fmt.Sprintf("other-%03d", back), JobUID: "uid"}, created)
+	}
+	return s, names
+}
+
+// putJob puts what a list reads of a Job.
+func (s *shelf) putJob(ref archive.PodRef, created time.Time) {
+	s.t.Helper()
+	text, err := json.Marshal(archive.JobDocument{Version: "v1", Namespace: ref.Namespace, Job: archive.JobSummary{Name: ref.Job, CreatedAt: created}, Pods: []archive.JobPod{{Name: ref.Job + "-x"}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for key, body := range map[archive.Key]string{ref.DayIndexKey(created): "", ref.JobKey(): string(text)} {
+		if err := s.store.Put(s.t.Context(), key, strings.NewReader(body), archive.PutOptions{}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestListOfManyDays: each Job once and in order, over days with none, with few and with more than one listing gives, also page by
+// page; and a list over months of quiet days does not cost a listing for each.
+func TestListOfManyDays(t *testing.T) {
+	sparse := func(back int) int { return max(0, back%7-3) }
+	for _, test := range []struct {
+		name  string
+		days  int
+		jobs  func(back int) int
+		lists int // at most
+	}{
+		{"quiet days", 120, sparse, 9},
+		{"a day with many", 60, func(back int) int {
+			if back == 20 {
+				return 1100
+			}
+			return sparse(back)
+		}, 20},
+		{"many every day", 4, func(int) int { return 600 }, 12},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, want := shelfOfDays(t, test.days, test.jobs)
+			q := archive.JobQuery{Namespace: "ns"}
+			var got []string
+			_, lists := s.cost(func() { got = s.names(s.reader, q) })
+			if !slices.Equal(got, want) {
+				t.Errorf("got %d Jobs %.200q, want %d %.200q", len(got), got, len(want), want)
+			}
+			if lists > test.lists {
+				t.Errorf("a list over %d days costs %d LISTs, want %d at most", test.days, lists, test.lists)
+			}
+			t.Logf("%d Jobs of %d days: %d LISTs", len(got), test.days, lists)
+			got, q.Until = nil, second(0)
+			for {
+				page, cursor := jobPage(t, s.reader, q, 97)
+				for _, name := range page {
+					got = append(got, strings.TrimSuffix(name, "(finished)"))
+				}
+				if q.After = cursor; cursor == "" {
+					break
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("in pages: got %d Jobs %.200q, want %d %.200q", len(got), got, len(want), want)
+			}
+			if all := s.names(s.reader, archive.JobQuery{}); len(all) != len(want)+test.days {
+				t.Errorf("got %d Jobs of all namespaces, want %d", len(all), len(want)+test.days)
+			}
+			since := archive.JobQuery{Namespace: "ns", Since: second(0).AddDate(0, 0, -2)}
+			if got := s.names(s.reader, since); !slices.Equal(got, want[:len(got)]) || len(got) != test.jobs(0)+test.jobs(1)+test.jobs(2) {
+				t.Errorf("got %q of three days, want the first of %.200q", got, want)
+			}
+		})
+	}
+}
