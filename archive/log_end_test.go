@@ -97,3 +97,65 @@ func TestEndThatFailsLeavesTheLogOpen(t *testing.T) {
 	wantUsed(t, again)
 	wantLines(t, heldLines(t, logOf(t, again, "c")), numbered(0, 20))
 }
+
+// TestIndexThatIsNotOfThisFile: only an index that tells of these very frames of this very log ends it. Else its end is proven again.
+func TestIndexThatIsNotOfThisFile(t *testing.T) {
+	dir := t.TempDir()
+	s := spoolWith(t, dir, 0, 0)
+	files := map[string][]byte{}
+	sizes := map[string]int64{} // of the first frame
+	for _, name := range []string{"c", "d"} {
+		l := logOf(t, s, name)
+		for n := range 2 {
+			appendAll(t, l, numbered(10*n, 10*n+10))
+			if err := l.closeFrame(l.spool.reserve); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sizes[name] = l.frames[0].HeadSize + l.frames[0].DataSize
+		whole := l.size
+		if _, err := l.End(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(l.path(".log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name], files[name+" without its second frame"] = b, append(bytes.Clone(b[:sizes[name]]), b[whole:]...)
+	}
+	// The same log of another life, of as many bytes: its index fits but for the checksums.
+	other := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
+	for n := range 2 {
+		lines := numbered(10*n, 10*n+10)
+		for i := range lines {
+			lines[i].Text = bytes.Replace(lines[i].Text, []byte("line"), []byte("lime"), 1)
+		}
+		appendAll(t, other, lines)
+		if err := other.closeFrame(other.spool.reserve); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := other.size
+	if _, err := other.End(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(other.path(".log"))
+	if err != nil || len(b) != len(files["c"]) {
+		t.Fatalf("the other life's object has %d bytes (%v), must have %d", len(b), err, len(files["c"]))
+	}
+	files["c with the index of another life"] = append(bytes.Clone(files["c"][:end]), b[end:]...)
+	for name, want := range map[string]struct {
+		ended bool
+		lines int64
+	}{
+		"c": {true, 20}, "d": {false, 20}, "c without its second frame": {false, 10}, "c with the index of another life": {false, 20},
+	} {
+		if err := os.WriteFile(logOf(t, s, "c").path(".log"), files[name], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+		if got := l.Summary(); l.Ended() != want.ended || got.Lines != want.lines {
+			t.Errorf("%s: ended is %t with %d lines, want %t with %d", name, l.Ended(), got.Lines, want.ended, want.lines)
+		}
+	}
+}

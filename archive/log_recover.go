@@ -130,7 +130,14 @@ func (l *Log) recoverFrames() error {
 	return closing(file, l.scan(file))
 }
 
-func (l *Log) scan(file *os.File) error {
+// logFile is .log as recovery needs it.
+type logFile interface {
+	io.ReaderAt
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+}
+
+func (l *Log) scan(file logFile) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err

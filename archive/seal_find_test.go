@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -64,4 +65,55 @@ func TestFindDamagedLog(t *testing.T) {
 	if found, err := newReplica(t, t.TempDir(), store).sealer.Find(t.Context(), pod); len(found) > 0 || err != nil {
 		t.Errorf("Find() = %+v, %v; want nothing", found, err)
 	}
+}
+
+// TestLogObjectOfAnotherContainer: the container was made anew under the same name and count, and the log of the one before it
+// stands under the key. It is no part of ours, even where we have nothing.
+func TestLogObjectOfAnotherContainer(t *testing.T) {
+	for name, ours := range map[string]heldLog{"we have nothing": {0, true}, "we have less": {50, true}} {
+		t.Run(name, func(t *testing.T) {
+			memory := storetest.NewMemory(t)
+			before := newReplica(t, t.TempDir(), memory)
+			other := instance("main")
+			other.ContainerID = "containerd://before"
+			log := openLog(t, before.spool, other)
+			if _, err := log.Append(manyLines(100, 26)...); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := before.sealer.Log(t.Context(), log); err != nil {
+				t.Fatal(err)
+			}
+			r := newReplica(t, t.TempDir(), memory)
+			r.hold(manyLines(100, 27), ours)
+			if err := r.seal(t.Context(), "main"); err != nil {
+				t.Fatal(err)
+			}
+			got := vouched(t, memory)
+			switch {
+			case ours.lines == 0 && (got.Verdict != archive.Lost || got.Log != nil):
+				t.Errorf("got %s with %+v, want lost without a log", got.Verdict, got.Log)
+			case ours.lines > 0 && (got.Log == nil || got.Log.Lines != int64(ours.lines)):
+				t.Errorf("got %s with %+v, want our %d lines", got.Verdict, got.Log, ours.lines)
+			}
+		})
+	}
+}
+
+// TestDamagedObjectUnderBothKeys: nothing that cannot be read is vouched for, not even under the key that names our text.
+func TestDamagedObjectUnderBothKeys(t *testing.T) {
+	memory, dir := storetest.NewMemory(t), t.TempDir()
+	key, lines := instance("main").LogKey(), manyLines(100, 28)
+	put(t, memory, key, []byte("half an upl"))
+	first := newReplica(t, t.TempDir(), memory)
+	record, err := first.sealer.Log(t.Context(), first.hold(lines, heldLog{100, false}))
+	if err != nil || record.Log.Key == key {
+		t.Fatalf("got %+v, %v, want a log under another key", record.Log, err)
+	}
+	memory.MayReplace = func(archive.Key) bool { return true }
+	put(t, memory, record.Log.Key, []byte("half of this one, too"))
+	r := newReplica(t, dir, memory)
+	if _, err := r.sealer.Log(t.Context(), r.hold(lines, heldLog{100, false})); !errors.Is(err, archive.ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+	sameLines(t, held(t, openLog(t, newReplica(t, dir, memory).spool, instance("main"))), lines)
 }

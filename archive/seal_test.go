@@ -257,8 +257,12 @@ func TestFirstManifestStands(t *testing.T) {
 	// A second replica held less of the same log, and comes late.
 	second := newReplica(t, t.TempDir(), memory)
 	second.append("main", lines[:50])
+	there := memory.Keys()
 	if err := second.seal(t.Context(), "main"); !errors.Is(err, archive.ErrSealed) {
 		t.Errorf("second seal: %v, want ErrSealed", err)
+	}
+	if got := memory.Keys(); !slices.Equal(got, there) {
+		t.Errorf("got keys %q, want %q: no manifest will ever name another log", got, there)
 	}
 	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
 }
