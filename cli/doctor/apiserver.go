@@ -66,20 +66,8 @@ func aheadOf(skew time.Duration) string {
 
 // skew is how far this clock is ahead of the API server's, by the Date of an answer, which has whole seconds.
 func skew(ctx context.Context, cfg *rest.Config, now func() time.Time) (time.Duration, error) {
-	client, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return 0, err
-	}
-	base, _, err := rest.DefaultServerUrlFor(cfg)
-	if err != nil {
-		return 0, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base.String(), "/")+"/version", nil)
-	if err != nil {
-		return 0, err
-	}
 	start := now()
-	resp, err := client.Do(req)
+	resp, err := get(ctx, cfg, "/version")
 	if err != nil {
 		return 0, err
 	}
@@ -92,4 +80,21 @@ func skew(ctx context.Context, cfg *rest.Config, now func() time.Time) (time.Dur
 	}
 	const half = 500 * time.Millisecond // of a second that was cut off
 	return start.Add(took / 2).Sub(there.Add(half)), nil
+}
+
+// get asks the API server for a path, whatever it answers.
+func get(ctx context.Context, cfg *rest.Config, path string) (*http.Response, error) {
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	base, _, err := rest.DefaultServerUrlFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base.String(), "/")+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
 }

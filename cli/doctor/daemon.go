@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +22,9 @@ type daemonPod struct {
 	name, account, version string
 	ready                  bool
 	restarts               int32
-	why                    string // it is not ready, or its last end
+	why                    string // it is not ready
+	last                   string // how it ended last; "": it has not
+	runs                   bool
 }
 
 const install = "install the chart: helm install epilogue deploy/chart/epilogue, see README.md; or name its namespace with --daemon-namespace"
@@ -77,24 +81,46 @@ func seen(p *corev1.Pod) daemonPod {
 		if w := c.State.Waiting; w != nil {
 			d.why = w.Reason
 		}
-		if last := c.LastTerminationState.Terminated; last != nil && d.ready {
-			d.why = fmt.Sprintf("it ended last with %s, exit code %d", last.Reason, last.ExitCode)
+		d.runs = d.runs || c.State.Running != nil
+		if last := c.LastTerminationState.Terminated; last != nil {
+			d.last = fmt.Sprintf("; it ended last with %s, exit code %d", last.Reason, last.ExitCode)
 		}
 	}
 	return d
 }
 
+// healthPort is the chart's.
+const healthPort = "8080"
+
+// waitsFor gives what a pod that runs says itself of what it waits for, and else what the cluster says. kubectl shows the body of no answer
+// that is 503.
+func (v *visit) waitsFor(ctx context.Context, p daemonPod) string {
+	if !p.runs {
+		return p.why
+	}
+	resp, err := get(ctx, v.REST, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:%s/proxy/readyz", v.Daemon, p.name, healthPort))
+	if err != nil {
+		return p.why
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		return p.why // who asks lacks the right, or nobody listens
+	}
+	return strings.TrimSpace(string(said))
+}
+
 // daemon says how the daemon's pods are.
-func (v *visit) daemon(context.Context) {
+func (v *visit) daemon(ctx context.Context) {
 	ready, versions := 0, []string{}
 	for _, p := range v.pods {
 		if p.ready {
 			ready++
 		} else {
-			v.say(Warn, fmt.Sprintf("pod %s/%s is not ready: %s", v.Daemon, p.name, p.why), fmt.Sprintf("kubectl -n %s describe pod %s; its log says what it waits for", v.Daemon, p.name))
+			v.say(Warn, fmt.Sprintf("pod %s/%s is not ready: %s", v.Daemon, p.name, v.waitsFor(ctx, p)), fmt.Sprintf("kubectl -n %s describe pod %s; its log says what it waits for", v.Daemon, p.name))
 		}
 		if p.restarts > 0 {
-			v.say(Warn, fmt.Sprintf("pod %s/%s was restarted %d times; %s", v.Daemon, p.name, p.restarts, p.why), fmt.Sprintf("kubectl -n %s logs -p %s", v.Daemon, p.name))
+			v.say(Warn, fmt.Sprintf("pod %s/%s was restarted %d times%s", v.Daemon, p.name, p.restarts, p.last), fmt.Sprintf("kubectl -n %s logs -p %s", v.Daemon, p.name))
 		}
 		if !slices.Contains(versions, p.version) {
 			versions = append(versions, p.version)

@@ -39,6 +39,17 @@ type ward struct {
 	version string
 	clock   time.Duration // how far the API server's clock is ahead
 	store   archive.Store
+	waits   string // for what the daemon's pod says that it waits; "": it is not asked
+}
+
+// running is ours, not ready, and started again after it ended with a code.
+func running(code int32) *corev1.Pod {
+	pod := keeper(false)
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: code}},
+	}}
+	return pod
 }
 
 func (w ward) visit(t *testing.T) string {
@@ -65,8 +76,13 @@ func (w ward) visit(t *testing.T) string {
 		review.Status = may(review.Spec.ResourceAttributes)
 		return true, review, nil
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Date", now.Add(w.clock).Format(http.TimeFormat))
+		if r.URL.Path == "/api/v1/namespaces/system/pods/epilogue-1:8080/proxy/readyz" && w.waits != "" {
+			rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(rw, w.waits)
+		}
 	}))
 	defer server.Close()
 	var out strings.Builder
@@ -135,6 +151,11 @@ func TestVisit(t *testing.T) {
 		{"no daemon", func(w *ward) { w.objects = nil }, "bad: there is no pod of Epilogue in any namespace -> install the chart", true},
 		{"daemon not ready", func(w *ward) { w.objects = []runtime.Object{keeper(false)} }, "ContainersNotReady -> kubectl -n system describe pod epilogue-1", true},
 		{"another daemon, too", func(w *ward) { w.objects = []runtime.Object{others(), known()} }, "ok: 1 of 1 pods of the daemon are ready in namespace system", false},
+		{"daemon waits", func(w *ward) {
+			w.objects, w.waits = []runtime.Object{running(4)}, "the object store does not answer"
+		}, "warn: pod system/epilogue-1 is not ready: the object store does not answer -> kubectl", true},
+		{"daemon cannot be asked", func(w *ward) { w.objects = []runtime.Object{running(4)} }, "is not ready: ContainersNotReady -> kubectl", true},
+		{"daemon was restarted", func(w *ward) { w.objects = []runtime.Object{running(4)} }, "was restarted 2 times; it ended last with Error, exit code 4", true},
 		{"no right to read", func(w *ward) { w.denied = []string{"get pods/log"} }, "warn: you may not get pods/log in jobs", true},
 		{"no port-forward", func(w *ward) { w.denied = []string{"create pods/portforward"} }, "--archive does without", false},
 		{"daemon lacks a right", func(w *ward) { w.denied = []string{"watch jobs.batch"} }, "bad: the daemon's service account keeper lacks, in jobs: watch jobs.batch (to know which pods to keep); logs are not kept", true},
