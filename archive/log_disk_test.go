@@ -84,3 +84,24 @@ func TestTailStaysUntilItsLinesAreInAFrame(t *testing.T) {
 	}
 	wantLines(t, heldLines(t, logOf(t, spoolWith(t, dir, 0, 0), "c")), numbered(0, 10))
 }
+
+// TestFrameInTheWrongPlaceIsCut: a frame whose lines do not go on from the one before is not counted with them.
+func TestFrameInTheWrongPlaceIsCut(t *testing.T) {
+	dir := t.TempDir()
+	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
+	for n := range 3 {
+		appendAll(t, l, numbered(10*n, 10*n+10))
+		if err := l.closeFrame(l.spool.reserve); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(l.path(".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b[:l.frames[1].Offset], b[l.frames[2].Offset:]...)
+	if err := os.WriteFile(l.path(".log"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, heldLines(t, logOf(t, spoolWith(t, dir, 0, 0), "c")), numbered(0, 10))
+}

@@ -22,7 +22,8 @@ func TestTakeOverOfDamage(t *testing.T) {
 		first.flush()
 	}
 	gaps := 0
-	for _, key := range journalKeys(memory) {
+	keys := journalKeys(memory)
+	for n, key := range keys {
 		whole, _ := memory.Bytes(key)
 		for _, at := range []int{3, len(whole) / 3, len(whole) / 2, len(whole) - 20, len(whole) - 2, -len(whole) / 2} {
 			spoiled := bytes.Clone(whole)
@@ -34,7 +35,7 @@ func TestTakeOverOfDamage(t *testing.T) {
 			put(t, memory, key, spoiled)
 			second := newLife(t, "r-2", t.TempDir(), memory, 0)
 			second.takeOver("r-1")
-			gaps += checkDamaged(t, second, lines)
+			gaps += checkDamaged(t, second, lines, n < len(keys)-1)
 			if t.Failed() {
 				t.Fatalf("%s spoiled at %d", key, at)
 			}
@@ -62,8 +63,9 @@ func numberedLines(n int) []archive.Line {
 	return lines
 }
 
-// checkDamaged says that what is held is some of the lines in order, and that each hole is a gap. It gives the number of gaps.
-func checkDamaged(t *testing.T, l *life, lines []archive.Line) int {
+// checkDamaged says that what is held is some of the lines in order, the last one among them where it must be, and that each
+// hole is a gap. It gives the number of gaps.
+func checkDamaged(t *testing.T, l *life, lines []archive.Line, toTheEnd bool) int {
 	t.Helper()
 	log := openLog(t, l.spool, logOfPod(podNumber(1), "main"))
 	holes := map[int64]bool{}
@@ -76,6 +78,9 @@ func checkDamaged(t *testing.T, l *life, lines []archive.Line) int {
 			holes[int64(n)] = true
 		}
 		next = line.Time + 1
+	}
+	if toTheEnd && next != int64(len(lines))+1 {
+		t.Errorf("lines from number %d on are lost, want those after the damage", next)
 	}
 	gaps := log.Summary().Gaps
 	for _, g := range gaps {
