@@ -64,7 +64,8 @@ func (r *lineReader) giveBack() {
 // grow gives room behind the bytes that are not cut yet, which stand at the front.
 func (r *lineReader) grow() {
 	if len(r.buf) >= busyBuffer {
-		bigger := append(r.buf, make([]byte, len(r.buf))...)
+		bigger := make([]byte, 2*len(r.buf))
+		copy(bigger, r.buf[:r.end])
 		r.giveBack()
 		r.buf = bigger
 		return
