@@ -1,6 +1,10 @@
 package archive_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
 
 // TestCollectKeepsWhatWasHandedOver: a pod that has left the spool is not sealed for that. Its new owner may die before he has
 // journaled it.
@@ -114,4 +118,27 @@ func twoOfOneName(t *testing.T) (sameSize bool) {
 	a, _ := memory.Bytes(keys[0])
 	b, _ := memory.Bytes(keys[1])
 	return len(a) == len(b)
+}
+
+// TestTakeOverStillsFollowers: whoever writes a pod's logs is told before something is put into its place, and only then.
+func TestTakeOverStillsFollowers(t *testing.T) {
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	for n := range 2 {
+		first.write(podNumber(n), "main", manyLines(10, 45))
+	}
+	first.flush()
+	second := newLife(t, "r-2", t.TempDir(), memory, 0)
+	for round, want := range []int{2, 0} { // the second time the spool holds both
+		var stilled []archive.PodUID
+		_, err := second.journal.TakeOver(t.Context(), []string{"r-1"}, all, func(p archive.PodRef) {
+			stilled = append(stilled, p.PodUID)
+			if logs := second.spool.Logs(p.PodUID); len(logs) > 0 {
+				t.Errorf("%s is told when %v was put into the spool already", p.PodUID, logs[0].Instance())
+			}
+		})
+		if err != nil || len(stilled) != want {
+			t.Errorf("round %d: told of %v, %v; want %d pods", round, stilled, err, want)
+		}
+	}
 }

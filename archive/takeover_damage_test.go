@@ -148,3 +148,30 @@ func TestTakeOverOfManyLogs(t *testing.T) {
 		t.Errorf("%d requests for %d logs", gets, logs)
 	}
 }
+
+// TestTakeOverOfADamagedEnd: a log that had ended, and of which the last lines cannot be read, has not ended: its end is proven again.
+func TestTakeOverOfADamagedEnd(t *testing.T) {
+	memory := journalMemory(t)
+	first := newLife(t, "r-1", t.TempDir(), memory, 0)
+	lines := longLines(100, 44)
+	first.write(podNumber(1), "main", lines[:50])
+	first.flush()
+	if _, err := first.write(podNumber(1), "main", lines[50:]).End(); err != nil {
+		t.Fatal(err)
+	}
+	first.flush()
+	keys := journalKeys(memory)
+	whole, _ := memory.Bytes(keys[len(keys)-1])
+	spoiled := bytes.Clone(whole)
+	spoiled[len(spoiled)/2] ^= 0x40 // of the one frame that holds them all; the index stands at the end
+	put(t, memory, keys[len(keys)-1], spoiled)
+	for _, want := range []bool{false, true} { // damaged, then whole again
+		second := newLife(t, "r-2", t.TempDir(), memory, 0)
+		second.takeOver("r-1")
+		log := openLog(t, second.spool, logOfPod(podNumber(1), "main"))
+		if log.Ended() != want {
+			t.Errorf("ended is %t with %d lines, want %t", log.Ended(), log.Summary().Lines, want)
+		}
+		put(t, memory, keys[len(keys)-1], whole)
+	}
+}

@@ -213,6 +213,9 @@ func TestTakeOverBreaksAtTheDisk(t *testing.T) {
 			if pods, err := second.journal.TakeOver(t.Context(), []string{"r-1"}, all, still); err == nil || len(pods) != 0 {
 				t.Errorf("TakeOver() = %v, %v; want no pod and an error", pods, err)
 			}
+			if d, err := second.spool.Draft(podNumber(1).PodUID); err == nil {
+				t.Errorf("got draft %+v beside a log that failed, want none: the pod would be sealed without it", d.Pod)
+			}
 			if err := os.RemoveAll(block); err != nil {
 				t.Fatal(err)
 			}
