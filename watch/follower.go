@@ -162,6 +162,13 @@ type spoolError struct{ err error }
 func (e *spoolError) Error() string { return e.err.Error() }
 func (e *spoolError) Unwrap() error { return e.err }
 
+func wrapSpool(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &spoolError{err}
+}
+
 func (f *Follower) flush() {
 	if err := f.log.Flush(); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
 		f.slog.Error("flush log", "instance", f.log.Instance(), "err", err)

@@ -34,6 +34,16 @@ func (l level) hides(before, after int64) bool {
 	return hole && before > l.base && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
 }
 
+// sinceLook adds to the level at a look what came late after it: the stream may have been far from the file that was found.
+func (r *rotationWatch) sinceLook(l level) level {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.level.late != 0 {
+		l.came(r.level.late, r.level.later)
+	}
+	return l
+}
+
 // reached takes the time of the last line of a stream that was seen to have reached the end of the current file.
 func (r *rotationWatch) reached(last int64) {
 	r.mu.Lock()

@@ -12,40 +12,50 @@ import (
 )
 
 // TestFaultHeldAcrossTwoRotations: a stream that stands still while the log is rotated twice skips a file, whatever the time
-// between the rotations, and whether it lives on or breaks before the kubelet's reader shows that it fell behind.
+// between the rotations, whether it had reached an end of the log before, and whether it lives on or breaks before the kubelet's
+// reader shows that it fell behind.
 func TestFaultHeldAcrossTwoRotations(t *testing.T) {
 	for _, between := range []time.Duration{0, time.Second, kubeletLeast, 5 * time.Second, 8 * time.Second, 12 * time.Second} {
 		for _, breaks := range []bool{false, true} {
 			if breaks && between < kubeletLeast {
 				continue // nothing proves such a pair, as no kubelet has it, once the stream is gone
 			}
-			t.Run(fmt.Sprintf("%s apart, breaks %t", between, breaks), func(t *testing.T) {
-				inBubble(t, func(b *bed) {
-					hold := kubelet.NewHold()
-					b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 100, Hold: hold, BytesPerSecond: 1 << 20})
-					b.start()
-					b.busy(200)
-					b.c.Rotate()
-					b.busy(100)
-					time.Sleep(between)
-					b.c.Rotate()
-					b.busy(100)
-					if breaks {
-						// What is on its way then still comes: the last of the old file and all of the newest, once.
-						breakAfter(b, hold, 300)
-					} else {
-						hold.Release()
-					}
-					time.Sleep(time.Second)
-					b.busy(100)
-					b.c.Exit(0)
-					record := b.proven(time.Hour)
-					if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != 200 || g[0].ThroughLine != 0 {
-						t.Errorf("got gaps %+v, want one of rotated after line 200", g)
-					}
+			for _, before := range []int{0, 100} {
+				t.Run(fmt.Sprintf("%s apart, breaks %t, level after %d", between, breaks, before), func(t *testing.T) {
+					inBubble(t, func(b *bed) { b.heldTwice(before, between, breaks) })
 				})
-			})
+			}
 		}
+	}
+}
+
+// heldTwice has the stream reach the end of so many lines first.
+func (b *bed) heldTwice(before int, between time.Duration, breaks bool) {
+	hold := kubelet.NewHold()
+	b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: before + 100, Hold: hold, BytesPerSecond: 1 << 20})
+	b.start()
+	if before > 0 {
+		b.busy(before)
+		time.Sleep(time.Minute)
+	}
+	b.busy(200)
+	b.c.Rotate()
+	b.busy(100)
+	time.Sleep(between)
+	b.c.Rotate()
+	b.busy(100)
+	if breaks {
+		// What is on its way then still comes: the last of the old file and all of the newest, once.
+		breakAfter(b, hold, int64(before)+300)
+	} else {
+		hold.Release()
+	}
+	time.Sleep(time.Second)
+	b.busy(100)
+	b.c.Exit(0)
+	record := b.proven(time.Hour)
+	if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != int64(before)+200 || g[0].ThroughLine != 0 {
+		b.t.Errorf("got gaps %+v, want one of rotated after line %d", g, before+200)
 	}
 }
 
@@ -154,4 +164,46 @@ func TestFaultHungAcrossTwoRotations(t *testing.T) {
 			t.Errorf("got gaps %+v in %d lines, want one after line 100 of 300", g, record.Log.Lines)
 		}
 	})
+}
+
+// TestLevelHides: where a file can have been skipped unseen, by what is known of the stream. Times are in seconds.
+func TestLevelHides(t *testing.T) {
+	late := func(ranges ...int64) (l level) {
+		l = level{base: 0, from: 100}
+		for n := 0; n < len(ranges); n += 2 {
+			l.came(ranges[n]*int64(time.Second), ranges[n+1]*int64(time.Second))
+		}
+		return l
+	}
+	settled := func(l level, first int64) level {
+		l.settle(first * int64(time.Second))
+		return l
+	}
+	for _, c := range []struct {
+		name          string
+		level         level
+		before, after int64
+		want          bool
+	}{
+		{"never seen at an end", level{}, 200, 210, true},
+		{"the lines lie close together", level{}, 200, 200, false},
+		{"the stream began there", level{base: 200}, 200, 210, false},
+		{"at an end before, and nothing late", late(), 200, 210, false},
+		{"at an end only after", late(), 99, 210, true},
+		{"the line came late", late(190, 205), 200, 210, true},
+		{"only later ones came late", late(201, 205), 200, 210, false},
+		{"only earlier ones came late", late(190, 199), 200, 210, false},
+		{"some came late twice", late(190, 195, 199, 205), 192, 210, true},
+		{"some came late out of order", late(190, 205, 180, 185), 200, 210, true},
+		{"what was late is settled", settled(late(190, 205), 208), 200, 210, false},
+		{"the line is settled, later ones are not", settled(late(190, 205), 202), 200, 210, false},
+		{"lines before it are settled", settled(late(190, 205), 195), 200, 210, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.level.base, c.level.from = c.level.base*int64(time.Second), c.level.from*int64(time.Second)
+			if got := c.level.hides(c.before*int64(time.Second), c.after*int64(time.Second)); got != c.want {
+				t.Errorf("got %t, want %t", got, c.want)
+			}
+		})
+	}
 }

@@ -52,7 +52,8 @@ func (p *pace) turns(first int64, began, ended time.Time) (inDoubt bool, since i
 // lag tells whether a stream falls behind its log: its lines come later after their times than they did before. What the
 // clocks differ by does not matter.
 type lag struct {
-	least  time.Duration // 0: not known
+	known  bool // a line came
+	least  time.Duration
 	behind bool
 }
 
@@ -62,15 +63,15 @@ func (l *lag) came(line int64, now time.Time) {
 	if line == 0 {
 		return
 	}
-	if late := now.Sub(time.Unix(0, line)); l.least == 0 || late < l.least {
-		l.least = late
+	if late := now.Sub(time.Unix(0, line)); !l.known || late < l.least {
+		l.least, l.known = late, true
 	}
 	l.behind = l.late(line, now) > muchLag
 }
 
 // late gives how much later a line came than the one that came soonest.
 func (l *lag) late(line int64, now time.Time) time.Duration {
-	if line == 0 || l.least == 0 {
+	if line == 0 || !l.known {
 		return 0
 	}
 	return now.Sub(time.Unix(0, line)) - l.least

@@ -185,13 +185,6 @@ func (f *Follower) servedAgain(line archive.Line) (bool, error) {
 	return f.overlap.have(line), nil
 }
 
-func wrapSpool(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &spoolError{err}
-}
-
 // passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed, the gap
 // is written first.
 func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bool, error) {

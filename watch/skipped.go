@@ -116,8 +116,9 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 // confirm: the file was read from its first record. Where nobody looked before, a whole file may have come and gone
 // between this one and the one before, in the time between the last line of that one and this record.
 func (f *Follower) confirm(first firstRecord) {
+	level := f.rotation.sinceLook(first.level)
 	f.settle(first)
-	if first.late && first.level.hides(first.from, first.to) {
+	if first.late && level.hides(first.from, first.to) {
 		f.gap(archive.Gap{
 			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",
