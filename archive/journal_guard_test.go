@@ -1,9 +1,11 @@
 package archive_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
 // TestCollectKeepsWhatWasHandedOver: a pod that has left the spool is not sealed for that. Its new owner may die before he has
@@ -140,5 +142,31 @@ func TestTakeOverStillsFollowers(t *testing.T) {
 		if err != nil || len(stilled) != want {
 			t.Errorf("round %d: told of %v, %v; want %d pods", round, stilled, err, want)
 		}
+	}
+}
+
+// TestTakeOverOfWhatMoves: the replica lives, and what an object held stands in a newer one when it is asked for.
+func TestTakeOverOfWhatMoves(t *testing.T) {
+	lines := longLines(100, 46)
+	for skip := range 2 { // as its index is read, then its frames
+		memory := journalMemory(t)
+		store := &storetest.Faulty{Store: memory}
+		first := newLife(t, "r-1", t.TempDir(), memory, 0)
+		first.write(podNumber(1), "main", lines)
+		first.flush()
+		key := journalKeys(memory)[0]
+		store.Break(storetest.Fault{Op: storetest.OpGet, Key: string(key), Skip: skip,
+			Effect: func(ctx context.Context, _ *storetest.Call, through func(context.Context) error) error {
+				whole, _ := memory.Bytes(key)
+				put(t, memory, key[:len(key)-1]+"9", whole)
+				if err := memory.Delete(ctx, key); err != nil {
+					t.Error(err)
+				}
+				return through(ctx)
+			}})
+		second := newLife(t, "r-2", t.TempDir(), store, 0)
+		second.takeOver("r-1")
+		store.VerifyAllFired(t)
+		sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(1), "main"))), lines)
 	}
 }
