@@ -248,18 +248,6 @@ func TestCollectOfSupersededObjects(t *testing.T) {
 	sameLines(t, held(t, openLog(t, second.spool, logOfPod(podNumber(1), "main"))), lines)
 }
 
-// warmCodec has the codec that all tests share make its channels outside of any bubble.
-func warmCodec(t *testing.T) {
-	log := openLog(t, openSpool(t, t.TempDir(), 1<<20), instance("main"))
-	if _, err := log.Append(manyLines(1, 1)...); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	held(t, log)
-}
-
 func TestJournalRun(t *testing.T) {
 	warmCodec(t)
 	synctest.Test(t, func(t *testing.T) {

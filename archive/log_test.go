@@ -42,6 +42,18 @@ func openSpool(t testing.TB, dir string, limit int64) *archive.Spool {
 	return spool
 }
 
+// warmCodec has the codec that all tests share make its channels outside of any bubble.
+func warmCodec(t *testing.T) {
+	log := openLog(t, openSpool(t, t.TempDir(), 1<<20), instance("main"))
+	if _, err := log.Append(manyLines(1, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	held(t, log)
+}
+
 func openLog(t testing.TB, spool *archive.Spool, i archive.Instance) *archive.Log {
 	t.Helper()
 	log, err := spool.Log(i)

@@ -117,3 +117,18 @@ func TestDamagedObjectUnderBothKeys(t *testing.T) {
 	}
 	sameLines(t, held(t, openLog(t, newReplica(t, dir, memory).spool, instance("main"))), lines)
 }
+
+// TestOtherManifestIsToldApart: a pod without logs meets the manifest of a replica that had some.
+func TestOtherManifestIsToldApart(t *testing.T) {
+	memory := storetest.NewMemory(t)
+	lines := manyLines(100, 11)
+	first := newReplica(t, t.TempDir(), memory)
+	first.append("main", lines)
+	if err := first.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	if err := newReplica(t, t.TempDir(), memory).seal(t.Context()); !errors.Is(err, archive.ErrSealed) {
+		t.Errorf("second seal: %v, want ErrSealed", err)
+	}
+	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
+}

@@ -267,21 +267,6 @@ func TestFirstManifestStands(t *testing.T) {
 	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
 }
 
-// TestOtherManifestIsToldApart: a pod without logs meets the manifest of a replica that had some.
-func TestOtherManifestIsToldApart(t *testing.T) {
-	memory := storetest.NewMemory(t)
-	lines := manyLines(100, 11)
-	first := newReplica(t, t.TempDir(), memory)
-	first.append("main", lines)
-	if err := first.seal(t.Context(), "main"); err != nil {
-		t.Fatal(err)
-	}
-	if err := newReplica(t, t.TempDir(), memory).seal(t.Context()); !errors.Is(err, archive.ErrSealed) {
-		t.Errorf("second seal: %v, want ErrSealed", err)
-	}
-	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
-}
-
 func TestJobDocument(t *testing.T) {
 	memory := storetest.NewMemory(t)
 	r := newReplica(t, t.TempDir(), memory)
