@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,10 @@ type bed struct {
 	limit int64 // of the spool, on disk
 	held  int64 // of the spool, in memory
 	said  *said
+
+	before   func(Request) // called before each request, if set
+	deleting atomic.Bool   // the pod is being deleted
+	gone     atomic.Bool   // it is, and another one may have its name
 
 	dir    string
 	lives  int
@@ -105,7 +110,7 @@ func (b *bed) start() {
 
 // run follows and seals, as Watcher has it done: again and again until it works.
 func (b *bed) run(ctx context.Context, l *life, logger *slog.Logger) {
-	parts := Parts{Source: &source{k: b.k}, Budget: NewBudget(10, 100, l.spool.Room), Follow: b.follow, Log: logger}
+	parts := Parts{Source: &source{k: b.k, before: b.before}, Budget: NewBudget(10, 100, l.spool.Room), Follow: b.follow, Log: logger}
 	_, sealed, _ := l.log.Record()
 	if !sealed && !l.log.Ended() {
 		for newFollower(b.cfg, l.log, parts, looker{b}).Run(ctx) != nil {
@@ -209,10 +214,14 @@ func (b *bed) write(texts ...string) {
 
 // source asks the fake node as the API server would. A test may put a Source of its own before it.
 type source struct {
-	k *kubelet.Kubelet
+	k      *kubelet.Kubelet
+	before func(Request) // nil: nothing is to happen before a request
 }
 
 func (s *source) Open(ctx context.Context, r Request) (io.ReadCloser, error) {
+	if s.before != nil {
+		s.before(r)
+	}
 	api := apiSource{base: &url.URL{Scheme: "http", Host: "node"}, client: &http.Client{Transport: s.k.Transport()}}
 	return api.Open(ctx, r)
 }
@@ -221,7 +230,9 @@ func (s *source) Open(ctx context.Context, r Request) (io.ReadCloser, error) {
 type looker struct{ b *bed }
 
 func (l looker) Look(_ context.Context, i archive.Instance, _ bool) (Sight, error) {
-	return sight(l.b.pod.Object(), i), nil
+	s := sight(l.b.pod.Object(), i)
+	s.Deleting, s.Gone = l.b.deleting.Load(), l.b.gone.Load()
+	return s, nil
 }
 
 func (l looker) Changed(archive.Instance) <-chan struct{} { return nil }

@@ -118,3 +118,21 @@ func TestSince(t *testing.T) {
 		})
 	}
 }
+
+// TestOverlapWaitsForLittle: new lines wait for the sentinel in memory, and so only few of them.
+func TestOverlapWaitsForLittle(t *testing.T) {
+	log := heldLog(t, []archive.Line{{Time: int64(time.Hour), Text: []byte("held")}})
+	o, err := newOverlap(log, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, waiting := make([]byte, 1<<10), 0
+	for n := range 10 * mostWaiting / len(text) {
+		if o.waits(archive.Line{Time: int64(n), Text: text}) {
+			waiting += len(text)
+		}
+	}
+	if waiting < mostWaiting || waiting > mostWaiting+len(text) {
+		t.Errorf("%d bytes wait, want %d and no more than a line beyond", waiting, mostWaiting)
+	}
+}
