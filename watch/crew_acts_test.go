@@ -205,7 +205,7 @@ func (d *drama) absent(how string, begin, end func(*hand)) {
 		h.away = false
 		d.mu.Lock()
 		if away > leaseTime/2 {
-			h.returned = time.Now()
+			d.returned[h.name] = time.Now()
 		}
 		d.mu.Unlock()
 		end(h)

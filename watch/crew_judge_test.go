@@ -130,7 +130,7 @@ func (w *witness) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, 
 func (d *drama) put(h *hand, text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if at := d.written[text]; at.After(h.returned) {
+	if at := d.written[text]; at.After(d.returned[h.name]) {
 		d.durable[text] = true
 	}
 }

@@ -31,7 +31,7 @@ func TestReplicasProperty(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d := &drama{crew: newCrew(t), rand: rand.New(rand.NewPCG(seed, 7)), durable: map[string]bool{}, written: map[string]time.Time{}}
+				d := &drama{crew: newCrew(t), rand: rand.New(rand.NewPCG(seed, 7)), durable: map[string]bool{}, written: map[string]time.Time{}, returned: map[string]time.Time{}}
 				d.crew.wrap = func(s archive.Store, h *hand) archive.Store { return &witness{s, d, h} }
 				d.play()
 			})
@@ -52,6 +52,8 @@ type drama struct {
 	mu      sync.Mutex
 	durable map[string]bool      // guarded by mu; texts that were put by one whose word counts
 	written map[string]time.Time // guarded by mu; by text
+	// guarded by mu; when a replica came back, by itself or from its disk after a crash, after others may have taken its logs
+	returned map[string]time.Time
 
 	trouble []window
 }

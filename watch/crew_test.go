@@ -58,7 +58,6 @@ type hand struct {
 	stopWork     context.CancelFunc
 	released     chan struct{} // closed when all of it has ended
 	away         bool          // it is cut off or stands still
-	returned     time.Time     // when it came back after others may have taken its logs; zero: never
 }
 
 // client-go's handlers of errors wait, by a clock that all bubbles would share and that stands at another time in each.
