@@ -93,9 +93,9 @@ func (i Instance) LogKey() Key {
 }
 
 // otherLogKey is where the log object is when another log stands under LogKey: that of a replica that held less, or that
-// did not die when it seemed to. The key names the text, so that two puts of it never meet another text.
-func (i Instance) otherLogKey(sha256 string) Key {
-	return Key(fmt.Sprintf("%s%s.%d.%.16s%s", i.Prefix(), i.Container, i.Restart, sha256, logExt))
+// did not die when it seemed to. The key names the text by the start of its checksum, so that two puts of it never meet another text.
+func (i Instance) otherLogKey(sum string) Key {
+	return Key(fmt.Sprintf("%s%s.%d.%s%s", i.Prefix(), i.Container, i.Restart, sum, logExt))
 }
 
 // DayIndexKey finds the pod's Job by the day on which it was created.

@@ -99,18 +99,23 @@ func TestLogObjectOfAnotherContainer(t *testing.T) {
 	}
 }
 
-// TestDamagedObjectUnderBothKeys: nothing that cannot be read is vouched for, not even under the key that names our text.
-func TestDamagedObjectUnderBothKeys(t *testing.T) {
+// TestDamagedObjectUnderEachKey: nothing that cannot be read is vouched for, not even under a key that names our text. As long as
+// a longer one is free the log is sealed under that: else its pod would wait for ever.
+func TestDamagedObjectUnderEachKey(t *testing.T) {
 	memory, dir := storetest.NewMemory(t), t.TempDir()
-	key, lines := instance("main").LogKey(), manyLines(100, 28)
-	put(t, memory, key, []byte("half an upl"))
-	first := newReplica(t, t.TempDir(), memory)
-	record, err := first.sealer.Log(t.Context(), first.hold(lines, heldLog{100, false}))
-	if err != nil || record.Log.Key == key {
-		t.Fatalf("got %+v, %v, want a log under another key", record.Log, err)
-	}
 	memory.MayReplace = func(archive.Key) bool { return true }
-	put(t, memory, record.Log.Key, []byte("half of this one, too"))
+	key, lines := instance("main").LogKey(), manyLines(100, 28)
+	for range 3 {
+		put(t, memory, key, []byte("half an upl"))
+		r := newReplica(t, t.TempDir(), memory)
+		record, err := r.sealer.Log(t.Context(), r.hold(lines, heldLog{100, false}))
+		if err != nil || record.Log.Key == key {
+			t.Fatalf("got %+v, %v, want a log under another key than %s", record.Log, err, key)
+		}
+		checkLog(t, memory, &record, lines)
+		key = record.Log.Key
+	}
+	put(t, memory, key, []byte("half of the last one, too"))
 	r := newReplica(t, dir, memory)
 	if _, err := r.sealer.Log(t.Context(), r.hold(lines, heldLog{100, false})); !errors.Is(err, archive.ErrDamaged) {
 		t.Errorf("got %v, want ErrDamaged", err)

@@ -99,16 +99,25 @@ func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
 		}
 		return nil, err
 	}
-	key = l.instance.otherLogKey(sum.SHA256)
-	s.log.Warn("another log stands under the key; ours is put beside it", "instance", l.instance, "key", key)
-	ours, err = s.put(ctx, l, sum, key)
-	if errors.Is(err, ErrExists) { // the key names the text, so it is ours, stored by a try that reported failure
-		if there, err = s.look(ctx, l.instance, key); there == nil && err == nil {
-			err = fmt.Errorf("object %s: %w", key, ErrDamaged)
+	return s.keepBeside(ctx, l, sum)
+}
+
+// keepBeside puts the log under a key that names its text. What stands there is ours, stored by a try that reported failure, or
+// damaged: then a key is free that names more of the sum. Without one the pod could never be sealed.
+func (s *Sealer) keepBeside(ctx context.Context, l *Log, sum Summary) (*kept, error) {
+	var key Key
+	for _, digits := range []int{16, 32, 64} {
+		key = l.instance.otherLogKey(sum.SHA256[:digits])
+		s.log.Warn("another log stands under the key; ours is put beside it", "instance", l.instance, "key", key)
+		ours, err := s.put(ctx, l, sum, key)
+		if !errors.Is(err, ErrExists) {
+			return ours, err
 		}
-		return there, err
+		if there, err := s.look(ctx, l.instance, key); there != nil || err != nil {
+			return there, err
+		}
 	}
-	return ours, err
+	return nil, fmt.Errorf("object %s: %w", key, ErrDamaged)
 }
 
 // standsBefore: what is there is the same log, or holds more of it.
