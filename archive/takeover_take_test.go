@@ -1,0 +1,87 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestTakeFrames: frames come again, overlap and are missing. Each line is held once and in order, and what is missing is told in
+// one gap with its number.
+func TestTakeFrames(t *testing.T) {
+	type span struct{ first, end int }
+	for _, tt := range []struct {
+		name     string
+		frames   []span
+		want     []span
+		wantGaps []string // after which line, and what it says
+	}{
+		{"in order", []span{{0, 5}, {5, 9}}, []span{{0, 9}}, nil},
+		{"one again", []span{{0, 5}, {0, 5}, {5, 9}}, []span{{0, 9}}, nil},
+		{"one again behind a later one", []span{{0, 5}, {5, 9}, {0, 5}, {9, 12}}, []span{{0, 12}}, nil},
+		{"one again before a hole", []span{{0, 5}, {5, 9}, {0, 5}, {12, 14}}, []span{{0, 9}, {12, 14}}, []string{"9: 3 lines"}},
+		{"all again", []span{{0, 5}, {5, 9}, {0, 5}, {5, 9}, {9, 12}}, []span{{0, 12}}, nil},
+		{"one inside another", []span{{0, 9}, {3, 7}, {9, 12}}, []span{{0, 12}}, nil},
+		{"overlap", []span{{0, 5}, {3, 9}, {9, 12}}, []span{{0, 5}, {9, 12}}, []string{"5: 4 lines"}},
+		{"overlap before a hole", []span{{0, 5}, {3, 9}, {11, 12}}, []span{{0, 5}, {11, 12}}, []string{"5: 6 lines"}},
+		{"two holes", []span{{2, 5}, {7, 9}}, []span{{2, 5}, {7, 9}}, []string{"0: 2 lines", "3: 2 lines"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := spoolWith(t, dir, 0, 0)
+			l := &takenLog{spool: s, best: &chain{instance: logOf(t, s, "c").instance}}
+			name := filepath.Join(t.TempDir(), "frames")
+			file, err := os.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := numbered(0, 20)
+			for _, f := range tt.frames {
+				b, h, err := s.codec.encode(nil, frameOf(int64(f.first), all[f.first:f.end]))
+				if err := errors.Join(err, l.take(file, b, &h)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var want []Line
+			for _, f := range tt.want {
+				want = append(want, all[f.first:f.end]...)
+			}
+			got, gaps := linesOfFile(t, s, name)
+			wantLines(t, got, want)
+			if !slices.Equal(gaps, tt.wantGaps) {
+				t.Errorf("got gaps %q, want %q", gaps, tt.wantGaps)
+			}
+		})
+	}
+}
+
+// linesOfFile gives the lines of the frames in a file, whose numbers must go on from each other, and their gaps.
+func linesOfFile(t *testing.T, s *Spool, name string) (lines []Line, gaps []string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(b) > 0 {
+		f, h, err := s.codec.decode(b)
+		if err != nil || h.FirstLine != int64(len(lines)) {
+			t.Fatalf("frame at line %d, %v; want it at line %d", h.FirstLine, err, len(lines))
+		}
+		for _, g := range h.Gaps {
+			var missing int
+			if _, err := fmt.Sscanf(g.Detail, "%d lines", &missing); err != nil {
+				t.Errorf("gap says %q, want a number of lines", g.Detail)
+			}
+			gaps = append(gaps, fmt.Sprintf("%d: %d lines", g.AfterLine, missing))
+		}
+		lines = append(lines, f.all(t)...)
+		b = b[h.size+h.DataSize:]
+	}
+	return lines, gaps
+}
