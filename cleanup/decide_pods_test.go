@@ -123,6 +123,7 @@ func TestHeldPods(t *testing.T) {
 		{"runs", Facts{Job: job(), Pods: []Pod{pod("a", held)}}, nil, noon, "keep running"},
 		{"withdrawn, not sealed", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}}, nil, noon, "keep running, wait deadline 13:00"},
 		{"withdrawn, at the deadline", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}}, nil, noon.Add(time.Hour), "keep running, release-pod deadline a"},
+		{"deadline counts while a daemon runs", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}, Since: evening}, nil, evening, "keep running, wait deadline 19:00"},
 		{"of a deleted Job", Facts{Job: job(deleted), Pods: []Pod{pod("a", held, ending(noon), sealed)}}, nil, noon, "release sealed, release-pod sealed a"},
 		{"of no Job", Facts{Pods: []Pod{pod("a", held, ending(noon), sealed)}}, nil, noon, "keep deleting, release-pod sealed a"},
 	})

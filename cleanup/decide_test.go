@@ -51,6 +51,7 @@ func TestAnnotationsBeatRules(t *testing.T) {
 		{"ttl that cannot be read", an(mark.TTL, "soon"), nil, evening, "keep bad-annotation"},
 		{"expires", an(mark.Expires, "2026-11-24T20:00:00Z"), nil, evening, "wait annotation 20:00"},
 		{"expired before its end", an(mark.Expires, "2026-11-23"), nil, ended, "delete-job annotation"},
+		{"expired before its end, which lies in the future", an(mark.Expires, "2026-11-23"), nil, started1, "wait annotation 10:00"},
 		{"expires that cannot be read", an(mark.Expires, "x"), nil, evening, "keep bad-annotation"},
 		{"adopted TTL", an(mark.AdoptedTTL, "3600"), nil, noon, "delete-job adopted-ttl"},
 		{"adopted TTL, not yet", an(mark.AdoptedTTL, "10800"), nil, noon, "wait adopted-ttl 13:00"},
