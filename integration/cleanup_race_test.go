@@ -162,6 +162,7 @@ func TestAwayForADay(t *testing.T) {
 	job := h.launch("left", nil)
 	p := h.podOf(job)
 	h.until("the gate", job, func(j *batchv1.Job) bool { return j.Status.Active > 0 && slices.Contains(j.Finalizers, mark.Finalizer) })
+	h.await("its first line", func() bool { return h.written(p) > 0 })
 	h.crash()
 	for _, c := range p.Instances() {
 		c.Exit(0)
