@@ -183,8 +183,7 @@ func (p *proof) settlePending() (fresh bool) {
 	if o := f.overlap; o != nil && o.missed() {
 		f.unserved(line.Time)
 	}
-	f.batch.add(line)
-	if err := f.append(); err != nil {
+	if err := f.appendAlone(line); err != nil {
 		p.err = err
 		return true
 	}
@@ -252,8 +251,7 @@ func (p *proof) lastWords() error {
 	if f.pending.Time == 0 || f.tail.is(f.pending) {
 		return nil
 	}
-	f.batch.add(f.pending)
-	if err := f.append(); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
+	if err := f.appendAlone(f.pending); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
 		return err
 	}
 	return nil

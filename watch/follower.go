@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -116,6 +117,13 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 			return stopped
 		}
 	}
+}
+
+// open asks for the instance's log, by the names that the API knows.
+func (f *Follower) open(ctx context.Context, r Request) (io.ReadCloser, error) {
+	i := f.log.Instance()
+	r.Namespace, r.Pod, r.Container = i.Namespace, i.Pod, i.Container
+	return f.source.Open(ctx, r)
 }
 
 // newsWait is how long the kubelet may take to report that a container has ended.

@@ -172,9 +172,7 @@ func (f *Follower) probe(ctx context.Context) {
 func (f *Follower) peek(ctx context.Context, r Request) (archive.Line, bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	i := f.log.Instance()
-	r.Namespace, r.Pod, r.Container = i.Namespace, i.Pod, i.Container
-	body, err := f.source.Open(ctx, r)
+	body, err := f.open(ctx, r)
 	if err != nil {
 		return archive.Line{}, false
 	}

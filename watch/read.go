@@ -12,13 +12,11 @@ import (
 // read takes one answer of the API into the log: what is held is passed over, the rest is appended. It returns how many
 // lines were new, and nil where the answer ended properly, which for a follow proves nothing.
 func (f *Follower) read(ctx context.Context, r Request) (added int64, err error) {
-	i := f.log.Instance()
-	r.Namespace, r.Pod, r.Container = i.Namespace, i.Pod, i.Container
 	if err := f.prepare(ctx, &r); err != nil {
 		return 0, err
 	}
 	f.count.Opened.Inc()
-	body, err := f.source.Open(ctx, r)
+	body, err := f.open(ctx, r)
 	if err != nil {
 		return 0, err
 	}
@@ -269,6 +267,13 @@ func (f *Follower) gap(g archive.Gap) {
 	f.log.Gap(g)
 	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
 	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
+}
+
+// appendAlone gives one line to the log, and nothing that an answer before it left.
+func (f *Follower) appendAlone(line archive.Line) error {
+	f.batch.clear()
+	f.batch.add(line)
+	return f.append()
 }
 
 // append gives the batch to the log.

@@ -42,7 +42,10 @@ func (f *Follower) noteStart() {
 // noteSilence takes the end of an answer: one that ended, or that was ended here while it did not hang, has brought all lines
 // until now. Whether it brought any does not matter: once something is held nobody asks for the silence before it.
 func (f *Follower) noteSilence(ctx context.Context, err error) {
-	whole := err == nil && ctx.Err() == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), errStalled)
+	whole := err == nil
+	if ctx.Err() != nil {
+		whole = !errors.Is(context.Cause(ctx), errStalled)
+	}
 	if whole && f.silence.late.IsZero() {
 		f.silence.until = time.Now()
 	}
@@ -79,8 +82,7 @@ func (f *Follower) leave(ctx context.Context) {
 
 // bare says that the log was served and has no line.
 func (f *Follower) bare(ctx context.Context) bool {
-	i := f.log.Instance()
-	body, err := f.source.Open(ctx, Request{Namespace: i.Namespace, Pod: i.Pod, Container: i.Container, Tail: 1})
+	body, err := f.open(ctx, Request{Tail: 1})
 	if err != nil {
 		return false
 	}
