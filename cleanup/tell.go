@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -96,7 +95,7 @@ func verdictEvent(v archive.Verdict) string {
 func (j *Janitor) tells(job types.UID, f Facts) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.untold[job] || f.Job == nil || !j.cfg.Enabled && j.cfg.Gate == config.GateNever || finishedAt(f.Job).Before(f.Since) {
+	if !j.untold[job] || f.Job == nil || j.cfg.ArchivesOnly() || finishedAt(f.Job).Before(f.Since) {
 		delete(j.untold, job)
 		return false
 	}

@@ -30,7 +30,10 @@ type Cleanup struct {
 }
 
 // Acts says whether Jobs and pods of the cluster are changed at all, be it only to hold them. Otherwise rights to read are enough.
-func (c Cleanup) Acts() bool { return !c.DryRun && (c.Enabled || c.Gate != GateNever) }
+func (c Cleanup) Acts() bool { return !c.DryRun && !c.ArchivesOnly() }
+
+// ArchivesOnly says whether the daemon is set to do nothing but archive.
+func (c Cleanup) ArchivesOnly() bool { return !c.Enabled && c.Gate == GateNever }
 
 // GateMode says on which Jobs the daemon puts the gate.
 type GateMode string
