@@ -42,12 +42,14 @@ func (l *jobList) byDay(ctx context.Context, yield func(KeptJob, error) bool) {
 
 func (l *jobList) day(ctx context.Context, name string, yield func(KeptJob, error) bool) bool {
 	open := l.openNames(func(p *foundPod) bool { return p.jobMade().UTC().Format(time.DateOnly) == name })
-	return l.folder(ctx, "day/"+name+"/", open, yield)
+	return l.folder(ctx, dayFolder(name), open, yield)
 }
+
+// dayFolder is where the index has the Jobs of a day, below its own prefix.
+func dayFolder(day string) string { return "day/" + day + "/" }
 
 // listAhead lists the folders of some days together; nil: they have too many names.
 func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[string][]string, error) {
-	const index = formatVersion + "/_index/"
 	from, until := first.Format(time.DateOnly), last.Format(time.DateOnly)
 	same := 0
 	for same < len(from) && from[same] == until[same] {
@@ -65,7 +67,7 @@ func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[str
 		if n++; n > mostAhead {
 			return nil, nil
 		}
-		folder := strings.TrimPrefix(dayPrefix, index) + day + "/"
+		folder := dayFolder(day)
 		ahead[folder] = append(ahead[folder], name)
 	}
 	return ahead, nil
@@ -93,12 +95,11 @@ func (l *jobList) days(ctx context.Context) (first, last time.Time, err error) {
 // oldest gives the day of the oldest Job.
 func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error) {
 	oldest := last
-	const folder = formatVersion + "/_index/day/"
-	for object, err := range l.reader.cfg.Store.List(ctx, folder, "") {
+	for object, err := range l.reader.cfg.Store.List(ctx, dayPrefix, "") {
 		if err != nil {
 			return oldest, fmt.Errorf("list days: %w", err)
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(string(object.Key), folder), "/")
+		name, _, _ := strings.Cut(strings.TrimPrefix(string(object.Key), dayPrefix), "/")
 		if day, err := time.Parse(time.DateOnly, name); err == nil && day.Before(oldest) {
 			oldest = day
 		}
