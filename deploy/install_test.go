@@ -34,3 +34,23 @@ func TestInstallIsUpToDate(t *testing.T) {
 	}
 	golden.Compare(t, "install.yaml", []byte(installHead+text))
 }
+
+// demoHead says what the file is to who finds it.
+const demoHead = `# What make demo installs: the chart of deploy/chart/epilogue as helm renders it, so that who has no helm waits for none to be built.
+# Rendered by make update; do not edit. The demo puts the image that it has built in the place of epilogue:dev.
+`
+
+func TestDemoIsUpToDate(t *testing.T) {
+	args := []string{"template", "epilogue", "chart/epilogue", "-n", "epilogue-demo", "--no-hooks", withPolicies}
+	for _, v := range []string{
+		"image.repository=epilogue", "image.tag=dev", "image.pullPolicy=Never", "archive=s3://archive/logs",
+		"namespace=epilogue-demo-jobs", "s3.endpoint=http://s3:7070", "s3.existingSecret.name=s3-keys",
+	} {
+		args = append(args, "--set", v)
+	}
+	text, err := helm(t, args...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	golden.Compare(t, "../e2e/demo/epilogue.yaml", []byte(demoHead+text))
+}

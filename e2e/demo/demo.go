@@ -27,8 +27,8 @@ func demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	say("1. An S3 server, and Epilogue by its Helm chart, in namespaces of the restricted profile")
-	s, err := stage.Open(ctx, tools, stage.Config{Namespace: namespace})
+	say("1. An S3 server, and Epilogue as its chart renders it, in namespaces of the restricted profile")
+	s, err := stage.Open(ctx, tools, stage.Config{Namespace: namespace, Rendered: "e2e/demo/epilogue.yaml"})
 	if err != nil {
 		return fmt.Errorf("%w\nmake demo-clean removes what an interrupted run may have left", err)
 	}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,9 @@ func (s *Stage) Upgrade(ctx context.Context, values ...string) error {
 	repository, tag, ok := strings.Cut(s.Image, ":")
 	if !ok {
 		return fmt.Errorf("EPILOGUE_E2E_IMAGE is %q, want name:tag", s.Image)
+	}
+	if s.Helm == "" {
+		return errors.New("EPILOGUE_E2E_HELM not set: make e2e sets it")
 	}
 	args := []string{
 		"upgrade", "--install", Release, filepath.Join(s.root, "deploy/chart/epilogue"), "-n", s.Namespace, "--wait", "--timeout", "110s",

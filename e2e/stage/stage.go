@@ -40,6 +40,7 @@ type Config struct {
 	Namespace string   // of the daemon and of S3; the Jobs run in Namespace + "-jobs"
 	Values    []string // for the chart, in the form of helm --set
 	File      string   // path of a values file for the chart; "": none
+	Rendered  string   // path, in the repository, of the chart as helm renders it, applied in the chart's place; "": helm installs
 	Profile   string   // that the namespace of the Jobs enforces; "": restricted
 }
 
@@ -54,11 +55,12 @@ type Stage struct {
 	forward   *Forward
 	values    []string
 	file      string
+	rendered  string
 }
 
 // Open installs what is missing and returns when the daemon is ready.
 func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
-	s := &Stage{Tools: tools, Namespace: cfg.Namespace, Jobs: cfg.Namespace + "-jobs", values: cfg.Values, file: cfg.File}
+	s := &Stage{Tools: tools, Namespace: cfg.Namespace, Jobs: cfg.Namespace + "-jobs", values: cfg.Values, file: cfg.File, rendered: cfg.Rendered}
 	var err error
 	if s.Client, err = tools.Client(); err != nil {
 		return nil, err
@@ -123,7 +125,27 @@ func (s *Stage) install(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, "", "-n", s.Namespace, "rollout", "status", "deployment/s3", "--timeout=60s"); err != nil {
 		return err
 	}
+	if s.rendered != "" {
+		return s.applyRendered(ctx)
+	}
 	return s.Upgrade(ctx, s.values...)
+}
+
+// applyRendered is Upgrade where there is no helm: the file names the image epilogue:dev.
+func (s *Stage) applyRendered(ctx context.Context) error {
+	text, err := os.ReadFile(filepath.Join(s.root, s.rendered))
+	if err != nil {
+		return err
+	}
+	const image = `"epilogue:dev"`
+	if !strings.Contains(string(text), image) {
+		return fmt.Errorf("%s names no image %s", s.rendered, image)
+	}
+	if _, err := s.kubectl(ctx, strings.ReplaceAll(string(text), image, s.Image), "apply", "-f", "-"); err != nil {
+		return err
+	}
+	_, err = s.kubectl(ctx, "", "-n", s.Namespace, "rollout", "status", "deployment/"+Release, "--timeout=100s")
+	return err
 }
 
 // openStore opens the bucket through the forward, with the keys in the environment, where the store's client looks.

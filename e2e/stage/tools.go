@@ -13,7 +13,8 @@ import (
 
 // Tools are the programs and images of a run. Paths and names come from the environment, as the Makefile sets it.
 type Tools struct {
-	Kubeconfig, Kubectl, Helm   string // paths
+	Kubeconfig, Kubectl         string // paths
+	Helm                        string // path; "" for the demo, which applies what helm rendered
 	Image, S3Image, SampleImage string // names with tags, loaded into the cluster
 	BuilderImage, RegistryImage string // the same; "" for the demo, which builds nothing
 	root                        string // of this repository
@@ -27,7 +28,7 @@ func FromEnvironment() (Tools, error) {
 		name string
 		at   *string
 	}{
-		{"KUBECONFIG", &t.Kubeconfig}, {"EPILOGUE_E2E_KUBECTL", &t.Kubectl}, {"EPILOGUE_E2E_HELM", &t.Helm},
+		{"KUBECONFIG", &t.Kubeconfig}, {"EPILOGUE_E2E_KUBECTL", &t.Kubectl},
 		{"EPILOGUE_E2E_IMAGE", &t.Image}, {"EPILOGUE_E2E_S3_IMAGE", &t.S3Image}, {"EPILOGUE_E2E_SAMPLE_IMAGE", &t.SampleImage},
 	} {
 		if *v.at = os.Getenv(v.name); *v.at == "" {
@@ -37,6 +38,7 @@ func FromEnvironment() (Tools, error) {
 	if len(missing) > 0 {
 		return t, fmt.Errorf("%s not set: make e2e and make demo set what they need", strings.Join(missing, ", "))
 	}
+	t.Helm = os.Getenv("EPILOGUE_E2E_HELM")
 	t.BuilderImage, t.RegistryImage = os.Getenv("EPILOGUE_E2E_BUILDER_IMAGE"), os.Getenv("EPILOGUE_E2E_REGISTRY_IMAGE")
 	var err error
 	t.root, err = root()
