@@ -9,11 +9,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TAGS    := integration,e2e,faults,bench,release
 
-# The race detector needs a C compiler. Nothing else does.
+# The race detector needs a C compiler. Nothing else does, and what is compiled without one, by the flags of the programs that
+# e2e/cluster builds, is compiled once for all of them.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
-ifeq ($(RACE),)
 export CGO_ENABLED := 0
-endif
+unit integration e2e oldest buildkit faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 
 # A linter of this version is built once, from the module that pins it.
 LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*|\1|p' tools/go.mod)
@@ -23,20 +23,27 @@ LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 GOLDEN = $(shell grep -rl --include='*_test.go' '"github.com/epilogue-dev/epilogue/golden"' . | xargs -n 1 dirname | sort -u)
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
-.PHONY: help build test unit integration e2e oldest buildkit faults bench fuzz lint verify vuln \
-  update image chart reproduce dockerfile release-check cluster cluster-delete kubeconfig demo demo-clean clean
+.PHONY: help build test unit unit-beside integration e2e oldest buildkit faults bench fuzz lint verify vuln \
+  update image chart reproduce dockerfile release-check cold cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/epilogue and bin/kubectl-epilogue
-	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/epilogue ./cmd/daemon
-	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
+	go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/epilogue ./cmd/daemon
+	go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
 
-test: unit integration e2e ## Run every test: unit, integration, e2e
+test: ## Run every test: unit and e2e side by side, for one computes and the other waits, then integration
+	@$(MAKE) --no-print-directory --output-sync=line -j2 e2e unit-beside
+	@$(MAKE) --no-print-directory integration
+
+# What only integration needs is built while e2e waits.
+unit-beside:
+	@nice -n 10 $(MAKE) --no-print-directory unit
+	@nice -n 10 e2e/cluster/binaries.sh prometheus promtool >/dev/null
 
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
-	go test $(RACE) -timeout 20m ./...
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
@@ -65,28 +72,30 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$dir"; done
 
 lint: $(LINT) ## Run golangci-lint
-	CGO_ENABLED=0 $(LINT) run --build-tags $(TAGS) ./...
+	$(LINT) run --build-tags $(TAGS) ./...
 
 $(LINT):
 	@echo "build golangci-lint $(LINT_VERSION) (a minute or three, once)"
-	@mkdir -p $(@D) && CGO_ENABLED=0 go build -C tools -trimpath -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
+	@mkdir -p $(@D) && GOGC=400 go build -C tools -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
 
 verify: lint ## Check formats, vet, lint, modules, scripts and generated files; needs no network once warm
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
-	CGO_ENABLED=0 go vet -tags $(TAGS) ./...
+	go vet -tags $(TAGS) ./...
 	go mod tidy -diff
 	go mod verify
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
-	CGO_ENABLED=0 go test $(GOLDEN)
-	CGO_ENABLED=0 $(RENDERED)
+	go test $(GOLDEN)
+	$(RENDERED)
+	@e2e/cluster/aligned.sh
 	@release/vuln.sh --if-reachable
 
 vuln: ## Look for known vulnerabilities that the programs reach; asks vuln.go.dev
 	@release/vuln.sh
 
 update: ## Repair what verify rejects: generated files, formats, go.mod
-	CGO_ENABLED=0 go test $(GOLDEN) -update
-	CGO_ENABLED=0 $(RENDERED) -update
+	@e2e/cluster/aligned.sh --repair
+	go test $(GOLDEN) -update
+	$(RENDERED) -update
 	gofmt -l -w $$(git ls-files -co --exclude-standard '*.go')
 	go mod tidy
 
@@ -115,10 +124,13 @@ kubeconfig: ## Print the path of its kubeconfig
 	@echo $(CACHE)/kubeconfig
 
 demo: ## Show a log that outlives its pod, on the kind cluster
-	@vars=$$(e2e/cluster/env.sh demo); eval "$$vars"; go run ./e2e/demo
+	@vars=$$(e2e/cluster/env.sh demo); eval "$$vars"; "$$EPILOGUE_DEMO"
+
+cold: ## Run make demo as on a new machine, in a scratch folder with an engine of its own, and print what each step took (CI=1: .ci/run too)
+	@e2e/cluster/cold.sh
 
 demo-clean: ## Remove what the demo left
-	@KUBECONFIG=$(CACHE)/kubeconfig go run ./e2e/demo clean
+	@KUBECONFIG=$(CACHE)/kubeconfig $$(e2e/cluster/ours.sh demo) clean
 
 clean: ## Remove what was built in this tree (the cache stays)
 	rm -rf bin dist

@@ -1,18 +1,22 @@
 # shellcheck shell=bash
 # Gives a Docker engine that answers: the one that is there, or Debian's, installed and started. Sourced by the others.
+#
+# EPILOGUE_ENGINE names a folder: then it is an engine of our own that keeps everything there, beside the machine's.
+own=${EPILOGUE_ENGINE:-}
+[ -z "$own" ] || export DOCKER_HOST=unix://$own/docker.sock
 
 engine_answers() { have docker && timeout 15 docker version >/dev/null 2>&1; }
 
 engine_up() {
 	engine_answers && return
-	[ -z "${DOCKER_HOST:-}" ] || die "the engine at DOCKER_HOST=$DOCKER_HOST does not answer: start it, or unset DOCKER_HOST"
+	[ -z "${DOCKER_HOST:-}" ] || [ -n "$own" ] || die "the engine at DOCKER_HOST=$DOCKER_HOST does not answer: start it, or unset DOCKER_HOST"
 	[ "$(uname -s)" = Linux ] || die "no Docker engine answers: start Docker Desktop or another engine, then run this again"
 	can_apt || die "no Docker engine answers: start one, or as root: apt-get install docker.io runc iptables; then run this again"
 	if ! have dockerd || ! have runc || ! have iptables; then
 		step "install docker.io" apt_install docker.io runc iptables
 	fi
-	engine_wait 3 && return # the package may have started it
-	if [ -d /run/systemd/system ]; then
+	engine_wait $((${#own} ? 0 : 3)) && return # the package may have started it
+	if [ -d /run/systemd/system ] && [ -z "$own" ]; then
 		step "start the docker service" systemctl restart docker
 	else
 		engine_start
@@ -33,14 +37,18 @@ engine_wait() {
 # leaves its pid file, and a new one refuses to start if that number belongs to any process by now. It gets no descriptor of
 # ours: with it would live on what the caller holds by one, a lock or a pipe that somebody reads to its end.
 engine_start() {
-	local pid_file=/var/run/docker.pid containerd_pid_file=/var/run/docker/containerd/containerd.pid
+	local pid_file=/var/run/docker.pid socket=/var/run/docker.sock exec_root=/var/run/docker containerd_pid_file
+	[ -z "$own" ] || { pid_file=$own/docker.pid socket=$own/docker.sock exec_root=$own/run && mkdir -p "$own"; }
+	containerd_pid_file=$exec_root/containerd/containerd.pid
 	if [ -f "$pid_file" ] && is_running "$(cat "$pid_file")" dockerd; then return; fi # slow to start: engine_wait decides
-	rm -f "$pid_file" /var/run/docker.sock
+	rm -f "$pid_file" "$socket"
 	if [ -f "$containerd_pid_file" ] && ! is_running "$(cat "$containerd_pid_file")" containerd; then
 		rm -f "$containerd_pid_file"
 	fi
 	say "start dockerd; log: $logs/dockerd.log"
 	runtime_flags
+	[ -z "$own" ] || flags+=(--data-root "$own/data" --exec-root "$exec_root" --pidfile "$pid_file" --host "unix://$socket"
+		--bridge none --default-address-pool base=10.213.0.0/16,size=24)
 	(
 		exec >>"$logs/dockerd.log" 2>&1 </dev/null
 		for fd in /proc/self/fd/*; do

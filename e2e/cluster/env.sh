@@ -4,18 +4,22 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# program VARIABLE NAME
+# program VARIABLE NAME; the demo is one of this repository.
 program() {
-	local path
-	path=$("$here/binaries.sh" "$2")
+	local path from=binaries.sh
+	[ "$2" != demo ] || from=ours.sh
+	path=$("$here/$from" "$2")
 	printf 'export %s=%q\n' "$1" "$path"
 }
 
-# image VARIABLE NAME
-image() {
-	local name
-	name=$("$here/image.sh" "$2")
-	printf 'export %s=%q\n' "$1" "$name"
+# images VARIABLE=NAME...
+images() {
+	local names line pair=("$@")
+	names=$("$here/image.sh" "${@#*=}")
+	while read -r line; do
+		printf 'export %s=%q\n' "${pair[0]%%=*}" "$line"
+		pair=("${pair[@]:1}")
+	done <<<"$names"
 }
 
 case ${1:-} in
@@ -30,6 +34,7 @@ oldest)
 	;;
 integration)
 	"$here/tools.sh" aws zstd jq
+	"$here/binaries.sh" etcd versitygw kube-apiserver kube-controller-manager prometheus promtool helm >/dev/null # by one build
 	program EPILOGUE_TEST_ETCD etcd
 	program EPILOGUE_TEST_VERSITYGW versitygw
 	program EPILOGUE_TEST_APISERVER kube-apiserver
@@ -38,20 +43,25 @@ integration)
 	program EPILOGUE_TEST_PROMTOOL promtool
 	program EPILOGUE_TEST_HELM helm
 	;;
-e2e | buildkit | demo)
-	[ "$1" = demo ] || "$here/tools.sh" jq
-	"$here/up.sh" >/dev/null
+demo)
+	export EPILOGUE_BAR=yes
+	EPILOGUE_BESIDE="daemon sample demo" "$here/up.sh" >/dev/null
+	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
+	program EPILOGUE_E2E_KUBECTL kubectl
+	images EPILOGUE_E2E_S3_IMAGE=versitygw EPILOGUE_E2E_IMAGE=daemon EPILOGUE_E2E_SAMPLE_IMAGE=sample
+	program EPILOGUE_DEMO demo
+	;;
+e2e | buildkit)
+	"$here/tools.sh" jq
+	EPILOGUE_BESIDE="daemon sample builder" "$here/up.sh" >/dev/null
+	"$here/binaries.sh" kubectl helm versitygw registry >/dev/null # by one build
 	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
 	program EPILOGUE_E2E_KUBECTL kubectl
 	program EPILOGUE_E2E_HELM helm
-	image EPILOGUE_E2E_S3_IMAGE versitygw
-	image EPILOGUE_E2E_IMAGE daemon
-	image EPILOGUE_E2E_SAMPLE_IMAGE sample
-	[ "$1" != demo ] || exit 0 # it builds no images
-	image EPILOGUE_E2E_BUILDER_IMAGE builder
-	image EPILOGUE_E2E_REGISTRY_IMAGE registry
+	images EPILOGUE_E2E_S3_IMAGE=versitygw EPILOGUE_E2E_IMAGE=daemon EPILOGUE_E2E_SAMPLE_IMAGE=sample \
+		EPILOGUE_E2E_BUILDER_IMAGE=builder EPILOGUE_E2E_REGISTRY_IMAGE=registry
 	[ "$1" = buildkit ] || exit 0
-	image EPILOGUE_E2E_BUILDKIT_IMAGE buildkit
+	images EPILOGUE_E2E_BUILDKIT_IMAGE=buildkit
 	;;
 *) die "env.sh: got \"${1:-}\", want integration, oldest, e2e, buildkit or demo" ;;
 esac

@@ -9,45 +9,37 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$here/engine.sh"
 
-# build NAME sets binary (the program's path) and repository, tag ("" = by content) of its image.
-build() {
+# binary_of NAME sets binary (the program's path) and repository, tag ("" = by content) of its image.
+binary_of() {
 	tag=
 	case $1 in
-	daemon) repository=epilogue binary=$cache/build/epilogue source=./cmd/daemon ;;
-	sample) repository=epilogue-sample binary=$cache/build/sample source=./e2e/sample ;;
-	builder) repository=epilogue-builder binary=$cache/build/builder source=./e2e/builder ;;
+	daemon) repository=epilogue binary=$cache/build/ours/daemon ;;
+	sample | builder) repository=epilogue-$1 binary=$cache/build/ours/$1 ;;
 	registry)
 		repository=epilogue-registry tag=$REGISTRY_VERSION
 		binary=$("$here/binaries.sh" registry)
-		return
 		;;
 	versitygw)
 		repository=epilogue-versitygw tag=$VERSITYGW_VERSION
 		binary=$("$here/binaries.sh" versitygw)
-		return
 		;;
 	*) die "image.sh: unknown image \"$1\": want daemon, versitygw, sample, builder, registry or buildkit" ;;
 	esac
-	cd "$root"
-	step "compile $source" env CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-		-ldflags "-s -w -X main.version=$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o "$binary.tmp" "$source"
-	mv "$binary.tmp" "$binary"
 }
 
-# one builds and loads one image. The program keeps its own name inside, the repository's last word being its.
+# one makes one image of a program that is there. It keeps its own name inside, the repository's last word being its.
 one() {
 	if [ "$1" = buildkit ]; then
 		repository=epilogue-buildkit image=$repository:$BUILDKIT_VERSION-$(short_hash <"$here/buildkit.Dockerfile")
 		docker image inspect "$image" >/dev/null 2>&1 || step "make $image" make_buildkit
 	else
-		build "$1"
+		binary_of "$1"
 		image=$repository:${tag:-dev-$(git hash-object "$binary" | cut -c1-12)}
 		docker image inspect "$image" >/dev/null 2>&1 || step "make $image" import "$binary" "$repository" "$image"
 	fi
 	docker tag "$image" "$repository:dev"
 	forget_older
-	if [ "$(docker inspect -f '{{.State.Running}}' "$node" 2>/dev/null)" = true ]; then load; fi
-	echo "$image"
+	images+=("$image")
 }
 
 # import: root certificates are there for those who talk to a real S3; /tmp for a library that insists.
@@ -82,23 +74,28 @@ forget_older() {
 		{ grep -vxF "$image" || true; } | xargs -r docker rmi >/dev/null 2>&1 || true
 }
 
-# load is skipped where the node holds the image: its tag says what is inside.
+# load puts into the node, in one go, the images that it does not hold: a tag says what is inside. kind would ask the node for each
+# by a program that no cluster needs.
 load() {
-	[ -z "$(docker exec "$node" ctr -n k8s.io images ls -q "name==docker.io/library/$image" 2>/dev/null)" ] || return 0
-	local kind
-	kind=$("$here/binaries.sh" kind)
-	step "load $image" "$kind" load docker-image "$image" --name "$cluster"
+	local held missing=() image
+	held=$(docker exec "$node" ctr -n k8s.io images ls -q)
+	for image in "$@"; do grep -qxF "docker.io/library/$image" <<<"$held" || missing+=("$image"); done
+	[ ${#missing[@]} -eq 0 ] || step "load ${missing[*]}" transfer "${missing[@]}"
 }
+
+transfer() { docker save "$@" | docker exec -i "$node" ctr -n k8s.io images import --local -; }
 
 main() {
 	engine_up
-	local name
-	if [ $# -eq 0 ]; then
-		set -- versitygw
-		[ ! -d "$root/cmd/daemon" ] || set -- "$@" daemon
-		[ ! -d "$root/e2e/sample" ] || set -- "$@" sample
-	fi
+	local name ours=() images=()
+	[ $# -gt 0 ] || set -- versitygw daemon sample
+	for name in "$@"; do
+		case $name in daemon | sample | builder) ours+=("$name") ;; esac
+	done
+	[ ${#ours[@]} -eq 0 ] || "$here/ours.sh" "${ours[@]}" >/dev/null
 	for name in "$@"; do one "$name"; done
+	if [ "$(docker inspect -f '{{.State.Running}}' "$node" 2>/dev/null)" = true ]; then load "${images[@]}"; fi
+	printf '%s\n' "${images[@]}"
 }
 
 locked image main "$@"

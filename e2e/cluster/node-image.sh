@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# node-image.sh [--name] gives a kind node image made from the Go module proxy and Debian's packages alone, for machines that
-# reach no container registry, and prints its name (--name: does only that). It is kept as $cache/node-image-KEY.tar, so that an engine which
-# lost its images loads it again; KEY covers the versions and this script.
+# node-image.sh [--name | --keep] gives a kind node image made from the Go module proxy and Debian's packages alone, for machines
+# that reach no container registry, and prints its name (--name: does only that). --keep writes it to $cache/node-image-KEY.tar, so that
+# an engine which lost its images loads it again; KEY covers the versions and this script.
 #
 # What is kind's own (entrypoint, units, containerd's settings) comes from kind's Go module at build time.
 set -euo pipefail
@@ -11,52 +11,55 @@ set -euo pipefail
 debian=epilogue-debian:$NODE_DEBIAN
 debian_tar=$cache/debian-$NODE_DEBIAN.tar
 mirror=${EPILOGUE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-ingredients="$ETCD_VERSION $CONTAINERD_VERSION $CRICTL_VERSION $COREDNS_VERSION $KIND_VERSION $NODE_DEBIAN"
-key=$KUBERNETES_VERSION-$({ echo "$ingredients" && cat "$here/node-image.sh" "$here/node.Dockerfile" "$here/pause/main.go"; } | short_hash)
+ingredients="$ETCD_VERSION $CONTAINERD_VERSION $COREDNS_VERSION $KIND_VERSION $NODE_DEBIAN"
+key=$KUBERNETES_VERSION-$({ echo "$ingredients" && cat "$here"/{node-image.sh,node.Dockerfile,pause/main.go,pack/main.go,programs/coredns/main.go}; } | short_hash)
 image=epilogue-node:$key
+tar=$cache/node-image-$key.tar
 work=$cache/build/node-image
 
 main() {
 	engine_up
 	docker image inspect "$image" >/dev/null 2>&1 && return
-	local tar=$cache/node-image-$key.tar
 	if [ -f "$tar" ]; then
 		step "load the node image" docker load -i "$tar"
 		return
 	fi
-	say "no published node image: building one; about 10 minutes with nothing cached, 2 with the programs built"
 	rm -rf "$work"
 	mkdir -p "$work"
-	base & # waits for the network while the compilers use the processors
-	local base_pid=$!
+	system & # waits for the network and the disk while the compilers use the processors
+	local system_pid=$!
 	programs
-	wait "$base_pid"
+	wait "$system_pid"
 	step "collect the node's files" node_files
-	step "build the node's system" docker build --network=host -t "$image-system" "$work/node"
-	step "make the images of the control plane" control_plane_images
+	step "build the node" docker build --network=host -t "$image-system" "$work/node"
 	step "put the images into the node" preload
-	step "save the node image" save "$tar"
 	rm -rf "$work"
 }
 
 programs() {
 	local names=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubeadm kubectl etcd coredns
-		containerd ctr containerd-shim-runc-v2 crictl kind) paths n
+		containerd ctr containerd-shim-runc-v2) paths n
 	paths=$("$here/binaries.sh" "${names[@]}")
 	for n in "${names[@]}"; do
 		declare -g "bin_${n//-/_}=$(printf '%s\n' "$paths" | grep "/$n-v")"
 	done
 }
 
-# base gives the engine a bare Debian, from the mirror once.
-base() {
+# system gives the engine a bare Debian, from the mirror once, and on it the packages of a node: all of it that needs no program
+# of ours. The engine's build cache keeps the second part for "build the node".
+system() {
 	if [ ! -f "$debian_tar" ]; then
 		can_apt || die "no registry answers, and building the node image needs root on Debian or Ubuntu: run this as root there"
 		have debootstrap || step "install debootstrap" apt_install debootstrap debian-archive-keyring
 		step "debootstrap $NODE_DEBIAN" bootstrap
 	fi
 	docker image inspect "$debian" >/dev/null 2>&1 || step "import Debian" docker import "$debian_tar" "$debian"
+	mkdir -p "$work/empty"
+	dockerfile >"$work/empty/Dockerfile"
+	step "install the node's packages" docker build --network=host --target packages "$work/empty"
 }
+
+dockerfile() { sed "s|^FROM debian |FROM $debian |" "$here/node.Dockerfile"; }
 
 # The packages are those kube-proxy needs as well: its image is this base and one program.
 bootstrap() {
@@ -85,11 +88,10 @@ node_files() {
 		install -m 755 "$bin_containerd" "$top/usr/local/bin/containerd"
 		install -m 755 "$bin_ctr" "$top/usr/local/bin/ctr"
 		install -m 755 "$bin_containerd_shim_runc_v2" "$top/usr/local/bin/containerd-shim-runc-v2"
-		install -m 755 "$bin_crictl" "$top/usr/local/bin/crictl"
 	}
 	printf '%s' "$KUBERNETES_VERSION" >"$top/kind/version"
 	write_manifests "$top"
-	sed "s|^FROM .*|FROM $debian|" "$here/node.Dockerfile" >"$work/node/Dockerfile"
+	dockerfile >"$work/node/Dockerfile"
 }
 
 # write_manifests stands in for kind's network and storage images: one node needs only a bridge, and no test here claims
@@ -130,54 +132,43 @@ write_manifests() {
 	JSON
 }
 
-# control_plane_images makes an image for each name kubeadm asks for, and the pause image containerd's settings name.
+# control_plane_images writes to its output one archive with an image for each name kubeadm asks for, and the pause image that
+# containerd's settings name. No engine is asked: it would unpack and pack each once more.
 control_plane_images() {
-	local name
+	local name names images=()
 	# shellcheck disable=SC2154 # set by programs
-	"$bin_kubeadm" config images list --kubernetes-version "$KUBERNETES_VERSION" >"$work/images"
-	sed -n 's/.*sandbox_image = "\(.*\)"/\1/p' "$work/node/root/etc/containerd/config.toml" >>"$work/images"
-	(cd "$root" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$work/pause" ./e2e/cluster/pause)
-	sort -u -o "$work/images" "$work/images"
-	while read -r name; do one_image "$name"; done <"$work/images"
+	names=$("$bin_kubeadm" config images list --kubernetes-version "$KUBERNETES_VERSION")
+	names+=$'\n'$(sed -n 's/.*sandbox_image = "\(.*\)"/\1/p' "$work/node/root/etc/containerd/config.toml")
+	for name in $(sort -u <<<"$names"); do images+=("$name=$(contents "$name")"); done
+	"$work/pack" "${images[@]}"
 }
 
+# contents NAME prints what pack puts into the image of that name: a program, and what lies under it.
 # shellcheck disable=SC2154 # set by programs
-one_image() {
+contents() {
 	case $1 in
-	*/kube-apiserver:*) scratch_image "$1" "$bin_kube_apiserver" kube-apiserver ;;
-	*/kube-controller-manager:*) scratch_image "$1" "$bin_kube_controller_manager" kube-controller-manager ;;
-	*/kube-scheduler:*) scratch_image "$1" "$bin_kube_scheduler" kube-scheduler ;;
-	*/etcd:*) scratch_image "$1" "$bin_etcd" etcd ;;
-	*/coredns:*) scratch_image "$1" "$bin_coredns" coredns ;;
-	*/pause:*) scratch_image "$1" "$work/pause" pause ;;
-	*/kube-proxy:*)
-		mkdir -p "$work/proxy"
-		install -m 755 "$bin_kube_proxy" "$work/proxy/kube-proxy"
-		printf 'FROM %s\nCOPY kube-proxy /usr/local/bin/\n' "$debian" >"$work/proxy/Dockerfile"
-		docker build -t "$1" "$work/proxy"
-		;;
-	*) die "kubeadm $KUBERNETES_VERSION asks for an image this script cannot make: $1; add it to one_image in $here/node-image.sh" ;;
+	*/kube-apiserver:*) echo "$bin_kube_apiserver" ;;
+	*/kube-controller-manager:*) echo "$bin_kube_controller_manager" ;;
+	*/kube-scheduler:*) echo "$bin_kube_scheduler" ;;
+	*/etcd:*) echo "$bin_etcd" ;;
+	*/coredns:*) echo "$bin_coredns" ;;
+	*/pause:*) echo "$work/pause" ;;
+	*/kube-proxy:*) echo "$bin_kube_proxy,$debian_tar" ;; # it needs iptables
+	*) die "kubeadm $KUBERNETES_VERSION asks for an image this script cannot make: $1; add it to contents in $here/node-image.sh" ;;
 	esac
-}
-
-scratch_image() {
-	local dir=$work/scratch
-	rm -rf "$dir"
-	mkdir -p "$dir/usr/local/bin" "$dir/tmp"
-	install -m 755 "$2" "$dir/usr/local/bin/$3"
-	tar -C "$dir" --numeric-owner --owner=0 --group=0 -cf - . |
-		docker import --change "ENTRYPOINT [\"/usr/local/bin/$3\"]" --change "ENV PATH=/usr/local/bin" - "$1"
 }
 
 # preload imports the images with the node's own containerd, inside a container that then becomes the node image.
 # --local reads the archive in ctr; layers stay packed, which the kubelet's first start unpacks.
 preload() {
 	local box=epilogue-node-build
+	go_flags
+	(cd "$root" && go build -ldflags "-s -w" -o "$work/" ./e2e/cluster/pause ./e2e/cluster/pack)
 	docker rm -f "$box" >/dev/null 2>&1 || true
-	docker run -d --privileged --name "$box" --entrypoint sleep "$image-system" infinity
+	docker run -d --privileged --network none --name "$box" --entrypoint sleep "$image-system" infinity
 	docker exec -d "$box" containerd
 	wait_for_containerd "$box"
-	xargs docker save <"$work/images" | docker exec -i "$box" ctr -n k8s.io images import --no-unpack -
+	control_plane_images | docker exec -i "$box" ctr -n k8s.io images import --no-unpack -
 	docker exec "$box" ctr -n k8s.io images ls -q
 	docker exec "$box" pkill containerd
 	docker commit --change 'ENTRYPOINT [ "/usr/local/bin/entrypoint", "/sbin/init" ]' "$box" "$image"
@@ -194,16 +185,22 @@ wait_for_containerd() {
 	return 1
 }
 
-# save comes last: the file's presence is what makes the image finished. Images of other versions go then, a gigabyte
-# each; the engine keeps one that a container still uses.
-save() {
-	docker save -o "$1.tmp" "$image"
-	mv "$1.tmp" "$1"
-	find "$cache" -maxdepth 1 -name 'node-image-*' ! -path "$1" -delete
-	{ docker images --format '{{.Repository}}:{{.Tag}}' epilogue-node | grep -vxF "$image" && cat "$work/images"; } |
-		xargs docker rmi >/dev/null 2>&1 || true
+# keep saves the image for an engine that loses its own. It waits for nobody, so up.sh calls it beside a cluster that works already;
+# the file has its name only when it is whole. Images of other versions go then, a gigabyte each; the engine keeps one that a container
+# still uses.
+keep() {
+	[ ! -f "$tar" ] && docker image inspect "$image" >/dev/null 2>&1 || return 0
+	docker save -o "$tar.tmp" "$image"
+	mv "$tar.tmp" "$tar"
+	find "$cache" -maxdepth 1 -name 'node-image-*' ! -path "$tar" -delete
+	docker images --format '{{.Repository}}:{{.Tag}}' epilogue-node | { grep -vxF "$image" || true; } |
+		xargs -r docker rmi >/dev/null 2>&1 || true
 }
 
 export DOCKER_BUILDKIT=0
-[ "${1:-}" = --name ] || locked node-image main
+case ${1:-} in
+--name) ;;
+--keep) locked node-image keep ;;
+*) locked node-image main ;;
+esac
 echo "$image"

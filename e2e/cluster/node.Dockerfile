@@ -1,6 +1,7 @@
 # The system of a kind node: kind's own base image (images/base of sigs.k8s.io/kind), with Debian's packages in the place
-# of its from-source builds. node-image.sh fills in the base and lays out root/.
-FROM debian
+# of its from-source builds. node-image.sh fills in the base and lays out root/; the first stage needs nothing of that, so
+# it is made while the programs are compiled.
+FROM debian AS packages
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       systemd nftables iproute2 ethtool util-linux mount libseccomp2 pigz fuse-overlayfs ebtables socat e2fsprogs \
@@ -12,6 +13,7 @@ RUN apt-get update \
       /lib/systemd/system/sockets.target.wants/*initctl* /lib/systemd/system/basic.target.wants/* \
  && echo "ReadKMsg=no" >> /etc/systemd/journald.conf \
  && ln -sf /usr/lib/systemd/systemd /sbin/init
+FROM packages
 COPY root/ /
 RUN cp /usr/lib/cni/* /opt/cni/bin/ \
  && ln -sf /usr/sbin/runc /usr/local/sbin/runc \

@@ -12,10 +12,19 @@ set -euo pipefail
 state=$cache/cluster-state
 
 main() {
+	if ! engine_answers && have go; then
+		# Its packages and its start wait for the network and the disk: what every way needs is compiled meanwhile.
+		engine_up &
+		local engine_pid=$!
+		"$here/binaries.sh" kind kubectl versitygw >/dev/null
+		wait "$engine_pid"
+	fi
 	engine_up
 	local programs
 	programs=$("$here/binaries.sh" kind kubectl)
 	kind=$(sed -n 1p <<<"$programs") kubectl=$(sed -n 2p <<<"$programs")
+	# What the caller will run on the cluster is compiled while the node is made, which waits now and then.
+	[ -z "${EPILOGUE_BESIDE:-}" ] || nice -n 19 "$here/ours.sh" $EPILOGUE_BESIDE >/dev/null 9>&- &
 	if as_wanted && healthy; then
 		say "cluster $cluster is ready"
 		return
@@ -23,10 +32,16 @@ main() {
 	choose_image
 	local try
 	for try in 1 2 3; do
-		create && return
+		create && keep_image && return
 		say "attempt $try to create the cluster failed"
 	done
 	die "the cluster does not come up: the reasons are in $logs/create-the-cluster.log; \"docker logs $node\" may say more"
+}
+
+# keep_image saves a home-made node image beside whatever uses the cluster now. Who needs it is the next run whose engine has lost it.
+keep_image() {
+	[ -n "$home_made" ] || return 0
+	setsid "$here/node-image.sh" --keep >"$logs/keep-the-node-image.log" 2>&1 </dev/null 9>&- &
 }
 
 # as_wanted: the node that runs is the one our last run made, by the settings this run would use.
