@@ -7,7 +7,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
@@ -33,10 +32,9 @@ func (j *Janitor) prove(ctx context.Context, job types.UID) error {
 		if d.Reason != Sealed || j.dry(job, d.Pod, d) {
 			continue
 		}
-		if _, err := j.cluster.patchPod(ctx, d.Pod, of(d.Pod, "", gateOff(), nil)); err != nil && !gone(err) {
+		if err := j.letPodGo(ctx, p.Facts, d); err != nil && !gone(err) {
 			return err
 		}
-		j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
 	}
 	if p.Job == nil {
 		return nil
@@ -69,18 +67,36 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 		j.told(job)
 		return nil
 	}
-	if !j.first(job, p.Job) {
+	cached := p.Job
+	if !j.first(job, cached) {
 		return nil
 	}
+	now, ok, err := j.ours(ctx, p.Facts, nil, len(release) > 0)
+	if p.Facts = now; ok && err == nil {
+		err = j.openProven(ctx, p, words)
+	}
+	if ok && err == nil {
+		j.told(job)
+		return nil
+	}
+	j.undo(job, cached)
+	if err != nil {
+		return j.again("open gate", p.Facts, err)
+	}
+	return nil
+}
+
+// openProven is open for a Job as it is now.
+func (j *Janitor) openProven(ctx context.Context, p proven, words map[string]string) error {
+	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
+	release := pick(list, Release)
 	metadata := map[string]any{"annotations": words}
 	if len(release) > 0 {
 		maps.Copy(metadata, gateOff())
 	}
 	if err := j.cluster.patchJob(ctx, p.Job, of(p.Job, "", metadata, nil)); err != nil {
-		j.undo(job, p.Job)
-		return j.again("open gate", p.Facts, err)
+		return err
 	}
-	j.told(job)
 	j.parts.Count.Unseen.Add(float64(p.unseen))
 	if len(release) > 0 {
 		j.parts.Count.Released.WithLabelValues(string(Sealed)).Inc()
@@ -111,15 +127,12 @@ func (j *Janitor) delete(ctx context.Context, job types.UID) error {
 	if err != nil {
 		return err
 	}
-	if f.Job == nil {
-		return j.deleteOrphans(ctx, p)
-	}
 	for _, d := range j.fresh(job, f, pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeletePod)) {
 		if err := j.deletePod(ctx, p, d); err != nil {
 			return err
 		}
 	}
-	if len(pick(due, DeleteJob)) == 0 || has(f.Job.Finalizers, mark.Finalizer) {
+	if f.Job == nil || len(pick(due, DeleteJob)) == 0 || has(f.Job.Finalizers, mark.Finalizer) {
 		return nil
 	}
 	return j.deleteJob(ctx, p)
@@ -155,29 +168,26 @@ func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
 	if err := j.limit.Wait(ctx); err != nil {
 		return err
 	}
-	live, err := j.cluster.job(ctx, p.Job.Namespace, p.Job.Name, p.Job.UID)
+	cached := p.Job
+	now, d, ok, err := j.confirm(ctx, p.Facts, Decision{Action: DeleteJob})
 	if err != nil {
 		j.blocked("api")
 		return j.again("delete Job", p.Facts, err)
 	}
-	if live == nil || !j.ours(live.Labels) {
-		return nil
-	}
-	cached := p.Job
-	p.Job = live
-	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
-	d := pick(list, DeleteJob)
 	switch {
-	case len(d) == 0:
-		j.log.Info("Job is kept after all", "job", live.Name, "decisions", reasons(list))
+	case !ok && now.Job == cached:
+		return nil // it is gone, or is none of ours any more
+	case !ok:
+		j.log.Info("Job is kept after all", "job", cached.Name, "decisions", reasons(Decide(now, j.cfg.Cleanup, time.Now())))
 		return nil // its change brings it here again
-	case has(live.Finalizers, mark.Finalizer):
+	case has(now.Job.Finalizers, mark.Finalizer):
 		return nil // the gate is taken off first, and that brings it here again
 	}
-	j.first(live.UID, cached) // before it is gone: its going forgets all
-	err = j.expire(ctx, p, d[0])
+	p.Facts = now
+	j.first(cached.UID, cached) // before it is gone: its going forgets all
+	err = j.expire(ctx, p, d)
 	if err != nil {
-		j.undo(live.UID, cached)
+		j.undo(cached.UID, cached)
 	}
 	return err
 }
@@ -222,60 +232,21 @@ func (j *Janitor) deletePod(ctx context.Context, p proven, d Decision) error {
 	if err := j.limit.Wait(ctx); err != nil {
 		return err
 	}
-	live, err := j.cluster.pod(ctx, d.Pod)
+	_, again, ok, err := j.confirm(ctx, p.Facts, d)
 	if err != nil {
 		j.blocked("api")
 		return j.again("delete pod", p.Facts, err)
 	}
-	if live == nil {
+	if !ok {
 		return nil
 	}
-	again := p.Facts
-	again.Pods = append([]Pod(nil), p.Pods...)
-	for i := range again.Pods {
-		if again.Pods[i].UID == live.UID {
-			again.Pods[i].Pod = live
-		}
+	job := types.UID(p.ref.JobUID)
+	j.first(job, d.Pod)
+	if err := j.cluster.deletePod(ctx, again.Pod); err != nil {
+		j.undo(job, d.Pod)
+		return j.refused("delete pod", p.Facts, err)
 	}
-	for _, second := range pick(Decide(again, j.cfg.Cleanup, time.Now()), DeletePod) {
-		if second.Pod.UID != live.UID {
-			continue
-		}
-		job := types.UID(p.ref.JobUID)
-		j.first(job, d.Pod)
-		if err := j.cluster.deletePod(ctx, live); err != nil {
-			j.undo(job, d.Pod)
-			return j.refused("delete pod", p.Facts, err)
-		}
-		j.parts.Count.Deleted.WithLabelValues("pod", string(second.Reason)).Inc()
-		j.log.Info("pod is deleted", "pod", live.Name, "pod_uid", live.UID, "reason", second.Reason)
-	}
+	j.parts.Count.Deleted.WithLabelValues("pod", string(again.Reason)).Inc()
+	j.log.Info("pod is deleted", "pod", again.Pod.Name, "pod_uid", again.Pod.UID, "reason", again.Reason)
 	return nil
-}
-
-// deleteOrphans deletes pods whose Job is gone. That the cache has no such Job may mean that it is not one of ours.
-func (j *Janitor) deleteOrphans(ctx context.Context, p proven) error {
-	due := pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeletePod)
-	if len(due) == 0 {
-		return nil
-	}
-	job, err := j.cluster.job(ctx, p.ref.Namespace, p.ref.Job, types.UID(p.ref.JobUID))
-	if err != nil {
-		j.blocked("api")
-		return j.again("delete orphans", p.Facts, err)
-	}
-	if job != nil {
-		return nil
-	}
-	for _, d := range due {
-		if err := j.deletePod(ctx, p, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ours: the Job is of those that are watched, still.
-func (j *Janitor) ours(l map[string]string) bool {
-	return j.cfg.Selector == nil || j.cfg.Selector.Matches(labels.Set(l))
 }

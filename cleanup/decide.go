@@ -6,7 +6,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
@@ -157,9 +156,7 @@ func (j *judgement) deleted() {
 }
 
 // owned: the pod is the Job's still. One that was orphaned lives on.
-func (j *judgement) owned(p Pod) bool {
-	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == j.Job.UID })
-}
+func (j *judgement) owned(p Pod) bool { return belongs(p.Pod, j.Job.UID) }
 
 // running is for a Job that is not finished.
 func (j *judgement) running() {
@@ -170,7 +167,9 @@ func (j *judgement) running() {
 	}
 	j.keep(Running)
 	for _, p := range j.Pods {
-		j.startable(p)
+		if j.owned(p) {
+			j.startable(p)
+		}
 	}
 	j.podless()
 	j.retries()

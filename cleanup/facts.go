@@ -22,6 +22,9 @@ func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 	}
 	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since}
 	for _, p := range s.Pods {
+		if s.Job == nil && !j.claims(p.Pod) {
+			continue // perhaps of a Job that is not selected: that one is not in the cache, and its pods are
+		}
 		f.Pods = append(f.Pods, Pod{Pod: p.Pod, Sealed: p.Sealed, Unproven: p.Unproven, Events: p.Events})
 	}
 	if f.Job != nil && !finishedAt(f.Job).IsZero() && j.hasHistory() {

@@ -42,7 +42,7 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 			}
 		case ReleasePod:
 			if d.Reason != Sealed {
-				err = j.letPodGo(ctx, d)
+				err = j.letPodGo(ctx, f, d)
 			}
 		}
 		if err != nil {
@@ -109,9 +109,26 @@ func (j *Janitor) again(what string, f Facts, err error) error {
 
 // mark puts the gate on and takes over the TTL, in one request.
 func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decision) error {
-	gate, adopt := pick(list, Hold), pick(list, AdoptTTL)
-	if len(gate)+len(adopt) == 0 || j.dry(job, f.Job, append(gate, adopt...)...) || !j.first(job, f.Job) {
+	due := pick(list, Hold, AdoptTTL)
+	if len(due) == 0 || j.dry(job, f.Job, due...) || !j.first(job, f.Job) {
 		return nil
+	}
+	now, ok, err := j.ours(ctx, f, nil, false)
+	if ok && err == nil {
+		err = j.putOn(ctx, now)
+	}
+	if !ok || err != nil {
+		j.undo(job, f.Job)
+	}
+	return err
+}
+
+// putOn is mark for a Job as it is now.
+func (j *Janitor) putOn(ctx context.Context, f Facts) error {
+	list := Decide(f, j.cfg.Cleanup, time.Now())
+	gate, adopt := pick(list, Hold), pick(list, AdoptTTL)
+	if len(gate)+len(adopt) == 0 {
+		return nil // somebody has done it
 	}
 	metadata, spec, version := map[string]any{}, map[string]any(nil), ""
 	if len(gate) > 0 {
@@ -124,7 +141,6 @@ func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decis
 		spec = map[string]any{"ttlSecondsAfterFinished": nil}
 	}
 	if err := j.cluster.patchJob(ctx, f.Job, of(f.Job, version, metadata, spec)); err != nil {
-		j.undo(job, f.Job)
 		return err
 	}
 	j.parts.Count.Gated.Add(float64(len(gate)))
@@ -133,8 +149,7 @@ func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decis
 	return nil
 }
 
-// end ends a pod, or the Job that gets none. The version in the patch makes it the second look: it applies to what was
-// seen, or not at all.
+// end ends a pod, or the Job that gets none.
 func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) error {
 	var object metav1.Object = f.Job
 	if d.Pod != nil {
@@ -143,7 +158,18 @@ func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) e
 	if j.dry(job, object, d) || !j.first(job, object) {
 		return nil
 	}
-	var err error
+	now, again, ok, err := j.confirm(ctx, f, d)
+	if ok && err == nil {
+		err = j.endSeen(ctx, now, again)
+	}
+	if !ok || err != nil {
+		j.undo(job, object)
+	}
+	return err
+}
+
+// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
+func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) {
 	deadline := map[string]any{"activeDeadlineSeconds": endNow}
 	switch d.Action {
 	case EndPod:
@@ -154,7 +180,6 @@ func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) e
 		err = j.withdraw(ctx, d)
 	}
 	if err != nil {
-		j.undo(job, object)
 		return err
 	}
 	j.parts.Count.Ended.WithLabelValues(string(d.Reason)).Inc()
@@ -204,6 +229,18 @@ func (j *Janitor) letGo(ctx context.Context, job types.UID, f Facts, d Decision)
 	if !j.first(job, f.Job) {
 		return nil
 	}
+	now, again, ok, err := j.confirm(ctx, f, d)
+	if ok = ok && again.Reason == d.Reason; ok && err == nil {
+		err = j.openUnproven(ctx, now, again)
+	}
+	if !ok || err != nil {
+		j.undo(job, f.Job)
+	}
+	return err
+}
+
+// openUnproven is letGo for a Job as it is now.
+func (j *Janitor) openUnproven(ctx context.Context, f Facts, d Decision) error {
 	metadata, message := gateOff(), "the Job's pods live on without it, so it is not held"
 	if d.Reason == Deadline {
 		metadata["annotations"] = map[string]string{mark.Verdict: string(archive.Lost), mark.ArchiveKey: refOf(f).JobPrefix()}
@@ -211,7 +248,6 @@ func (j *Janitor) letGo(ctx context.Context, job types.UID, f Facts, d Decision)
 			j.cfg.GateDeadline, refOf(f).JobPrefix())
 	}
 	if err := j.cluster.patchJob(ctx, f.Job, of(f.Job, "", metadata, nil)); err != nil {
-		j.undo(job, f.Job)
 		return err
 	}
 	j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
@@ -223,12 +259,18 @@ func (j *Janitor) letGo(ctx context.Context, job types.UID, f Facts, d Decision)
 	return nil
 }
 
-func (j *Janitor) letPodGo(ctx context.Context, d Decision) error {
-	if _, err := j.cluster.patchPod(ctx, d.Pod, of(d.Pod, "", gateOff(), nil)); err != nil {
+func (j *Janitor) letPodGo(ctx context.Context, f Facts, d Decision) error {
+	_, again, ok, err := j.confirm(ctx, f, d)
+	if !ok || err != nil {
 		return err
 	}
-	j.parts.Count.Released.WithLabelValues(string(d.Reason)).Inc()
-	j.log.Warn("gate of pod is open, and not for a seal", "pod", d.Pod.Name, "reason", d.Reason)
+	if _, err := j.cluster.patchPod(ctx, again.Pod, of(again.Pod, "", gateOff(), nil)); err != nil {
+		return err
+	}
+	j.parts.Count.Released.WithLabelValues(string(again.Reason)).Inc()
+	if again.Reason != Sealed {
+		j.log.Warn("gate of pod is open, and not for a seal", "pod", again.Pod.Name, "reason", again.Reason)
+	}
 	return nil
 }
 

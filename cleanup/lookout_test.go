@@ -188,6 +188,7 @@ type bench struct {
 
 	janitor *Janitor
 	stop    func()
+	later   []func() // what the janitor is told once it runs
 }
 
 // newBench makes one inside a bubble; start runs the janitor.
@@ -214,6 +215,9 @@ func (b *bench) start() {
 	b.stop = func() { cancel(); work.Wait(); b.stop = func() {} }
 	for uid := range b.lookout.jobs {
 		j.Notice(uid)
+	}
+	for _, tell := range b.later {
+		tell()
 	}
 }
 

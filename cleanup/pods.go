@@ -19,7 +19,7 @@ func (j *judgement) retries() {
 	}
 	var failures []Pod
 	for _, p := range j.Pods {
-		if p.Status.Phase == corev1.PodFailed && p.DeletionTimestamp == nil && !keeps(p.Pod) {
+		if j.owned(p) && p.Status.Phase == corev1.PodFailed && p.DeletionTimestamp == nil && !keeps(p.Pod) {
 			failures = append(failures, p)
 		}
 	}

@@ -1,0 +1,105 @@
+package cleanup
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// ours is the one place that says whether a Job, or one of its pods, may be touched, and every change goes through it. It asks
+// the API server for the Job, and for the pod where one is meant, and gives the facts with both as they are at this
+// moment. Not ok: hands off. What the cache knows is never enough: it holds the pods of all Jobs and only the selected Jobs,
+// so that a stranger's pod looks there as one whose Job is gone; and it may be behind.
+//
+// releasing is for taking the gate off, for which the finalizer itself is the word: it may have been put on before the Job
+// left the selection, and nobody else would take it off.
+func (j *Janitor) ours(ctx context.Context, f Facts, pod *corev1.Pod, releasing bool) (now Facts, ok bool, err error) {
+	ref := refOf(f)
+	now = f
+	if now.Job, err = j.cluster.job(ctx, ref.Namespace, ref.Job, types.UID(ref.JobUID)); err != nil {
+		return f, false, err
+	}
+	switch job := now.Job; {
+	case job == nil && f.Job != nil:
+		return f, false, nil // its going brings it here again
+	case job != nil:
+		now.Kind = watch.KindOf(job)
+		if held := f.Job != nil && has(job.Finalizers, mark.Finalizer); !j.picks(job.Labels) && !(releasing && held) {
+			return f, false, nil
+		}
+	}
+	if pod == nil {
+		return now, now.Job != nil, nil
+	}
+	live, err := j.cluster.pod(ctx, pod)
+	if err != nil || live == nil {
+		return f, false, err
+	}
+	now.Pods = with(f.Pods, live)
+	if releasing && has(live.Finalizers, mark.Finalizer) {
+		return now, true, nil
+	}
+	if now.Job != nil {
+		return now, belongs(live, now.Job.UID), nil
+	}
+	return now, j.claims(live), nil
+}
+
+// confirm asks ours, and then the policy once more with what is there now. Not ok: nothing is to be done.
+func (j *Janitor) confirm(ctx context.Context, f Facts, d Decision) (now Facts, again Decision, ok bool, err error) {
+	releasing := d.Action == Release || d.Action == ReleasePod
+	if now, ok, err = j.ours(ctx, f, d.Pod, releasing); !ok || err != nil {
+		return now, d, false, err
+	}
+	for _, again := range pick(Decide(now, j.cfg.Cleanup, time.Now()), d.Action) {
+		if (d.Pod == nil) == (again.Pod == nil) && (d.Pod == nil || d.Pod.UID == again.Pod.UID) {
+			return now, again, true, nil
+		}
+	}
+	return now, d, false, nil
+}
+
+// picks: what has these labels is of those that are watched.
+func (j *Janitor) picks(l map[string]string) bool {
+	return j.cfg.Selector == nil || j.cfg.Selector.Matches(labels.Set(l))
+}
+
+// claims: the pod, which has no Job any more, says itself that it was one of ours. Where all Jobs are, it is; else its own
+// labels must be selected. One that carries the gate has it taken off, which the finalizer is the word for. One that says neither may
+// have been anybody's, and stays.
+func (j *Janitor) claims(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	return (owner == nil || isJob(*owner)) && (j.picks(p.Labels) || has(p.Finalizers, mark.Finalizer))
+}
+
+// belongs: the pod is the Job's. Labels that say so are not enough: anybody writes them, and who was orphaned keeps them.
+func belongs(p *corev1.Pod, job types.UID) bool {
+	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job && isJob(o) })
+}
+
+// isJob: other groups have a kind of that name, too.
+func isJob(o metav1.OwnerReference) bool {
+	group, _, _ := strings.Cut(o.APIVersion, "/")
+	return o.Kind == "Job" && (group == batchv1.GroupName || group == "")
+}
+
+// with gives the pods with one of them as it is now.
+func with(pods []Pod, live *corev1.Pod) []Pod {
+	pods = slices.Clone(pods)
+	for i := range pods {
+		if pods[i].UID == live.UID {
+			pods[i].Pod = live
+		}
+	}
+	return pods
+}
