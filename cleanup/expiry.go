@@ -92,23 +92,28 @@ func (j *judgement) expiry() (at time.Time, why Reason, goes bool) {
 
 // byRule is expiry for a Job that says nothing of its own.
 func (j *judgement) byRule(end time.Time) (at time.Time, why Reason, goes bool) {
-	success, failure, limit := j.s.TTLSuccess, j.s.TTLFailure, j.s.HistoryLimit
+	success, failure := j.s.TTLSuccess, j.s.TTLFailure
 	if r := j.rule(); r != nil {
 		for _, set := range []struct{ from, into *time.Duration }{{r.TTLSuccess, &success}, {r.TTLFailure, &failure}} {
 			if set.from != nil {
 				*set.into = *set.from
 			}
 		}
-		if r.HistoryLimit != nil {
-			limit = *r.HistoryLimit
-		}
 	}
 	ttl, why := success, Success
 	if failed(j.Job) {
 		ttl, why = failure, Failure
 	}
-	if limit > 0 && j.Newer >= limit {
+	if limit := j.historyLimit(); limit > 0 && j.Newer >= limit {
 		return end, History, true
 	}
 	return end.Add(ttl), why, true
+}
+
+// historyLimit gives how many finished Jobs of the workload and kind are kept; 0: all.
+func (j *judgement) historyLimit() int {
+	if r := j.rule(); r != nil && r.HistoryLimit != nil {
+		return *r.HistoryLimit
+	}
+	return j.s.HistoryLimit
 }

@@ -1,24 +1,22 @@
 package cleanup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// facts are those of the cache. Not ok: the Job is not ours to act for.
+// facts are those of the cache. Not ok: the Job is not ours to act for, and nothing but its object is in them.
 func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 	s := j.parts.Cache.Standing(job)
 	if s.Since.IsZero() {
 		j.forget(job)
-		return f, false
+		return Facts{Job: s.Job}, false
 	}
 	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since}
 	for _, p := range s.Pods {
@@ -27,36 +25,11 @@ func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 		}
 		f.Pods = append(f.Pods, Pod{Pod: p.Pod, Sealed: p.Sealed, Unproven: p.Unproven, Events: p.Events})
 	}
-	if f.Job != nil && !finishedAt(f.Job).IsZero() && j.hasHistory() {
+	if f.Job != nil && hasFinished(f.Job) && j.history > 0 {
 		f.Newer = newer(f.Job, j.parts.Cache.Related(f.Job))
 	}
 	j.noteTrouble(job, &f, now)
 	return f, true
-}
-
-func (j *Janitor) hasHistory() bool {
-	if j.cfg.HistoryLimit > 0 {
-		return true
-	}
-	for _, r := range j.cfg.Rules {
-		if r.HistoryLimit != nil && *r.HistoryLimit > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// newer counts the Jobs that ended after the given one. Times are whole seconds: of two that ended in the same one the UIDs
-// decide, so that every replica and every look counts alike.
-func newer(job *batchv1.Job, related []*batchv1.Job) int {
-	n, end := 0, finishedAt(job)
-	for _, r := range related {
-		at := finishedAt(r)
-		if !at.IsZero() && r.DeletionTimestamp == nil && cmp.Or(at.Compare(end), cmp.Compare(r.UID, job.UID)) > 0 {
-			n++
-		}
-	}
-	return n
 }
 
 // noteTrouble remembers since when pods of the Job cannot start, and puts it into the facts. A restart forgets it: then the

@@ -60,6 +60,7 @@ type Janitor struct {
 	parts   Parts
 	log     *slog.Logger
 	cluster cluster
+	history int           // the highest limit of finished Jobs that any has; 0: none
 	limit   *rate.Limiter // of deletions
 	pace    *rate.Limiter // of gates that are opened without haste
 
@@ -91,8 +92,8 @@ func New(cfg Config, parts Parts) *Janitor {
 	return &Janitor{
 		cfg: cfg, parts: parts, log: parts.Log,
 		limit: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate/10))), pace: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate))),
-		cluster: cluster{parts.Client, cfg.Replica},
-		seen:    watch.NewQueue[types.UID]("cleanup"), proofs: watch.NewQueue[types.UID]("proofs"), deletions: watch.NewQueue[types.UID]("deletions"),
+		cluster: cluster{parts.Client, cfg.Replica}, history: mostHistory(cfg.Cleanup),
+		seen: watch.NewQueue[types.UID]("cleanup"), proofs: watch.NewQueue[types.UID]("proofs"), deletions: watch.NewQueue[types.UID]("deletions"),
 		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
 		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, rehearsed: map[types.UID]map[string]bool{},
 	}

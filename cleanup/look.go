@@ -18,6 +18,7 @@ import (
 func (j *Janitor) look(ctx context.Context, job types.UID) error {
 	now := time.Now()
 	f, ok := j.facts(job, now)
+	j.crowd(f.Job)
 	if !ok {
 		return nil
 	}
@@ -86,13 +87,6 @@ func (j *Janitor) route(job types.UID, f Facts, list []Decision, now time.Time) 
 	}
 	if !next.IsZero() {
 		j.seen.AddAfter(job, next.Sub(now))
-	}
-	if f.Job != nil && f.Newer == 0 && !finishedAt(f.Job).IsZero() && j.hasHistory() {
-		for _, r := range j.parts.Cache.Related(f.Job) {
-			if r.UID != job && !finishedAt(r).IsZero() {
-				j.seen.Add(r.UID) // it may have become one too many; only the newest says so
-			}
-		}
 	}
 }
 

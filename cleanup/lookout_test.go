@@ -125,6 +125,7 @@ type lookout struct {
 	open     map[types.UID]int                       // guarded by mu; by Job, pods that are gone and not sealed
 	events   map[types.UID][]*corev1.Event           // guarded by mu
 	since    time.Time                               // guarded by mu; zero: it does not act
+	asked    int                                     // guarded by mu; how often it was asked
 }
 
 func newLookout() *lookout {
@@ -137,6 +138,7 @@ func newLookout() *lookout {
 func (l *lookout) Standing(job types.UID) watch.Standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asked++
 	s := watch.Standing{Job: l.jobs[job], Since: l.since, Open: l.open[job], Events: l.events[job]}
 	for uid, p := range l.pods[job] {
 		s.Pods = append(s.Pods, watch.PodStanding{Pod: p, Sealed: l.sealed[uid], Unproven: l.unproven[uid], Events: l.events[uid]})
