@@ -24,6 +24,8 @@ func (j *judgement) handsOff() (Reason, bool) {
 		return Kept, true
 	case annotations[mark.TTL] == "forever":
 		return Kept, true
+	case kept: // what its owner wrote beats a rule that keeps
+		return "", false
 	case annotations[mark.TTL] != "" || annotations[mark.Expires] != "":
 		return "", false
 	}
