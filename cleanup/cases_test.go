@@ -150,6 +150,20 @@ func unscheduled(since time.Time) func(*Pod) {
 	}
 }
 
+// ready and unreadyNow have the kubelet say whether it could give the pod its volumes and its network.
+func ready(p *Pod)      { startable1(p, corev1.ConditionTrue) }
+func unreadyNow(p *Pod) { startable1(p, corev1.ConditionFalse) }
+
+func startable1(p *Pod, is corev1.ConditionStatus) {
+	p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: is})
+}
+
+func since(text string) func(*batchv1.Job) { return annotated(mark.HeldSince, text) }
+
+func seenAt(text string) func(*Pod) {
+	return func(p *Pod) { p.Annotations = map[string]string{mark.HeldSince: text} }
+}
+
 func told(p *Pod) { one := int64(1); p.Spec.ActiveDeadlineSeconds = &one }
 
 // inWords writes decisions as the tables do: "delete-job ttl-success", "wait ttl-success 12:00", "end-pod image-pull a".

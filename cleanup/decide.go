@@ -2,10 +2,12 @@ package cleanup
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
@@ -57,11 +59,13 @@ const (
 
 // Decision is one thing to do, or not to do, and why.
 type Decision struct {
-	Action Action
-	Reason Reason
-	Detail string      // in words, where the reason alone says too little
-	Pod    *corev1.Pod // of the actions on a pod
-	At     time.Time   // of Wait: until when; of others: since when it is due, zero where it always was
+	Action  Action
+	Reason  Reason
+	Detail  string      // in words, where the reason alone says too little
+	Setting string      // of what is ended: the setting that has it done, with its value
+	Since   time.Time   // of what is ended: since when that was waited for
+	Pod     *corev1.Pod // of the actions on a pod
+	At      time.Time   // of Wait: until when; of others: since when it is due, zero where it always was
 }
 
 // Facts are what is known of one Job.
@@ -138,11 +142,7 @@ func (j *judgement) deleted() {
 		j.add(Decision{Action: Release, Reason: Sealed})
 		return
 	}
-	end := finishedAt(j.Job)
-	if end.IsZero() {
-		end = j.Job.DeletionTimestamp.Time
-	}
-	at := latest(end, j.Since).Add(j.s.GateDeadline)
+	at := j.heldFrom(j.Job).Add(j.s.GateDeadline)
 	if !j.now.Before(at) {
 		j.add(Decision{Action: Release, Reason: Deadline, At: at})
 		return
@@ -150,10 +150,33 @@ func (j *judgement) deleted() {
 	j.add(Decision{Action: Wait, Reason: Unsealed, At: at})
 	for _, p := range j.Pods {
 		if j.owned(p) && !over(p.Pod) {
-			j.end(p, Decision{Reason: Deleting, Detail: "its Job was deleted"})
+			j.end(p, Decision{Reason: Deleting, Detail: "its Job was deleted, and is held until the log is archived", Setting: "gate " + string(j.s.Gate), Since: j.now})
 		}
 	}
 }
+
+// heldFrom gives the moment from which the gate's deadline counts for an object that is deleted and held: its end, or its deletion;
+// but not a time at which no daemon was there to seal it. When a daemon first saw it so is written on it, or else each
+// change of owners would have the deadline begin anew.
+func (j *judgement) heldFrom(o metav1.Object) time.Time {
+	from := o.GetDeletionTimestamp().Time
+	if job, ok := o.(*batchv1.Job); ok && hasFinished(job) {
+		from = finishedAt(job)
+	}
+	if seen, ok := seenHeld(o, j.now); ok {
+		return latest(from, seen)
+	}
+	return latest(from, j.Since)
+}
+
+// seenHeld gives when the object was first seen to be held. What cannot be read, or lies in the future, was not written by a daemon.
+func seenHeld(o metav1.Object, now time.Time) (time.Time, bool) {
+	at, err := mark.ParseTime(o.GetAnnotations()[mark.HeldSince])
+	return at, err == nil && !at.After(now.Add(clockSkew))
+}
+
+// clockSkew is how far the clocks of replicas may be apart.
+const clockSkew = time.Minute
 
 // owned: the pod is the Job's still. One that was orphaned lives on.
 func (j *judgement) owned(p Pod) bool { return belongs(p.Pod, j.Job.UID) }
@@ -206,12 +229,25 @@ func (j *judgement) finished() {
 // deleted takes no finalizer any more.
 func (j *judgement) hold(protect bool) {
 	wanted := j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job)
-	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) && j.Job.Annotations[mark.Released] == "" {
+	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) && j.Job.Annotations[mark.Released] == "" && !hook(j.Job) {
 		j.add(Decision{Action: Hold, Reason: Gate})
 	}
-	if j.s.Enabled && j.s.AdoptTTL && !j.cronJobs() && j.Job.Spec.TTLSecondsAfterFinished != nil {
+	if j.s.Enabled && j.s.AdoptTTL && !j.cronJobs() && j.Job.Spec.TTLSecondsAfterFinished != nil && !adopted(j.Job) {
 		j.add(Decision{Action: AdoptTTL, Reason: Gate})
 	}
+}
+
+// hook: the Job is a hook of Helm, Flux or Argo CD, which makes one of the same name at the next release. Helm 4 applies it over an
+// old one that is held, which succeeds, and the hook never runs: no log is worth that. So it is not held.
+func hook(job *batchv1.Job) bool {
+	return job.Annotations[mark.HelmHook] != "" || job.Annotations[mark.ArgoHook] != ""
+}
+
+// adopted: this very TTL was taken over before. Whoever applies a manifest again and again puts it back each time, and would
+// have it taken away each time.
+func adopted(job *batchv1.Job) bool {
+	ttl := job.Spec.TTLSecondsAfterFinished
+	return ttl != nil && job.Annotations[mark.AdoptedTTL] == strconv.Itoa(int(*ttl))
 }
 
 // sealed: everything that is known of the Job is in the store.
@@ -228,7 +264,7 @@ func (j *judgement) heldPods() {
 		if p.Sealed {
 			j.add(Decision{Action: ReleasePod, Reason: Sealed, Pod: p.Pod})
 		} else if p.DeletionTimestamp != nil {
-			at := latest(p.DeletionTimestamp.Time, j.Since).Add(j.s.GateDeadline)
+			at := j.heldFrom(p.Pod).Add(j.s.GateDeadline)
 			j.due(Decision{Action: ReleasePod, Reason: Deadline, Pod: p.Pod, At: at})
 		}
 	}

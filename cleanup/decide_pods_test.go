@@ -28,6 +28,13 @@ func TestDeletedJobs(t *testing.T) {
 		{"deadline", Facts{Job: job(gone), Pods: []Pod{pod("a")}}, nil, noon.Add(time.Hour), "release deadline"},
 		{"deadline counts from the Job's end", Facts{Job: job(done, gone), Pods: []Pod{pod("a", succeeded)}}, nil, noon, "release deadline"},
 		{"deadline counts while a daemon runs", Facts{Job: job(deletedAt(started1)), Pods: []Pod{pod("a", told)}, Since: noon}, nil, noon, "wait unsealed 13:00"},
+		{"deadline counts from when it was first seen", Facts{Job: job(deletedAt(started1), since("2026-11-24T11:30:00Z")), Pods: []Pod{pod("a", told)}, Since: noon},
+			nil, noon, "wait unsealed 12:30"},
+		{"it was first seen before its end", Facts{Job: job(done, deletedAt(started1), since("2026-11-24T08:10:00Z")), Pods: []Pod{pod("a", succeeded)}, Since: noon},
+			nil, ended, "wait unsealed 11:00"},
+		{"first seen in the future: no daemon wrote that", Facts{Job: job(deletedAt(started1), since("2026-12-24T08:00:00Z")), Pods: []Pod{pod("a", told)}, Since: noon},
+			nil, noon, "wait unsealed 13:00"},
+		{"first seen at no time", Facts{Job: job(deletedAt(started1), since("soon")), Pods: []Pod{pod("a", told)}, Since: noon}, nil, noon, "wait unsealed 13:00"},
 		{"kept ones, too: somebody deletes it", Facts{Job: job(gone, annotated(mark.Keep, "true")), Pods: []Pod{pod("a")}}, nil, noon, "wait unsealed 13:00, end-pod deleting a"},
 	})
 }
@@ -56,8 +63,10 @@ func TestPodsThatCannotStart(t *testing.T) {
 		{"create", with(pod("a", waits("CreateContainerError"), stuckSince(started1))), nil, nine, "keep running, end-pod create a"},
 		{"run", with(pod("a", waits("RunContainerError"), stuckSince(started1))), nil, nine, "keep running, end-pod create a"},
 		{"it is on its way", with(pod("a", waits("ContainerCreating"), stuckSince(started1))), nil, nine, "keep running"},
-		{"mount", with(pod("a", waits("ContainerCreating"), warned("FailedMount", started1, nine))), nil, nine, "keep running, end-pod mount a"},
-		{"mount, long ago", with(pod("a", waits("ContainerCreating"), warned("FailedMount", started1, nine))), nil, nine.Add(lately), "keep running"},
+		{"mount", with(pod("a", waits("ContainerCreating"), unreadyNow, warned("FailedMount", started1, nine))), nil, nine, "keep running, end-pod mount a"},
+		{"mount, as an Event alone says: it may be anybody's", with(pod("a", waits("ContainerCreating"), warned("FailedMount", started1, nine))), nil, nine, "keep running"},
+		{"mount, and the kubelet says that it has its volumes", with(pod("a", waits("ContainerCreating"), ready, warned("FailedMount", started1, nine))), nil, nine, "keep running"},
+		{"mount, long ago", with(pod("a", waits("ContainerCreating"), unreadyNow, warned("FailedMount", started1, nine))), nil, nine.Add(lately), "keep running"},
 		{"no node", with(pod("a", unscheduled(started1))), nil, nine.Add(-time.Second), "keep running, wait unschedulable 09:00"},
 		{"no node, for long", with(pod("a", unscheduled(started1))), nil, nine, "keep running, withdraw-pod unschedulable a"},
 		{"no grace means for ever", with(pod("a", unscheduled(started1))), func(s *config.Cleanup) { s.Grace.Schedule = 0 }, evening, "keep running"},
@@ -74,12 +83,14 @@ func TestJobsThatGetNoPod(t *testing.T) {
 	refused := []*corev1.Event{warning("FailedCreate", started1, nine)}
 	active := func(j *batchv1.Job) { j.Status.Active = 1 }
 	suspended := func(j *batchv1.Job) { yes := true; j.Spec.Suspend = &yes }
+	wantsNone := func(j *batchv1.Job) { none := int32(0); j.Spec.Parallelism = &none }
 	toldJob := func(j *batchv1.Job) { one := int64(1); j.Spec.ActiveDeadlineSeconds = &one }
 	check(t, []row{
 		{"within the grace", Facts{Job: job(), Events: refused}, nil, nine.Add(-time.Second), "keep running, wait no-pod 09:00"},
 		{"after it", Facts{Job: job(), Events: refused}, nil, nine, "keep running, end-job no-pod"},
 		{"it was told", Facts{Job: job(toldJob), Events: refused}, nil, nine, "keep running"},
 		{"it has a pod after all", Facts{Job: job(active), Events: refused}, nil, nine, "keep running"},
+		{"it wants none, whatever an Event says", Facts{Job: job(wantsNone), Events: refused}, nil, nine, "keep running"},
 		{"one is there", Facts{Job: job(), Events: refused, Pods: []Pod{pod("a")}}, nil, nine, "keep running"},
 		{"suspended", Facts{Job: job(suspended), Events: refused}, nil, nine, "keep running"},
 		{"long ago", Facts{Job: job(), Events: refused}, nil, nine.Add(lastRefusal), "keep running"},
@@ -124,6 +135,8 @@ func TestHeldPods(t *testing.T) {
 		{"withdrawn, not sealed", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}}, nil, noon, "keep running, wait deadline 13:00"},
 		{"withdrawn, at the deadline", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}}, nil, noon.Add(time.Hour), "keep running, release-pod deadline a"},
 		{"deadline counts while a daemon runs", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon))}, Since: evening}, nil, evening, "keep running, wait deadline 19:00"},
+		{"deadline counts from when it was first seen", Facts{Job: job(), Pods: []Pod{pod("a", unscheduled(started1), held, ending(noon), seenAt("2026-11-24T17:30:00Z"))}, Since: evening},
+			nil, evening, "keep running, wait deadline 18:30"},
 		{"of a deleted Job", Facts{Job: job(deleted), Pods: []Pod{pod("a", held, ending(noon), sealed)}}, nil, noon, "release sealed, release-pod sealed a"},
 		{"of no Job", Facts{Pods: []Pod{pod("a", held, ending(noon), sealed)}}, nil, noon, "keep deleting, release-pod sealed a"},
 	})

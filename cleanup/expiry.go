@@ -80,7 +80,7 @@ func (j *judgement) expiry() (at time.Time, why Reason, goes bool) {
 			return at, BadAnnotation, false
 		}
 		return end.Add(d), Annotation, true
-	case j.Job.Spec.TTLSecondsAfterFinished != nil:
+	case j.Job.Spec.TTLSecondsAfterFinished != nil && !adopted(j.Job):
 		return at, KubernetesTTL, false // it is about to be taken over, or is not to be
 	case a[mark.AdoptedTTL] != "":
 		n, err := strconv.ParseInt(a[mark.AdoptedTTL], 10, 32)

@@ -50,6 +50,9 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 			return j.again(string(d.Action), f, err)
 		}
 	}
+	if err := j.date(ctx, job, f, list); err != nil {
+		return j.again("date", f, err)
+	}
 	return nil
 }
 
@@ -141,81 +144,6 @@ func (j *Janitor) putOn(ctx context.Context, f Facts) error {
 	j.parts.Count.Adopted.Add(float64(len(adopt)))
 	j.log.Debug("gate is on", "job", f.Job.Name, "adopted_ttl", len(adopt) > 0)
 	return nil
-}
-
-// end ends a pod, or the Job that gets none.
-func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) error {
-	var object metav1.Object = f.Job
-	if d.Pod != nil {
-		object = d.Pod
-	}
-	if j.dry(job, object, d) || !j.first(job, object) {
-		return nil
-	}
-	now, again, ok, err := j.confirm(ctx, f, d)
-	if ok && err == nil {
-		err = j.endSeen(ctx, now, again)
-	}
-	if !ok || err != nil {
-		j.undo(job, object)
-	}
-	return err
-}
-
-// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
-func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) {
-	deadline := map[string]any{"activeDeadlineSeconds": endNow}
-	switch d.Action {
-	case EndPod:
-		_, err = j.cluster.patchPod(ctx, d.Pod, of(d.Pod, d.Pod.ResourceVersion, map[string]any{}, deadline))
-	case EndJob:
-		err = j.cluster.patchJob(ctx, f.Job, of(f.Job, f.Job.ResourceVersion, map[string]any{}, deadline))
-	default:
-		err = j.withdraw(ctx, d)
-	}
-	if err != nil {
-		return err
-	}
-	j.parts.Count.Ended.WithLabelValues(string(d.Reason)).Inc()
-	j.log.Info("pod is ended", "job", refOf(f).Job, "pod", podName(d), "reason", d.Reason, "detail", d.Detail)
-	if d.Reason != Deleting {
-		j.sayCannotStart(ctx, f, d)
-	}
-	return nil
-}
-
-func podName(d Decision) string {
-	if d.Pod == nil {
-		return ""
-	}
-	return d.Pod.Name
-}
-
-// withdraw deletes a pod that has no node. Its finalizer comes first: from the deletion on no scheduler can give it a node, and
-// it stays until the manifest says why it never ran. A crash between the two leaves a pod with the gate on, which the
-// next look deletes; if it has got a node by then the deletion is refused, and the gate goes when it is sealed.
-func (j *Janitor) withdraw(ctx context.Context, d Decision) error {
-	pod := d.Pod
-	if !has(pod.Finalizers, mark.Finalizer) {
-		held, err := j.cluster.patchPod(ctx, pod, of(pod, pod.ResourceVersion, gateOn(), nil))
-		if err != nil {
-			return err
-		}
-		pod = held
-	}
-	return j.cluster.deletePod(ctx, pod)
-}
-
-func (j *Janitor) sayCannotStart(ctx context.Context, f Facts, d Decision) {
-	message := "no pod can be created, so the Job is ended: " + d.Detail
-	if d.Pod != nil {
-		message = fmt.Sprintf("pod %s cannot start and is ended: %s", d.Pod.Name, d.Detail)
-	}
-	var about metav1.Object = d.Pod
-	if f.Job != nil {
-		about = f.Job
-	}
-	j.say(ctx, about, podCannotStart, message)
 }
 
 // letGo takes the gate off a Job whose logs are not proven to be archived: its time is over, or its pods live on.

@@ -131,17 +131,6 @@ func started(p *corev1.Pod) bool {
 	})
 }
 
-// restarts gives how often the container has started anew that keeps crashing most.
-func restarts(p *corev1.Pod) int {
-	most := int32(0)
-	for _, s := range statuses(p) {
-		if s.State.Waiting != nil && waitings[s.State.Waiting.Reason] == CrashLoop {
-			most = max(most, s.RestartCount)
-		}
-	}
-	return int(most)
-}
-
 func firstOf(e *corev1.Event) time.Time {
 	if e.FirstTimestamp.IsZero() {
 		return e.EventTime.Time

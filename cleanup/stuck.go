@@ -1,12 +1,14 @@
 package cleanup
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/config"
 )
@@ -38,9 +40,13 @@ var waitings = map[string]Reason{
 
 // hindrance is what keeps a pod, or all pods of a Job, from starting.
 type hindrance struct {
-	reason Reason
-	detail string
-	since  time.Time
+	reason   Reason
+	detail   string
+	since    time.Time
+	restarts int // of the container that keeps crashing
+
+	counted bool // the Job's controller counts these restarts, and ends the Job by them
+	works   bool // another container of the pod is at work, and would be ended with it
 }
 
 // Hindered says what keeps the pod from starting; "": nothing that is known.
@@ -57,37 +63,71 @@ func (p Pod) hindered(now time.Time) (hindrance, bool) {
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return hindrance{Unschedulable, c.Reason + ": " + c.Message, c.LastTransitionTime.Time}, true
+			return hindrance{reason: Unschedulable, detail: c.Reason + ": " + c.Message, since: c.LastTransitionTime.Time}, true
 		}
 	}
 	since := p.Stuck
 	if since.IsZero() {
 		since = now
 	}
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if s.State.Waiting == nil {
-			continue
-		}
-		if reason, ok := waitings[s.State.Waiting.Reason]; ok {
-			detail := "container " + s.Name + ": " + s.State.Waiting.Reason + ": " + s.State.Waiting.Message
-			return hindrance{reason, detail, p.firstWarning(since, failsToStart)}, true
-		}
+	if h, ok := p.worst(since); ok {
+		return h, true
 	}
 	return p.unmounted(since, now)
+}
+
+// worst finds the container that cannot start and counts most: one for which the pod may be ended before one for which it may
+// not, and before those that start again and again one that never does.
+func (p Pod) worst(since time.Time) (worst hindrance, found bool) {
+	rank := func(h hindrance) int {
+		switch {
+		case h.counted || h.works:
+			return 0
+		case h.reason == CrashLoop:
+			return 1
+		}
+		return 2
+	}
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if h, ok := p.waiting(s, since); ok && (!found || rank(h) > rank(worst)) {
+			worst, found = h, true
+		}
+	}
+	return worst, found
+}
+
+// waiting says what keeps one container from starting.
+func (p Pod) waiting(s corev1.ContainerStatus, since time.Time) (hindrance, bool) {
+	w := s.State.Waiting
+	if w == nil || waitings[w.Reason] == "" {
+		return hindrance{}, false
+	}
+	h := hindrance{
+		reason: waitings[w.Reason], detail: "container " + s.Name + ": " + w.Reason + ": " + w.Message,
+		since: p.firstWarning(since, failsToStart), works: p.works(s.Name),
+	}
+	if h.reason == CrashLoop {
+		h.restarts = int(s.RestartCount)
+		// Of pods that are to be restarted on failure the Job's controller adds up the restarts of all containers.
+		h.counted = p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && metav1.GetControllerOf(p) != nil
+	}
+	return h, true
 }
 
 // lately bounds how long ago the last Event of trouble may be that is not in the pod's status. The kubelet reports each
 // try to mount, at most two minutes and a bit apart.
 const lately = 10 * time.Minute
 
-// unmounted finds a pod that waits for its volumes: only its Events tell.
+// unmounted finds a pod that waits for its volumes. Only its Events tell why, and anybody who may make Events can make such
+// a one: the kubelet itself must say, by the pod's condition, that no container of it can be started yet. Before Kubernetes
+// 1.29 it does not, and such a pod is left alone.
 func (p Pod) unmounted(since, now time.Time) (hindrance, bool) {
-	if p.Spec.NodeName == "" || started(p.Pod) {
+	if p.Spec.NodeName == "" || started(p.Pod) || !unready(p.Pod) {
 		return hindrance{}, false
 	}
 	for _, e := range p.Events {
 		if failsToMount(e.Reason) && now.Sub(lastOf(e)) < lately {
-			return hindrance{CannotMount, e.Reason + ": " + e.Message, p.firstWarning(since, failsToMount)}, true
+			return hindrance{reason: CannotMount, detail: e.Reason + ": " + e.Message, since: p.firstWarning(since, failsToMount)}, true
 		}
 	}
 	return hindrance{}, false
@@ -114,23 +154,27 @@ func (p Pod) firstWarning(since time.Time, counts func(reason string) bool) time
 	return since
 }
 
-// startable ends a pod that cannot start, after the grace of what keeps it.
+// startable ends a pod that cannot start, after the grace of what keeps it. Restarts that the Job's controller counts are left
+// to it, so that a Job gets all the attempts that it was given; and no pod is ended whose main container works, unless told to.
 func (j *judgement) startable(p Pod) {
 	h, stuck := p.hindered(j.now)
-	if !stuck {
+	if !stuck || h.counted || h.works && !j.s.EndWorking {
 		return
 	}
-	d := Decision{Reason: h.reason, Detail: h.detail}
+	d := Decision{Reason: h.reason, Detail: h.detail, Since: h.since}
 	if h.reason == CrashLoop {
-		if n := restarts(p.Pod); j.s.CrashLoops > 0 && n >= j.s.CrashLoops {
+		if j.s.CrashLoops > 0 && h.restarts >= j.s.CrashLoops {
+			d.Setting = fmt.Sprintf("crash-loops %d", j.s.CrashLoops)
+			d.Detail = fmt.Sprintf("%d restarts, %s", h.restarts, h.detail)
 			j.end(p, d)
 		}
 		return
 	}
-	grace := graceOf(h.reason, j.s.Grace)
+	name, grace := graceOf(h.reason, j.s.Grace)
 	if grace == 0 {
 		return
 	}
+	d.Setting = fmt.Sprintf("%s %s", name, grace)
 	if d.At = h.since.Add(grace); j.now.Before(d.At) {
 		d.Action, d.Pod = Wait, p.Pod
 		j.add(d)
@@ -139,11 +183,24 @@ func (j *judgement) startable(p Pod) {
 	j.end(p, d)
 }
 
-func graceOf(r Reason, g config.Grace) time.Duration {
-	return map[Reason]time.Duration{
-		ImagePull: g.ImagePull, ImageName: g.ImageName, ConfigMissing: g.Config, CannotCreate: g.Create, CannotMount: g.Mount,
-		Unschedulable: g.Schedule, NoPod: g.NoPod,
-	}[r]
+// graceOf gives the setting, and its value, by which a hindrance is borne.
+func graceOf(r Reason, g config.Grace) (setting string, grace time.Duration) {
+	switch r {
+	case ImagePull:
+		return "grace-image-pull", g.ImagePull
+	case ImageName:
+		return "grace-image-name", g.ImageName
+	case ConfigMissing:
+		return "grace-config", g.Config
+	case CannotCreate:
+		return "grace-create", g.Create
+	case CannotMount:
+		return "grace-mount", g.Mount
+	case Unschedulable:
+		return "grace-schedule", g.Schedule
+	default:
+		return "grace-no-pod", g.NoPod
+	}
 }
 
 // end ends a pod: gently by its deadline where a kubelet can do that, else by deletion, which it outlives until it is sealed.
@@ -175,7 +232,10 @@ func (j *judgement) podless() {
 	if !stuck || j.s.Grace.NoPod == 0 || j.Job.Spec.ActiveDeadlineSeconds != nil && *j.Job.Spec.ActiveDeadlineSeconds <= endNow {
 		return
 	}
-	j.due(Decision{Action: EndJob, Reason: NoPod, Detail: h.detail, At: h.since.Add(j.s.Grace.NoPod)})
+	name, grace := graceOf(NoPod, j.s.Grace)
+	j.due(Decision{
+		Action: EndJob, Reason: NoPod, Detail: h.detail, At: h.since.Add(grace), Since: h.since, Setting: fmt.Sprintf("%s %s", name, grace),
+	})
 }
 
 // Refused says whether no pod can be created for the Job.
@@ -189,7 +249,9 @@ func (f Facts) Refused(now time.Time) bool {
 }
 
 func (j *judgement) refused() (hindrance, bool) {
-	suspended := j.Job.Spec.Suspend != nil && *j.Job.Spec.Suspend
+	spec := j.Job.Spec
+	// One that wants no pod needs none, whatever an Event says.
+	suspended := spec.Suspend != nil && *spec.Suspend || spec.Parallelism != nil && *spec.Parallelism == 0
 	alive := slices.ContainsFunc(j.Pods, func(p Pod) bool { return !over(p.Pod) })
 	if suspended || alive || j.Job.Status.Active > 0 || j.Job.Status.StartTime == nil {
 		return hindrance{}, false
@@ -200,7 +262,7 @@ func (j *judgement) refused() (hindrance, bool) {
 	}
 	for _, e := range j.Facts.Events {
 		if e.Reason == "FailedCreate" && j.now.Sub(lastOf(e)) < lastRefusal && !lastOf(e).Before(base) {
-			return hindrance{NoPod, e.Reason + ": " + strings.TrimSpace(e.Message), latest(base, firstOf(e))}, true
+			return hindrance{reason: NoPod, detail: e.Reason + ": " + strings.TrimSpace(e.Message), since: latest(base, firstOf(e))}, true
 		}
 	}
 	return hindrance{}, false

@@ -3,6 +3,7 @@ package cleanup
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -21,6 +22,7 @@ const (
 	logsLost       = "LogsLost"
 	jobExpired     = "JobExpired"
 	podCannotStart = "PodCannotStart"
+	podEnded       = "PodEnded"
 	gateReleased   = "GateReleased"
 )
 
@@ -58,10 +60,48 @@ func (c cluster) event(about metav1.Object, reason, message string) *corev1.Even
 	name := about.GetName()
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: ref.Namespace, Name: fmt.Sprintf("%s.%x", name[:min(len(name), longestName)], now.UnixNano())},
-		InvolvedObject: ref, Type: kind, Reason: reason, Message: message[:min(len(message), longestMessage)],
+		InvolvedObject: ref, Type: kind, Reason: reason, Message: shorter(message, longestMessage),
 		FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		Source: corev1.EventSource{Component: "epilogue"}, ReportingController: "epilogue.dev/epilogue", ReportingInstance: c.replica,
 	}
+}
+
+// shorter gives no more than so many bytes of the text, and no half of a character.
+func shorter(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// because says how long was waited before something is ended, by which setting, and why.
+func (d Decision) because(now time.Time) string {
+	text := fmt.Sprintf("(%s): %s", d.Setting, d.Detail)
+	if waited := d.waited(now); waited > 0 {
+		text = fmt.Sprintf("after %s %s", waited, text)
+	}
+	return text
+}
+
+func (d Decision) waited(now time.Time) time.Duration {
+	return max(0, now.Sub(d.Since).Round(time.Second))
+}
+
+// sayEnded tells of a pod, or of a Job that gets none, that was just ended.
+func (j *Janitor) sayEnded(ctx context.Context, f Facts, d Decision, now time.Time) {
+	reason, message := podCannotStart, ""
+	switch {
+	case d.Pod == nil:
+		message = "no pod can be created, so the Job is ended "
+	case d.Reason == Deleting:
+		reason, message = podEnded, fmt.Sprintf("pod %s is ended ", d.Pod.Name)
+	case d.Reason == CrashLoop:
+		message = fmt.Sprintf("pod %s keeps crashing and is ended ", d.Pod.Name)
+	default:
+		message = fmt.Sprintf("pod %s cannot start and is ended ", d.Pod.Name)
+	}
+	var about metav1.Object = d.Pod
+	if f.Job != nil {
+		about = f.Job
+	}
+	j.say(ctx, about, reason, message+d.because(now))
 }
 
 // sayLogs tells what became of the Job's logs, and when it goes: this is the notice before its deletion.

@@ -26,7 +26,8 @@ type Cleanup struct {
 	GateDeadline time.Duration
 	AdoptTTL     bool
 	Grace        Grace
-	CrashLoops   int // restarts of a container that waits in CrashLoopBackOff; 0: no limit
+	CrashLoops   int  // restarts of a container that waits in CrashLoopBackOff; 0: no limit
+	EndWorking   bool // a pod is ended for one container also while a main container of it works
 }
 
 // Acts says whether Jobs and pods of the cluster are changed at all, be it only to hold them. Otherwise rights to read are enough.
@@ -147,8 +148,12 @@ func graceSettings() []setting {
 			func(g *Grace) *time.Duration { return &g.NoPod }),
 		{
 			name: "crash-loops", group: groupCleanup, kind: "count", def: "10",
-			help: "Restarts after which a pod whose container keeps crashing in place is ended, so that its Job's backoff limit counts it; 0 means never.",
+			help: "Restarts after which a pod whose container keeps crashing in place is ended, where its Job's controller does not count them, which it does with restartPolicy OnFailure; 0 means never.",
 			set:  field(func(c *Config) *int { return &c.Cleanup.CrashLoops }, countOrNone),
+		}, {
+			name: "end-working-pods", group: groupCleanup, kind: "bool", def: "false",
+			help: "Whether a pod is ended for a sidecar or another container that cannot start or keeps crashing also while a main container of it works.",
+			set:  field(func(c *Config) *bool { return &c.Cleanup.EndWorking }, boolean),
 		},
 	}
 }

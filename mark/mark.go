@@ -20,6 +20,15 @@ const (
 	ArchiveKey = "epilogue.dev/archive-key"                // the folder in the archive, below its prefix, that holds all of the Job
 	Verdict    = "epilogue.dev/verdict"                    // the worst verdict on the Job's logs
 	Released   = "epilogue.dev/released"                   // when the gate was taken off by hand; it is not put on again
+	Ended      = "epilogue.dev/ended"                      // on a pod or Job that was ended: by which setting, after how long, and why
+	HeldSince  = "epilogue.dev/held-since"                 // on one that is deleted and held: from when the gate's deadline counts
+)
+
+// Annotations of others that say what an object is.
+const (
+	DefaultContainer = "kubectl.kubernetes.io/default-container" // on a pod: the name of its main container
+	HelmHook         = "helm.sh/hook"                            // on a hook of Helm, and of Flux
+	ArgoHook         = "argocd.argoproj.io/hook"                 // on a hook of Argo CD
 )
 
 // Labels of Jobs that Epilogue launched.

@@ -8,6 +8,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/mark"
 )
 
 // workloadIDs is the annotation that the trimmed copy of a pod or Job carries in our cache, and nowhere else: the ids found in
@@ -77,13 +79,16 @@ func trimJob(job *batchv1.Job) {
 	job.Status.UncountedTerminatedPods = nil
 }
 
-// trimMeta keeps the annotations of ZenML and our own. Others may hold anything, among it a copy of the whole object.
+// heeded are annotations of others by which the cleanup goes. Each holds a name or a word.
+var heeded = []string{mark.DefaultContainer, mark.HelmHook, mark.ArgoHook}
+
+// trimMeta keeps the annotations of ZenML, our own, and a few by name. Others may hold anything, among it a copy of the whole object.
 func trimMeta(m *metav1.ObjectMeta, ids []string) {
 	m.ManagedFields = nil
 	kept := map[string]string{}
 	for key, value := range m.Annotations {
 		domain, _, _ := strings.Cut(key, "/")
-		if strings.HasSuffix(domain, "zenml.io") || strings.HasSuffix(domain, "epilogue.dev") {
+		if strings.HasSuffix(domain, "zenml.io") || strings.HasSuffix(domain, "epilogue.dev") || slices.Contains(heeded, key) {
 			kept[key] = value
 		}
 	}

@@ -44,6 +44,7 @@ func secretiveMeta() metav1.ObjectMeta {
 		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(secret)}},
 		Annotations: map[string]string{
 			corev1.LastAppliedConfigAnnotation: secret, "example.com/anything": secret, "zenml.io/pipeline": "kept", "epilogue.dev/keep": "true",
+			"helm.sh/hook": "pre-upgrade", "argocd.argoproj.io/hook": "Sync", "kubectl.kubernetes.io/default-container": "main",
 		},
 	}
 }
@@ -58,7 +59,9 @@ func TestTrim(t *testing.T) {
 			if strings.Contains(once, secret) {
 				t.Errorf("the trimmed %s still has the secret: %s", name, once)
 			}
-			for _, part := range []string{"zenml.io/pipeline", "epilogue.dev/keep", `"job-name":"j"`} {
+			for _, part := range []string{
+				"zenml.io/pipeline", "epilogue.dev/keep", `"job-name":"j"`, "helm.sh/hook", "argocd.argoproj.io/hook", "default-container",
+			} {
 				if !strings.Contains(once, part) {
 					t.Errorf("the trimmed %s has lost %s", name, part)
 				}
