@@ -29,13 +29,14 @@ import (
 // finalizers, and no scheduling of what is deleted. It is a transport, so that the real client speaks to it, in a bubble, too.
 type apiServer struct {
 	mu      sync.Mutex
-	version int                     // guarded by mu
-	serial  int                     // guarded by mu
-	jobs    map[string]*batchv1.Job // guarded by mu
-	pods    map[string]*corev1.Pod  // guarded by mu
-	events  []*corev1.Event         // guarded by mu
-	ofJob   map[types.UID][]string  // guarded by mu; names of the pods that were made of a Job
-	calls   map[string]int          // guarded by mu; requests of the client, by name of the object
+	version int                         // guarded by mu
+	serial  int                         // guarded by mu
+	jobs    map[string]*batchv1.Job     // guarded by mu
+	pods    map[string]*corev1.Pod      // guarded by mu
+	crons   map[string]*batchv1.CronJob // guarded by mu
+	events  []*corev1.Event             // guarded by mu
+	ofJob   map[types.UID][]string      // guarded by mu; names of the pods that were made of a Job
+	calls   map[string]int              // guarded by mu; requests of the client, by name of the object
 
 	changed func(o metav1.Object, gone bool)                 // guarded by mu, called with it held; nil: nobody listens
 	deletes func(o metav1.Object, how *metav1.DeleteOptions) // called with mu held, before the client's deletion is done
@@ -150,6 +151,9 @@ func (a *apiServer) find(kind, name string) metav1.Object {
 	}
 	if p := a.pods[name]; kind == "pods" && p != nil {
 		return p
+	}
+	if c := a.crons[name]; kind == "cronjobs" && c != nil {
+		return c
 	}
 	return nil
 }

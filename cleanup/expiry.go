@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/epilogue-dev/epilogue/config"
@@ -40,12 +41,8 @@ func (j *judgement) cronJobs() bool {
 	if j.s.CronJobs || j.Job.Annotations[mark.AdoptedTTL] != "" {
 		return false
 	}
-	for _, o := range j.Job.OwnerReferences {
-		if o.Kind == "CronJob" && o.Controller != nil && *o.Controller {
-			return true
-		}
-	}
-	return false
+	parent := metav1.GetControllerOf(j.Job)
+	return parent != nil && isCronJob(*parent)
 }
 
 // rule gives the first rule that matches; nil: none does.

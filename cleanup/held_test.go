@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -62,4 +63,65 @@ func TestAppliedAgain(t *testing.T) {
 			t.Errorf("got %d patches and %+v, want one patch and the TTL left", *writes, got.Spec)
 		}
 	})
+}
+
+// TestParentInTheForeground: the CronJob waits for its Job, which the API server does not let be deleted in the foreground.
+func TestParentInTheForeground(t *testing.T) {
+	yes := true
+	for _, tt := range []struct {
+		name   string
+		change func(*batchv1.CronJob)
+		goes   bool
+	}{
+		{"in the foreground", func(c *batchv1.CronJob) {
+			now := metav1.Now()
+			c.DeletionTimestamp, c.Finalizers = &now, []string{metav1.FinalizerDeleteDependents}
+		}, true},
+		{"not at all", func(*batchv1.CronJob) {}, false},
+		{"with its Jobs left behind", func(c *batchv1.CronJob) {
+			now := metav1.Now()
+			c.DeletionTimestamp, c.Finalizers = &now, []string{metav1.FinalizerOrphanDependents}
+		}, false},
+		{"another one of its name", func(c *batchv1.CronJob) {
+			now := metav1.Now()
+			c.UID, c.DeletionTimestamp, c.Finalizers = "other", &now, []string{metav1.FinalizerDeleteDependents}
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				parent := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "nightly", UID: "cron-uid"}}
+				b.api.crons = map[string]*batchv1.CronJob{"nightly": parent}
+				b.start()
+				j := b.unfinishedJob(func(j *batchv1.Job) {
+					j.Finalizers = []string{mark.Finalizer}
+					j.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "CronJob", Name: "nightly", UID: "cron-uid", Controller: &yes}}
+				})
+				p := b.podOf(j, "runs")
+				b.api.create(p)
+				after(5 * time.Minute)
+				b.api.mu.Lock()
+				tt.change(parent)
+				b.api.mu.Unlock()
+				after(2 * time.Minute)
+				if got := b.job("a").DeletionTimestamp != nil; got != tt.goes {
+					t.Fatalf("got it deleted %t, want %t", got, tt.goes)
+				}
+				pod := b.api.pod("runs")
+				if got := pod.Spec.ActiveDeadlineSeconds != nil && pod.DeletionTimestamp == nil; got != tt.goes {
+					t.Errorf("got its pod ended gently %t, want %t: %+v", got, tt.goes, pod)
+				}
+				if !tt.goes {
+					return
+				}
+				b.seal(pod, archive.Complete)
+				after(time.Minute)
+				if b.job("a") != nil {
+					t.Error("the Job is there still, with its log archived")
+				}
+				if got := b.api.said("a"); len(got) == 0 || got[0] != parentDeleted {
+					t.Errorf("got Events %v, want %s first", got, parentDeleted)
+				}
+			})
+		})
+	}
 }

@@ -53,6 +53,9 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 	if err := j.date(ctx, job, f, list); err != nil {
 		return j.again("date", f, err)
 	}
+	if err := j.heed(ctx, job, f); err != nil {
+		return j.again("delete for its parent", f, err)
+	}
 	return nil
 }
 

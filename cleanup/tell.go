@@ -23,6 +23,7 @@ const (
 	jobExpired     = "JobExpired"
 	podCannotStart = "PodCannotStart"
 	podEnded       = "PodEnded"
+	parentDeleted  = "ParentDeleted"
 	gateReleased   = "GateReleased"
 )
 

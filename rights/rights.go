@@ -64,6 +64,7 @@ var Holding = []Right{
 	{Verb: "patch", Group: batch, Resource: "jobs", For: "the gate"},
 	{Verb: "patch", Resource: "pods", For: "to end pods gently"},
 	{Verb: "create", Resource: "events", For: "to tell what is done"},
+	{Verb: "get", Group: batch, Resource: "cronjobs", For: "to end what a deleted CronJob waits for"},
 }
 
 // Deleting is what the cleanup needs besides.
