@@ -258,3 +258,19 @@ func TestTemplatesUseTheNamesOfMark(t *testing.T) {
 		}
 	}
 }
+
+// The daemon and the API server leave out the same Jobs: what one does not hold the other does not either.
+func TestPolicyLeavesOutWhatTheDaemonDoes(t *testing.T) {
+	policy := render(t, withPolicies)["MutatingAdmissionPolicy"].(*admissionv1.MutatingAdmissionPolicy)
+	conditions := map[string]string{}
+	for _, c := range policy.Spec.MatchConditions {
+		conditions[c.Name] = c.Expression
+	}
+	for name, annotations := range map[string][]string{"not-a-hook": {mark.HelmHook, mark.ArgoHook}, "not-released": {mark.Released}} {
+		for _, annotation := range annotations {
+			if want := `!("` + annotation + `" in object.metadata.annotations)`; !strings.Contains(conditions[name], want) {
+				t.Errorf("got condition %s %q, want %s in it", name, conditions[name], want)
+			}
+		}
+	}
+}
