@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +31,7 @@ type downloading struct {
 	compressed bool
 
 	origin   origin
+	root     *os.Root // the directory: nothing is written outside of it, whatever a manifest says
 	progress *show.Progress
 	done     int64 // bytes of text or of objects
 	total    int64
@@ -69,6 +72,18 @@ func (d *downloading) run(ctx context.Context, name string) error {
 	}
 	d.origin, d.progress = o, d.bar("download")
 	defer d.progress.Clear()
+	return d.into(ctx, pods)
+}
+
+// into writes all that there is of some pods into the directory.
+func (d *downloading) into(ctx context.Context, pods []*archive.Manifest) (err error) {
+	if err := os.MkdirAll(d.dir, 0o777); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if d.root, err = os.OpenRoot(d.dir); err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	defer d.root.Close()
 	for _, m := range pods {
 		for i := range m.Instances {
 			if log := m.Instances[i].Log; log != nil {
@@ -102,13 +117,27 @@ func (d *downloading) sizeOf(log *archive.LogRecord) int64 {
 	return log.Bytes
 }
 
+// pod writes what there is of a pod. The names in its manifest come from objects that a stranger made: where one is no name of
+// a file the pod is told and left out, so that it keeps nobody from the others.
 func (d *downloading) pod(ctx context.Context, m *archive.Manifest) error {
 	job := m.Pod.Job
 	if job == "" {
 		job = "_pod"
 	}
-	dir := filepath.Join(d.dir, m.Pod.Namespace, job, m.Pod.Pod)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	names := []string{m.Pod.Namespace, job, m.Pod.Pod}
+	for i := range m.Instances {
+		names = append(names, m.Instances[i].Container)
+	}
+	for _, name := range names {
+		if !fileName(name) {
+			d.progress.Clear()
+			d.warn("pod %q: its manifest has the name %q, which no file can have; it is left out", m.Pod.Pod, name)
+			d.damaged = true
+			return nil
+		}
+	}
+	dir := filepath.Join(names[:3]...)
+	if err := d.root.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
 	for i := range m.Instances {
@@ -124,6 +153,11 @@ func (d *downloading) pod(ctx context.Context, m *archive.Manifest) error {
 		_, err = w.Write(append(text, '\n'))
 		return err
 	})
+}
+
+// fileName: the name is one part of a path, on any system, and harmless where it is printed.
+func fileName(name string) bool {
+	return filepath.IsLocal(name) && name != "." && show.Safe(name) == name && !strings.ContainsAny(name, `/\:`)
 }
 
 // instance writes one log. Of one without lines there is no file; the manifest says why.
@@ -144,26 +178,28 @@ func (d *downloading) instance(ctx context.Context, dir string, r *archive.Insta
 
 // file writes a file under another name and renames it, so that half of one is never there under its own.
 func (d *downloading) file(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".download-*")
+	whole := filepath.Join(d.dir, path)
+	half := filepath.Join(filepath.Dir(path), ".download-"+rand.Text())
+	f, err := d.root.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", whole, err)
 	}
-	defer os.Remove(f.Name()) // gone already where all went well
+	defer d.root.Remove(half) // gone already where all went well
 	err = write(f)
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
 	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
+		err = d.root.Chmod(half, 0o644) // whatever the umask is
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = d.root.Rename(half, path)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", whole, err)
 	}
 	d.progress.Clear()
-	_, err = fmt.Fprintln(d.Out, path)
+	_, err = fmt.Fprintln(d.Out, whole)
 	return err
 }
 
