@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/epilogue-dev/epilogue/cli/show"
 	"github.com/epilogue-dev/epilogue/cli/survey"
 	"github.com/epilogue-dev/epilogue/mark"
 )
@@ -68,7 +69,7 @@ func writeSurvey(out io.Writer, s *survey.Survey) error {
 	}
 	fmt.Fprint(w, "\nLABEL\tJOBS\tPODS\tVALUES\tFOR EXAMPLE\n")
 	for _, l := range s.Labels {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", l.Key, l.Jobs, l.Pods, l.Values, l.Example)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", show.Safe(l.Key), l.Jobs, l.Pods, l.Values, show.Safe(l.Example))
 	}
 	for _, c := range []struct {
 		head string
@@ -76,12 +77,12 @@ func writeSurvey(out io.Writer, s *survey.Survey) error {
 	}{{"SERVICE ACCOUNT\tPODS", s.Accounts}, {"OWNER OF JOBS\tJOBS", s.JobOwners}, {"OWNER OF PODS\tPODS", s.PodOwners}} {
 		fmt.Fprintf(w, "\n%s\n", c.head)
 		for _, row := range c.rows {
-			fmt.Fprintf(w, "%s\t%d\n", row.Name, row.Of)
+			fmt.Fprintf(w, "%s\t%d\n", show.Safe(row.Name), row.Of)
 		}
 	}
 	fmt.Fprint(w, "\nARGUMENT\tPODS\tVALUE\n")
 	for _, a := range s.Arguments {
-		fmt.Fprintf(w, "%s\t%d\t%s\n", a.Name, a.Pods, a.Kind)
+		fmt.Fprintf(w, "%s\t%d\t%s\n", show.Safe(a.Name), a.Pods, show.Safe(a.Kind))
 	}
 	fmt.Fprint(w, "\nSELECTOR\tJOBS\tZENML RUNNERS\t\n")
 	for _, sel := range s.Selection {
@@ -93,7 +94,7 @@ func writeSurvey(out io.Writer, s *survey.Survey) error {
 		if l.Same != "" {
 			notes += ", the same as " + l.Same
 		}
-		fmt.Fprintf(w, "%s\t%d of %d\t%s\n", l.Key, l.Jobs, s.Jobs, notes)
+		fmt.Fprintf(w, "%s\t%d of %d\t%s\n", show.Safe(l.Key), l.Jobs, s.Jobs, show.Safe(notes))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/epilogue-dev/epilogue/cli/doctor"
+	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
 const longDoctor = `Look for what keeps Epilogue from its work: rights that you or the daemon lack, a daemon that is not ready, Jobs that hang on
@@ -48,9 +49,9 @@ func (p *program) visit(ctx context.Context, cfg doctor.Config) error {
 	bad := false
 	err = doctor.Visit(ctx, cfg, func(f doctor.Finding) {
 		bad = bad || f.Level == doctor.Bad
-		fmt.Fprintf(p.Out, "%-4s  %s\n", f.Level, f.What)
+		fmt.Fprintf(p.Out, "%-4s  %s\n", f.Level, show.SafeLines(f.What))
 		if f.Do != "" && f.Do != "nothing" {
-			fmt.Fprintf(p.Out, "      -> %s\n", f.Do)
+			fmt.Fprintf(p.Out, "      -> %s\n", show.SafeLines(f.Do))
 		}
 	})
 	if err == nil && bad {

@@ -178,14 +178,14 @@ func (l *launching) launch(ctx context.Context, send func(*remote.Client, string
 		return err
 	}
 	if job.Name == "" {
-		_, err := fmt.Fprintf(l.Out, "image %s is there already\n", job.Image)
+		_, err := fmt.Fprintf(l.Out, "image %s is there already\n", show.Safe(job.Image))
 		return err
 	}
 	said := l.Out
 	if l.follow {
 		said = l.ErrOut // the log has standard output
 	}
-	fmt.Fprintf(said, "job/%s launched for workload %s\n", job.Name, l.workload)
+	fmt.Fprintf(said, "job/%s launched for workload %s\n", show.Safe(job.Name), show.Safe(l.workload))
 	if !l.follow && !l.wait {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/cli/remote"
+	"github.com/epilogue-dev/epilogue/cli/show"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/stamp"
 )
@@ -65,7 +66,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return codeOK
 	}
 	if text := told(err); text != "" {
-		fmt.Fprintln(p.ErrOut, "error: "+text)
+		fmt.Fprintln(p.ErrOut, "error: "+show.SafeLines(text))
 	}
 	return codeOf(err)
 }
@@ -136,8 +137,10 @@ func (p *program) namespace() (string, error) {
 	return name, nil
 }
 
-// warn tells a person something about the answer.
-func (p *program) warn(format string, args ...any) { fmt.Fprintf(p.ErrOut, format+"\n", args...) }
+// warn tells a person something about the answer. It may hold a stranger's words.
+func (p *program) warn(format string, args ...any) {
+	fmt.Fprintln(p.ErrOut, show.SafeLines(fmt.Sprintf(format, args...)))
+}
 
 // color says whether a stream gets colours, by the flag's word and by NO_COLOR (no-color.org).
 func (p *program) color(word string, out io.Writer) (bool, error) {

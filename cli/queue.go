@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/epilogue-dev/epilogue/cli/remote"
+	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
 func (p *program) queue() *cobra.Command {
@@ -65,13 +65,13 @@ func (p *program) writeQueue(jobs []remote.Launched, out *output) error {
 		p.warn("No launched Job runs or waits.")
 		return nil
 	}
-	w := printers.GetNewTabWriter(p.Out)
+	t := show.NewTable(p.Out)
 	if !out.noHeaders {
-		head := "NAME\tKIND\tSTATE\tPLACE\tWORKLOAD\tAGE"
+		head := []string{"NAME", "KIND", "STATE", "PLACE", "WORKLOAD", "AGE"}
 		if out.wide() {
-			head += "\tATTEMPT\tIMAGE\tREASON"
+			head = append(head, "ATTEMPT", "IMAGE", "REASON")
 		}
-		fmt.Fprintln(w, head)
+		t.Row(head...)
 	}
 	for i := range jobs {
 		j := &jobs[i]
@@ -83,9 +83,9 @@ func (p *program) writeQueue(jobs []remote.Launched, out *output) error {
 		if out.wide() {
 			row = append(row, orWord(j.Attempt, "-"), orWord(j.Image, "<none>"), orWord(j.Reason, "<none>"))
 		}
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		t.Row(row...)
 	}
-	return w.Flush()
+	return t.Flush()
 }
 
 func (p *program) cancel() *cobra.Command {

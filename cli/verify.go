@@ -90,7 +90,7 @@ func (v *verified) add(c *archive.Checked) error {
 		return nil
 	}
 	v.damaged++
-	_, err := fmt.Fprintf(v.Out, "%s: %v\n", v.name(c), c.Err)
+	_, err := fmt.Fprintln(v.Out, show.SafeLines(fmt.Sprintf("%s: %v", v.name(c), c.Err)))
 	return err
 }
 

@@ -10,20 +10,31 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	names "github.com/epilogue-dev/epilogue/mark"
 )
 
-// post writes a post-mortem: names and what stands behind them, set in by what they belong to.
+// post writes a post-mortem: names and what stands behind them, set in by what they belong to. It is the one writer of those, and
+// makes all that it writes safe for a terminal.
 type post struct {
 	out io.Writer
 	now time.Time
 }
 
 func (p *post) line(depth int, name, format string, args ...any) {
-	fmt.Fprintf(p.out, "%s%s:\t%s\n", strings.Repeat("  ", depth), name, fmt.Sprintf(format, args...))
+	p.cells(depth, Safe(name)+":", fmt.Sprintf(format, args...))
 }
 
 func (p *post) head(depth int, name string) {
-	fmt.Fprintf(p.out, "%s%s:\n", strings.Repeat("  ", depth), name)
+	fmt.Fprintf(p.out, "%s%s:\n", strings.Repeat("  ", depth), Safe(name))
+}
+
+func (p *post) cells(depth int, name, value string) {
+	fmt.Fprintf(p.out, "%s%s\t%s\n", strings.Repeat("  ", depth), name, Safe(value))
+}
+
+// plain writes a line that is not set under others.
+func (p *post) plain(depth int, format string, args ...any) {
+	fmt.Fprintf(p.out, "%s%s\n", strings.Repeat("  ", depth), Safe(fmt.Sprintf(format, args...)))
 }
 
 func newPost(out io.Writer, now time.Time) (*post, *tabwriter.Writer) {
@@ -65,7 +76,7 @@ func jobStatus(job *archive.KeptJob) string {
 	status := JobStatus(&job.Document.Job)
 	for _, c := range job.Document.Job.Conditions {
 		if c.Type == status && c.Status == "True" && c.Reason != "" {
-			return fmt.Sprintf("%s: %s%s", status, c.Reason, behind(", ", safe(c.Message)))
+			return fmt.Sprintf("%s: %s%s", status, c.Reason, behind(", ", c.Message))
 		}
 	}
 	return status
@@ -78,8 +89,7 @@ func (p *post) labels(depth int, name string, labels map[string]string) {
 	}
 	for i, key := range slices.Sorted(maps.Keys(labels)) {
 		if i > 0 {
-			name = ""
-			fmt.Fprintf(p.out, "%s\t%s=%s\n", strings.Repeat("  ", depth), key, labels[key])
+			p.cells(depth, "", key+"="+labels[key])
 			continue
 		}
 		p.line(depth, name, "%s=%s", key, labels[key])
@@ -98,9 +108,12 @@ func Pod(out io.Writer, m *archive.Manifest, sealed bool, now time.Time) error {
 	p, w := newPost(out, now)
 	s := &m.Pod
 	p.line(0, "Pod", "%s", s.Pod)
-	p.line(1, "Diagnosis", "%s", orNone(safe(m.Diagnosis)))
+	p.line(1, "Diagnosis", "%s", orNone(m.Diagnosis))
 	p.line(1, "UID", "%s", s.PodUID)
-	p.line(1, "Phase", "%s%s%s", s.Phase, behind(": ", s.Reason), behind(", ", safe(s.Message)))
+	p.line(1, "Phase", "%s%s%s", s.Phase, behind(": ", s.Reason), behind(", ", s.Message))
+	if why := s.Annotations[names.Ended]; why != "" {
+		p.line(1, "Ended by Epilogue", "%s", why)
+	}
 	p.line(1, "Node", "%s", orNone(s.Node))
 	p.line(1, "Service Account", "%s", orNone(s.ServiceAccount))
 	p.line(1, "Created", "%s", moment(now, s.CreatedAt))
@@ -126,7 +139,7 @@ func Pod(out io.Writer, m *archive.Manifest, sealed bool, now time.Time) error {
 func (p *post) conditions(all []archive.Condition) {
 	for _, c := range all {
 		if c.Reason != "" {
-			p.line(1, c.Type, "%s: %s%s", c.Status, c.Reason, behind(", ", safe(c.Message)))
+			p.line(1, c.Type, "%s: %s%s", c.Status, c.Reason, behind(", ", c.Message))
 		}
 	}
 }
@@ -143,7 +156,7 @@ func (p *post) instance(r *archive.InstanceRecord, pod *archive.PodSummary) {
 	if !r.State.StartedAt.IsZero() {
 		p.line(3, "Ran", "%s", ran(&r.State))
 	}
-	p.line(3, "Log", "%s%s", Verdict(r.Verdict), behind(": ", safe(r.Reason)))
+	p.line(3, "Log", "%s%s", Verdict(r.Verdict), behind(": ", r.Reason))
 	if r.Log != nil {
 		p.line(3, "Lines", "%d, %s (%s stored)", r.Log.Lines, Bytes(r.Log.Bytes), Bytes(r.Log.Size))
 		p.line(3, "Object", "%s", r.Log.Key)
@@ -175,7 +188,7 @@ func state(s *archive.ContainerState) string {
 	case s.StartedAt.IsZero():
 		text = "not started"
 	}
-	return text + behind(": ", s.Reason) + behind(", ", safe(s.Message))
+	return text + behind(": ", s.Reason) + behind(", ", s.Message)
 }
 
 func ran(s *archive.ContainerState) string {
@@ -191,7 +204,7 @@ func gap(g *archive.Gap) string {
 	if g.From != 0 || g.To != 0 {
 		where += fmt.Sprintf(", %s to %s", Time(g.From), Time(g.To))
 	}
-	text := fmt.Sprintf("%s: %s%s", where, g.Reason, behind(", ", safe(g.Detail)))
+	text := fmt.Sprintf("%s: %s%s", where, g.Reason, behind(", ", g.Detail))
 	if g.Unproven {
 		text += " (no line is known to be missing)"
 	}
@@ -212,6 +225,6 @@ func (p *post) events(events []archive.Event) {
 		if e.Count > 1 {
 			times = fmt.Sprintf(" (%d times)", e.Count)
 		}
-		fmt.Fprintf(p.out, "    %s  %s %s/%s: %s%s\n", e.Last.UTC().Format(time.RFC3339), e.Type, e.Object, e.Reason, safe(e.Message), times)
+		p.plain(2, "%s  %s %s/%s: %s%s", e.Last.UTC().Format(time.RFC3339), e.Type, e.Object, e.Reason, strings.TrimSpace(e.Message), times)
 	}
 }

@@ -124,7 +124,7 @@ func Name(i *archive.Instance) string {
 	if i.Restart > 0 {
 		name = fmt.Sprintf("%s[%d]", name, i.Restart)
 	}
-	return name
+	return Safe(name)
 }
 
 // Time is a line's time as kubectl shows it, "-" where it is not known.

@@ -19,26 +19,51 @@ type Columns struct {
 	Now       time.Time
 }
 
-// table writes rows under each other.
+// Table writes rows under each other. It is the one writer of tables: names, ids, images, reasons, most of what stands in them a stranger
+// wrote, so it makes every cell safe for a terminal.
+type Table struct{ to flusher }
+
+type flusher interface {
+	io.Writer
+	Flush() error
+}
+
+// NewTable begins a table. Nothing is written before Flush.
+func NewTable(out io.Writer) *Table { return &Table{printers.GetNewTabWriter(out)} }
+
+// Row writes one row.
+func (t *Table) Row(cells ...string) {
+	for i, cell := range cells {
+		if i > 0 {
+			io.WriteString(t.to, "\t") // Flush tells what fails
+		}
+		io.WriteString(t.to, Safe(cell))
+	}
+	io.WriteString(t.to, "\n")
+}
+
+// Flush writes what there is.
+func (t *Table) Flush() error { return t.to.Flush() }
+
+// table is one with columns that are left out or not.
 type table struct {
-	out  io.Writer // a tab writer
+	*Table
 	cols Columns
 }
 
-func (c Columns) table(out io.Writer, head string) (*table, func() error) {
-	w := printers.GetNewTabWriter(out)
-	t := &table{out: w, cols: c}
+func (c Columns) table(out io.Writer, head string) *table {
+	t := &table{NewTable(out), c}
 	if !c.NoHeaders {
 		t.row("NAMESPACE", strings.Split(head, ",")...)
 	}
-	return t, w.Flush
+	return t
 }
 
 func (t *table) row(namespace string, cells ...string) {
 	if t.cols.Namespace {
 		cells = append([]string{namespace}, cells...)
 	}
-	fmt.Fprintln(t.out, strings.Join(cells, "\t"))
+	t.Row(cells...)
 }
 
 // Jobs writes a table of Jobs.
@@ -47,7 +72,7 @@ func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
 	if cols.Wide {
 		head += ",WORKLOADS,DIAGNOSIS"
 	}
-	t, flush := cols.table(out, head)
+	t := cols.table(out, head)
 	for i := range jobs {
 		job := &jobs[i]
 		d := &job.Document
@@ -57,7 +82,7 @@ func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
 		}
 		t.row(job.Namespace, cells...)
 	}
-	return flush()
+	return t.Flush()
 }
 
 // JobName is the Job's name; of a pod without a Job it is pod/NAME.
@@ -83,7 +108,7 @@ func lastDiagnosis(d *archive.JobDocument) string {
 	if len(d.Pods) == 0 {
 		return ""
 	}
-	return safe(d.Pods[len(d.Pods)-1].Diagnosis)
+	return d.Pods[len(d.Pods)-1].Diagnosis
 }
 
 // Instances writes a table of what is kept of pods.
@@ -92,14 +117,14 @@ func Instances(out io.Writer, pods []*archive.Manifest, cols Columns) error {
 	if cols.Wide {
 		head += ",STORED,KEY,REASON"
 	}
-	t, flush := cols.table(out, head)
+	t := cols.table(out, head)
 	for _, pod := range pods {
 		for i := range pod.Instances {
 			r := &pod.Instances[i]
 			t.row(r.Namespace, instanceCells(r, cols)...)
 		}
 	}
-	return flush()
+	return t.Flush()
 }
 
 func instanceCells(r *archive.InstanceRecord, cols Columns) []string {
@@ -111,7 +136,7 @@ func instanceCells(r *archive.InstanceRecord, cols Columns) []string {
 		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Verdict(r.Verdict), lines, size, age(cols.Now, r.State.StartedAt),
 	}
 	if cols.Wide {
-		cells = append(cells, stored, key, orNone(safe(r.Reason)))
+		cells = append(cells, stored, key, orNone(r.Reason))
 	}
 	return cells
 }

@@ -85,8 +85,18 @@ func orNone(text string) string {
 	return text
 }
 
-// safe is a stranger's text within a line of ours: control characters are shown, whatever the output is.
-func safe(text string) string {
+// Safe is a stranger's text within a line of ours, and within a cell of a table: control characters are shown, whatever the output is.
+func Safe(text string) string {
 	clean, _ := Clean(nil, []byte(strings.TrimSpace(text)), false)
-	return string(clean)
+	return strings.ReplaceAll(string(clean), "\t", " ")
+}
+
+// SafeLines is a text of ours that may hold a stranger's: its lines stay lines.
+func SafeLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		clean, _ := Clean(nil, []byte(line), false)
+		lines[i] = string(clean)
+	}
+	return strings.Join(lines, "\n")
 }
