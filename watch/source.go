@@ -62,7 +62,7 @@ func NewSource(cfg *rest.Config) (Source, error) {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxyOf(cfg),
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   10 * time.Second,
@@ -85,6 +85,14 @@ func NewSource(cfg *rest.Config) (Source, error) {
 		return nil, fmt.Errorf("log source: %w", err)
 	}
 	return &apiSource{base: base, client: &http.Client{Transport: authorized}}, nil
+}
+
+// proxyOf gives the kubeconfig's proxy, or the environment's: logs come the way that watches come.
+func proxyOf(cfg *rest.Config) func(*http.Request) (*url.URL, error) {
+	if cfg.Proxy != nil {
+		return cfg.Proxy
+	}
+	return http.ProxyFromEnvironment
 }
 
 // Open asks the API server. The body must be closed.

@@ -1,0 +1,36 @@
+package watch
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+// TestSourceGoesThroughTheProxy of the kubeconfig, as everything else does that client-go asks.
+func TestSourceGoesThroughTheProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "by proxy to "+r.URL.Host) // a test that hears nothing fails
+	}))
+	t.Cleanup(proxy.Close)
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := NewSource(&rest.Config{Host: "http://api.example.invalid", Proxy: http.ProxyURL(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := source.Open(t.Context(), Request{Namespace: "jobs", Pod: "p", Container: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	got, err := io.ReadAll(log)
+	if want := "by proxy to api.example.invalid"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
