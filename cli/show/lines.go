@@ -30,6 +30,9 @@ type LineStyle struct {
 	Color      bool   // of text: colours for prefixes and highlights; those of the container pass a terminal
 	Highlight  *regexp.Regexp
 	Flush      bool // after each line: somebody is waiting for it
+
+	// Called names a log in its prefix; nil: as kubectl does, see Name.
+	Called func(*archive.Instance) string
 }
 
 // Lines writes log lines. Owned by one goroutine.
@@ -44,6 +47,9 @@ type Lines struct {
 
 // NewLines makes one that writes to out.
 func NewLines(out io.Writer, style LineStyle) *Lines {
+	if style.Called == nil {
+		style.Called = Name
+	}
 	l := &Lines{out: bufio.NewWriterSize(out, 64<<10), style: style}
 	l.encoder = json.NewEncoder(l.out)
 	if style.Terminal {
@@ -69,6 +75,20 @@ func (l *Lines) Line(e *archive.Entry) error {
 	}
 	// A write that failed stays in the buffer as its error, which this one gives.
 	if _, err := l.out.Write(l.buf); err != nil || !l.style.Flush {
+		return err
+	}
+	return l.Flush()
+}
+
+// Note writes a line of ours between those of logs. What a stranger wrote in it is shown, and steers nothing, whatever the output is.
+func (l *Lines) Note(text string) error {
+	l.buf = l.buf[:0]
+	if l.open != nil {
+		l.buf = append(l.buf, '\n')
+		l.open = nil
+	}
+	l.buf, _ = Clean(l.buf, []byte(text), false)
+	if _, err := l.out.Write(append(l.buf, '\n')); err != nil || !l.style.Flush {
 		return err
 	}
 	return l.Flush()
@@ -107,7 +127,7 @@ func (l *Lines) text(e *archive.Entry) {
 
 func (l *Lines) head(e *archive.Entry) {
 	if l.style.Prefix {
-		prefix := "[" + Name(e.Instance) + "]"
+		prefix := "[" + l.style.Called(e.Instance) + "]"
 		if l.style.Color {
 			prefix = colorOf(e.Instance) + prefix + reset
 		}

@@ -70,3 +70,24 @@ func TestJSONStaysJSONOnATerminal(t *testing.T) {
 		t.Errorf("got %q, %v, want %q", line.Text, err, want)
 	}
 }
+
+// TestNote: a line of ours ends an open one, and gives no control character on.
+func TestNote(t *testing.T) {
+	i := &archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Job: "j", Pod: "a", PodUID: "1"}, Container: "main"}
+	var out bytes.Buffer
+	l := NewLines(&out, LineStyle{Prefix: true, Flush: true, Called: func(i *archive.Instance) string { return i.Job + "/" + i.Container }})
+	steps := []error{
+		l.Line(&archive.Entry{Instance: i, Line: archive.Line{Text: []byte("half "), Partial: true}}),
+		l.Note("* job j: \x1b]0;x\x07\nseen"),
+		l.Line(&archive.Entry{Instance: i, Line: archive.Line{Text: []byte("a line")}}),
+	}
+	for _, err := range steps {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "[j/main] half \n* job j: ^[]0;x^G^Jseen\n[j/main] a line\n"
+	if got := out.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
