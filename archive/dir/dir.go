@@ -51,6 +51,15 @@ func Open(ctx context.Context, root string) (*Store, error) {
 	return s, nil
 }
 
+// File gives the path of the file that an object is in, or would be: for people, who may have other tools to read it.
+func (s *Store) File(key archive.Key) string {
+	name, err := path(key)
+	if err != nil {
+		return s.root // no object has such a key
+	}
+	return filepath.Join(s.root, name)
+}
+
 // sweep removes unfinished files last written before the given time.
 func (s *Store) sweep(ctx context.Context, before time.Time) error {
 	entries, err := os.ReadDir(filepath.Join(s.root, unfinished))

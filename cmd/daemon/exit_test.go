@@ -163,13 +163,7 @@ func apiServer(t *testing.T, may func(*authorizationv1.ResourceAttributes) bool)
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(server.Close)
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
-  clusters: [{name: c, cluster: {server: %q}}], users: [{name: u, user: {token: top-secret-token}}]}`, server.URL)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return kubeconfigOf(t, server.URL)
 }
 
 func TestExitCodes(t *testing.T) {

@@ -11,12 +11,18 @@ import (
 
 // logger gives the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
 // line has the one form: nobody can parse a log of which one line in a thousand is something else.
-func logger(p config.Process, to io.Writer) *slog.Logger {
+func logger(p config.Process, to io.Writer) *slog.Logger { return install(logHandler(p, to)) }
+
+func logHandler(p config.Process, to io.Writer) slog.Handler {
 	options := &slog.HandlerOptions{Level: p.LogLevel, ReplaceAttr: durations}
-	var handler slog.Handler = slog.NewJSONHandler(to, options)
 	if p.LogFormat == "text" {
-		handler = slog.NewTextHandler(to, options)
+		return slog.NewTextHandler(to, options)
 	}
+	return slog.NewJSONHandler(to, options)
+}
+
+// install makes a handler that of the whole process.
+func install(handler slog.Handler) *slog.Logger {
 	log := slog.New(handler)
 	slog.SetDefault(log.With("component", "library"))
 	klog.SetSlogLogger(log.With("component", "client-go"))

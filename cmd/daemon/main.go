@@ -63,6 +63,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		releaseCommand(source), uninstallCommand(source),
 		journalCommand(source),
+		tryCommand(),
 		&cobra.Command{
 			Use: "config", Short: "Print the effective configuration and where each setting comes from", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics/clientgo"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
-	"github.com/epilogue-dev/epilogue/watch"
 )
 
 // newRegistry makes the registry that all parts count in.
@@ -51,7 +50,7 @@ func metricsHandler(r *prometheus.Registry) http.Handler {
 	return mux
 }
 
-func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gauges {
+func (p *parts) gauges() metrics.Gauges {
 	pick := func(f func() (int64, int64)) (used, limit func() float64) {
 		return func() float64 { n, _ := f(); return float64(n) }, func() float64 { _, n := f(); return float64(n) }
 	}
@@ -66,9 +65,9 @@ func (p *parts) gauges(budget *watch.Budget, limit *watch.APILimit) metrics.Gaug
 	}
 	g.SpoolUsed, g.SpoolLimit = pick(p.spool.Used)
 	g.BufferUsed, g.BufferLimit = pick(p.spool.Held)
-	g.StreamsOpen, g.StreamsLimit = pick(func() (int64, int64) { n, m := budget.Open(); return int64(n), int64(m) })
-	g.RequestsUsed = func() float64 { used, _ := limit.Used(); return used }
-	g.RequestsLimit = func() float64 { _, most := limit.Used(); return most }
+	g.StreamsOpen, g.StreamsLimit = pick(func() (int64, int64) { n, m := p.budget.Open(); return int64(n), int64(m) })
+	g.RequestsUsed = func() float64 { used, _ := p.limit.Used(); return used }
+	g.RequestsLimit = func() float64 { _, most := p.limit.Used(); return most }
 	return g
 }
 

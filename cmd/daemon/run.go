@@ -115,40 +115,71 @@ type parts struct {
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
 
+	store  archive.Store // measured
+	codec  *archive.Codec
+	budget *watch.Budget
+	limit  *watch.APILimit
+
 	retention *archive.Retention // nil: logs are kept for ever
 	api       *serve.API         // nil: none
 	scrape    http.Handler       // of the metrics
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
-	registry := newRegistry(cfg)
-	store = measured.New(store, metrics.NewStore(registry, bucket(cfg.Archive)))
-	limit := watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)
-	client, source, err := connect(cfg.Kubernetes, limit, metrics.NewWatch(registry))
+	to, err := restConfig(cfg.Kubernetes)
 	if err != nil {
 		return nil, err
 	}
-	codec, err := archive.NewCodec()
+	p, err := keeping(cfg, to, store, log)
 	if err != nil {
 		return nil, err
 	}
-	spool, err := archive.OpenSpool(archive.SpoolConfig{
+	if p.janitor, err = janitor(cfg, p.client, p.watcher, p.sealer, p.registry, log); err != nil {
+		return nil, err
+	}
+	if err := p.newLauncher(cfg, p.client); err != nil {
+		return nil, err
+	}
+	p.gauges().Register(p.registry)
+	p.journalCounts().Register(p.registry)
+	p.retention = p.retain(cfg, p.store)
+	if p.scrape, err = newScrape(cfg, p.registry); err != nil {
+		return nil, err
+	}
+	if p.api, err = p.newAPI(cfg, p.store, p.codec); err != nil {
+		return nil, err
+	}
+	return p, p.answerLaunches(cfg, p.store)
+}
+
+// keeping makes the parts that keep logs: with no Leases in the settings they write nothing in the cluster.
+func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.Logger) (*parts, error) {
+	p := &parts{registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)}
+	p.store = measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive)))
+	client, source, err := connect(to, p.limit, metrics.NewWatch(p.registry))
+	if err != nil {
+		return nil, err
+	}
+	p.client = client
+	if p.codec, err = archive.NewCodec(); err != nil {
+		return nil, err
+	}
+	p.spool, err = archive.OpenSpool(archive.SpoolConfig{
 		Dir: cfg.Spool.Dir, Limit: cfg.Spool.Limit, Memory: cfg.Spool.BufferMemory, FlushInterval: cfg.Spool.FlushInterval,
-	}, codec, log.With("component", "spool"))
+	}, p.codec, log.With("component", "spool"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
-	seal := metrics.NewSeal(registry)
-	sealer := archive.NewSealer(store, spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
-	budget := watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, spool.Room)
-	journal := archive.NewJournal(archive.JournalConfig{
+	seal := metrics.NewSeal(p.registry)
+	p.sealer = archive.NewSealer(p.store, p.spool, replica(cfg.Replica), log.With("component", "sealer"), func(error) { seal.Failures.Inc() })
+	p.budget = watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, p.spool.Room)
+	p.journal = archive.NewJournal(archive.JournalConfig{
 		Replica: replica(cfg.Replica), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
-	}, store, spool, log.With("component", "journal"), func(error) { seal.Failures.Inc() })
-	held, err := leases(cfg, client, log)
-	if err != nil {
+	}, p.store, p.spool, log.With("component", "journal"), func(error) { seal.Failures.Inc() })
+	if p.leases, err = leases(cfg, client, log); err != nil {
 		return nil, err
 	}
-	watcher, err := watch.New(watch.Config{
+	p.watcher, err = watch.New(watch.Config{
 		Namespace: cfg.Kubernetes.Namespace, Selector: cfg.Kubernetes.Selector, WorkloadLabels: cfg.Kubernetes.WorkloadLabels,
 		Sealers: cfg.Seal.Concurrency, Replica: replica(cfg.Replica),
 		Follow: watch.FollowConfig{
@@ -156,49 +187,31 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 			SettleDelay: cfg.Follow.SettleDelay, GiveUpAfter: time.Hour,
 		},
 	}, watch.Parts{
-		Client: client, Source: source, Budget: budget, Spool: spool, Sealer: sealer,
-		Follow: metrics.NewFollow(registry), Seal: seal, Log: log.With("component", "watch"),
-		Journal: journal, Leases: held, Own: metrics.NewOwn(registry),
+		Client: client, Source: source, Budget: p.budget, Spool: p.spool, Sealer: p.sealer,
+		Follow: metrics.NewFollow(p.registry), Seal: seal, Log: log.With("component", "watch"),
+		Journal: p.journal, Leases: p.leases, Own: metrics.NewOwn(p.registry),
 	})
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{client: client, registry: registry, spool: spool, sealer: sealer, watcher: watcher, journal: journal, leases: held, log: log}
-	if p.janitor, err = janitor(cfg, client, watcher, sealer, registry, log); err != nil {
-		return nil, err
-	}
-	if err := p.newLauncher(cfg, client); err != nil {
-		return nil, err
-	}
-	p.gauges(budget, limit).Register(registry)
-	p.journalCounts().Register(registry)
-	p.retention = p.retain(cfg, store)
-	if p.scrape, err = newScrape(cfg, registry); err != nil {
-		return nil, err
-	}
-	if p.api, err = p.newAPI(cfg, store, codec); err != nil {
-		return nil, err
-	}
-	return p, p.answerLaunches(cfg, store)
+	return p, err
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
-func connect(cfg config.Kubernetes, limit *watch.APILimit, count *metrics.Watch) (kubernetes.Interface, watch.Source, error) {
-	restConfig, err := restConfig(cfg)
+func connect(to *rest.Config, limit *watch.APILimit, count *metrics.Watch) (kubernetes.Interface, watch.Source, error) {
+	source, err := watch.NewSource(to)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := watch.NewSource(restConfig)
+	to.RateLimiter = limit
+	to.Wrap(watch.Contact(count))
+	client, err := kubernetesClient(to)
+	return client, source, err
+}
+
+func kubernetesClient(to *rest.Config) (kubernetes.Interface, error) {
+	client, err := kubernetes.NewForConfig(to)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
-	restConfig.RateLimiter = limit
-	restConfig.Wrap(watch.Contact(count))
-	client, err := kubernetes.NewForConfig(restConfig)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kubernetes: %w", err)
-	}
-	return client, source, nil
+	return client, nil
 }
 
 func restConfig(cfg config.Kubernetes) (*rest.Config, error) {

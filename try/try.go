@@ -1,0 +1,88 @@
+package try
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch"
+)
+
+// Which lines are shown.
+const (
+	LinesNew  = "new"  // of pods that had not ended before the trial began
+	LinesAll  = "all"  // of every pod
+	LinesNone = "none" // none; events and verdicts are shown all the same
+)
+
+// Config says what a trial does.
+type Config struct {
+	Namespace string
+	Server    string // URL of the API server
+	Selector  string // of the Jobs; "": all
+	Lines     string // LinesNew, LinesAll or LinesNone
+	For       time.Duration
+	UntilIdle bool // end once every Job has ended, or is suspended, and is archived
+}
+
+// Parts are what a trial works with. It runs them, and none but these.
+type Parts struct {
+	Watcher *watch.Watcher
+	Spool   *archive.Spool
+	Sealer  *archive.Sealer
+	Journal *archive.Journal
+	Reader  *archive.Reader
+	Screen  *Screen
+	Folder  *Folder
+	File    func(archive.Key) string // where the object of that key is
+}
+
+// Run archives and shows until the context ends, the time is over or nothing is left to wait for. It stops as the daemon does, in the
+// order in which each part's last words go to the next: followers, spool, journal. What is open then can be read from the journal, and
+// the next trial in the folder goes on with it.
+func Run(ctx context.Context, cfg Config, p Parts) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if cfg.For > 0 {
+		defer time.AfterFunc(cfg.For, stop).Stop()
+	}
+	b := newBoard(cfg, p.Watcher, p.Reader, p.Screen)
+	p.Watcher.Listen(b.notice)
+	p.Watcher.ListenSettled(func(job types.UID, _ bool) { b.settle(job) })
+	p.Screen.Plain(head(cfg, p.Folder)...)
+
+	var board, flusher, journal errgroup.Group
+	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlusher()
+	flusher.Go(func() error { return p.Spool.Run(flushed) })
+	journaled, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournal()
+	journal.Go(func() error { return p.Journal.Run(journaled) })
+	board.Go(func() error { _, err := p.Sealer.Probe(ctx); return over(ctx, err) })
+	board.Go(func() error { b.run(ctx, stop); return nil })
+
+	err := over(ctx, p.Watcher.Run(ctx))
+	stop()
+	err = errors.Join(err, board.Wait())
+	stopFlusher()
+	err = errors.Join(err, flusher.Wait())
+	stopJournal()
+	if last := journal.Wait(); last != nil {
+		err = errors.Join(err, fmt.Errorf("%w; the next trial in %s goes on with what it lacks", last, p.Folder.Archive))
+	}
+	p.Screen.Plain(b.end(p.Folder, p.File)...)
+	return errors.Join(err, p.Screen.Err())
+}
+
+// over: that somebody has ended the trial is no error.
+func over(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
