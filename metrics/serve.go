@@ -11,6 +11,7 @@ type Serve struct {
 	Duration  prometheus.Histogram   // of requests that follow nothing
 	Bytes     prometheus.Counter
 	Cut       prometheus.Counter
+	Dropped   prometheus.Counter     // connections
 	Refused   *prometheus.CounterVec // by reason
 	Forwarded *prometheus.CounterVec // by outcome
 }
@@ -28,6 +29,7 @@ func NewServe(r prometheus.Registerer, streams func() (open, limit int)) *Serve 
 			[]float64{0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 120})),
 		Bytes:     f.NewCounter(counter("http_response_bytes_total", "Bytes of answers of the API.")),
 		Cut:       f.NewCounter(counter("http_responses_cut_total", "Answers that were broken off because the client did not read, or because what was to come could not be read.")),
+		Dropped:   f.NewCounter(counter("http_connections_dropped_total", "Connections to the API that were closed to make room for others: they had asked for nothing for longest.")),
 		Refused:   f.NewCounterVec(counter("http_requests_refused_total", "Requests that were refused for a limit on what may be answered at once, by whose limit it was."), []string{"reason"}),
 		Forwarded: f.NewCounterVec(counter("http_requests_forwarded_total", "Requests for logs that another replica holds open, by what came of asking it."), []string{"result"}),
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve/access"
@@ -98,8 +100,8 @@ func NewAPI(cfg Config, parts Parts) *API {
 		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
 	}
 	a.peers = newPeering(a.parts)
-	a.mux.HandleFunc("GET /openapi.yaml", serveOpenAPI)
-	a.mux.HandleFunc("/", a.unknown)
+	a.mux.HandleFunc("GET /openapi.yaml", a.briefly(serveOpenAPI))
+	a.mux.HandleFunc("/", a.briefly(a.unknown))
 	a.Add(a.jobRoutes()...)
 	a.Add(a.logRoutes()...)
 	return a
@@ -107,10 +109,12 @@ func NewAPI(cfg Config, parts Parts) *API {
 
 // Run serves the API until the context ends. Those who follow a log are cut off then, and everybody else is answered.
 func (a *API) Run(ctx context.Context, l net.Listener) error {
+	// Twice the answers that are given at once: whoever is answered may have a connection beside that waits.
+	server := newServer(a, 2*a.cfg.MaxStreams, func() { a.parts.Metrics.Dropped.Inc() })
 	if a.parts.Certificate == nil {
-		return Run(ctx, l, a, nil)
+		return run(ctx, l, server, nil)
 	}
-	return Run(ctx, l, a, &tls.Config{
+	return run(ctx, l, server, &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.parts.Certificate() },
 	})
@@ -122,7 +126,7 @@ func (a *API) Streams() (open, limit int) { return a.streams.Open() }
 // Measure has the API count in m.
 func (a *API) Measure(m *metrics.Serve) {
 	a.parts.Metrics, a.peers.metrics = m, m
-	metrics.FromZero(m.Refused, refusedUser, refusedAll)
+	metrics.FromZero(m.Refused, refusedUser, refusedAll, refusedStrangers)
 	metrics.FromZero(m.Forwarded, resultAnswered, resultGone)
 	for _, pattern := range a.patterns {
 		m.Requests.WithLabelValues(pattern, "200")
@@ -153,6 +157,14 @@ func (a *API) Add(routes ...Route) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
+// briefly gives a handler whose whole answer has the time that others have for each piece.
+func (a *API) briefly(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) // a recorder has none
+		next(w, r)
+	}
+}
+
 // guarded answers a route for those who may.
 func (a *API) guarded(route Route) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, r *http.Request) {
@@ -177,7 +189,12 @@ func (a *API) guarded(route Route) http.Handler {
 }
 
 func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
+	unhurried(w.control, r)
+	r = r.WithContext(access.From(r.Context(), r.RemoteAddr))
 	user, err := a.parts.Access.User(r.Context(), r.Header)
+	if apierrors.IsTooManyRequests(err) {
+		a.parts.Metrics.Refused.WithLabelValues(refusedStrangers).Inc()
+	}
 	if err != nil {
 		return err
 	}

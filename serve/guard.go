@@ -9,7 +9,7 @@ import (
 // Guard gives a handler that answers only who is known and may do the act; others get a Status that says what is missing.
 func Guard(who Access, act access.Act, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, err := who.User(r.Context(), r.Header)
+		user, err := who.User(access.From(r.Context(), r.RemoteAddr), r.Header)
 		if err == nil {
 			err = who.May(r.Context(), user, act)
 		}

@@ -23,8 +23,9 @@ func newStreams(most, mostOfOne int) *streams {
 
 // Reasons of a refusal, as the metric has them.
 const (
-	refusedUser = "user"
-	refusedAll  = "all"
+	refusedUser      = "user"
+	refusedAll       = "all"
+	refusedStrangers = "strangers" // too many wait whose tokens nobody knows
 )
 
 // take takes one of the user's answers, to be given back. Beyond the limits it gives a Status of 429 and whose limit it was.

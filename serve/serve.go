@@ -7,12 +7,9 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 )
 
 // Health answers the probes. Each question has one meaning: live is whether the process still turns, ready is whether it
@@ -65,35 +62,4 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, nil
-}
-
-// Run serves until the context ends, then lets running requests end for a moment. It returns when all are over. With a TLS
-// configuration it serves by it.
-func Run(ctx context.Context, l net.Listener, handler http.Handler, secure *tls.Config) error {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx)
-		},
-	}
-	if secure != nil {
-		l = tls.NewListener(l, secure)
-	}
-	stopped := make(chan struct{})
-	defer func() { <-stopped }()
-	done, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer close(stopped)
-		<-done.Done()
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if server.Shutdown(limited) != nil {
-			server.Close() // those that are still open had their moment
-		}
-	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
-	}
-	return nil
 }
