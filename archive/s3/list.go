@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -43,9 +45,12 @@ func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter
 	}
 }
 
-// pages gives what S3 lists; an error is the last thing it gives.
+// pages gives what S3 lists; an error is the last thing it gives. Names come encoded: as they are, one that XML has no letters for
+// would make its whole page unreadable, to everybody and for good.
 func (s *Store) pages(ctx context.Context, prefix string, after archive.Key) iter.Seq2[types.Object, error] {
-	input := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix)}
+	input := &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix), EncodingType: types.EncodingTypeUrl,
+	}
 	if after != "" {
 		input.StartAfter = aws.String(s.prefix + string(after))
 	}
@@ -57,12 +62,36 @@ func (s *Store) pages(ctx context.Context, prefix string, after archive.Key) ite
 				return
 			}
 			for _, found := range page.Contents {
-				if !yield(found, nil) {
+				found.Key, err = decoded(found.Key, page.EncodingType)
+				if !yield(found, err) || err != nil {
 					return
 				}
 			}
 		}
 	}
+}
+
+// decoded gives a name of an answer as it is. A store that does not know encodings says so by naming none.
+func decoded(name *string, by types.EncodingType) (*string, error) {
+	if by != types.EncodingTypeUrl {
+		return name, nil
+	}
+	plain, err := url.QueryUnescape(aws.ToString(name))
+	if err != nil {
+		return nil, fmt.Errorf("the store gave the name %q, want it encoded as in a URL: %w", aws.ToString(name), err)
+	}
+	return &plain, nil
+}
+
+// inXML says whether a name can be written in XML at all. Where it cannot, the encoder would put another letter, and so name another object.
+func inXML(name string) bool {
+	for _, c := range name {
+		fits := c == '\t' || c == '\n' || c == '\r' || c >= ' ' && c <= 0xD7FF || c >= 0xE000 && c < utf8.RuneError || c >= 0x10000
+		if !fits {
+			return false
+		}
+	}
+	return true
 }
 
 // Delete is archive.Store's. It deletes 1000 objects in one request, or one by one where the store does not take that.
@@ -88,7 +117,7 @@ func (s *Store) Delete(ctx context.Context, keys ...archive.Key) error {
 // deleteSome tries one request first. Many stores refuse it, for want of a checksum of another kind or because they do not
 // know it. Only when single deletes work after a refusal is the request left out from then on.
 func (s *Store) deleteSome(ctx context.Context, names []string) error {
-	if len(names) == 1 || s.singly.Load() {
+	if len(names) == 1 || s.singly.Load() || !allInXML(names) {
 		return s.deleteEach(ctx, names)
 	}
 	err := s.deleteTogether(ctx, names)
@@ -100,6 +129,10 @@ func (s *Store) deleteSome(ctx context.Context, names []string) error {
 	}
 	s.singly.Store(true)
 	return nil
+}
+
+func allInXML(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !inXML(name) })
 }
 
 func (s *Store) deleteTogether(ctx context.Context, names []string) error {

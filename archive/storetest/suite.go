@@ -97,6 +97,13 @@ func testKeys(t *testing.T, s archive.Store) {
 		"v1/odd/.hidden",
 		"v1/odd/..twodots",
 		"v1/odd/question?hash#",
+		"v1/odd/<less>&quot;\"'",
+		"v1/odd/accent-e\u0301", // beside the é that is one letter
+		"v1/odd/accent-\u00e9",
+		"v1/odd/\x01control\x1f", // XML has no letters for these
+		"v1/odd/delete\x7f",
+		"v1/odd/tab\tline\nreturn\r",
+		"v1/odd/no-letter-\uffff",
 		"v1/odd/UPPER",
 		"v1/odd/upper",
 	}
@@ -106,7 +113,15 @@ func testKeys(t *testing.T, s archive.Store) {
 	for _, key := range keys {
 		wantObject(t, s, key, []byte("body of "+key))
 	}
-	wantKeys(t, s, "", "", slices.Sorted(slices.Values(keys)))
+	slices.Sort(keys)
+	wantKeys(t, s, "", "", keys)
+	for i, key := range keys {
+		wantKeys(t, s, "", key, keys[i+1:])
+	}
+	if err := s.Delete(t.Context(), keys...); err != nil {
+		t.Errorf("Delete(all of them) = %v, want nil", err)
+	}
+	wantKeys(t, s, "", "", nil)
 	if err := s.Delete(t.Context(), keys...); err != nil {
 		t.Fatalf("Delete(%d keys) = %v, want nil", len(keys), err)
 	}
