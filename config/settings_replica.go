@@ -13,6 +13,7 @@ import (
 type Replica struct {
 	Name            string        // "": the host's name, which is the pod's
 	Address         string        // host at which the other replicas reach this one; "": they do not
+	Account         string        // service account of the replicas' pods; "": they are no pods
 	Release         string        // the replicas of one release share the work
 	LeaseNamespace  string        // "": the pod's own; outside a pod there are no Leases
 	LeaseDuration   time.Duration // 0: no Leases, this replica is alone
@@ -30,6 +31,10 @@ func replicaSettings() []setting {
 		name: "replica-address", group: groupReplica, kind: "host",
 		help: "IP address or host name at which the other replicas reach this one's API, the pod's IP in a cluster; empty means that they do not.",
 		set:  field(func(c *Config) *string { return &c.Replica.Address }, host),
+	}, {
+		name: "replica-account", group: groupReplica, kind: "name",
+		help: "Service account of the replicas' pods; a Lease that is none of theirs does not count then. Empty means that any Lease does.",
+		set:  field(func(c *Config) *string { return &c.Replica.Account }, serviceAccount),
 	}, {
 		name: "release", group: groupReplica, kind: "name", def: "epilogue",
 		help: "Name that the replicas sharing the work have in common; it begins the names of their Leases.",

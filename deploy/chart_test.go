@@ -46,10 +46,10 @@ func TestRoleIsExactlyWhatIsUsed(t *testing.T) {
 func TestLeaseRoleStandsInTheRelease(t *testing.T) {
 	objects := render(t, "namespace=jobs")
 	role := objects["Role of Leases"].(*rbacv1.Role)
-	want := []rbacv1.PolicyRule{{
-		APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
-		Verbs: []string{"create", "get", "list", "watch", "update", "delete"},
-	}}
+	want := []rbacv1.PolicyRule{
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get", "list", "watch", "update", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
+	}
 	if !reflect.DeepEqual(role.Rules, want) {
 		t.Errorf("got rules %+v, want %+v", role.Rules, want)
 	}
@@ -200,6 +200,7 @@ func TestEnvironment(t *testing.T) {
 		{"defaults", nil, map[string]string{
 			"EPILOGUE_ARCHIVE": "s3://bucket/logs", "EPILOGUE_NAMESPACE": "system", "EPILOGUE_SHUTDOWN_GRACE": "30s",
 			"EPILOGUE_S3_PATH_STYLE": "auto", "EPILOGUE_RELEASE": "epilogue", "EPILOGUE_API_LISTEN": ":8000",
+			"EPILOGUE_REPLICA_ACCOUNT": "epilogue",
 		}},
 		{"own block", []string{"namespace=jobs", "terminationGracePeriodSeconds=60", "s3.endpoint=http://s3:7070", "selector=a=b"},
 			map[string]string{

@@ -256,6 +256,7 @@ func TestNotes(t *testing.T) {
 		{"gate.mode=never", []string{"The gate is off"}},
 		{"uninstall.hook=false", []string{"Before helm uninstall, run epilogue uninstall by hand"}},
 		{"replicaCount=0", []string{"replicaCount is 0"}},
+		{"namespace=", []string{"WARNING: the daemon stands in the namespace of the Jobs", "--set namespace=system"}},
 	}
 	for _, test := range tests {
 		got := notes(test.value)
@@ -264,6 +265,9 @@ func TestNotes(t *testing.T) {
 				t.Errorf("%s: got\n%s\nwant %q in it", test.value, got, want)
 			}
 		}
+	}
+	if got := notes("dryRun=false"); strings.Contains(got, "WARNING") {
+		t.Errorf("got\n%s\nwant no warning of one namespace where there are two", got)
 	}
 	if got := notes("s3.existingSecret.name=keys"); strings.Contains(got, "s3:PutObject") {
 		t.Errorf("got\n%s\nwant no word of a role where keys are named", got)

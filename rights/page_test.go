@@ -35,6 +35,7 @@ func table() string {
 		{"the Jobs' namespace", "unless `gate.mode=never` and without cleanup, or `dryRun`", Holding},
 		{"the Jobs' namespace", "with cleanup", Deleting},
 		{"its own namespace", "always", Sharing},
+		{"its own namespace", "with `replica-account`, which the chart sets", Knowing},
 		{"the cluster", "with the API, or `metrics-auth: kubernetes`", Serving},
 		{"the Jobs' namespace", "with the launcher", Launching},
 		{"the Jobs' namespace", "with `launcher.registrySecret`", RegistryLogin("of that name")},

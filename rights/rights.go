@@ -57,6 +57,11 @@ var Sharing = []Right{
 	{Verb: "delete", Group: coordination, Resource: "leases", For: "to take over from a replica that died"},
 }
 
+// Knowing is what replicas need there besides, to tell their own Leases from those that others may write.
+var Knowing = []Right{
+	{Verb: "list", Resource: "pods", For: "to believe no Lease but a replica's"},
+}
+
 // Holding is what the gate and the cleanup need in the namespace of the Jobs: whoever holds a Job has to end its pods gently
 // once somebody deletes it.
 var Holding = []Right{

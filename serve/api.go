@@ -40,6 +40,7 @@ type Objects interface {
 // Config says how the API answers. The zero value of a field is what its comment says.
 type Config struct {
 	Namespace        string        // whose Jobs the daemon watches: a question about nothing in particular is one about it
+	Audience         string        // of tokens that are good here alone; "": there is none
 	MaxStreams       int           // answers given at once; 0: 500
 	MaxStreamsOfUser int           // of these to one user; 0: 50
 	WriteTimeout     time.Duration // a client that has not read for so long is cut off; 0: 30 s
@@ -99,7 +100,7 @@ func NewAPI(cfg Config, parts Parts) *API {
 	if parts.Metrics == nil {
 		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
 	}
-	a.peers = newPeering(a.parts)
+	a.peers = newPeering(a.parts, cfg.Audience)
 	a.mux.HandleFunc("GET /openapi.yaml", a.briefly(serveOpenAPI))
 	a.mux.HandleFunc("/", a.briefly(a.unknown))
 	a.Add(a.jobRoutes()...)
@@ -127,7 +128,7 @@ func (a *API) Streams() (open, limit int) { return a.streams.Open() }
 func (a *API) Measure(m *metrics.Serve) {
 	a.parts.Metrics, a.peers.metrics = m, m
 	metrics.FromZero(m.Refused, refusedUser, refusedAll, refusedStrangers)
-	metrics.FromZero(m.Forwarded, resultAnswered, resultGone)
+	metrics.FromZero(m.Forwarded, resultAnswered, resultGone, resultWithheld)
 	for _, pattern := range a.patterns {
 		m.Requests.WithLabelValues(pattern, "200")
 	}

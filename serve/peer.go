@@ -14,6 +14,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
 // Cluster says what is known of a target beside its logs. It asks nobody: what it knows comes to it by events.
@@ -31,9 +32,11 @@ type Cluster interface {
 const forwarded = "X-Epilogue-Forwarded"
 
 // peering passes requests on to the replica that holds the log. It sends the caller's own token along, so that the other replica
-// asks for the same rights: a replica trusts none of the others.
+// asks for the same rights: a replica trusts none of the others. Nor does it send a token to whoever answers at an address: without a
+// certificate only one goes there that is good for nothing else (access.OnlyFor).
 type peering struct {
 	cluster   Cluster
+	audience  string
 	transport http.RoundTripper
 	scheme    string
 	metrics   *metrics.Serve
@@ -45,8 +48,8 @@ const (
 	peerAnswer  = 15 * time.Second // until the head of its answer
 )
 
-func newPeering(parts Parts) *peering {
-	p := &peering{cluster: parts.Cluster, scheme: "http", metrics: parts.Metrics, log: parts.Log}
+func newPeering(parts Parts, audience string) *peering {
+	p := &peering{cluster: parts.Cluster, audience: audience, scheme: "http", metrics: parts.Metrics, log: parts.Log}
 	t := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: peerConnect}).DialContext,
 		TLSHandshakeTimeout: peerConnect, ResponseHeaderTimeout: peerAnswer, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8,
@@ -87,6 +90,7 @@ func sameCertificate(own func() (*tls.Certificate, error)) *tls.Config {
 const (
 	resultAnswered = "answered"
 	resultGone     = "gone"
+	resultWithheld = "withheld" // it was not asked: nothing proves that a replica is there, and the token is good elsewhere
 )
 
 // answer passes the request on where another replica holds what is asked for. False: it does not, or it cannot be reached; nothing is
@@ -99,12 +103,17 @@ func (p *peering) answer(w http.ResponseWriter, r *http.Request, target archive.
 	if host == "" {
 		return false
 	}
+	if p.scheme == "http" && !access.OnlyFor(r.Header, p.audience) {
+		p.metrics.Forwarded.WithLabelValues(resultWithheld).Inc()
+		return false
+	}
 	var failed error
 	proxy := &httputil.ReverseProxy{
 		Transport: p.transport, FlushInterval: -1,
 		Rewrite: func(out *httputil.ProxyRequest) {
 			out.SetURL(&url.URL{Scheme: p.scheme, Host: host})
 			out.Out.Header.Set(forwarded, "1")
+			out.Out.Header.Del("Cookie") // a proxy's before us, for all we know
 		},
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 		ModifyResponse: busyElsewhere,

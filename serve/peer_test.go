@@ -28,9 +28,12 @@ func (s *shelf) behind(peer string) *shelf {
 	front := *s
 	front.reader = archive.NewReader(archive.ReaderConfig{Store: s.faulty, Codec: codec, Poll: 1})
 	front.parts.Reader, front.parts.Objects, front.parts.Cluster = front.reader, front.reader, holders(strings.TrimPrefix(peer, "http://"))
-	front.api = NewAPI(Config{Namespace: "jobs"}, front.parts)
+	front.api, front.ours = NewAPI(Config{Namespace: "jobs", Audience: audience}, front.parts), true
 	return &front
 }
+
+// ours is jane's token for this API alone, as a header.
+var ours = []string{"Authorization", "Bearer " + tokenFor("jane", audience)}
 
 func (s *shelf) journal() {
 	s.t.Helper()
@@ -72,7 +75,7 @@ func TestFollowThroughAnotherReplica(t *testing.T) {
 	s.draft(usualPod, "main")
 	s.write(usualPod, "one")
 	front := s.behind(s.server().URL)
-	body := bufio.NewReader(open(t, front.server().URL+logPath+"?follow=true").Body)
+	body := bufio.NewReader(open(t, front.server().URL+logPath+"?follow=true", ours...).Body)
 	for _, text := range []string{"one", "two", "three"} {
 		if text != "one" {
 			s.write(usualPod, text)
@@ -138,7 +141,7 @@ func TestOtherReplicaBreaksOff(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer owner.Close()
-	resp := open(t, s.behind(owner.URL).server().URL+logPath)
+	resp := open(t, s.behind(owner.URL).server().URL+logPath, ours...)
 	got, err := bufio.NewReader(resp.Body).ReadString('\n')
 	if err != nil || got != "one\n" {
 		t.Fatalf("got %q, %v", got, err)
@@ -176,12 +179,49 @@ func TestTokensGoToReplicasOnly(t *testing.T) {
 			defer peer.Close()
 			front := s.behind(strings.TrimPrefix(peer.URL, "https://"))
 			front.parts.Certificate = own.Current
-			front.api = NewAPI(Config{Namespace: "jobs"}, front.parts)
+			front.api, front.ours = NewAPI(Config{Namespace: "jobs", Audience: audience}, front.parts), false
 			if w := front.ask(logPath); w.Body.String() != "one\n" {
 				t.Errorf("got %d %q, want the line either way", w.Code, w.Body)
 			}
 			if heard != test.ok {
 				t.Errorf("the peer heard the token: %v, want %v", heard, test.ok)
+			}
+		})
+	}
+}
+
+// TestTokensStayWhereNobodyIsKnown: on plain HTTP nothing says who is at the other end, so that a token which is good elsewhere stays here,
+// and the journal answers.
+func TestTokensStayWhereNobodyIsKnown(t *testing.T) {
+	for _, test := range []struct {
+		name, token string
+		goes        bool
+	}{
+		{"for the API server", tokenFor("jane", "https://kubernetes"), false},
+		{"for both", tokenFor("jane", audience, "https://kubernetes"), false},
+		{"for nobody in particular", tokenFor("jane"), false},
+		{"no JWT", "jane", false},
+		{"for us alone", tokenFor("jane", audience), true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newShelf(t)
+			s.draft(usualPod, "main")
+			s.write(usualPod, "one")
+			s.journal()
+			heard := http.Header(nil)
+			peer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				heard = r.Header
+				s.api.ServeHTTP(w, r)
+			}))
+			defer peer.Close()
+			front := s.behind(peer.URL)
+			front.ours = false
+			w := front.askAs(test.token, logPath, "Cookie", "session=1")
+			if w.Code != http.StatusOK || w.Body.String() != "one\n" {
+				t.Errorf("got %d %q, want the line either way", w.Code, w.Body)
+			}
+			if got := heard != nil; got != test.goes || heard.Get("Cookie") != "" {
+				t.Errorf("the other one was asked: %v, with cookies %q, want %v and none", got, heard.Get("Cookie"), test.goes)
 			}
 		})
 	}

@@ -78,8 +78,8 @@ func TestRightsOfWhatIsForwarded(t *testing.T) {
 	s.draft(usualPod, "main")
 	s.write(usualPod, "one")
 	front := s.behind(s.server().URL)
-	front.api = NewAPI(Config{Namespace: "jobs", Review: time.Millisecond}, front.parts)
-	body := bufio.NewReader(open(t, front.server().URL+logPath+"?follow").Body)
+	front.api = NewAPI(Config{Namespace: "jobs", Audience: audience, Review: time.Millisecond}, front.parts)
+	body := bufio.NewReader(open(t, front.server().URL+logPath+"?follow", ours...).Body)
 	if line, err := body.ReadString('\n'); err != nil || line != "one\n" {
 		t.Fatalf("got %q, %v", line, err)
 	}

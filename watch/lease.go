@@ -26,6 +26,7 @@ type LeaseConfig struct {
 	Replica   string        // this one's name, the one of its journal
 	Duration  time.Duration // a Lease that is not renewed for so long has lapsed
 	API       string        // host:port at which the other replicas reach this one's API; "": it has none
+	Account   string        // service account of the replicas' pods, without which a Lease does not count; "": they are no pods
 }
 
 // Leases keeps this replica's Lease and sees those of the others. A replica is live for as long as its Lease exists: who
@@ -47,6 +48,7 @@ type Leases struct {
 	renewed  time.Time             // owned by Run; when the last renewal that worked was sent
 	nextTry  time.Time             // owned by Run
 	sightsOf map[string]renewal    // owned by Run; by Lease name
+	seen     witnesses             // owned by Run
 
 	mu      sync.Mutex
 	view    View               // guarded by mu
@@ -125,7 +127,9 @@ func (l *Leases) labels() map[string]string {
 	return map[string]string{componentLabel: leaseComponent, groupLabel: l.cfg.Group}
 }
 
-func (l *Leases) name() string { return l.cfg.Group + "-" + l.cfg.Replica }
+func (l *Leases) name() string { return l.nameOf(l.cfg.Replica) }
+
+func (l *Leases) nameOf(replica string) string { return l.cfg.Group + "-" + replica }
 
 func (l *Leases) poke() {
 	select {
@@ -169,6 +173,7 @@ func (l *Leases) Run(ctx context.Context) error {
 		if l.due() {
 			l.renew(ctx)
 		}
+		l.lookAtPods(ctx)
 		l.judge(ctx)
 		l.look()
 		select {
@@ -207,12 +212,14 @@ func (l *Leases) holds() bool {
 func (l *Leases) look() {
 	v := View{}
 	for _, lease := range l.listed() {
-		m := Member{Replica: holder(lease), Lease: lease.UID, Handed: handedBy(lease), API: lease.Annotations[apiAddress]}
+		m := Member{Replica: holder(lease), Lease: lease.UID, Handed: handedBy(lease), API: l.addressOf(lease)}
 		if l.own == nil || lease.Name != l.own.Name {
-			v.Others = append(v.Others, m)
-		} else if lease.UID == l.own.UID && l.holds() {
+			if l.counts(lease) {
+				v.Others = append(v.Others, m)
+			}
+		} else if lease.UID == l.own.UID && l.holds() && l.joined() {
 			// Only once it is in the cache: then every Lease that was there before it is, too.
-			m.Handed = nil
+			m.Handed, m.API = nil, l.cfg.API
 			v.Self = m
 		}
 	}

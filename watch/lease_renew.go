@@ -129,31 +129,29 @@ func (l *Leases) tell(told string) {
 	l.told = count == len(l.handed)
 }
 
+// mostJudged bounds the deletions of one turn: Run has to renew between them, however many Leases somebody has made.
+const mostJudged = 5
+
 // judge deletes the Leases of others that have lapsed.
 func (l *Leases) judge(ctx context.Context) {
 	// Who cannot renew is in no position to say that others do not.
 	if !l.holds() || time.Since(l.renewed) > l.cfg.Duration/2 {
 		return
 	}
-	names := map[string]bool{}
-	for _, lease := range l.listed() {
+	names, judged := map[string]bool{}, 0
+	for _, lease := range l.byWeight() {
 		names[lease.Name] = true
-		if lease.Name == l.own.Name {
+		if lease.Name == l.own.Name || !l.lapsed(lease) || judged == mostJudged {
 			continue
 		}
-		seen := l.sightsOf[lease.Name]
-		if seen.version != lease.ResourceVersion {
-			l.sightsOf[lease.Name] = renewal{lease.ResourceVersion, time.Now()}
-			continue
-		}
-		if time.Since(seen.at) < l.durationOf(lease) {
-			continue
-		}
+		judged++
 		l.log.Warn("lease has lapsed", "lease", lease.Name)
 		if err := l.remove(ctx, lease.Name, metav1.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}); err != nil && !apierrors.IsNotFound(err) {
 			// A conflict is a renewal that came in time. Other errors: once more after another duration.
 			l.log.Info("lapsed Lease stays", "lease", lease.Name, "err", err)
-			l.sightsOf[lease.Name] = renewal{lease.ResourceVersion, time.Now()}
+			if l.hasPod(lease) {
+				l.sightsOf[lease.Name] = renewal{lease.ResourceVersion, time.Now()}
+			}
 		}
 	}
 	for name := range l.sightsOf {
@@ -163,12 +161,43 @@ func (l *Leases) judge(ctx context.Context) {
 	}
 }
 
-// durationOf trusts the holder's own word, but not with less than ours: it may be about to be restarted with another one.
+// byWeight gives the Leases, those first that count.
+func (l *Leases) byWeight() []*coordinationv1.Lease {
+	leases := l.listed()
+	slices.SortStableFunc(leases, func(a, b *coordinationv1.Lease) int {
+		switch x, y := l.counts(a), l.counts(b); {
+		case x == y:
+			return 0
+		case x:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return leases
+}
+
+// lapsed says that a Lease was not renewed within its duration. Without a pod no renewal counts.
+func (l *Leases) lapsed(lease *coordinationv1.Lease) bool {
+	seen, known := l.sightsOf[lease.Name]
+	if !known || seen.version != lease.ResourceVersion && l.hasPod(lease) {
+		l.sightsOf[lease.Name] = renewal{lease.ResourceVersion, time.Now()}
+		return false
+	}
+	return time.Since(seen.at) >= l.durationOf(lease)
+}
+
+// mostTrusted is how much longer than our own another replica's duration may be.
+const mostTrusted = 2
+
+// durationOf trusts the holder's own word, but not with less than ours, for it may be about to be restarted with another one, nor with
+// much more: what a Lease says, others than replicas may have written.
 func (l *Leases) durationOf(lease *coordinationv1.Lease) time.Duration {
-	if lease.Spec.LeaseDurationSeconds == nil {
+	if lease.Spec.LeaseDurationSeconds == nil || !l.hasPod(lease) {
 		return l.cfg.Duration
 	}
-	return max(l.cfg.Duration, time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second)
+	said := time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+	return min(max(l.cfg.Duration, said), l.cfg.Duration*mostTrusted)
 }
 
 // remove deletes a Lease if it is still as it is wanted.

@@ -117,7 +117,11 @@ type member struct {
 
 func (s *leaseServer) join(t *testing.T, replica string) *member {
 	t.Helper()
-	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"}
+	return s.joinAs(t, LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"})
+}
+
+func (s *leaseServer) joinAs(t *testing.T, cfg LeaseConfig) *member {
+	t.Helper()
 	l, err := NewLeases(cfg, s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

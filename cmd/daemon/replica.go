@@ -39,7 +39,7 @@ func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) 
 		return nil, nil
 	}
 	l, err := watch.NewLeases(watch.LeaseConfig{
-		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration, API: apiAddress(whole),
+		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration, API: apiAddress(whole), Account: cfg.Account,
 	}, client, log.With("component", "leases"))
 	if err != nil {
 		return nil, fmt.Errorf("watch Leases: %w", err)

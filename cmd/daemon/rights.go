@@ -19,6 +19,9 @@ func uses(cfg config.Config) []rights.Use {
 	all := []rights.Use{{Namespace: jobs, Rights: rights.Watching, Without: "no log can be kept", Vital: true}}
 	if own := leaseNamespace(cfg.Replica); own != "" && cfg.Replica.LeaseDuration > 0 {
 		all = append(all, rights.Use{Namespace: own, Rights: rights.Sharing, Without: "replicas cannot share the work", Vital: true})
+		if cfg.Replica.Account != "" {
+			all = append(all, rights.Use{Namespace: own, Rights: rights.Knowing, Without: "whoever can write Leases there can keep logs from being read"})
+		}
 	}
 	if cfg.Cleanup.Acts() || cfg.Launch.Enabled {
 		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Holding, Without: "no Job is held until its logs are safe"})

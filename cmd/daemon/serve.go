@@ -41,7 +41,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 		parts.Certificate = certificate.Current
 	}
 	api := serve.NewAPI(serve.Config{
-		Namespace: cfg.Kubernetes.Namespace, MaxStreams: cfg.Serve.MaxStreams, MaxStreamsOfUser: cfg.Serve.MaxStreamsOfUser,
+		Namespace: cfg.Kubernetes.Namespace, Audience: cfg.Serve.Audience, MaxStreams: cfg.Serve.MaxStreams, MaxStreamsOfUser: cfg.Serve.MaxStreamsOfUser,
 		WriteTimeout: cfg.Serve.WriteTimeout,
 	}, parts)
 	api.Measure(metrics.NewServe(p.registry, api.Streams))

@@ -85,5 +85,19 @@ func Token(header http.Header) (string, error) {
 	return token, nil
 }
 
+// OnlyFor says whether a request may be sent where nobody proves who he is: it carries no token, or one that claims to be for this audience
+// and no other, so that it is good for nothing but what is asked here. Whoever calls it has had the token reviewed.
+func OnlyFor(header http.Header, audience string) bool {
+	if header.Get("Authorization") == "" {
+		return true
+	}
+	token, err := Token(header)
+	if err != nil || audience == "" {
+		return false
+	}
+	claimed := claimedAudiences(token)
+	return len(claimed) == 1 && claimed[0] == audience
+}
+
 // maxToken bounds what is sent to the API server in somebody's name. Tokens of clouds reach some KiB.
 const maxToken = 32 << 10

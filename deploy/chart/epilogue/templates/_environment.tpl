@@ -4,6 +4,7 @@
   "EPILOGUE_ARCHIVE" (required "archive is empty: want s3://bucket/prefix" .Values.archive)
   "EPILOGUE_NAMESPACE" (include "epilogue.watched" .)
   "EPILOGUE_RELEASE" (include "epilogue.fullname" .)
+  "EPILOGUE_REPLICA_ACCOUNT" (include "epilogue.serviceAccountName" .)
   "EPILOGUE_SPOOL_DIR" "/var/lib/epilogue/spool"
   "EPILOGUE_SPOOL_LIMIT" .Values.spool.limit
   "EPILOGUE_SHUTDOWN_GRACE" (printf "%ds" (sub (int .Values.terminationGracePeriodSeconds) 10))
