@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,11 +22,12 @@ func TestMessagesAreInOrderAndKeptOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := archive.Messages(ctx, store, "w")
-	if err != nil || len(got) != 2 || got[0].Text != first.Text || got[1].Text != later.Text || !got[1].Time.Equal(later.Time) {
+	talk, err := archive.Messages(ctx, store, "w", "jobs")
+	got := talk.Messages
+	if err != nil || talk.More || len(got) != 2 || got[0].Text != first.Text || got[1].Text != later.Text || !got[1].Time.Equal(later.Time) {
 		t.Errorf("got %+v, %v, want two in order", got, err)
 	}
-	if got, err := archive.Messages(ctx, store, "nobody"); err != nil || len(got) != 0 {
+	if got, err := archive.Messages(ctx, store, "nobody", "jobs"); err != nil || got.More || len(got.Messages) != 0 {
 		t.Errorf("got %v, %v, want none", got, err)
 	}
 }
@@ -44,7 +46,7 @@ func TestMessageIsPutTwice(t *testing.T) {
 			if err := archive.PutMessage(ctx, store, m); err != nil {
 				t.Error(err)
 			}
-			if got, err := archive.Messages(ctx, store, "w"); err != nil || len(got) != 1 {
+			if got, err := archive.Messages(ctx, store, "w", "jobs"); err != nil || len(got.Messages) != 1 {
 				t.Errorf("got %v, %v, want one", got, err)
 			}
 			store.VerifyAllFired(t)
@@ -61,6 +63,7 @@ func TestRetentionOfMessages(t *testing.T) {
 		for _, m := range []archive.Message{
 			{Namespace: namespace, Workload: "w", Time: now.Add(-age), Text: "young in " + namespace},
 			{Namespace: namespace, Workload: "w", Time: now.Add(-49 * time.Hour), Text: "old in " + namespace},
+			{Namespace: namespace, Workload: "w", Time: now.AddDate(100, 0, 0), Text: "to come in " + namespace},
 		} {
 			if err := archive.PutMessage(ctx, store, m); err != nil {
 				t.Fatal(err)
@@ -71,15 +74,73 @@ func TestRetentionOfMessages(t *testing.T) {
 	if err := r.Sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
-	left, err := archive.Messages(ctx, store, "w")
+	left, err := archive.Messages(ctx, store, "w", "jobs", "other")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, m := range left {
+	for _, m := range left.Messages {
 		got = append(got, m.Text)
 	}
-	if want := "[young in other old in other young in jobs]"; fmt.Sprint(got) != want {
+	if want := "[young in other old in other young in jobs to come in other]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v left, want %s", got, want)
+	}
+}
+
+// Messages of other namespaces are not given, and what stands in the old place or cannot be read hides nothing.
+func TestMessagesOfANamespace(t *testing.T) {
+	store, ctx := storetest.NewMemory(t), t.Context()
+	for i, namespace := range []string{"jobs", "secret"} {
+		m := archive.Message{Namespace: namespace, Workload: "w", Time: time.Unix(int64(10+i), 0), Text: "in " + namespace}
+		if err := archive.PutMessage(ctx, store, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, text := range map[archive.Key]string{
+		"v1/_message/w/00000000000000000005.jobs.aaaaaa.json":        `{"version":"v1","namespace":"jobs","workload":"w","text":"old place"}`,
+		"v1/_message/w/00000000000000000006.secret.aaaaaa.json":      `{"version":"v1","namespace":"secret","workload":"w","text":"elsewhere"}`,
+		"v1/_message/jobs/w/00000000000000000007.jobs.aaaaaa.json":   `{"version":"v2","namespace":"jobs","workload":"w","text":"of a version to come"}`,
+		"v1/_message/jobs/w/00000000000000000008.jobs.aaaaaa.json":   `half of a docu`,
+		"v1/_message/jobs/w/00000000000000000009.jobs.aaaaaa.json":   `{"version":"v1","namespace":"secret","workload":"w","text":"in the wrong place"}`,
+		"v1/_message/jobs/w/x/00000000000000000001.jobs.aaaaaa.json": `{"version":"v1","namespace":"jobs","workload":"w","text":"deeper"}`,
+	} {
+		if err := store.Put(ctx, key, strings.NewReader(text), archive.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk, err := archive.Messages(ctx, store, "w", "jobs")
+	var got []string
+	for _, m := range talk.Messages {
+		got = append(got, m.Text)
+	}
+	if want := "[old place in jobs]"; err != nil || !talk.More || fmt.Sprint(got) != want {
+		t.Errorf("got %v, more %v, %v, want %s and more", got, talk.More, err, want)
+	}
+}
+
+// However many there are, the newest are given, and of the others not a byte is read.
+func TestMessagesAreBounded(t *testing.T) {
+	store, ctx := storetest.NewMemory(t), t.Context()
+	const most = 5000
+	for i := range most + 3 {
+		if err := archive.PutMessage(ctx, store, archive.Message{Namespace: "jobs", Workload: "many", Time: time.Unix(int64(i), 0), Text: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large := strings.Repeat("x", archive.MaxMessage)
+	for i := range 100 {
+		if err := archive.PutMessage(ctx, store, archive.Message{Namespace: "jobs", Workload: "large", Time: time.Unix(int64(i), 0), Text: large}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		workload    string
+		count, last int64
+	}{{"many", most, most + 2}, {"large", 63, 99}} { // 4 MiB with what is around the texts
+		talk, err := archive.Messages(ctx, store, test.workload, "jobs")
+		got := talk.Messages
+		if err != nil || !talk.More || int64(len(got)) != test.count || got[len(got)-1].Time.Unix() != test.last {
+			t.Errorf("%s: got %d messages, more %v, %v, want the %d newest and more", test.workload, len(got), talk.More, err, test.count)
+		}
 	}
 }

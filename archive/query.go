@@ -44,7 +44,10 @@ const (
 // Query says which lines of which logs are asked for. Zero values ask for everything. The parts apply one after the
 // other to each log: After, lines and bytes, times, Grep, Tail; LimitBytes applies to the whole answer.
 type Query struct {
-	Target     Target
+	Target Target
+	// Within says whether a namespace's logs are part of the answer; nil: all are. It is asked at each look of a follower, and
+	// by whoever reads.
+	Within     func(namespace string) bool
 	Containers []string // names; none: all
 	Which      Which
 	Restart    *int // only instances with this restart count; nil: all

@@ -136,6 +136,7 @@ func (r *Reader) Read(ctx context.Context, q Query) (*Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, err)
 	}
+	found = found.within(q.Within)
 	if len(found.pods) == 0 {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, ErrNotFound)
 	}

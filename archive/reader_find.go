@@ -65,6 +65,25 @@ func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
 	return f, nil
 }
 
+// within leaves out what is of other namespaces than asked for. What was found may be shared, and stays as it is.
+func (f *found) within(asked func(namespace string) bool) *found {
+	if asked == nil {
+		return f
+	}
+	rest := &found{jobs: map[JobUID]*jobAt{}}
+	for _, p := range f.pods {
+		if asked(p.Pod.Namespace) {
+			rest.pods = append(rest.pods, p)
+		}
+	}
+	for uid, job := range f.jobs {
+		if asked(job.ref.Namespace) {
+			rest.jobs[uid] = job
+		}
+	}
+	return rest
+}
+
 // mayBeElsewhere: a pod of the target may be open in another replica, which only its journal tells.
 func (r *Reader) mayBeElsewhere(t Target, here map[PodUID]*foundPod, stored *inStore) bool {
 	switch {

@@ -154,6 +154,7 @@ func (f *following) refresh(ctx context.Context) error {
 		}
 		return nil
 	}
+	found = found.within(f.query.Within)
 	f.failed, f.local = 0, false
 	sealed := true
 	for _, p := range found.pods {

@@ -73,8 +73,8 @@ type Parts struct {
 	Reader  Reader
 	Objects Objects
 	Cluster Cluster // nil: there is none, and this replica is alone
-	// Messages gives what was added to a workload's log besides its containers' lines, oldest first; nil: nothing is.
-	Messages func(ctx context.Context, workload string) ([]archive.Message, error)
+	// Messages gives what was added in some namespaces to a workload's log besides its containers' lines; nil: nothing is.
+	Messages func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error)
 	Metrics  *metrics.Serve // nil: nobody asks
 	Log      *slog.Logger
 

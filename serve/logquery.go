@@ -17,6 +17,7 @@ type logRequest struct {
 	format string // formatText, …
 	stamps bool   // text: each line begins with its time
 	prefix bool   // text: each line begins with its pod and container
+	scope  *scope // of a workload; nil for what is of one namespace
 }
 
 // The forms of an answer, as the parameter format names them.

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +17,8 @@ import (
 const (
 	headerSource  = "X-Log-Source"  // live, journal, archive or mixed; not there where no line is held
 	headerVerdict = "X-Log-Verdict" // the worst of all logs; open while one is
+	// headerWithheld is the number of namespaces that have logs of the workload which the caller may not read; not there where there is none.
+	headerWithheld = "X-Log-Withheld"
 )
 
 func (a *API) logRoutes() []Route {
@@ -55,9 +56,14 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 		r = r.WithContext(ctx)
 		l.query.NoMore = a.noMore(ctx, &watching, l.query.Target)
 	}
+	if target.Workload != "" {
+		l.scope = a.newScope()
+		ctx := r.Context()
+		l.query.Within = func(namespace string) bool { return l.scope.may(ctx, namespace) }
+	}
 	answer, err := a.parts.Reader.Read(r.Context(), l.query)
 	if target.Workload != "" {
-		if err := a.mayReadAll(r.Context(), answer); err != nil {
+		if err := l.scope.refusal(r.Context()); err != nil {
 			return err
 		}
 		if a.peers.answer(w, r, l.query.Target) {
@@ -67,11 +73,9 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	if err != nil {
 		return err
 	}
-	if target.Workload != "" {
-		answer.Entries = a.onlyWhereAllowed(r.Context(), answer.Entries)
-	}
 	aw := w.(*answerWriter)
 	tell(w.Header(), answer)
+	l.scope.tell(w.Header())
 	switch {
 	case l.format == formatZenML:
 		return a.serveZenML(aw, r, l, answer)
@@ -96,47 +100,6 @@ func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archi
 		}
 	})
 	return gone
-}
-
-// mayReadAll asks for the right to read the logs of each namespace in the answer. Of a workload that nobody knows only those
-// hear who may read the logs of the daemon's own namespace.
-func (a *API) mayReadAll(ctx context.Context, answer *archive.Answer) error {
-	var namespaces []string
-	if answer != nil {
-		for i := range answer.Logs {
-			namespaces = append(namespaces, answer.Logs[i].Namespace)
-		}
-	}
-	if len(namespaces) == 0 {
-		namespaces = []string{a.cfg.Namespace}
-	}
-	slices.Sort(namespaces)
-	for _, namespace := range slices.Compact(namespaces) {
-		if err := a.May(ctx, access.ReadLogs.In(namespace, "")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onlyWhereAllowed ends with the error of the right that is missing where a line comes from a namespace whose logs the caller may not
-// read: a workload that is followed may get a Job in another namespace.
-func (a *API) onlyWhereAllowed(ctx context.Context, entries iter.Seq2[archive.Entry, error]) iter.Seq2[archive.Entry, error] {
-	return func(yield func(archive.Entry, error) bool) {
-		allowed := ""
-		for e, err := range entries {
-			if e.Instance != nil && e.Instance.Namespace != allowed {
-				if err := a.May(ctx, access.ReadLogs.In(e.Instance.Namespace, "")); err != nil {
-					yield(archive.Entry{}, err)
-					return
-				}
-				allowed = e.Instance.Namespace
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
 }
 
 func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *archive.Answer) error {
@@ -180,7 +143,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 	if l.query.Follow {
 		q, none := l.query, int64(0)
 		q.Follow, q.Tail, q.After = false, &none, nil
-		if now, err := a.parts.Reader.Read(ctx, q); err == nil && (q.Target.Workload == "" || a.mayReadAll(ctx, now) == nil) {
+		if now, err := a.parts.Reader.Read(ctx, q); err == nil {
 			answer = now
 		}
 	}

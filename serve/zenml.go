@@ -44,7 +44,7 @@ func (a *API) serveZenML(w *answerWriter, r *http.Request, l *logRequest, answer
 		return err
 	}
 	z := &zenmlWriter{stream: newStream(w, &form{contentType: "text/plain; charset=utf-8"})}
-	if z.messages, err = a.messages(r.Context(), l); err != nil {
+	if err := a.addMessages(r.Context(), z, l); err != nil {
 		return err
 	}
 	if err = z.explainAll(answer.Logs); err == nil {
@@ -65,16 +65,32 @@ func (a *API) serveZenML(w *answerWriter, r *http.Request, l *logRequest, answer
 	return nil
 }
 
-// messages gives what was said about the workload besides its containers' lines. Who asks for certain lines asks for these.
-func (a *API) messages(ctx context.Context, l *logRequest) ([]archive.Message, error) {
-	if a.parts.Messages == nil || l.query.Target.Workload == "" || l.filtered() {
-		return nil, nil
+// addMessages takes up what was said about the workload besides its containers' lines, in namespaces that the caller may read. Who asks for
+// certain lines asks for these. What cannot be had of it is said, and takes nothing from the lines.
+func (a *API) addMessages(ctx context.Context, z *zenmlWriter, l *logRequest) error {
+	if a.parts.Messages == nil || l.scope == nil || l.filtered() {
+		return nil
 	}
-	all, err := a.parts.Messages(ctx, l.query.Target.Workload)
-	if most := zenmlLines / 10; len(all) > most {
-		all = all[len(all)-most:]
+	target := l.query.Target
+	namespaces := []string{target.Namespace}
+	if target.Namespace == "" {
+		namespaces = l.scope.namespaces(ctx)
+	} else if !l.scope.may(ctx, target.Namespace) {
+		return nil
 	}
-	return all, err
+	talk, err := a.parts.Messages(ctx, target.Workload, namespaces)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	z.messages = talk.Messages
+	switch {
+	case err != nil:
+		a.parts.Log.Warn("messages cannot be read", "workload", target.Workload, "err", err)
+		return z.notice("what was said of " + target.String() + " besides its lines cannot be read now")
+	case talk.More:
+		return z.notice("more was said of " + target.String() + " besides its lines than is shown here")
+	}
+	return nil
 }
 
 // said writes the messages up to a time; the zero time: all.

@@ -2,7 +2,10 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,11 +125,13 @@ func TestZenMLMessages(t *testing.T) {
 		return archive.Message{Workload: workload, Time: when, Text: text}
 	}
 	said := func(s *shelf) {
-		s.parts.Messages = func(_ context.Context, id string) ([]archive.Message, error) {
-			if id != workload {
-				t.Errorf("asked for workload %s, want %s", id, workload)
+		s.parts.Messages = func(_ context.Context, id string, namespaces []string) (archive.Talk, error) {
+			if id != workload || !slices.Equal(namespaces, []string{"jobs"}) {
+				t.Errorf("asked for workload %s in %q, want %s in jobs", id, namespaces, workload)
 			}
-			return []archive.Message{at("Starting.", "2026-11-23T09:59:59Z"), at("Between.", "2026-11-23T10:00:00.5Z"), at("Started.", "2026-11-23T12:00:00Z")}, nil
+			return archive.Talk{Messages: []archive.Message{
+				at("Starting.", "2026-11-23T09:59:59Z"), at("Between.", "2026-11-23T10:00:00.5Z"), at("Started.", "2026-11-23T12:00:00Z"),
+			}}, nil
 		}
 		s.api = NewAPI(Config{Namespace: "jobs"}, s.parts)
 	}
@@ -152,5 +157,49 @@ func TestZenMLMessages(t *testing.T) {
 	empty.sealAs(m)
 	if got := texts(empty.zenml("/api/v1/workloads/" + workload + "/log?format=zenml")); len(got) != 4 || !strings.Contains(got[0], "no container of") {
 		t.Errorf("got %q, want the messages and that there is no line", got)
+	}
+}
+
+// TestZenMLMessagesHideNothing: messages are of the namespaces that the caller may read, and what is the matter with them is no matter of
+// the lines.
+func TestZenMLMessagesHideNothing(t *testing.T) {
+	for _, test := range []struct {
+		name, user, query string
+		talk              archive.Talk
+		err               error
+		asked             string
+		want              []string
+	}{
+		{"another namespace has the workload, too", "jane", "", archive.Talk{}, nil, "[jobs]", []string{"line"}},
+		{"who may read both", "admin", "", archive.Talk{}, nil, "[jobs secret]", []string{"line", "secret line"}},
+		{"one of both", "admin", "&namespace=secret", archive.Talk{}, nil, "[secret]", []string{"secret line"}},
+		{"there is more", "jane", "", archive.Talk{More: true}, nil, "[jobs]", []string{"[epilogue: more was said of", "line"}},
+		{"the store is in trouble", "jane", "", archive.Talk{}, errors.New("down"), "[jobs]", []string{"[epilogue: what was said of", "line"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newShelf(t)
+			for pod, text := range map[archive.PodRef]string{usualPod: "line", secretPod: "secret line"} {
+				s.write(pod, text)
+				s.seal(pod, "main")
+			}
+			asked := ""
+			s.parts.Messages = func(_ context.Context, _ string, namespaces []string) (archive.Talk, error) {
+				slices.Sort(namespaces)
+				asked = fmt.Sprint(namespaces)
+				return test.talk, test.err
+			}
+			s.api = NewAPI(Config{Namespace: "jobs"}, s.parts)
+			w := s.askAs(test.user, "/api/v1/workloads/"+workload+"/log?format=zenml"+test.query)
+			lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
+			ok := w.Code == http.StatusOK && asked == test.asked && len(lines) == len(test.want)
+			for i := range min(len(lines), len(test.want)) {
+				var e zenmlEntry
+				decode(t, []byte(lines[i]), &e)
+				ok = ok && strings.HasPrefix(e.Message, test.want[i])
+			}
+			if !ok {
+				t.Errorf("got %d %s, asked for messages in %s, want %q and %s", w.Code, w.Body, asked, test.want, test.asked)
+			}
+		})
 	}
 }

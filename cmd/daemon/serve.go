@@ -30,8 +30,8 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 		return nil, err
 	}
 	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Cluster: p.watcher, Log: log}
-	parts.Messages = func(ctx context.Context, workload string) ([]archive.Message, error) {
-		return archive.Messages(ctx, store, workload)
+	parts.Messages = func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error) {
+		return archive.Messages(ctx, store, workload, namespaces...)
 	}
 	if cfg.Serve.CertFile != "" {
 		certificate, err := serve.OpenCertificate(cfg.Serve.CertFile, cfg.Serve.KeyFile, log)

@@ -184,14 +184,21 @@ func (c Config) message(w http.ResponseWriter, r *http.Request) error {
 		return refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
 			fmt.Sprintf("message: %d bytes, want 1 to %d", len(in.Message), archive.MaxMessage))
 	}
-	if in.Time.IsZero() {
-		in.Time = time.Now()
-	}
-	m := archive.Message{Namespace: c.Namespace, Workload: r.PathValue("workload"), Time: in.Time, Text: in.Message}
+	m := archive.Message{Namespace: c.Namespace, Workload: r.PathValue("workload"), Time: plausible(in.Time, time.Now()), Text: in.Message}
 	if err := c.Keep(r.Context(), m); err != nil {
 		return err
 	}
 	return write(w, http.StatusCreated, map[string]string{})
+}
+
+// plausible gives the sender's time, or ours where he gives none, or one that cannot be: what lies in the future would stand at the end of
+// every log, and never grow old.
+func plausible(said, now time.Time) time.Time {
+	const apart = time.Hour // more than clocks differ
+	if said.IsZero() || said.After(now.Add(apart)) || said.Before(time.Unix(0, 0)) {
+		return now
+	}
+	return said
 }
 
 func (c Config) cancel(w http.ResponseWriter, r *http.Request) error {

@@ -160,6 +160,12 @@ func TestMessage(t *testing.T) {
 	if w := p.ask(t, "create", "POST", "jobs/workloads/w/messages", `{"message": "now"}`); w.Code != http.StatusCreated || time.Since(p.messages[1].Time) > time.Minute {
 		t.Errorf("got %d and %+v, want the time of now", w.Code, p.messages)
 	}
+	for _, said := range []string{"9999-01-01T00:00:00Z", "0005-01-01T00:00:00Z"} { // these would stay for ever
+		w := p.ask(t, "create", "POST", "jobs/workloads/w/messages", `{"message": "x", "time": "`+said+`"}`)
+		if got := p.messages[len(p.messages)-1].Time; w.Code != http.StatusCreated || time.Since(got).Abs() > time.Minute {
+			t.Errorf("%s: got %d and the time %s, want that of now", said, w.Code, got)
+		}
+	}
 }
 
 func TestTheRest(t *testing.T) {

@@ -46,7 +46,7 @@ class Client:
         self.tls = ssl.create_default_context(cafile=os.environ.get("EPILOGUE_CA_FILE") or None)
 
     def request(self, method, path, body=None, timeout=60.0, everywhere=False):
-        """Gives the answer's text; everywhere: of all namespaces, not of the runners' alone. Repeats the request while the daemon cannot be reached or asks for that: each of them may
+        """Gives the answer's text; everywhere: by a route that has no namespace in it. Repeats the request while the daemon cannot be reached or asks for that: each of them may
         be sent twice, because a repeated request gives the same Job and the same message."""
         url = self.url + "/api/v1" + ("" if everywhere else "/namespaces/" + self.namespace) + path
         deadline = time.monotonic() + self.patience

@@ -75,7 +75,9 @@ class EpilogueWorkloadManager(WorkloadManagerInterface):
 
     def get_logs(self, workload_id, **kwargs):
         """Gives the workload's log as LogEntry lines, oldest first, never an empty text."""
-        return self.client.request("GET", _path(workload_id, "/log?format=zenml"), timeout=300.0, everywhere=True)
+        # Of the runners' namespace alone: what Jobs elsewhere carry the same id is not this workload's.
+        query = "/log?format=zenml&namespace=" + quote(self.client.namespace, safe="")
+        return self.client.request("GET", _path(workload_id, query), timeout=300.0, everywhere=True)
 
     def log(self, workload_id, message, **kwargs):
         """Adds a line to the workload's log."""

@@ -204,7 +204,7 @@ class ManagerTest(unittest.TestCase):
         self.manager.log(WORKLOAD, "Starting pipeline run.")
         self.manager.delete_workload(WORKLOAD)
         self.manager.delete_workload(WORKLOAD)
-        self.assertEqual(daemon.asked[0][:2], ("GET", "/api/v1/workloads/%s/log?format=zenml" % WORKLOAD))
+        self.assertEqual(daemon.asked[0][:2], ("GET", "/api/v1/workloads/%s/log?format=zenml&namespace=jobs" % WORKLOAD))
         self.assertEqual(daemon.asked[1][2]["message"], "Starting pipeline run.")
         self.assertTrue(daemon.asked[1][2]["time"].endswith("+00:00"))
         self.assertEqual(daemon.asked[2][:2], ("DELETE", "/api/v1/namespaces/jobs/workloads/%s" % WORKLOAD))
