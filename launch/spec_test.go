@@ -182,6 +182,9 @@ func TestChecks(t *testing.T) {
 		{"bad variable", Run{Workload: "w", Image: "i", Environment: map[string]string{"1A": "s3cr3t"}}.check(), `environment: name "1A"`},
 		{"half a second", Run{Workload: "w", Image: "i", Timeout: 1500 * time.Millisecond}.check(), "timeout_in_seconds: value 1.5s"},
 		{"registry in image name", Build{Workload: "w", Dockerfile: "FROM a", ImageName: "host:5000/a:b"}.check(), "image_name: value"},
+		{"image name that leads elsewhere", Build{Workload: "w", Dockerfile: "FROM a", ImageName: "a/../b:c"}.check(), "image_name: value"},
+		{"image name with an empty part", Build{Workload: "w", Dockerfile: "FROM a", ImageName: "a//b:c"}.check(), "image_name: value"},
+		{"image name of an odd part", Build{Workload: "w", Dockerfile: "FROM a", ImageName: "a/-b:c"}.check(), "image_name: value"},
 		{"no Dockerfile", Build{Workload: "w", ImageName: "a:b"}.check(), "dockerfile: 0 bytes"},
 		{"long arguments", Run{Workload: "w", Image: "i", Arguments: []string{strings.Repeat("a", mostContent+1)}}.check(), "arguments: "},
 	}

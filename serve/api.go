@@ -111,7 +111,11 @@ func NewAPI(cfg Config, parts Parts) *API {
 // Run serves the API until the context ends. Those who follow a log are cut off then, and everybody else is answered.
 func (a *API) Run(ctx context.Context, l net.Listener) error {
 	// Twice the answers that are given at once: whoever is answered may have a connection beside that waits.
-	server := newServer(a, 2*a.cfg.MaxStreams, func() { a.parts.Metrics.Dropped.Inc() })
+	handler := http.Handler(a)
+	if asksNobody(a.parts.Access) {
+		handler = localOnly(a)
+	}
+	server := newServer(handler, 2*a.cfg.MaxStreams, func() { a.parts.Metrics.Dropped.Inc() })
 	if a.parts.Certificate == nil {
 		return run(ctx, l, server, nil)
 	}

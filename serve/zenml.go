@@ -16,8 +16,9 @@ import (
 // log, which says why it failed, would be what is dropped: the middle is left out here instead.
 const (
 	zenmlLines  = 50_000
-	zenmlLevel  = 20 // INFO: the container's lines have no level that could be known
-	zenmlNotice = 30 // WARNING: what is said about them
+	zenmlBytes  = 64 << 20 // of lines: ZenML's server holds the whole answer
+	zenmlLevel  = 20       // INFO: the container's lines have no level that could be known
+	zenmlNotice = 30       // WARNING: what is said about them
 )
 
 // zenmlEntry is ZenML's LogEntry. Its level is a number; a level in words makes ZenML show the whole document as text.
@@ -34,6 +35,7 @@ type zenmlEntry struct {
 type zenmlWriter struct {
 	stream   *stream
 	sent     int64
+	longest  int               // bytes that are shown of a line
 	messages []archive.Message // still to be written, oldest first
 }
 
@@ -43,7 +45,7 @@ func (a *API) serveZenML(w *answerWriter, r *http.Request, l *logRequest, answer
 	if err != nil {
 		return err
 	}
-	z := &zenmlWriter{stream: newStream(w, &form{contentType: "text/plain; charset=utf-8"})}
+	z := &zenmlWriter{stream: newStream(w, &form{contentType: "text/plain; charset=utf-8"}), longest: longest(total)}
 	if err := a.addMessages(r.Context(), z, l); err != nil {
 		return err
 	}
@@ -213,6 +215,17 @@ func (z *zenmlWriter) copy(entries iter.Seq2[archive.Entry, error], skip, most i
 	return nil
 }
 
+// longest gives how much is shown of a line where there are so many, so that all of them have room.
+func longest(lines int64) int { return int(zenmlBytes / max(1, min(lines, zenmlLines))) }
+
+// shown cuts a line that is too long for all to have room.
+func (z *zenmlWriter) shown(text []byte) string {
+	if len(text) <= z.longest {
+		return string(text)
+	}
+	return string(text[:z.longest]) + notice(fmt.Sprintf("%d of %d bytes are left out here; the archive has them", len(text)-z.longest, len(text)))
+}
+
 func (z *zenmlWriter) entry(e *archive.Entry) error {
 	if len(z.messages) > 0 && e.Time != 0 {
 		if err := z.said(time.Unix(0, e.Time)); err != nil {
@@ -220,7 +233,7 @@ func (z *zenmlWriter) entry(e *archive.Entry) error {
 		}
 	}
 	return z.write(&zenmlEntry{
-		Message: string(e.Text), Name: e.Instance.Pod + "/" + e.Instance.Container, Level: zenmlLevel, Timestamp: stamp(e.Time),
+		Message: z.shown(e.Text), Name: e.Instance.Pod + "/" + e.Instance.Container, Level: zenmlLevel, Timestamp: stamp(e.Time),
 	})
 }
 

@@ -203,3 +203,21 @@ func TestZenMLMessagesHideNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestZenMLLongLines: however long lines are, what ZenML's server has to hold is bounded, and each line is there with its start.
+func TestZenMLLongLines(t *testing.T) {
+	for _, test := range []struct {
+		lines int64
+		want  int
+	}{{0, zenmlBytes}, {1, zenmlBytes}, {64, 1 << 20}, {zenmlLines, 1342}, {1 << 40, 1342}} {
+		if got := longest(test.lines); got != test.want || int64(got)*min(max(test.lines, 1), zenmlLines) > zenmlBytes {
+			t.Errorf("%d lines: got %d bytes of each, want %d", test.lines, got, test.want)
+		}
+	}
+	z := &zenmlWriter{longest: 5}
+	for text, want := range map[string]string{"12345": "12345", "": "", "1234567": "12345[epilogue: 2 of 7 bytes are left out here; the archive has them]"} {
+		if got := z.shown([]byte(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

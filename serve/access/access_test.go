@@ -156,6 +156,10 @@ func TestUser(t *testing.T) {
 			if user.Name != test.want || codeOf(err) != test.code {
 				t.Errorf("got user %q, code %d (%v), want %q, %d", user.Name, codeOf(err), err, test.want, test.code)
 			}
+			var status apierrors.APIStatus
+			if test.broken != nil && (!errors.As(err, &status) || strings.Contains(status.Status().Message, test.broken.Error())) {
+				t.Errorf("got %v, want a Status that does not tell strangers %q", err, test.broken)
+			}
 			if len(r.tokens) > 0 && !slices.Equal(r.tokens[0].Audiences, test.asked) {
 				t.Errorf("asked for audiences %v, want %v", r.tokens[0].Audiences, test.asked)
 			}
