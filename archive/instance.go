@@ -3,6 +3,8 @@ package archive
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -106,6 +108,34 @@ func (p PodRef) DayIndexKey(created time.Time) Key {
 // WorkloadIndexKey finds the pod's Job by a workload's id.
 func (p PodRef) WorkloadIndexKey(workload string) Key {
 	return Key(fmt.Sprintf("%s/_index/workload/%s/%s", formatVersion, workload, p.indexName()))
+}
+
+// PodIndexKey finds the pod by a name that is not made of its Job's, as that of a pod which the Job has adopted.
+func (p PodRef) PodIndexKey() Key {
+	return Key(fmt.Sprintf("%s%s", podIndexFolder(p.Namespace, p.Pod), p.indexName()))
+}
+
+func podIndexFolder(namespace, pod string) string {
+	return fmt.Sprintf("%s/_index/pod/%s/%s/", formatVersion, namespace, pod)
+}
+
+// strange: the pod's name does not lead to its Job's folder.
+func (p PodRef) strange() bool {
+	return p.Pod != "" && !slices.ContainsFunc(podPrefixes(Target{Namespace: p.Namespace, Pod: p.Pod}), func(prefix string) bool {
+		return strings.HasPrefix(p.Prefix(), prefix)
+	})
+}
+
+// indexKeys are all keys by which the pod's Job is found.
+func (p PodRef) indexKeys(created time.Time, workloads []string) []Key {
+	keys := []Key{p.DayIndexKey(created)}
+	for _, w := range workloads {
+		keys = append(keys, p.WorkloadIndexKey(w))
+	}
+	if p.strange() {
+		keys = append(keys, p.PodIndexKey())
+	}
+	return keys
 }
 
 // indexName is unambiguous because a Kubernetes name may hold dots but a UID and a namespace may not.

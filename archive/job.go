@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -30,10 +29,20 @@ type JobPod struct {
 	Diagnosis string    `json:"diagnosis"`
 }
 
+// maxDocument and maxDocumentObjects bound what a reader allocates for a Job's document. Of each pod it has some 300 bytes, and one object; an Indexed Job
+// can have 100,000, and as many that were tried again.
+const (
+	maxDocument        = 64 << 20
+	maxDocumentObjects = 400_000
+)
+
 // Job writes the document of a finished Job from the manifests that are in the store, and says whether it has. Where it is
 // there already nothing happens. It says nothing that the manifests do not say, so a crash before it loses nothing.
+//
+// A Job that never had a pod, as one that was cancelled while it was suspended, has no manifest whose seal would put index keys. Its document leads to
+// them: a crash before them leaves a document that the next call finds, and puts them.
 func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written bool, err error) {
-	if there, err := exists(ctx, s.breaker, s.store, job.JobKey()); there || err != nil {
+	if there, err := s.jobThere(ctx, job); there || err != nil {
 		return false, err
 	}
 	pods, err := s.jobPods(ctx, job)
@@ -41,7 +50,7 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written b
 		return false, err
 	}
 	d.Version, d.Pods, d.WrittenAt, d.WrittenBy = formatVersion, pods, time.Now().UTC(), s.name
-	text, err := json.MarshalIndent(d, "", "  ")
+	text, err := encodeDocument(d)
 	if err != nil {
 		return false, fmt.Errorf("encode Job %s/%s: %w", job.Namespace, job.Job, err)
 	}
@@ -53,48 +62,47 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written b
 	if errors.Is(err, ErrExists) {
 		err = nil
 	}
+	if err == nil && len(pods) == 0 {
+		err = s.putKeys(ctx, job.indexKeys(d.Job.CreatedAt, d.Workloads))
+	}
 	if err == nil {
 		s.spool.announce(job, d.Workloads)
 	}
 	return written, err
 }
 
-// Evidence is what the store holds of one Job.
-type Evidence struct {
-	Manifests []*Manifest
-	Document  bool // the Job's document is there
+// encodeDocument gives a document as text, with indents unless they would make a long one longer than a reader takes.
+func encodeDocument(d *JobDocument) ([]byte, error) {
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err == nil && len(text) > maxDocument/2 {
+		text, err = json.Marshal(d)
+	}
+	if err == nil && len(text) >= maxDocument {
+		err = fmt.Errorf("document of %d pods has %d bytes, must have less than %d", len(d.Pods), len(text), maxDocument)
+	}
+	return text, err
 }
 
-// Evidence reads every manifest of the Job from the store: the proof without which nothing is deleted. It waits for a store
-// in trouble as long as the context lives.
-func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
-	var keys []Key
-	var e Evidence
-	err := s.breaker.do(ctx, "list Job", func(ctx context.Context) error {
-		keys, e.Document = nil, false
-		for object, err := range s.store.List(ctx, job.JobPrefix(), "") {
-			if err != nil {
-				return err
-			}
-			if strings.HasSuffix(string(object.Key), "/manifest.json") {
-				keys = append(keys, object.Key)
-			}
-			e.Document = e.Document || object.Key == job.JobKey()
-		}
-		return nil
+// jobThere says whether the Job's document is there. Where that names no pod its index keys are put again.
+func (s *Sealer) jobThere(ctx context.Context, job PodRef) (bool, error) {
+	const look = 16 << 10 // a document without pods is shorter
+	var text []byte
+	var size int64
+	err := s.breaker.do(ctx, "look for "+string(job.JobKey()), func(ctx context.Context) (err error) {
+		text, size, err = fetch(ctx, s.store, job.JobKey(), Range{Length: look})
+		return err
 	})
-	for _, key := range keys {
-		if err != nil {
-			break
-		}
-		var m *Manifest
-		m, err = s.manifestAt(ctx, key)
-		e.Manifests = append(e.Manifests, m)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
 	}
-	if err != nil {
-		return Evidence{}, fmt.Errorf("read manifests of Job %s/%s: %w", job.Namespace, job.Job, err)
+	if err != nil || size > int64(len(text)) {
+		return err == nil, err
 	}
-	return e, nil
+	var d JobDocument
+	if json.Unmarshal(text, &d) != nil || len(d.Pods) > 0 {
+		return true, nil
+	}
+	return true, s.putKeys(ctx, job.indexKeys(d.Job.CreatedAt, d.Workloads))
 }
 
 func (s *Sealer) jobPods(ctx context.Context, job PodRef) ([]JobPod, error) {
@@ -111,4 +119,23 @@ func (s *Sealer) jobPods(ctx context.Context, job PodRef) ([]JobPod, error) {
 		pods = append(pods, pod)
 	}
 	return pods, nil
+}
+
+// readDocument reads a Job's document.
+func readDocument(ctx context.Context, store Store, key Key) (*JobDocument, error) {
+	b, size, err := fetch(ctx, store, key, Range{Length: maxDocument})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if size > maxDocument || bytes.Count(b, []byte{'{'}) > maxDocumentObjects {
+		return nil, fmt.Errorf("read %s: document of %d bytes: %w", key, size, ErrDamaged)
+	}
+	var d JobDocument
+	if err := json.Unmarshal(b, &d); err != nil {
+		return nil, fmt.Errorf("read %s: %w: %w", key, err, ErrDamaged)
+	}
+	if d.Version != formatVersion {
+		return nil, fmt.Errorf("read %s: version %q, this program reads %q: %w", key, d.Version, formatVersion, ErrDamaged)
+	}
+	return &d, nil
 }

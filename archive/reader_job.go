@@ -1,9 +1,7 @@
 package archive
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +16,21 @@ func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*
 	if err != nil {
 		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, err)
 	}
-	if len(f.pods) == 0 {
-		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, ErrNotFound)
+	empty, err := r.withoutPods(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, err)
 	}
-	newest := f.pods[len(f.pods)-1].Pod.PodRef
+	if len(f.pods) == 0 {
+		if empty == nil {
+			err = fmt.Errorf("find Job %s/%s: %w", namespace, name, ErrNotFound)
+		}
+		return empty, err
+	}
+	last := f.pods[len(f.pods)-1]
+	if empty != nil && empty.Document.Job.CreatedAt.After(last.jobMade()) {
+		return empty, nil
+	}
+	newest := last.Pod.PodRef
 	pods := slices.DeleteFunc(f.pods, func(p *foundPod) bool { return p.Pod.JobUID != newest.JobUID })
 	newest.Pod, newest.PodUID = "", ""
 	if at := f.jobs[newest.JobUID]; at != nil && at.document {
@@ -30,12 +39,30 @@ func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*
 	return r.job(ctx, newest, pods)
 }
 
+// withoutPods gives the newest of the Jobs that have a document and no pod: those that were cancelled or ended before they had one. It is nil without any.
+func (r *Reader) withoutPods(ctx context.Context, f *found) (*KeptJob, error) {
+	var newest *KeptJob
+	for uid, at := range f.jobs {
+		if !at.document || slices.ContainsFunc(f.pods, func(p *foundPod) bool { return p.Pod.JobUID == uid }) {
+			continue
+		}
+		job, err := r.job(ctx, at.ref, nil)
+		if err != nil {
+			return nil, err
+		}
+		if job != nil && (newest == nil || job.Document.Job.CreatedAt.After(newest.Document.Job.CreatedAt)) {
+			newest = job
+		}
+	}
+	return newest, nil
+}
+
 // job reads a Job's document, or makes one of its manifests and of the pods that are open here. It is nil where nothing is there.
 func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
 	job := &KeptJob{PodRef: ref}
 	// A Job of which nothing is open has a document most likely. One with an open pod has none most likely, and the listing tells.
 	if ref.Job != "" && len(open) == 0 {
-		if err := r.readDocument(ctx, job); !errors.Is(err, ErrNotFound) {
+		if err := r.takeDocument(ctx, job); !errors.Is(err, ErrNotFound) {
 			return job, err
 		}
 	}
@@ -44,7 +71,7 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 		return nil, err
 	}
 	if at := stored.jobs[ref.JobUID]; at != nil && at.document {
-		if err := r.readDocument(ctx, job); !errors.Is(err, ErrNotFound) {
+		if err := r.takeDocument(ctx, job); !errors.Is(err, ErrNotFound) {
 			return job, err
 		}
 	}
@@ -56,8 +83,8 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 	return job, nil
 }
 
-func (r *Reader) readDocument(ctx context.Context, job *KeptJob) error {
-	d, err := r.document(ctx, job.JobKey())
+func (r *Reader) takeDocument(ctx context.Context, job *KeptJob) error {
+	d, err := readDocument(ctx, r.cfg.Store, job.JobKey())
 	if err == nil {
 		job.Document, job.Finished = *d, true
 	}
@@ -118,25 +145,6 @@ func (j *KeptJob) describe(pods []*foundPod) {
 		}
 		d.Pods = append(d.Pods, pod)
 	}
-}
-
-// document reads a Job's document.
-func (r *Reader) document(ctx context.Context, key Key) (*JobDocument, error) {
-	b, size, err := fetch(ctx, r.cfg.Store, key, Range{Length: maxManifest})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	if size > maxManifest || bytes.Count(b, []byte{'{'}) > maxObjects {
-		return nil, fmt.Errorf("read %s: document of %d bytes: %w", key, size, ErrDamaged)
-	}
-	var d JobDocument
-	if err := json.Unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("read %s: %w: %w", key, err, ErrDamaged)
-	}
-	if d.Version != formatVersion {
-		return nil, fmt.Errorf("read %s: version %q, this program reads %q: %w", key, d.Version, formatVersion, ErrDamaged)
-	}
-	return &d, nil
 }
 
 // Object opens a part of a log object as it is stored, for a download. The key must be one that a manifest names. The

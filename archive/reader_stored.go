@@ -19,13 +19,26 @@ func newInStore() *inStore { return &inStore{logs: map[PodUID][]Key{}, jobs: map
 func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
 	s := newInStore()
 	prefixes, err := r.prefixes(ctx, t)
+	if err == nil {
+		err = r.list(ctx, t, prefixes, s)
+	}
+	if err == nil && t.Pod != "" && len(s.manifests) == 0 {
+		if prefixes, err = r.indexed(ctx, podIndexFolder(t.Namespace, t.Pod), t); err == nil {
+			err = r.list(ctx, t, prefixes, s)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// list lists what stands under prefixes; of a pod no further than it is found.
+func (r *Reader) list(ctx context.Context, t Target, prefixes []string, s *inStore) error {
 	for _, prefix := range prefixes {
 		for object, err := range r.cfg.Store.List(ctx, prefix, "") {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			s.add(object, t)
 		}
@@ -33,7 +46,7 @@ func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
 			break
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *inStore) add(object Object, t Target) {
@@ -69,7 +82,7 @@ func (s *inStore) job(ref PodRef) *jobAt {
 func (r *Reader) prefixes(ctx context.Context, t Target) ([]string, error) {
 	switch {
 	case t.Workload != "":
-		return r.workloadPrefixes(ctx, t)
+		return r.indexed(ctx, fmt.Sprintf("%s/_index/workload/%s/", formatVersion, t.Workload), t)
 	case t.Job != "":
 		ref := PodRef{Namespace: t.Namespace, Job: t.Job, JobUID: t.JobUID}
 		if t.JobUID != "" {
@@ -103,8 +116,8 @@ func podPrefixes(t Target) []string {
 	return exact
 }
 
-func (r *Reader) workloadPrefixes(ctx context.Context, t Target) ([]string, error) {
-	folder := fmt.Sprintf("%s/_index/workload/%s/", formatVersion, t.Workload)
+// indexed gives the folders of the Jobs that a folder of an index names.
+func (r *Reader) indexed(ctx context.Context, folder string, t Target) ([]string, error) {
 	var prefixes []string
 	for object, err := range r.cfg.Store.List(ctx, folder, "") {
 		if err != nil {

@@ -16,7 +16,7 @@ type expiry struct {
 	cutoff    time.Time
 	open      map[PodUID]bool // pods that a spool or a journal still has: their seals may be under way
 
-	workloads []Key // index keys
+	workloads []Key // index keys, of pods with strange names, too
 	document  []Key // the Job's
 	manifests []Key
 	logs      []Key
@@ -72,6 +72,9 @@ func (e *expiry) look(ctx context.Context) (due bool, err error) {
 			return false, nil
 		}
 	}
+	if len(e.manifests) == 0 && len(e.document) > 0 {
+		return e.lookAtDocument(ctx)
+	}
 	seen := map[Key]bool{}
 	for _, key := range e.manifests {
 		m, err := r.manifest(ctx, key)
@@ -87,14 +90,34 @@ func (e *expiry) look(ctx context.Context) (due bool, err error) {
 		case !m.SealedAt.Before(e.cutoff):
 			return false, nil
 		}
-		for _, w := range m.Workloads {
-			if k := m.ref().WorkloadIndexKey(w); !seen[k] {
+		for _, k := range m.ref().indexKeys(time.Time{}, m.Workloads)[1:] { // the day's goes last
+			if !seen[k] {
 				seen[k] = true
 				e.workloads = append(e.workloads, k)
 			}
 		}
 	}
 	return true, nil
+}
+
+// lookAtDocument is look for a Job that never had a pod: it is as old as its document, which may be much younger than the Job where that was suspended.
+func (e *expiry) lookAtDocument(ctx context.Context) (due bool, err error) {
+	r := e.retention
+	d, err := readDocument(ctx, r.store, e.ref.JobKey())
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return true, nil // another replica is at it, too
+	case errors.Is(err, ErrDamaged):
+		r.counts.unreadable.Add(1)
+		r.log.Warn("a Job's document cannot be read; it stays", "key", e.ref.JobKey(), "err", err)
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	for _, w := range d.Workloads {
+		e.workloads = append(e.workloads, e.ref.WorkloadIndexKey(w))
+	}
+	return d.WrittenAt.Before(e.cutoff), nil
 }
 
 const (
@@ -134,14 +157,14 @@ func (r *Retention) manifest(ctx context.Context, key Key) (*Manifest, error) {
 	return ReadManifest(body)
 }
 
-// mend puts the index keys back where a pod was sealed meanwhile: its sealer may have put them before they were deleted here.
+// mend puts the index keys back where a pod was sealed meanwhile, or the document written: its sealer may have put them before they were deleted here.
 // One that seals from now on puts them after its manifest.
 func (e *expiry) mend(ctx context.Context) error {
 	for object, err := range e.retention.store.List(ctx, e.folder(), "") {
 		if err != nil {
 			return err
 		}
-		if !strings.HasSuffix(string(object.Key), manifestName) {
+		if !strings.HasSuffix(string(object.Key), manifestName) && object.Key != e.ref.JobKey() {
 			continue
 		}
 		for _, key := range append(e.workloads, e.day) {

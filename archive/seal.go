@@ -26,11 +26,15 @@ type Sealer struct {
 	breaker *breaker
 	name    string
 	log     *slog.Logger
+	proven  *bounded[Object, readManifest] // manifests that were read for a proof
 }
 
 // NewSealer makes a Sealer. name is the replica's, for the manifest. failed is called with each failed try of the store.
 func NewSealer(store Store, spool *Spool, name string, log *slog.Logger, failed func(error)) *Sealer {
-	return &Sealer{store: &lookFirst{Store: store}, spool: spool, name: name, log: log, breaker: newBreaker(log, failed)}
+	return &Sealer{
+		store: &lookFirst{Store: store}, spool: spool, name: name, log: log, breaker: newBreaker(log, failed),
+		proven: newBounded[Object, readManifest](provenBytes),
+	}
 }
 
 // StoreWorks says whether the store answered last.
@@ -114,10 +118,11 @@ func (s *Sealer) putIndexes(ctx context.Context, m *Manifest) error {
 	if m.Job != nil {
 		created = m.Job.CreatedAt
 	}
-	keys := []Key{pod.DayIndexKey(created)}
-	for _, w := range m.Workloads {
-		keys = append(keys, pod.WorkloadIndexKey(w))
-	}
+	return s.putKeys(ctx, pod.indexKeys(created, m.Workloads))
+}
+
+// putKeys puts empty objects.
+func (s *Sealer) putKeys(ctx context.Context, keys []Key) error {
 	for _, key := range keys {
 		err := s.breaker.do(ctx, "put index", func(ctx context.Context) error {
 			return s.store.Put(ctx, key, bytes.NewReader(nil), PutOptions{})

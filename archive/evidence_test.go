@@ -1,0 +1,119 @@
+package archive_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// far is a store that takes its time to answer, and counts.
+type far struct {
+	archive.Store
+	delay       time.Duration
+	gets, lists atomic.Int64
+}
+
+func (f *far) wait(ctx context.Context) error {
+	timer := time.NewTimer(f.delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *far) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+	f.gets.Add(1)
+	if err := f.wait(ctx); err != nil {
+		return nil, archive.Object{}, err
+	}
+	return f.Store.Get(ctx, key, r)
+}
+
+func (f *far) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
+	f.lists.Add(1)
+	return func(yield func(archive.Object, error) bool) {
+		if err := f.wait(ctx); err != nil {
+			yield(archive.Object{}, err)
+			return
+		}
+		f.Store.List(ctx, prefix, after)(yield)
+	}
+}
+
+// TestEvidenceOfManyPods: the proof of a Job with many pods goes on where it was when its time was over. The janitor gives it 30 s at a time.
+func TestEvidenceOfManyPods(t *testing.T) {
+	for _, test := range []struct {
+		pods   int
+		delay  time.Duration
+		within time.Duration
+	}{{2000, 20 * time.Millisecond, 30 * time.Second}, {5000, 300 * time.Millisecond, 10 * time.Minute}} {
+		t.Run(fmt.Sprint(test.pods), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShelf(t)
+				defer s.spool.Still()
+				ref := archive.PodRef{Namespace: "ns", Job: "job", JobUID: "job-uid"}
+				for n := range test.pods {
+					p := ref
+					p.Pod, p.PodUID = fmt.Sprintf("job-%d-abcde", n), archive.PodUID(fmt.Sprintf("uid-%d", n))
+					if err := s.sealer.Pod(t.Context(), &archive.Manifest{Pod: archive.PodSummary{PodRef: p, Phase: "Succeeded"}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				store := &far{Store: s.store, delay: test.delay}
+				sealer := archive.NewSealer(store, s.spool, "test", quiet(), func(error) {})
+				begin, tries := time.Now(), 0
+				for {
+					tries++
+					limited, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+					e, err := sealer.Evidence(limited, ref)
+					cancel()
+					if err == nil {
+						if len(e.Manifests) != test.pods || e.Manifests[0].Pod.Pod == "" {
+							t.Errorf("%d manifests, want %d", len(e.Manifests), test.pods)
+						}
+						break
+					}
+					if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > test.within {
+						t.Fatalf("after %v and %d tries: %v", time.Since(begin), tries, err)
+					}
+				}
+				t.Logf("%d pods: %v, %d tries, %d GETs", test.pods, time.Since(begin), tries, store.gets.Load())
+				if took := time.Since(begin); took > test.within {
+					t.Errorf("took %v, want %v at most", took, test.within)
+				}
+				if most := int64(test.pods + 16*tries); store.gets.Load() > most {
+					t.Errorf("%d GETs in %d tries, want %d at most: what was read is read again", store.gets.Load(), tries, most)
+				}
+			})
+		})
+	}
+}
+
+// TestEvidenceIsLookedAtAgain: a manifest that went from the store is no evidence, although it was read before.
+func TestEvidenceIsLookedAtAgain(t *testing.T) {
+	s := newShelf(t)
+	s.append("main", numbered(3))
+	if err := s.seal(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		e, err := s.sealer.Evidence(t.Context(), pod)
+		if err != nil || len(e.Manifests) != want {
+			t.Errorf("%d manifests, %v, want %d", len(e.Manifests), err, want)
+		}
+		if err := s.store.Delete(t.Context(), pod.ManifestKey()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
