@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"time"
 )
@@ -42,7 +43,7 @@ const (
 )
 
 // Query says which lines of which logs are asked for. Zero values ask for everything. The parts apply one after the
-// other to each log: After, lines and bytes, times, Grep, Tail; LimitBytes applies to the whole answer.
+// other to each log: lines and bytes, times, Grep, After or Tail; LimitBytes applies to the whole answer.
 type Query struct {
 	Target Target
 	// Within says whether a namespace's logs are part of the answer; nil: all are. It is asked at each look of a follower, and
@@ -71,12 +72,22 @@ type Query struct {
 	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader goes on
 	// where it stopped. The value is the Number of the last Entry that was had.
 	After map[LogID]int64
+	// Whole says that After names every log that the answer had which is gone on with: one that it does not name has come since, and all of it is
+	// given, whatever Tail says.
+	Whole bool
 
 	// Follow goes on with lines as they come: of a pod until it is sealed, of a Job until its document is written, of a
 	// workload until this holds for all its Jobs. With Until it ends some seconds after that time at the latest.
 	Follow bool
 	// NoMore, closed, says that no further pod will come: a Follow ends when all that there is was read to its end.
 	NoMore <-chan struct{}
+	// More, with Follow, says that further pods may come although every Job that is known has its document: of a Job that waits for its turn, and has had no
+	// pod, nothing is known here. It is asked with each look for what is new. nil: nobody knows of such.
+	More func() bool
+	// Begun, with Follow, is told between two entries of each log behind which of its lines the answer begins: of those that are there at first together, as
+	// soon as that is known of all of them, later of those that have come since. With these and the numbers of the entries that were had After names every
+	// log. nil: nobody is told.
+	Begun func(lines map[LogID]int64)
 }
 
 // Grep picks lines.
@@ -94,6 +105,8 @@ const (
 	MaxContext      = 1000
 	MaxContextBytes = 4 << 20
 	maxPattern      = 4 << 10
+	// maxProgram bounds what an expression costs for each byte of text, and what it takes in memory: some hundred KiB.
+	maxProgram = 2000
 )
 
 // QueryError says which field of a query is wrong and what would be right.
@@ -186,7 +199,7 @@ func (g *Grep) compile() (*matcher, error) {
 	}
 	switch {
 	case len(g.Pattern) > maxPattern:
-		return nil, badQuery("Pattern", fmt.Sprintf("%.20s... (%d bytes)", g.Pattern, len(g.Pattern)), fmt.Sprintf("at most %d bytes", maxPattern))
+		return nil, badQuery("Pattern", shortened(g.Pattern), fmt.Sprintf("at most %d bytes", maxPattern))
 	case g.Fixed && strings.Contains(g.Pattern, "\n"):
 		return nil, badQuery("Pattern", g.Pattern, "without a newline, which no line holds")
 	case g.Before < 0 || g.Before > MaxContext:
@@ -206,12 +219,51 @@ func (g *Grep) compile() (*matcher, error) {
 	if g.Fold {
 		pattern = "(?i:" + pattern + ")"
 	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
+	}
+	if n := programSize(parsed); n > maxProgram {
+		return nil, badQuery("Pattern", shortened(g.Pattern), fmt.Sprintf("an expression of at most %d steps, with its repetitions written out; it has %d", maxProgram, n))
+	}
 	expr, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
 	}
 	m.expr, m.needle = expr, []byte(needle(pattern))
 	return m, nil
+}
+
+// programSize is how many steps an expression has, nearly, once it is compiled. It is told before that, for compiling costs, too.
+func programSize(expr *syntax.Regexp) int {
+	const enough = 1 << 20 // more is not told apart
+	size := 0
+	for _, sub := range expr.Sub {
+		size = min(size+programSize(sub), enough)
+	}
+	switch expr.Op {
+	case syntax.OpLiteral:
+		size = len(expr.Rune)
+	case syntax.OpConcat:
+	case syntax.OpAlternate:
+		size += len(expr.Sub) - 1
+	case syntax.OpCapture:
+		size += 2
+	case syntax.OpRepeat:
+		size = (size + 1) * max(1, expr.Max, expr.Min+1)
+	default:
+		size++
+	}
+	return min(size, enough)
+}
+
+// shortened is a pattern for an error text.
+func shortened(pattern string) string {
+	const most = 20
+	if len(pattern) <= most {
+		return pattern
+	}
+	return fmt.Sprintf("%.*s... (%d bytes)", most, pattern, len(pattern))
 }
 
 // picks says whether the line is one that is asked for.

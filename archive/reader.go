@@ -32,6 +32,7 @@ type Reader struct {
 	journals journalCache
 	lists    listCache
 	finding  singleflight.Group // by target and the spool's count of news
+	turns    chan struct{}      // a token for each answer that matches an expression at this moment
 }
 
 // NewReader makes a Reader.
@@ -39,7 +40,7 @@ func NewReader(cfg ReaderConfig) *Reader {
 	if cfg.Poll <= 0 {
 		cfg.Poll = 5 * time.Second
 	}
-	return &Reader{cfg: cfg, journals: newJournalCache(), lists: newListCache()}
+	return &Reader{cfg: cfg, journals: newJournalCache(), lists: newListCache(), turns: newTurns()}
 }
 
 // Source says where lines came from.
@@ -90,6 +91,8 @@ type Answer struct {
 	// Logs are the instances that the query names, in the order in which they come. Where one has no lines its Verdict and
 	// Reason say why.
 	Logs []LogStatus
+	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one will come.
+	Over bool
 	// Entries gives the lines: log after log; with Follow those of logs that are open at once as they come. It may be ranged
 	// over once. Stopping early costs nothing.
 	//
@@ -137,7 +140,7 @@ func (r *Reader) Read(ctx context.Context, q Query) (*Answer, error) {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, err)
 	}
 	found = found.within(q.Within)
-	if len(found.pods) == 0 {
+	if len(found.pods) == 0 && (q.Target.Pod != "" || !found.documented()) { // a Job that never had a pod has no log, and is known
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, ErrNotFound)
 	}
 	return r.answer(ctx, &q, found)

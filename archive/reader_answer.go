@@ -9,11 +9,17 @@ import (
 
 // answer puts the logs that a query names in their order.
 func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error) {
-	a := &answering{reader: r, query: q, budget: &budget{q.LimitBytes > 0, q.LimitBytes}, known: map[LogID]*reading{}}
-	if err := a.take(f); err != nil {
+	grep, err := q.Grep.compile() // once for all logs
+	if err != nil {
 		return nil, err
 	}
-	out := &Answer{}
+	a := &answering{reader: r, query: q, grep: grep, budget: &budget{q.LimitBytes > 0, q.LimitBytes}, known: map[LogID]*reading{}}
+	if grep != nil && grep.expr != nil {
+		a.turn = &turn{slots: r.turns}
+	}
+	a.take(f)
+	a.begun = true
+	out := &Answer{Over: f.over(q, false)}
 	for _, l := range a.logs {
 		out.Logs = append(out.Logs, l.status)
 		out.Source = joinSources(out.Source, l.status.Source)
@@ -40,27 +46,26 @@ func joinSources(a, b Source) Source {
 type answering struct {
 	reader *Reader
 	query  *Query
+	grep   *matcher // nil: every line
+	turn   *turn
 	budget *budget
 	logs   []*reading
 	known  map[LogID]*reading
+	begun  bool // what is found from now on came after the answer had begun
 }
 
 // take adds the instances that are new to the answer.
-func (a *answering) take(f *found) error {
+func (a *answering) take(f *found) {
 	for _, p := range a.attempts(f.pods) {
 		for _, record := range pickInstances(p, a.query) {
 			if a.known[record.ID()] != nil {
 				continue
 			}
-			l, err := a.reading(p, record)
-			if err != nil {
-				return err
-			}
+			l := a.reading(p, record)
 			a.known[record.ID()] = l
 			a.logs = append(a.logs, l)
 		}
 	}
-	return nil
 }
 
 // attempts gives the pods that Query.Attempt names.
@@ -128,18 +133,16 @@ type reading struct {
 	status LogStatus
 	log    *Log         // open in this process; nil: not, or no more
 	text   *journalText // held by another replica; nil: not, or no more
-	begun  bool         // the bounds of the tail are found
+	held   bool         // something of it was held when it was found
+	begun  bool         // where the tail begins is known
+	start  int64        // number of the line behind which the answer begins, once that is known
 	ended  bool         // no further line will come
 }
 
-func (a *answering) reading(p *foundPod, record InstanceRecord) (*reading, error) {
+func (a *answering) reading(p *foundPod, record InstanceRecord) *reading {
+	record = p.settled(record)
 	i := &record.Instance
-	s, err := newSieve(a.query, i, a.budget)
-	if err != nil {
-		return nil, err
-	}
-	l := &reading{sieve: s, reader: a.reader, pod: p.Pod.PodRef, status: LogStatus{InstanceRecord: record}}
-	_, l.begun = a.query.After[i.ID()]
+	l := &reading{sieve: a.sieve(i), reader: a.reader, pod: p.Pod.PodRef, status: LogStatus{InstanceRecord: record}, held: true}
 	switch {
 	case record.Log != nil:
 		l.status.Source, l.status.Lines, l.status.Bytes = FromArchive, record.Log.Lines, record.Log.Bytes
@@ -151,11 +154,39 @@ func (a *answering) reading(p *foundPod, record InstanceRecord) (*reading, error
 	case p.journal[i.ID()] != nil:
 		l.text = p.journal[i.ID()]
 		l.status.Lines, l.status.Bytes, l.status.Source = l.text.lines, l.text.bytes, FromJournal
+	default: // it has not started yet, or nobody has told of it
+		l.held = false
 	}
 	l.status.Replica = p.replica
 	l.ended = record.Log == nil && (p.sealed || record.Verdict != "")
 	if l.status.Lines == 0 {
 		l.status.Source = ""
 	}
-	return l, nil
+	l.begin(a.begun || a.query.Whole)
+	return l
+}
+
+// settled gives a record as it counts: what an open pod's draft calls never started may start yet.
+func (p *foundPod) settled(record InstanceRecord) InstanceRecord {
+	if !p.sealed && record.Verdict == NeverStarted {
+		record.Verdict = ""
+	}
+	return record
+}
+
+// begin finds where in the log the answer begins, as far as that can be told before the log is read. late: the log came after the answer had begun, so
+// that all of it counts. Who follows from the end begins behind what is there now, and not behind what is there when the log's turn comes: the
+// place that he is told must hold every line that he was not given.
+func (l *reading) begin(late bool) {
+	q := l.query
+	after, resumed := q.After[l.instance.ID()]
+	switch {
+	case resumed:
+		l.begun, l.start = true, after
+	case late, q.Tail == nil, !l.held:
+		l.begun = true
+	case q.Follow && *q.Tail == 0:
+		l.begun, l.start = true, l.status.Lines
+		l.passTo(l.start, l.status.Bytes)
+	}
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ const mostAhead = 1000
 // request of the dear kind: so the first day is listed by itself, then two days together, then four, for as long as they have not
 // too many names for one listing.
 func (l *jobList) byDay(ctx context.Context, yield func(KeptJob, error) bool) {
-	first, day, err := l.days(ctx)
+	first, day, err := l.span(ctx)
 	for together := 1; err == nil && !day.Before(first); together *= 2 {
 		from := day.AddDate(0, 0, 1-together)
 		if from.Before(first) {
@@ -41,8 +42,27 @@ func (l *jobList) byDay(ctx context.Context, yield func(KeptJob, error) bool) {
 }
 
 func (l *jobList) day(ctx context.Context, name string, yield func(KeptJob, error) bool) bool {
-	open := l.openNames(func(p *foundPod) bool { return p.jobMade().UTC().Format(time.DateOnly) == name })
-	return l.folder(ctx, dayFolder(name), open, yield)
+	if err := ctx.Err(); err != nil { // most days have nothing for which the store is asked
+		yield(KeptJob{}, err)
+		return false
+	}
+	return l.folder(ctx, dayFolder(name), l.openOn(name), yield)
+}
+
+// openOn gives the names of the open Jobs of a day.
+func (l *jobList) openOn(day string) []string {
+	if l.days == nil {
+		l.days = map[string][]string{}
+		for name, pods := range l.open {
+			for _, p := range pods {
+				made := p.jobMade().UTC().Format(time.DateOnly)
+				if !slices.Contains(l.days[made], name) {
+					l.days[made] = append(l.days[made], name)
+				}
+			}
+		}
+	}
+	return l.days[day]
 }
 
 // dayFolder is where the index has the Jobs of a day, below its own prefix.
@@ -73,9 +93,14 @@ func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[str
 	return ahead, nil
 }
 
-// days gives the first and the last day that can have Jobs.
-func (l *jobList) days(ctx context.Context) (first, last time.Time, err error) {
-	last = time.Now().UTC().AddDate(0, 0, 1) // a clock that goes ahead
+// farthest is how far in the future a day may lie from which a list goes back: further than any clock goes ahead, and not so far that the days
+// between cost anything.
+const farthest = 100 // years
+
+// span gives the first and the last day that can have Jobs.
+func (l *jobList) span(ctx context.Context) (first, last time.Time, err error) {
+	tomorrow := time.Now().UTC().AddDate(0, 0, 1) // a clock that goes ahead
+	last = tomorrow
 	if !l.query.Until.IsZero() {
 		last = l.query.Until.UTC()
 	}
@@ -83,6 +108,9 @@ func (l *jobList) days(ctx context.Context) (first, last time.Time, err error) {
 		if last, err = time.Parse(time.DateOnly, after); err != nil {
 			return first, last, badQuery("After", l.query.After, "the Cursor of a Job")
 		}
+	}
+	if last.After(tomorrow.AddDate(farthest, 0, 0)) { // made by hand
+		last = tomorrow
 	}
 	if first = l.query.Since.UTC(); l.query.Since.IsZero() {
 		if first, err = l.oldest(ctx, last); err != nil {

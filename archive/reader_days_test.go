@@ -1,7 +1,9 @@
 package archive_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,5 +95,40 @@ func TestListOfManyDays(t *testing.T) {
 				t.Errorf("got %q of three days, want the first of %.200q", got, want)
 			}
 		})
+	}
+}
+
+// TestListFromTheFarFuture: a place that is made by hand costs no more than one that a list gave, and whoever leaves ends his list.
+func TestListFromTheFarFuture(t *testing.T) {
+	s, want := shelfOfDays(t, 3, func(int) int { return 2 })
+	for n := range 20 {
+		s.keep(workload, kept{job: fmt.Sprintf("open-%d", n), pod: fmt.Sprintf("open-%d-x", n), container: "main", kind: archive.KindMain, at: n, open: true})
+	}
+	began := time.Now()
+	var got []string
+	for job, err := range s.reader.Jobs(t.Context(), archive.JobQuery{Namespace: "ns", After: "day/9999-12-31/x"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !job.Open {
+			got = append(got, job.Job)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if took := time.Since(began); took > 10*time.Second { // millions of days took minutes
+		t.Errorf("took %v", took)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	days := 0
+	for _, err := range s.reader.Jobs(left, archive.JobQuery{Since: second(0).AddDate(-50, 0, 0)}) {
+		if days++; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v for who has left, want his context's end", err)
+		}
+	}
+	if days != 1 {
+		t.Errorf("got %d entries, want the error", days)
 	}
 }

@@ -38,7 +38,7 @@ func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
 		return nil, err
 	}
 	if r.mayBeElsewhere(t, pods, stored) {
-		journaled, err := r.journaled(ctx, t)
+		journaled, err := r.journaled(ctx, t, len(pods)+len(stored.manifests) == 0 || r.gaveAway(t, pods))
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
 			}
 		}
 	}
-	manifests, err := r.manifests(ctx, stored, r.storedManifest)
+	manifests, err := r.manifests(ctx, stored, r.listedManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +88,37 @@ func (f *found) within(asked func(namespace string) bool) *found {
 func (r *Reader) mayBeElsewhere(t Target, here map[PodUID]*foundPod, stored *inStore) bool {
 	switch {
 	case t.Pod != "":
-		return len(here)+len(stored.manifests) == 0
-	case t.Job != "" && len(here) > 0:
-		return false // all pods of a Job have one owner
+		return len(here)+len(stored.manifests) == 0 || t.PodUID == "" && nameComesAgain(here, stored)
+	case t.JobUID != "" && len(here) > 0:
+		return false // all pods of a Job have one owner, but not those of two Jobs that had one name
 	case t.JobUID != "":
 		return stored.jobs[t.JobUID] == nil || !stored.jobs[t.JobUID].document
 	default:
 		return true
 	}
+}
+
+// nameComesAgain: a pod without a Job can be made anew under its name, and then be another replica's. Names that a Job makes have random letters.
+func nameComesAgain(here map[PodUID]*foundPod, stored *inStore) bool {
+	for _, p := range here {
+		if p.Pod.Job == "" {
+			return true
+		}
+	}
+	return slices.ContainsFunc(stored.manifests, func(o Object) bool {
+		ref, _, _ := splitKey(o.Key)
+		return ref.Job == ""
+	})
+}
+
+// gaveAway: this process has handed a pod of the target over, whose next owner may not have journaled it yet: until then it is in the journal of this one.
+func (r *Reader) gaveAway(t Target, here map[PodUID]*foundPod) bool {
+	if r.cfg.Spool == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.cfg.Spool.gaveAway(), func(d draftRef) bool {
+		return here[d.PodUID] == nil && t.matches(d.PodRef, d.workloads)
+	})
 }
 
 // inTime orders pods by the time at which their Jobs and they were made.

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -47,9 +48,17 @@ func (a *answering) follow(ctx context.Context, yield func(Entry, error) bool) {
 	if s := a.reader.cfg.Spool; s != nil {
 		defer s.subscribe(f.news, a.query.Target)()
 	}
+	told := f.begunAll()
+	if told { // before the first line, so that whoever gets no further than that knows where he began
+		f.tell(f.logs)
+	}
 	for look := true; ; {
 		if !f.advance(ctx, yield) || a.budget.full() || f.over && f.ended() || f.closed && !look {
 			return
+		}
+		if !told {
+			f.tell(f.logs)
+			told = true
 		}
 		if look {
 			if err := f.refresh(ctx); err != nil {
@@ -84,6 +93,11 @@ func (f *following) advance(ctx context.Context, yield func(Entry, error) bool) 
 	return true
 }
 
+// begunAll: it is known where each log begins.
+func (f *following) begunAll() bool {
+	return !slices.ContainsFunc(f.logs, func(l *reading) bool { return !l.begun })
+}
+
 func (f *following) unwatch() {
 	for l := range f.watched {
 		l.unwatch(f.wake)
@@ -102,7 +116,8 @@ func (f *following) ended() bool {
 // wait waits until something is new. look: it may be more than lines.
 func (f *following) wait(ctx context.Context) (look bool, err error) {
 	var poll <-chan time.Time
-	if !f.local || f.failed > 0 || f.astray() {
+	// Of a workload's next Job, which may be another replica's, nobody here hears.
+	if !f.local || f.failed > 0 || f.astray() || f.query.Target.Workload != "" {
 		timer := time.NewTimer(f.reader.cfg.Poll)
 		defer timer.Stop()
 		poll = timer.C
@@ -156,9 +171,7 @@ func (f *following) refresh(ctx context.Context) error {
 	}
 	found = found.within(f.query.Within)
 	f.failed, f.local = 0, false
-	sealed := true
 	for _, p := range found.pods {
-		sealed = sealed && p.sealed
 		f.local = f.local || p.logs != nil
 		for _, record := range p.Instances {
 			if l := f.known[record.ID()]; l != nil {
@@ -167,14 +180,24 @@ func (f *following) refresh(ctx context.Context) error {
 		}
 	}
 	known := len(f.logs)
-	if err := f.take(found); err != nil {
-		return err
+	f.take(found)
+	if known < len(f.logs) {
+		f.tell(f.logs[known:])
 	}
-	for _, l := range f.logs[known:] {
-		l.begun = true // all of what came since the answer began counts
-	}
-	f.over = sealed && len(found.pods) > 0 && (f.query.Target.Pod != "" || f.nothingMore || found.documented())
+	f.over = found.over(f.query, f.nothingMore)
 	return nil
+}
+
+// tell says where logs begin in the answer.
+func (f *following) tell(logs []*reading) {
+	if f.query.Begun == nil {
+		return
+	}
+	starts := make(map[LogID]int64, len(logs))
+	for _, l := range logs {
+		starts[l.instance.ID()] = l.start
+	}
+	f.query.Begun(starts)
 }
 
 // findTogether is find for followers of the same target: those that heard of the same news share what one of them finds.
@@ -193,6 +216,19 @@ func (r *Reader) findTogether(ctx context.Context, t Target) (*found, error) {
 	return v.(*found), nil
 }
 
+// over: no line will come but of the logs that are known. nothingMore: nobody will make another pod.
+func (f *found) over(q *Query, nothingMore bool) bool {
+	pods := len(f.pods) > 0
+	switch {
+	case slices.ContainsFunc(f.pods, func(p *foundPod) bool { return !p.sealed }):
+		return false
+	case q.Target.Pod != "" || nothingMore:
+		return pods
+	default:
+		return f.documented() && (q.More == nil || !q.More())
+	}
+}
+
 // documented: all Jobs have their documents.
 func (f *found) documented() bool {
 	for _, job := range f.jobs {
@@ -205,13 +241,20 @@ func (f *found) documented() bool {
 
 // moved goes on with a log where it is now.
 func (l *reading) moved(p *foundPod, record InstanceRecord) {
+	record = p.settled(record)
 	switch {
 	case l.ended || l.log != nil || l.status.Log != nil: // an open log tells itself
-	case record.Log != nil || p.sealed:
+		return
+	case record.Log != nil || p.sealed || record.Verdict != "":
 		l.took(record)
 	case p.logs[record.ID()] != nil:
 		l.log, l.text = p.logs[record.ID()], nil
 	case p.journal[record.ID()] != nil:
 		l.text = p.journal[record.ID()]
+	default:
+		return
+	}
+	if !l.held { // what was known of it before it started does not name its container
+		l.held, l.instance = true, &record.Instance
 	}
 }

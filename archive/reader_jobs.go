@@ -74,6 +74,7 @@ type jobList struct {
 	reader *Reader
 	query  *JobQuery
 	open   map[string][]*foundPod // pods that are not sealed, or were not a moment ago, by the name in the index
+	days   map[string][]string    // the same names by the days on which the Jobs were made; nil: not made yet
 	ahead  map[string][]string    // names of folders that were listed together, in order
 }
 
@@ -95,7 +96,7 @@ func (l *jobList) run(ctx context.Context, yield func(KeptJob, error) bool) {
 func (l *jobList) openJobs(ctx context.Context) error {
 	everything := Target{Namespace: l.query.Namespace}
 	pods := l.reader.spooled(everything)
-	elsewhere, err := l.reader.journaled(ctx, everything)
+	elsewhere, err := l.reader.journaled(ctx, everything, false)
 	if err != nil {
 		return fmt.Errorf("list open Jobs: %w", err)
 	}

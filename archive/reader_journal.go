@@ -9,9 +9,10 @@ import (
 	"slices"
 )
 
-// journaled finds the target's pods in the journals of other replicas.
-func (r *Reader) journaled(ctx context.Context, t Target) (map[PodUID]*foundPod, error) {
-	return r.inJournals(ctx, t, func(replica string) bool { return r.cfg.Spool == nil || replica != r.cfg.Replica })
+// journaled finds the target's pods in the journals of other replicas. own: in that of this process, too, which holds what its spool holds and what
+// it has handed over.
+func (r *Reader) journaled(ctx context.Context, t Target, own bool) (map[PodUID]*foundPod, error) {
+	return r.inJournals(ctx, t, func(replica string) bool { return own || r.cfg.Spool == nil || replica != r.cfg.Replica })
 }
 
 // inJournals finds the target's pods in the journals of some replicas.
@@ -30,7 +31,7 @@ func (r *Reader) inJournals(ctx context.Context, t Target, of func(replica strin
 			return nil, fmt.Errorf("read journal of %s: %w", replica, err)
 		}
 	}
-	r.journals.keep(listed)
+	r.journals.keep(listed, of)
 	return r.textPods(ctx, t, slices.Collect(maps.Values(all)))
 }
 

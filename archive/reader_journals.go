@@ -34,7 +34,7 @@ func journalReplicas(ctx context.Context, store Store) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			name, _, _ = strings.Cut(strings.TrimPrefix(string(object.Key), journalPrefix), "/")
+			name = replicaOf(object.Key)
 			break
 		}
 		if name == "" {
@@ -65,18 +65,25 @@ func (c *journalCache) put(key Key, x *JournalIndex) {
 	}
 }
 
-// keep forgets the objects that are not in the store any more.
-func (c *journalCache) keep(listed map[Key]bool) {
+// keep forgets the objects that are not in the store any more, of the replicas whose journals were listed.
+func (c *journalCache) keep(listed map[Key]bool, of func(replica string) bool) {
+	gone := func(key Key) bool { return !listed[key] && of(replicaOf(key)) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, x := range maps.Clone(c.indexes) {
-		if !listed[key] {
+		if gone(key) {
 			delete(c.indexes, key)
 			c.entries -= logsIn(x)
 		}
 	}
-	maps.DeleteFunc(c.drafts, func(at keyPart, _ *Manifest) bool { return !listed[at.key] })
-	maps.DeleteFunc(c.records, func(at keyPart, _ InstanceRecord) bool { return !listed[at.key] })
+	maps.DeleteFunc(c.drafts, func(at keyPart, _ *Manifest) bool { return gone(at.key) })
+	maps.DeleteFunc(c.records, func(at keyPart, _ InstanceRecord) bool { return gone(at.key) })
+}
+
+// replicaOf names whose journal an object is of.
+func replicaOf(key Key) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(string(key), journalPrefix), "/")
+	return name
 }
 
 // draft gives a copy of a draft that was read before, nil where there is none.

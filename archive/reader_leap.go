@@ -1,6 +1,9 @@
 package archive
 
-import "bytes"
+import (
+	"bytes"
+	"context"
+)
 
 // canLeap says that a frame's lines need not be taken apart one by one: only those matter that hold the needle of a Grep.
 func (s *sieve) canLeap(p piece) bool {
@@ -11,8 +14,8 @@ func (s *sieve) canLeap(p piece) bool {
 	return len(p.marks) == 0 || !bytes.Contains(p.text, g.needle) // a marked line may have no end or no time
 }
 
-// leap lets a frame through from one needle to the next. It returns false where the consumer has had enough.
-func (s *sieve) leap(p piece, yield func(Entry, error) bool) bool {
+// leap lets a frame through from one needle to the next. It returns false where the consumer has had enough, or the context has ended.
+func (s *sieve) leap(ctx context.Context, p piece, yield func(Entry, error) bool) bool {
 	needle, line, at := s.grep.needle, 0, 0
 	for !s.done {
 		hit := bytes.Index(p.text[at:], needle)
@@ -37,7 +40,7 @@ func (s *sieve) leap(p piece, yield func(Entry, error) bool) bool {
 		if e.Offset >= 0 {
 			s.raw += int64(size) + 1
 		}
-		if !s.line(&e, s.noTime, yield) {
+		if !s.line(&e, s.noTime, yield) || s.turn.matched(ctx, size) != nil {
 			return false
 		}
 	}

@@ -78,5 +78,5 @@ func (r *Reader) Manifest(ctx context.Context, pod PodRef) (m *Manifest, sealed 
 		return nil, false, fmt.Errorf("manifest of %s/%s: %w", pod.Namespace, pod.Pod, ErrNotFound)
 	}
 	p := f.pods[len(f.pods)-1]
-	return p.Manifest, p.sealed, nil
+	return ownInstances(p.Manifest), p.sealed, nil // a sealed one is held for others, too
 }

@@ -21,7 +21,7 @@ func oracle(lines []archive.Line, i archive.Instance, q archive.Query) []archive
 		if line.Time != 0 {
 			at = line.Time
 		}
-		if e.Number <= q.After[i.ID()] || e.Number < q.FirstLine || q.LastLine > 0 && e.Number > q.LastLine {
+		if e.Number < q.FirstLine || q.LastLine > 0 && e.Number > q.LastLine {
 			continue
 		}
 		if !cutToBytes(&e, q.FromByte, q.ToByte) {
@@ -35,7 +35,11 @@ func oracle(lines []archive.Line, i archive.Instance, q archive.Query) []archive
 	if q.Grep != nil {
 		entries = oracleGrep(entries, q.Grep)
 	}
-	if _, resumed := q.After[i.ID()]; q.Tail != nil && !resumed {
+	after, resumed := q.After[i.ID()]
+	if resumed {
+		entries = slices.DeleteFunc(entries, func(e archive.Entry) bool { return e.Number <= after })
+	}
+	if q.Tail != nil && !resumed {
 		entries = entries[max(0, len(entries)-int(*q.Tail)):]
 	}
 	return entries

@@ -17,6 +17,12 @@ type pick struct {
 func (s *sieve) run(ctx context.Context, h holding, tail bool, yield func(Entry, error) bool) bool {
 	p := &pick{s, h, h.sections()}
 	numbers := s.wanted(p.sections)
+	if s.recall && len(numbers) > 0 {
+		if err := p.recallPending(ctx); err != nil {
+			yield(Entry{}, err)
+			return false
+		}
+	}
 	if tail {
 		from, skip, err := p.tail(ctx, numbers, *s.query.Tail)
 		if err != nil {
@@ -40,10 +46,19 @@ var errEnough = errors.New("enough")
 
 // pass reads the sections and lets their lines through.
 func (p *pick) pass(ctx context.Context, numbers []int, yield func(Entry, error) bool) error {
+	left := false // the consumer wants no more; else who stops has met the context's end
+	give := func(e Entry, err error) bool {
+		p.turn.back()
+		if left = !yield(e, err); left {
+			return false
+		}
+		return p.turn.take(ctx) == nil
+	}
+	defer p.turn.back()
 	for f, err := range p.holding.frames(ctx, numbers) {
 		goOn := true
 		if err == nil {
-			goOn, err = p.piece(f, func() int64 { return p.timeBefore(ctx, f.firstLine) }, yield)
+			goOn, err = p.frame(ctx, f, give)
 			err = p.damage(f, err)
 		}
 		if err != nil {
@@ -51,16 +66,32 @@ func (p *pick) pass(ctx context.Context, numbers []int, yield func(Entry, error)
 			if !errors.As(err, &d) {
 				return err
 			}
-			goOn = goOn && p.damaged(d, yield)
+			goOn = goOn && p.damaged(d, give)
 		}
-		if !goOn {
+		p.turn.back() // the next frame may have to come from the store
+		switch {
+		case left:
 			return errEnough
-		}
-		if p.done {
+		case !goOn:
+			return ctx.Err()
+		case p.done:
 			return nil
 		}
 	}
 	return ctx.Err()
+}
+
+// frame lets a frame through in the answer's turn.
+func (p *pick) frame(ctx context.Context, f piece, give func(Entry, error) bool) (goOn bool, err error) {
+	if p.turn.take(ctx) != nil {
+		return false, nil
+	}
+	return p.piece(ctx, f, func() int64 {
+		p.turn.back()
+		at := p.timeBefore(ctx, f.firstLine)
+		_ = p.turn.take(ctx) // its end is met with the next line
+		return at
+	}, give)
 }
 
 // damage says of a frame that its lines are not what its head says.
@@ -192,7 +223,7 @@ func (p *pick) entries(ctx context.Context, numbers []int) (int64, error) {
 // alone gives a pick that counts and leaves this one as it is.
 func (p *pick) alone() *pick {
 	s := *p.sieve
-	s.budget, s.before, s.pending, s.skip = &budget{}, contextLines{}, 0, 0
+	s.budget, s.before, s.pending, s.skip, s.recall = &budget{}, contextLines{}, 0, 0, false
 	return &pick{&s, p.holding, p.sections}
 }
 

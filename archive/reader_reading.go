@@ -29,8 +29,12 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 		l.ended = true
 		return true
 	}
+	if kept := l.status.Log; kept != nil && l.seen >= kept.Lines {
+		l.ended = true // nothing is behind the place from which it goes on
+		return true
+	}
 	h, err := l.open(ctx)
-	if err == nil && h == nil && !l.query.Follow {
+	if err == nil && h == nil && !l.query.Follow && l.held {
 		h, err = l.openElsewhere(ctx)
 	}
 	if err != nil {
@@ -82,9 +86,9 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 	return nil, nil
 }
 
-// needed gives the position from which lines are wanted. A line without a time needs the ones before it.
+// needed gives the position from which lines are wanted. A line without a time needs the ones before it, and so do lines after a match that was had.
 func (l *reading) needed() (lines, raw int64) {
-	if l.timed() && !l.atKnown {
+	if l.timed() && !l.atKnown || l.recall {
 		return 0, 0
 	}
 	return l.seen, l.raw

@@ -1,5 +1,7 @@
 package archive
 
+import "context"
+
 // sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
 // each line goes through once.
 type sieve struct {
@@ -8,6 +10,7 @@ type sieve struct {
 	since, until int64    // ns since 1970; until 0: no bound
 	instance     *Instance
 	budget       *budget
+	turn         *turn // to match; the answer's
 
 	seen    int64 // lines that went through, or were passed over: no line up to there comes again
 	raw     int64 // bytes of their text; -1: not known
@@ -17,6 +20,7 @@ type sieve struct {
 
 	skip    int64 // entries that are not given: they stand before the tail
 	pending int   // lines after a match that are still to be given
+	recall  bool  // what is pending at the place from which the log is gone on with is not known yet
 	before  contextLines
 }
 
@@ -39,17 +43,20 @@ func (b *budget) cut(e *Entry) {
 	b.left -= size
 }
 
-func newSieve(q *Query, i *Instance, b *budget) (*sieve, error) {
-	grep, err := q.Grep.compile()
-	if err != nil {
-		return nil, err
-	}
-	s := &sieve{query: q, grep: grep, instance: i, budget: b, seen: q.After[i.ID()]}
+func (a *answering) sieve(i *Instance) *sieve {
+	q := a.query
+	s := &sieve{query: q, grep: a.grep, instance: i, budget: a.budget, turn: a.turn, atKnown: true}
 	s.since, s.until = nanos(q.Since), nanos(q.Until)
-	if s.atKnown = s.seen == 0; !s.atKnown {
-		s.raw = -1
+	s.passTo(q.After[i.ID()], -1)
+	return s
+}
+
+// passTo passes over the lines up to a number, and their text; -1: how much that is is not known.
+func (s *sieve) passTo(lines, raw int64) {
+	if lines > 0 {
+		s.seen, s.raw, s.atKnown = lines, raw, false
+		s.recall = s.grep != nil && s.grep.After > 0
 	}
-	return s, nil
 }
 
 // timed: the query bounds times.
@@ -93,7 +100,7 @@ func (s *sieve) may(x *section) bool {
 		return false
 	case q.LastLine > 0 && x.FirstLine >= q.LastLine:
 		return false
-	case x.Offset >= 0 && (x.Offset+x.Bytes <= q.FromByte && q.FromByte > 0 || q.ToByte > 0 && x.Offset >= q.ToByte):
+	case x.Offset >= 0 && (x.Offset+x.Bytes < q.FromByte || q.ToByte > 0 && x.Offset >= q.ToByte): // its last line may have no byte
 		return false
 	}
 	return true
@@ -105,19 +112,19 @@ func (s *sieve) whole(x *section) bool {
 	return s.grep == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.seen &&
 		x.FirstLine+1 >= q.FirstLine && (q.LastLine == 0 || x.FirstLine+x.Lines <= q.LastLine) &&
 		(q.FromByte == 0 && q.ToByte == 0 ||
-			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes <= q.ToByte))
+			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes < q.ToByte))
 }
 
 // piece lets a frame through. before gives the time of the line before it. It returns false where the consumer has had
-// enough.
-func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) bool) (goOn bool, err error) {
+// enough, or the context has ended.
+func (s *sieve) piece(ctx context.Context, p piece, before func() int64, yield func(Entry, error) bool) (goOn bool, err error) {
 	if p.firstLine > s.seen {
 		s.atKnown = false
 	}
 	if s.canLeap(p) {
-		return s.leap(p, yield), nil
+		return s.leap(ctx, p, yield), nil
 	}
-	number, offset, search := p.firstLine, p.offset, !s.atKnown
+	number, offset := p.firstLine, p.offset
 	goOn = true
 	err = p.lines(func(line Line) bool {
 		e := Entry{Line: line, Number: number + 1, Offset: offset, Instance: s.instance}
@@ -126,13 +133,13 @@ func (s *sieve) piece(p piece, before func() int64, yield func(Entry, error) boo
 			offset += line.size()
 		}
 		if number <= s.seen {
-			if search && line.Time != 0 {
+			if line.Time != 0 { // of each frame that is passed over: the last one counts
 				s.at, s.atKnown = line.Time, true
 			}
 			return true
 		}
 		s.seen, s.raw = number, offset
-		goOn = s.line(&e, before, yield)
+		goOn = s.line(&e, before, yield) && s.turn.matched(ctx, len(line.Text)) == nil
 		return goOn && !s.done
 	})
 	s.before.detach()
@@ -185,7 +192,7 @@ func (s *sieve) inBounds(e *Entry) bool {
 		s.done = true
 		return false
 	}
-	if end <= q.FromByte {
+	if end <= q.FromByte && e.Offset < q.FromByte { // a line without any byte lies where its offset is
 		return false
 	}
 	if q.ToByte > 0 && end > q.ToByte {

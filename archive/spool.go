@@ -51,6 +51,7 @@ type Spool struct {
 	text    sync.Pool           // of *frame
 	refs    sync.Map            // of PodUID to draftRef, for readers
 	readers map[*news]struct{}  // guarded by mu
+	given   map[PodUID]given    // guarded by mu; that were handed over, for readers
 	told    atomic.Int64        // counts what readers were told
 
 	hands   chan struct{} // a token for each frame that is closed beside

@@ -61,7 +61,12 @@ func verdicts(ctx context.Context, o origin, q archive.Query, answer *archive.An
 func remark(s *archive.LogStatus) string {
 	reason := s.Reason
 	switch s.Verdict {
-	case archive.Complete, "":
+	case archive.Complete:
+		return ""
+	case "":
+		if reason != "" {
+			return "it has not started yet: " + reason
+		}
 		return ""
 	case archive.Empty:
 		return "it ran and wrote nothing"

@@ -21,6 +21,7 @@ type form struct {
 	failure     func(dst []byte, s metav1.Status) []byte // the last thing; nil: the answer is cut off without a word
 	end         func(dst []byte, e *endRecord) []byte    // nil: the answer just ends
 	ping        string                                   // "": none
+	place       func(dst []byte) []byte                  // where the answer is, without a line; nil: there is no way to say it
 }
 
 // endRecord is the last thing that a whole answer says.
@@ -150,6 +151,8 @@ func sseForm(at *place) *form {
 		failure: func(dst []byte, s metav1.Status) []byte { return event(dst, "error", s) },
 		end:     func(dst []byte, e *endRecord) []byte { return event(dst, "end", e) },
 		ping:    ": ping\n\n",
+		// An id without data is no event: whoever listens only notes it.
+		place: func(dst []byte) []byte { return append(append(append(dst, "id: "...), at.String()...), "\n\n"...) },
 	}
 }
 
@@ -200,7 +203,7 @@ func (l *logRequest) formOf() *form {
 	case formatNDJSON:
 		return ndjsonForm()
 	case formatSSE:
-		return sseForm(newPlace(l.query.After))
+		return sseForm(l.place)
 	default:
 		return textForm(l.stamps, l.prefix)
 	}

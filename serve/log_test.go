@@ -319,6 +319,7 @@ type deleted struct{}
 
 func (deleted) Holder(archive.Target) string                    { return "" }
 func (deleted) AwaitGone(context.Context, archive.Target) error { return nil }
+func (deleted) Unfinished(archive.Target) bool                  { return false }
 
 // TestFollowOfADeletedJobEnds: its document is never written, and its follower must not wait for it for ever.
 func TestFollowOfADeletedJobEnds(t *testing.T) {

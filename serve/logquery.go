@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -18,6 +19,16 @@ type logRequest struct {
 	stamps bool   // text: each line begins with its time
 	prefix bool   // text: each line begins with its pod and container
 	scope  *scope // of a workload; nil for what is of one namespace
+	place  *place // sse: where the reader is
+	tell   func() // sse: tells the place; nil: there is no answer yet
+}
+
+// begun notes where logs begin in the answer, and tells it at once: whoever is cut off before the first line has to know it.
+func (l *logRequest) begun(lines map[archive.LogID]int64) {
+	l.place.begun(lines)
+	if l.tell != nil {
+		l.tell()
+	}
 }
 
 // The forms of an answer, as the parameter format names them.
@@ -67,7 +78,10 @@ func parseLog(r *http.Request, target archive.Target, now time.Time) (*logReques
 	q.Grep = p.grep()
 	p.word("stream", "All")
 	l.format = p.format(r.Header)
-	q.After = p.resume(r.Header)
+	l.place = p.resume(r.Header)
+	if l.place.whole || len(l.place.order) > 0 {
+		q.After, q.Whole = maps.Clone(l.place.lines), l.place.whole
+	}
 	p.fits(l)
 	if err := p.finish(); err != nil {
 		return nil, err
@@ -158,20 +172,21 @@ func (p *params) format(h http.Header) string {
 const resumeWant = "an id that this API gave with a line"
 
 // resume reads where an earlier answer to the same question stopped: what a browser sends, or the parameter.
-func (p *params) resume(h http.Header) map[archive.LogID]int64 {
+func (p *params) resume(h http.Header) *place {
 	name := "resume"
 	value, ok := p.text(name)
 	if !ok {
 		name, value = "Last-Event-ID", h.Get("Last-Event-ID")
 	}
 	if value == "" {
-		return nil
+		return newPlace()
 	}
-	after, err := parsePlace(value)
+	at, err := parsePlace(value)
 	if err != nil {
 		p.bad(name, value, resumeWant)
+		return newPlace()
 	}
-	return after
+	return at
 }
 
 // fits checks what single parameters cannot show.

@@ -54,13 +54,14 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 		defer watching.Wait()
 		defer cancel()
 		r = r.WithContext(ctx)
-		l.query.NoMore = a.noMore(ctx, &watching, l.query.Target)
+		l.query.NoMore, l.query.More = a.noMore(ctx, &watching, l.query.Target), a.more(l.query.Target)
 	}
 	if target.Workload != "" {
 		l.scope = a.newScope()
 		ctx := r.Context()
 		l.query.Within = func(namespace string) bool { return l.scope.may(ctx, namespace) }
 	}
+	l.query.Begun = l.begun
 	answer, err := a.parts.Reader.Read(r.Context(), l.query)
 	if target.Workload != "" {
 		if err := l.scope.refusal(r.Context()); err != nil {
@@ -79,7 +80,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	switch {
 	case l.format == formatZenML:
 		return a.serveZenML(aw, r, l, answer)
-	case l.format == formatSSE && l.query.After != nil && exhausted(answer, l.query.After):
+	case l.format == formatSSE && l.query.After != nil && exhausted(answer, &l.query):
 		// An EventSource comes back after every end of an answer. This tells it to stay away.
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -102,8 +103,19 @@ func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archi
 	return gone
 }
 
+// more gives what says that further pods may come of which the archive knows nothing; nil where nobody knows.
+func (a *API) more(target archive.Target) func() bool {
+	if a.parts.Cluster == nil || target.Pod != "" {
+		return nil
+	}
+	return func() bool { return a.parts.Cluster.Unfinished(target) }
+}
+
 func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *archive.Answer) error {
 	s := newStream(w, l.formOf())
+	if s.form.place != nil {
+		l.tell = func() { _ = s.append(s.form.place) } // the next line meets the same error
+	}
 	copyAll := func() error { return s.copy(answer.Entries) }
 	var err error
 	if l.query.Follow {
@@ -215,6 +227,10 @@ func explain(s *archive.LogStatus) string {
 		because = ": " + s.Reason
 	}
 	switch s.Verdict {
+	case "":
+		if because != "" {
+			return fmt.Sprintf("%s has not started yet%s", s.Instance, because)
+		}
 	case archive.Empty:
 		return fmt.Sprintf("%s ran and wrote nothing", s.Instance)
 	case archive.Lost:
@@ -227,12 +243,26 @@ func explain(s *archive.LogStatus) string {
 	return ""
 }
 
-// exhausted says that no line will come after the given ones.
-func exhausted(answer *archive.Answer, after map[archive.LogID]int64) bool {
+// exhausted says that no line will come after the given ones: all logs were had to their ends, and no further pod will come.
+func exhausted(answer *archive.Answer, q *archive.Query) bool {
 	for i := range answer.Logs {
-		if s := &answer.Logs[i]; s.Verdict == "" || s.Lines > after[s.ID()] {
+		if s := &answer.Logs[i]; s.Verdict == "" || s.Lines > q.After[s.ID()] {
 			return false
 		}
 	}
-	return true
+	return answer.Over || toldSoon(q.NoMore)
+}
+
+// toldSoon says whether the channel is closed, or is within the moment that it takes to look whether a Job is gone.
+func toldSoon(noMore <-chan struct{}) bool {
+	const moment = 100 * time.Millisecond
+	if noMore == nil {
+		return false
+	}
+	select {
+	case <-noMore:
+		return true
+	case <-time.After(moment):
+		return false
+	}
 }

@@ -25,6 +25,8 @@ type Cluster interface {
 	// AwaitGone returns nil once no Job of the target exists, so that it gets no other pod. Its error is the context's; where nobody
 	// knows it waits for that.
 	AwaitGone(ctx context.Context, target archive.Target) error
+	// Unfinished says that there is a Job of the target that has not ended, and may have had no pod so far.
+	Unfinished(target archive.Target) bool
 }
 
 // forwarded marks a request that a replica has passed on: who gets it answers from what he has, so that two replicas

@@ -17,7 +17,8 @@ import (
 // holders says of every target that one replica has it.
 type holders string
 
-func (h holders) Holder(archive.Target) string { return string(h) }
+func (h holders) Holder(archive.Target) string   { return string(h) }
+func (h holders) Unfinished(archive.Target) bool { return false }
 func (h holders) AwaitGone(ctx context.Context, _ archive.Target) error {
 	<-ctx.Done()
 	return ctx.Err()

@@ -19,15 +19,10 @@ import (
 type place struct {
 	lines map[archive.LogID]int64
 	order []archive.LogID
+	whole bool // every log that the answer had by then is in it, also those of which no line was given
 }
 
-func newPlace(after map[archive.LogID]int64) *place {
-	p := &place{lines: map[archive.LogID]int64{}}
-	for _, id := range slices.SortedFunc(maps.Keys(after), compareIDs) {
-		p.had(id, after[id])
-	}
-	return p
-}
+func newPlace() *place { return &place{lines: map[archive.LogID]int64{}} }
 
 func compareIDs(a, b archive.LogID) int {
 	return cmp.Or(cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Restart, b.Restart))
@@ -41,8 +36,22 @@ func (p *place) had(id archive.LogID, line int64) {
 	p.lines[id] = line
 }
 
+// begun notes behind which lines an answer begins.
+func (p *place) begun(lines map[archive.LogID]int64) {
+	for _, id := range slices.SortedFunc(maps.Keys(lines), compareIDs) {
+		p.had(id, max(lines[id], p.lines[id]))
+	}
+	p.whole = true
+}
+
 // maxPlace bounds a place as text: some thousand logs.
 const maxPlace = 256 << 10
+
+// What a place begins with: it names the logs of which lines were given, or all that there were.
+const (
+	partPlace  = "1."
+	wholePlace = "2."
+)
 
 // String gives the place as text without spaces.
 func (p *place) String() string {
@@ -53,7 +62,11 @@ func (p *place) String() string {
 		b = binary.AppendUvarint(b, uint64(id.Restart))
 		b = binary.AppendUvarint(b, uint64(p.lines[id]))
 	}
-	return "1." + base64.RawURLEncoding.EncodeToString(b)
+	mark := partPlace
+	if p.whole {
+		mark = wholePlace
+	}
+	return mark + base64.RawURLEncoding.EncodeToString(b)
 }
 
 func appendText(b []byte, text string) []byte {
@@ -62,16 +75,18 @@ func appendText(b []byte, text string) []byte {
 
 var errPlace = errors.New("not a place")
 
-func parsePlace(text string) (map[archive.LogID]int64, error) {
-	coded, ok := strings.CutPrefix(text, "1.")
-	if !ok || len(text) > maxPlace {
+func parsePlace(text string) (*place, error) {
+	coded, part := strings.CutPrefix(text, partPlace)
+	coded, whole := strings.CutPrefix(coded, wholePlace)
+	if part == whole || len(text) > maxPlace {
 		return nil, errPlace
 	}
 	b, err := base64.RawURLEncoding.DecodeString(coded)
 	if err != nil {
 		return nil, errPlace
 	}
-	after := map[archive.LogID]int64{}
+	at := newPlace()
+	at.whole = whole
 	for len(b) > 0 {
 		var id archive.LogID
 		var pod string
@@ -84,9 +99,9 @@ func parsePlace(text string) (map[archive.LogID]int64, error) {
 			return nil, errPlace
 		}
 		id.Pod, id.Restart = archive.PodUID(pod), int(restart)
-		after[id] = int64(line)
+		at.had(id, int64(line))
 	}
-	return after, nil
+	return at, nil
 }
 
 // cutText and cutNumber give what b begins with and the rest, which is nil where b is too short.

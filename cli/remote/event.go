@@ -31,7 +31,7 @@ type events struct {
 // event is one event. Its data is good until the next one is asked for.
 type event struct {
 	name, id string
-	data     []byte
+	data     []byte // nil: it only says where the answer is
 }
 
 // longest bounds one event: a line of 1 MiB, each byte of it as \u00xx, and once more in base 64.
@@ -93,7 +93,7 @@ func (e *events) nextEvent() (event, error) {
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "": // the end of the event, or a comment
-			if len(line) == 0 && got.data != nil {
+			if len(line) == 0 && (got.data != nil || got.id != "") {
 				return got, nil
 			}
 		case "event":
@@ -164,6 +164,9 @@ func (r *reading) line(e event, yield func(archive.Entry, error) bool) error {
 	}
 	r.place = e.id
 	r.after[entry.Instance.ID()] = entry.Number
+	if r.left -= int64(len(entry.Text)); !entry.Partial {
+		r.left-- // its newline
+	}
 	if !yield(entry, nil) {
 		return errEnough
 	}

@@ -25,6 +25,7 @@ func (c *Client) Read(ctx context.Context, q archive.Query) (*archive.Answer, er
 	}
 	r := &reading{
 		client: c, path: logPath(q.Target), query: parameters(&q), form: objects, after: maps.Clone(q.After),
+		left: q.LimitBytes, limited: q.LimitBytes > 0,
 		instances: map[archive.LogID]*archive.Instance{}, answer: &archive.Answer{},
 	}
 	if q.Follow {
@@ -77,7 +78,6 @@ func parameters(q *archive.Query) url.Values {
 	if q.Tail != nil {
 		v.Set("tailLines", strconv.FormatInt(*q.Tail, 10))
 	}
-	set("limitBytes", strconv.FormatInt(q.LimitBytes, 10), q.LimitBytes > 0)
 	if g := q.Grep; g != nil {
 		v.Set("grep", g.Pattern)
 		set("fixed", "true", g.Fixed)
@@ -94,7 +94,9 @@ type reading struct {
 	client    *Client
 	path      string
 	query     url.Values
-	form      string                  // objects or eventStream
+	form      string // objects or eventStream
+	left      int64  // bytes of lines that may still come; where limited
+	limited   bool
 	after     map[archive.LogID]int64 // the last line that was had of each log
 	place     string                  // the same in the daemon's words; "" where it has not said it
 	events    *events
@@ -108,6 +110,15 @@ func (r *reading) open(ctx context.Context) error {
 	place := r.place
 	if place == "" {
 		place = resumeOf(r.after)
+	}
+	switch {
+	case r.limited && r.left <= 0: // all came that was asked for, and only the last word is missing
+		r.query.Del("follow")
+		r.query.Del("limitBytes")
+		r.query.Set("tailLines", "0")
+		place, header = "", http.Header{"Accept": {objects}}
+	case r.limited: // what came before the answer broke counts
+		r.query.Set("limitBytes", strconv.FormatInt(r.left, 10))
 	}
 	if place != "" {
 		header.Set("Last-Event-ID", place)
@@ -161,12 +172,14 @@ func (r *reading) copy(yield func(archive.Entry, error) bool) (ended bool, err e
 		if err != nil {
 			return false, &brokenError{fmt.Errorf("the daemon's answer broke off: %w", err)}
 		}
-		switch event.name {
-		case "end":
+		switch {
+		case event.data == nil:
+			r.place = event.id
+		case event.name == "end":
 			return true, r.end(event.data)
-		case "error":
+		case event.name == "error":
 			return false, failure(event.data)
-		case "damage":
+		case event.name == "damage":
 			err = r.damage(event.data, yield)
 		default:
 			err = r.line(event, yield)
