@@ -75,6 +75,8 @@ type Query struct {
 	// Whole says that After names every log that the answer had which is gone on with: one that it does not name has come since, and all of it is
 	// given, whatever Tail says.
 	Whole bool
+	// Mark names pods of which all was had, besides the logs in After; nil: none.
+	Mark *Mark
 
 	// Follow goes on with lines as they come: of a pod until it is sealed, of a Job until its document is written, of a
 	// workload until this holds for all its Jobs. With Until it ends some seconds after that time at the latest.
@@ -88,6 +90,9 @@ type Query struct {
 	// soon as that is known of all of them, later of those that have come since. With these and the numbers of the entries that were had After names every
 	// log. nil: nobody is told.
 	Begun func(lines map[LogID]int64)
+	// Marked is told between two entries how far the answer is: which pods were given to their ends. done are the logs that the mark covers now, so that After
+	// need not name them any more. nil: nobody is told.
+	Marked func(mark Mark, done []LogID)
 }
 
 // Grep picks lines.

@@ -91,8 +91,9 @@ type Answer struct {
 	// Logs are the instances that the query names, in the order in which they come. Where one has no lines its Verdict and
 	// Reason say why.
 	Logs []LogStatus
-	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one will come.
-	Over bool
+	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one will come. Had says that all lines
+	// of all Logs, which have ended, were had before, as After and Mark say.
+	Over, Had bool
 	// Entries gives the lines: log after log; with Follow those of logs that are open at once as they come. It may be ranged
 	// over once. Stopping early costs nothing.
 	//

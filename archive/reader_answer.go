@@ -17,10 +17,21 @@ func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error
 	if grep != nil && grep.expr != nil {
 		a.turn = &turn{slots: r.turns}
 	}
-	a.take(f)
+	covered := map[PodUID]bool{}
+	if q.Mark != nil {
+		var ok bool
+		if covered, ok = q.Mark.covers(f.pods); !ok {
+			return nil, badQuery("Mark", q.Mark.Pods, "a mark of an answer whose pods are all known: ask anew")
+		}
+	}
+	if q.Marked != nil {
+		a.progress = &progress{pods: map[PodUID]*answeredPod{}}
+	}
+	a.take(f, covered)
 	a.begun = true
-	out := &Answer{Over: f.over(q, false)}
+	out := &Answer{Had: true, Over: f.over(q, false)}
 	for _, l := range a.logs {
+		out.Had = out.Had && l.had()
 		out.Logs = append(out.Logs, l.status)
 		out.Source = joinSources(out.Source, l.status.Source)
 	}
@@ -52,18 +63,30 @@ type answering struct {
 	logs   []*reading
 	known  map[LogID]*reading
 	begun  bool // what is found from now on came after the answer had begun
+
+	progress *progress // nil: nobody asks how far it is
 }
 
-// take adds the instances that are new to the answer.
-func (a *answering) take(f *found) {
+// take adds the instances that are new to the answer. Of covered pods all was had.
+func (a *answering) take(f *found, covered map[PodUID]bool) {
+	if a.progress != nil {
+		a.progress.take(f.pods, covered)
+	}
 	for _, p := range a.attempts(f.pods) {
 		for _, record := range pickInstances(p, a.query) {
 			if a.known[record.ID()] != nil {
 				continue
 			}
 			l := a.reading(p, record)
+			if covered[p.Pod.PodUID] {
+				l.begun, l.start, l.seen, l.ended = true, l.status.Lines, l.status.Lines, true
+			}
 			a.known[record.ID()] = l
 			a.logs = append(a.logs, l)
+			if a.progress != nil {
+				at := a.progress.pods[p.Pod.PodUID]
+				at.logs = append(at.logs, l)
+			}
 		}
 	}
 }
@@ -164,6 +187,11 @@ func (a *answering) reading(p *foundPod, record InstanceRecord) *reading {
 	}
 	l.begin(a.begun || a.query.Whole)
 	return l
+}
+
+// had says that all of it was had before the answer begins, and no further line will come.
+func (l *reading) had() bool {
+	return l.status.Verdict != "" && l.status.Lines <= max(l.start, l.seen)
 }
 
 // settled gives a record as it counts: what an open pod's draft calls never started may start yet.

@@ -16,6 +16,7 @@ type following struct {
 	watched     map[*Log]struct{}
 	local       bool // a pod of the target is open in this process, which tells when that changes
 	over        bool // no line will come but of the logs that are known
+	passed      bool // each log was looked at once
 	looked      time.Time
 	failed      int // looks in a row that the store did not answer
 
@@ -79,8 +80,12 @@ func (a *answering) follow(ctx context.Context, yield func(Entry, error) bool) {
 // advance gives what came of each log. A log is watched before it is read, so that nothing comes unheard in between.
 func (f *following) advance(ctx context.Context, yield func(Entry, error) bool) bool {
 	f.looked = time.Now()
+	ended := false
 	for _, l := range f.logs {
-		if l.log != nil && !l.ended {
+		if l.ended {
+			continue
+		}
+		if l.log != nil {
 			if _, ok := f.watched[l.log]; !ok {
 				f.watched[l.log] = struct{}{}
 				l.log.watch(f.wake)
@@ -89,6 +94,12 @@ func (f *following) advance(ctx context.Context, yield func(Entry, error) bool) 
 		if f.budget.full() || !l.advance(ctx, yield) {
 			return false
 		}
+		if ended = ended || l.ended; !f.passed {
+			f.marks(l)
+		}
+	}
+	if f.passed = true; ended {
+		f.marks(nil)
 	}
 	return true
 }
@@ -180,7 +191,8 @@ func (f *following) refresh(ctx context.Context) error {
 		}
 	}
 	known := len(f.logs)
-	f.take(found)
+	f.take(found, nil)
+	f.marks(nil)
 	if known < len(f.logs) {
 		f.tell(f.logs[known:])
 	}
@@ -195,7 +207,9 @@ func (f *following) tell(logs []*reading) {
 	}
 	starts := make(map[LogID]int64, len(logs))
 	for _, l := range logs {
-		starts[l.instance.ID()] = l.start
+		if f.progress == nil || !f.progress.pods[l.pod.PodUID].done { // a mark covers it
+			starts[l.instance.ID()] = l.start
+		}
 	}
 	f.query.Begun(starts)
 }

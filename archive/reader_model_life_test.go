@@ -80,11 +80,14 @@ func (m *readerModel) handOver() {
 	m.lives[from].flush()
 	var given []*playedPod
 	for _, o := range m.pods {
-		if o.ref.Job == p.ref.Job && o.owner == from && !o.over {
-			m.must(m.lives[from].spool.Release(o.ref.PodUID))
-			o.owner = -1
-			given = append(given, o)
+		if o.ref.Job != p.ref.Job {
+			continue
 		}
+		if !o.over {
+			m.must(m.lives[from].spool.Release(o.ref.PodUID))
+		}
+		o.owner = -1
+		given = append(given, o)
 	}
 	m.note("replica %d gives %s away", from, p.ref.Job)
 	time.Sleep(time.Duration(m.r.IntN(8000)) * time.Millisecond)

@@ -55,10 +55,11 @@ func (m *readerModel) read() {
 	}
 	q := m.query()
 	got := map[archive.LogID][]archive.Entry{}
-	whole := m.answer(q, -1)
-	for _, e := range whole {
+	var whole []archive.Entry
+	m.answer(q, -1, func(e archive.Entry) {
+		whole = append(whole, e)
 		got[e.Instance.ID()] = append(got[e.Instance.ID()], e)
-	}
+	})
 	for _, l := range m.wanted(&q) {
 		if diff := different(got[l.i.ID()], oracle(l.lines[:l.n], l.i, q)); diff != "" {
 			m.t.Errorf("read %+v, %s: %s: %s", q.Target, describe(q), l.i, diff)
@@ -68,47 +69,63 @@ func (m *readerModel) read() {
 	if len(got) > 0 {
 		m.t.Errorf("read %+v: lines of %v, which were not asked for", q.Target, slices.Collect(maps.Keys(got)))
 	}
-	var pieces []archive.Entry
-	q.After = map[archive.LogID]int64{}
-	for len(pieces) < len(whole) {
-		piece := m.answer(q, 1+m.r.IntN(len(whole)))
-		if len(piece) == 0 {
-			break
-		}
-		for _, e := range piece {
-			q.After[e.Instance.ID()] = e.Number
-		}
-		pieces = append(pieces, piece...)
-	}
-	if diff := different(pieces, whole); diff != "" {
+	if diff := different(m.pieces(q, len(whole)), whole); diff != "" {
 		m.t.Errorf("read %+v in pieces, %s: %s", q.Target, describe(q), diff)
 	}
 }
 
+// pieces reads an answer that breaks off now and then, and goes on at any replica, with or without a mark.
+func (m *readerModel) pieces(q archive.Query, all int) (pieces []archive.Entry) {
+	after := map[archive.LogID]int64{}
+	if m.r.IntN(2) == 0 {
+		q.Marked = func(mark archive.Mark, done []archive.LogID) {
+			q.Mark = &mark
+			for _, id := range done {
+				delete(after, id)
+			}
+		}
+	}
+	for len(pieces) < all {
+		before := len(pieces)
+		m.answer(q, 1+m.r.IntN(all), func(e archive.Entry) {
+			after[e.Instance.ID()] = e.Number
+			pieces = append(pieces, e)
+		})
+		if len(pieces) == before {
+			break
+		}
+		q.After = maps.Clone(after)
+	}
+	return pieces
+}
+
 // answer gives the first lines of an answer of some replica; -1: all.
-func (m *readerModel) answer(q archive.Query, most int) (entries []archive.Entry) {
-	k := m.r.IntN(3)
+func (m *readerModel) answer(q archive.Query, most int, had func(archive.Entry)) {
+	k, n := m.r.IntN(3), 0
 	a, err := m.readers[k].Read(m.t.Context(), q)
 	if err != nil {
 		m.t.Errorf("read %+v at %d: %v", q.Target, k, err)
-		return nil
+		return
 	}
 	for e, err := range a.Entries {
 		m.must(err)
 		e.Text = bytes.Clone(e.Text)
-		if entries = append(entries, e); len(entries) == most {
+		had(e)
+		if n++; n == most {
 			break
 		}
 	}
-	return entries
 }
 
 // playedFollower is one that is cut off and comes back.
 type playedFollower struct {
 	q     archive.Query
 	at    int // whose answer it reads
+	marks bool
 	had   map[archive.LogID][]archive.Entry
 	begun map[archive.LogID]int64
+	mark  *archive.Mark
+	done  map[archive.LogID]bool // what the mark covers
 	*follower
 	leave context.CancelFunc
 }
@@ -117,7 +134,7 @@ func (m *readerModel) follow() {
 	if len(m.followers) > 6 {
 		return
 	}
-	f := &playedFollower{q: m.query(), had: map[archive.LogID][]archive.Entry{}, begun: map[archive.LogID]int64{}}
+	f := &playedFollower{q: m.query(), marks: m.r.IntN(2) == 0, had: map[archive.LogID][]archive.Entry{}, begun: map[archive.LogID]int64{}, done: map[archive.LogID]bool{}}
 	if f.q.Tail = nil; m.r.IntN(3) == 0 {
 		f.q.Tail = new(int64(0))
 	}
@@ -143,12 +160,22 @@ func (m *readerModel) follow() {
 func (m *readerModel) listen(f *playedFollower) {
 	f.at = m.r.IntN(3)
 	q := f.q
+	if f.marks {
+		q.Marked = func(mark archive.Mark, done []archive.LogID) {
+			f.mark = &mark
+			for _, id := range done {
+				f.done[id] = true
+			}
+		}
+	}
 	q.Begun = func(lines map[archive.LogID]int64) { maps.Copy(f.begun, lines) }
 	if f.follower != nil {
 		q.After, q.Whole = maps.Clone(f.begun), true
 		for id, had := range f.had {
 			q.After[id] = had[len(had)-1].Number
 		}
+		q.Mark = f.mark
+		maps.DeleteFunc(q.After, func(id archive.LogID, _ int64) bool { return f.done[id] })
 		known := maps.Clone(f.begun)
 		q.Begun = func(lines map[archive.LogID]int64) {
 			for id, n := range lines {

@@ -144,7 +144,7 @@ func (m *readerModel) create() {
 	}
 	p := &playedPod{owner: m.r.IntN(2), made: second(n)}
 	if n%3 > 0 {
-		p.owner = max(0, m.pods[n-1].owner)
+		p.owner = m.pods[n-1].owner // all pods of a Job have one
 	}
 	p.ref = archive.PodRef{Namespace: "ns", Job: job, JobUID: archive.JobUID(job + "-uid"), Pod: fmt.Sprintf("%s-%d", job, n), PodUID: archive.PodUID(fmt.Sprintf("uid-%d", n))}
 	p.containers = []*playedContainer{{name: "init", kind: archive.KindInit}, {name: "main", kind: archive.KindMain}}

@@ -19,6 +19,7 @@ func (a *answering) entries(ctx context.Context, yield func(Entry, error) bool) 
 		if a.budget.full() || !l.advance(ctx, yield) {
 			return
 		}
+		a.marks(l)
 	}
 }
 

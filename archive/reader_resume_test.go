@@ -56,6 +56,7 @@ func TestResumedAnswersAreNoOthers(t *testing.T) {
 			archive.Query{ToByte: 3}},
 		{"an empty part of a line at the bound", []archive.Line{{Time: start, Text: []byte("abc")}, {Time: start + 1, Partial: true}},
 			archive.Query{FromByte: 4}},
+		{"no byte of a line", []archive.Line{{Time: start, Text: []byte("abc")}}, archive.Query{FromByte: 1, ToByte: 1}},
 		{"the same, before the bound of a tail", []archive.Line{{Time: start, Text: []byte("abc")}, {Time: start + 1, Partial: true}},
 			archive.Query{ToByte: 4, Tail: new(int64(1))}},
 	} {

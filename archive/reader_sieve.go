@@ -192,7 +192,11 @@ func (s *sieve) inBounds(e *Entry) bool {
 		s.done = true
 		return false
 	}
-	if end <= q.FromByte && e.Offset < q.FromByte { // a line without any byte lies where its offset is
+	first, last := max(e.Offset, q.FromByte), end
+	if q.ToByte > 0 {
+		last = min(end, q.ToByte)
+	}
+	if first >= last && (end > e.Offset || e.Offset < q.FromByte) { // a line without any byte lies where its offset is
 		return false
 	}
 	if q.ToByte > 0 && end > q.ToByte {

@@ -144,15 +144,15 @@ func sseForm(at *place) *form {
 		contentType: "text/event-stream",
 		line: func(dst []byte, e *archive.Entry) []byte {
 			at.had(e.Instance.ID(), e.Number)
-			dst = append(append(append(dst, "id: "...), at.String()...), "\ndata: "...)
-			return append(j.appendLine(dst, e), '\n')
+			dst = at.appendID(dst)
+			return append(j.appendLine(append(dst, "data: "...), e), '\n')
 		},
 		damage:  func(dst []byte, d *archive.DamageError) []byte { return event(dst, "damage", damageOf(d)) },
 		failure: func(dst []byte, s metav1.Status) []byte { return event(dst, "error", s) },
 		end:     func(dst []byte, e *endRecord) []byte { return event(dst, "end", e) },
 		ping:    ": ping\n\n",
 		// An id without data is no event: whoever listens only notes it.
-		place: func(dst []byte) []byte { return append(append(append(dst, "id: "...), at.String()...), "\n\n"...) },
+		place: func(dst []byte) []byte { return append(at.appendID(dst), '\n') },
 	}
 }
 

@@ -79,8 +79,8 @@ func parseLog(r *http.Request, target archive.Target, now time.Time) (*logReques
 	p.word("stream", "All")
 	l.format = p.format(r.Header)
 	l.place = p.resume(r.Header)
-	if l.place.whole || len(l.place.order) > 0 {
-		q.After, q.Whole = maps.Clone(l.place.lines), l.place.whole
+	if l.place.given() {
+		q.After, q.Whole, q.Mark = maps.Clone(l.place.lines), l.place.whole, l.place.mark
 	}
 	p.fits(l)
 	if err := p.finish(); err != nil {
@@ -217,7 +217,7 @@ func asParameter(err error) error {
 	names := map[string]string{
 		"Pattern": "grep", "Before": "before", "After": "after", "Until": "until", "LastLine": "lines", "FirstLine": "lines",
 		"FromByte": "bytes", "ToByte": "bytes", "Tail": "tailLines", "LimitBytes": "limitBytes", "JobUID": "uid", "PodUID": "uid",
-		"Workload": "workload", "Namespace": "namespace", "Job": "job", "Pod": "pod",
+		"Mark": "resume", "Workload": "workload", "Namespace": "namespace", "Job": "job", "Pod": "pod",
 	}
 	name := names[bad.Field]
 	if name == "" {

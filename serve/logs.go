@@ -61,7 +61,9 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 		ctx := r.Context()
 		l.query.Within = func(namespace string) bool { return l.scope.may(ctx, namespace) }
 	}
-	l.query.Begun = l.begun
+	if l.format == formatSSE {
+		l.query.Begun, l.query.Marked = l.begun, l.place.marked
+	}
 	answer, err := a.parts.Reader.Read(r.Context(), l.query)
 	if target.Workload != "" {
 		if err := l.scope.refusal(r.Context()); err != nil {
@@ -80,35 +82,12 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	switch {
 	case l.format == formatZenML:
 		return a.serveZenML(aw, r, l, answer)
-	case l.format == formatSSE && l.query.After != nil && exhausted(answer, &l.query):
+	case l.format == formatSSE && l.place.given() && exhausted(answer, l.query.NoMore):
 		// An EventSource comes back after every end of an answer. This tells it to stay away.
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	return a.copyLog(aw, r, l, answer)
-}
-
-// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no interest. It matters only
-// where a Job was deleted before it had finished, so that its document is never written.
-func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archive.Target) <-chan struct{} {
-	if a.parts.Cluster == nil || target.Pod != "" {
-		return nil
-	}
-	gone := make(chan struct{})
-	watching.Go(func() {
-		if a.parts.Cluster.AwaitGone(ctx, target) == nil {
-			close(gone)
-		}
-	})
-	return gone
-}
-
-// more gives what says that further pods may come of which the archive knows nothing; nil where nobody knows.
-func (a *API) more(target archive.Target) func() bool {
-	if a.parts.Cluster == nil || target.Pod != "" {
-		return nil
-	}
-	return func() bool { return a.parts.Cluster.Unfinished(target) }
 }
 
 func (a *API) copyLog(w *answerWriter, r *http.Request, l *logRequest, answer *archive.Answer) error {
@@ -241,28 +220,4 @@ func explain(s *archive.LogStatus) string {
 		return fmt.Sprintf("lines of %s are missing, or may be%s", s.Instance, because)
 	}
 	return ""
-}
-
-// exhausted says that no line will come after the given ones: all logs were had to their ends, and no further pod will come.
-func exhausted(answer *archive.Answer, q *archive.Query) bool {
-	for i := range answer.Logs {
-		if s := &answer.Logs[i]; s.Verdict == "" || s.Lines > q.After[s.ID()] {
-			return false
-		}
-	}
-	return answer.Over || toldSoon(q.NoMore)
-}
-
-// toldSoon says whether the channel is closed, or is within the moment that it takes to look whether a Job is gone.
-func toldSoon(noMore <-chan struct{}) bool {
-	const moment = 100 * time.Millisecond
-	if noMore == nil {
-		return false
-	}
-	select {
-	case <-noMore:
-		return true
-	case <-time.After(moment):
-		return false
-	}
 }

@@ -162,7 +162,12 @@ func (r *reading) line(e event, yield func(archive.Entry, error) bool) error {
 		}
 		entry.Time = at.UnixNano()
 	}
-	r.place = e.id
+	if e.id != "" {
+		r.place = e.id
+	}
+	if had, again := r.after[entry.Instance.ID()]; again && entry.Number <= had {
+		return nil // the place from which the answer goes on is an earlier one, as where there are too many logs for an id
+	}
 	r.after[entry.Instance.ID()] = entry.Number
 	if r.left -= int64(len(entry.Text)); !entry.Partial {
 		r.left-- // its newline
