@@ -83,6 +83,7 @@ func (j *Janitor) forget(job types.UID) {
 	delete(j.untold, job)
 	delete(j.acted, job)
 	delete(j.rehearsed, job)
+	delete(j.gated, job)
 }
 
 // hold counts the Jobs that the gate holds. Called with mu held.

@@ -73,6 +73,7 @@ type Janitor struct {
 	holding map[types.UID]time.Time             // guarded by mu; Jobs that are deleted and held, until when; zero: not for a seal
 	late    map[types.UID]time.Time             // guarded by mu; Jobs that are to be deleted and are there still, since when that is known
 
+	gated     map[types.UID]*batchv1.Job    // guarded by mu; under a selector: Jobs that carry the gate, as they were last seen
 	rehearsed map[types.UID]map[string]bool // guarded by mu; by Job, what a dry run has said already
 }
 
@@ -95,7 +96,7 @@ func New(cfg Config, parts Parts) *Janitor {
 		cluster: cluster{parts.Client, cfg.Replica}, history: mostHistory(cfg.Cleanup),
 		seen: watch.NewQueue[types.UID]("cleanup"), proofs: watch.NewQueue[types.UID]("proofs"), deletions: watch.NewQueue[types.UID]("deletions"),
 		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
-		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, rehearsed: map[types.UID]map[string]bool{},
+		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, gated: map[types.UID]*batchv1.Job{}, rehearsed: map[types.UID]map[string]bool{},
 	}
 }
 

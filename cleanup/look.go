@@ -22,6 +22,9 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 	if !ok {
 		return nil
 	}
+	if err := j.disown(ctx, job, f); err != nil {
+		return j.again("take gate off", f, err)
+	}
 	if f.Job == nil && len(f.Pods) == 0 {
 		j.forget(job)
 		return nil

@@ -69,6 +69,36 @@ func (j *Janitor) confirm(ctx context.Context, f Facts, d Decision) (now Facts, 
 	return now, d, false, nil
 }
 
+// disown takes the gate off a Job that has left the selection. The cache loses it then as if it were gone, and nobody else takes off
+// what was put on here. If a restart comes in between it is forgotten, and `release` by hand is left.
+func (j *Janitor) disown(ctx context.Context, job types.UID, f Facts) error {
+	if j.cfg.Selector == nil || j.cfg.Selector.Empty() {
+		return nil
+	}
+	j.mu.Lock()
+	last := j.gated[job]
+	delete(j.gated, job)
+	if f.Job != nil && has(f.Job.Finalizers, mark.Finalizer) {
+		j.gated[job] = f.Job
+	}
+	j.mu.Unlock()
+	if f.Job != nil || last == nil || j.cfg.DryRun {
+		return nil
+	}
+	now, ok, err := j.ours(ctx, Facts{Job: last}, nil, true)
+	if ok && !j.picks(now.Job.Labels) {
+		if err = j.cluster.patchJob(ctx, now.Job, of(now.Job, "", gateOff(), nil)); err == nil {
+			j.log.Info("gate is off a Job that has left the selection", "job", last.Name)
+		}
+	}
+	if err != nil && !gone(err) {
+		j.mu.Lock()
+		j.gated[job] = last
+		j.mu.Unlock()
+	}
+	return err
+}
+
 // picks: what has these labels is of those that are watched.
 func (j *Janitor) picks(l map[string]string) bool {
 	return j.cfg.Selector == nil || j.cfg.Selector.Matches(labels.Set(l))

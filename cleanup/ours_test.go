@@ -242,3 +242,33 @@ func TestOrphansUnderASelector(t *testing.T) {
 		})
 	}
 }
+
+// TestGateIsTakenOffWhatTheCacheLost: a Job that is labelled out of the selection leaves the cache as if it were gone.
+func TestGateIsTakenOffWhatTheCacheLost(t *testing.T) {
+	for _, stays := range []bool{true, false} {
+		t.Run(fmt.Sprintf("stays=%t", stays), func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				j := b.unfinishedJob(held1)
+				b.stuckPod(j, waits("ErrImagePull"))
+				b.startSelecting()
+				after(time.Second)
+				b.api.unheard(func() {
+					b.api.edit(j, func(o metav1.Object) {
+						if !stays {
+							o.SetLabels(nil)
+						}
+					})
+				})
+				b.lookout.see(j, true)
+				b.janitor.Notice(j.UID)
+				after(time.Hour)
+				if got := len(b.job("a").Finalizers) > 0; got != stays {
+					t.Errorf("got it held %t, want %t", got, stays)
+				}
+				if p := b.api.pod("stuck"); p.Spec.ActiveDeadlineSeconds != nil {
+					t.Error("its pod was ended")
+				}
+			})
+		})
+	}
+}
