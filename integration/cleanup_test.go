@@ -126,5 +126,8 @@ func TestImagePull(t *testing.T) {
 	if !strings.Contains(m.Diagnosis, "ImagePullBackOff") {
 		t.Errorf("got diagnosis %q, want one that names the image's trouble", m.Diagnosis)
 	}
-	h.hear(job, "PodCannotStart", "ImagePullBackOff")
+	h.hear(job, "PodCannotStart", "(grace-image-pull 2s): container main: ImagePullBackOff")
+	if why := m.Pod.Annotations[mark.Ended]; !strings.Contains(why, "(grace-image-pull 2s)") {
+		t.Errorf("got annotation %q in the manifest, want the setting that ended it", why)
+	}
 }
