@@ -30,8 +30,8 @@ type cluster interface {
 	Jobs(ctx context.Context) ([]*batchv1.Job, error)
 	// Patch changes the Job if it still is what is given, else errConflict.
 	Patch(ctx context.Context, job *batchv1.Job, change change) error
-	// EndPod has the pod's own deadline pass.
-	EndPod(ctx context.Context, pod *corev1.Pod) error
+	// EndPod has the pod's own deadline pass, and writes on it why.
+	EndPod(ctx context.Context, pod *corev1.Pod, why string) error
 }
 
 // ticket names the last Job that was started. Only who changes the ticket may start a Job, and only when the last start is
@@ -249,19 +249,19 @@ func (k *keeper) cancelOne(ctx context.Context, q queue, job *batchv1.Job) error
 	case stepRelease, stepFail:
 		return k.cluster.Patch(ctx, job, change{suspend: new(false), parallelism: new(int32(0)), deadline: new(int64(1))})
 	case stepEnd:
-		return k.endPods(ctx, running(pods))
+		return k.endPods(ctx, running(pods), "its Job was cancelled: "+settled(job))
 	default:
 		return nil
 	}
 }
 
-func (k *keeper) endPods(ctx context.Context, pods []*corev1.Pod) error {
+func (k *keeper) endPods(ctx context.Context, pods []*corev1.Pod, why string) error {
 	var failed []error
 	for _, p := range pods {
 		if d := p.Spec.ActiveDeadlineSeconds; d != nil && *d <= 1 {
 			continue // it has been told
 		}
-		failed = append(failed, k.cluster.EndPod(ctx, p))
+		failed = append(failed, k.cluster.EndPod(ctx, p, why))
 	}
 	return errors.Join(failed...)
 }

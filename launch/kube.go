@@ -106,12 +106,14 @@ func encode(v any) []byte {
 	return text
 }
 
-// EndPod has the kubelet end the pod as failed, with its log in place: deleting it would take the log along.
-func (k kube) EndPod(ctx context.Context, pod *corev1.Pod) error {
+// EndPod has the kubelet end the pod as failed, with its log in place: deleting it would take the log along. Why stands on it from the
+// same moment on, and so in its manifest.
+func (k kube) EndPod(ctx context.Context, pod *corev1.Pod, why string) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	patch := encode(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID}, "spec": map[string]any{"activeDeadlineSeconds": 1},
+		"metadata": map[string]any{"uid": pod.UID, "annotations": map[string]string{mark.Ended: why}},
+		"spec":     map[string]any{"activeDeadlineSeconds": 1},
 	})
 	_, err := k.client.CoreV1().Pods(k.namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return translate(err, "end pod "+pod.Name)

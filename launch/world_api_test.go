@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -50,8 +51,11 @@ func (a api) Patch(ctx context.Context, job *batchv1.Job, c change) error {
 	return a.request(ctx, func() error { return a.w.patch(job, c) })
 }
 
-func (a api) EndPod(ctx context.Context, pod *corev1.Pod) error {
+func (a api) EndPod(ctx context.Context, pod *corev1.Pod, why string) error {
 	return a.request(ctx, func() error {
+		if why == "" {
+			return errors.New("a pod is ended, and nobody says why")
+		}
 		a.w.mu.Lock()
 		defer a.w.mu.Unlock()
 		p := a.w.pods[pod.Labels["job"]].DeepCopy()
