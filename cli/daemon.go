@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/pflag"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -21,14 +22,16 @@ type daemonFlags struct {
 	namespace, name, url string
 	account              string // service account whose token is asked for; "": the kubeconfig's own credentials
 	audience             string
+	own                  bool // the kubeconfig's own credentials may be sent
 }
 
 func (d *daemonFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon; without it the one that keeps the Jobs of the namespace is looked for")
+	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon, of which you vouch that nobody else may create pods there; without it the daemon is looked for by its ClusterRoleBinding, and never in the namespace of the Jobs")
 	f.StringVar(&d.name, "daemon-name", "epilogue", "Value of the label app.kubernetes.io/name that the daemon's pods carry")
 	f.StringVar(&d.url, "daemon-url", "", "Address of the daemon's API, such as https://epilogue.example.com; without it a port is forwarded to one of its pods")
 	f.StringVar(&d.account, "service-account", "", "Ask the daemon with a token of this service account of the namespace: for who has a client certificate, which the daemon cannot see, and no token")
-	f.StringVar(&d.audience, "daemon-audience", "epilogue", "Audience of the token of --service-account, as in the daemon's setting api-audience")
+	f.StringVar(&d.audience, "daemon-audience", "epilogue", "Audience of the tokens that are asked for, as in the daemon's setting api-audience")
+	f.BoolVar(&d.own, "own-token", false, "Send the daemon the kubeconfig's own token, which opens the API server, too, where no token for the daemon alone can be had")
 }
 
 // remote gives the daemon's API. Nothing is asked of it yet.
@@ -49,7 +52,7 @@ func (p *program) remote() (*remote.Client, error) {
 		return nil, err
 	}
 	auth := p.auth(cfg)
-	cluster := &remote.Cluster{Client: client, REST: cfg, Places: remote.Places(p.daemon.namespace, namespace, p.daemon.name)}
+	cluster := &remote.Cluster{Client: client, REST: cfg, Daemon: p.daemon.namespace, Jobs: namespace, Name: p.daemon.name}
 	dial := func(ctx context.Context) (*remote.Line, error) {
 		wrap := func(rt http.RoundTripper) (http.RoundTripper, error) { return auth(ctx, rt) }
 		if p.daemon.url != "" {
@@ -62,18 +65,63 @@ func (p *program) remote() (*remote.Client, error) {
 }
 
 // auth puts on requests what the daemon knows the caller by: a token. It cannot see a client certificate, which ends at the
-// API server.
+// API server. A token for the daemon's audience is of no use to anybody else; the kubeconfig's own opens the API server, and goes only
+// where the caller says so: by --own-token, or by naming the token himself.
 func (p *program) auth(cfg *rest.Config) func(context.Context, http.RoundTripper) (http.RoundTripper, error) {
 	return func(ctx context.Context, rt http.RoundTripper) (http.RoundTripper, error) {
-		if p.daemon.account == "" {
-			return rest.HTTPWrappersForConfig(withoutImpersonation(cfg), rt)
-		}
-		token, err := p.tokenOf(ctx, p.daemon.account)
-		if err != nil {
+		token, err := p.audienceToken(ctx)
+		switch {
+		case err != nil:
 			return nil, err
+		case token != "":
+			return transport.NewBearerAuthRoundTripper(token, rt), nil
+		case p.daemon.own || p.namedToken():
+			return rest.HTTPWrappersForConfig(withoutImpersonation(cfg), rt)
+		case p.hasToken() || cfg.Username != "":
+			return nil, &useError{errOwnToken}
+		default:
+			return rt, nil // there is nothing to send, and the daemon's refusal says what to do
 		}
-		return transport.NewBearerAuthRoundTripper(token, rt), nil
 	}
+}
+
+var errOwnToken = errors.New("the daemon can be asked only with your kubeconfig's own token, with which whoever gets it may do in the cluster what you may: " +
+	"give --service-account NAME for a token that is good for the daemon alone, or --own-token to send yours")
+
+// namedToken: the caller has given --token, and so decided himself what is sent.
+func (p *program) namedToken() bool { return p.kube.BearerToken != nil && *p.kube.BearerToken != "" }
+
+// audienceToken gives a token for the daemon alone: of the account that is named, or else of the caller himself where he is one and may
+// ask for it. "": he is none, or may not.
+func (p *program) audienceToken(ctx context.Context) (string, error) {
+	if p.daemon.account != "" {
+		namespace, err := p.namespace()
+		if err != nil {
+			return "", err
+		}
+		return p.tokenOf(ctx, namespace, p.daemon.account)
+	}
+	if p.daemon.own || p.namedToken() {
+		return "", nil
+	}
+	client, err := p.client()
+	if err != nil {
+		return "", err
+	}
+	self, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", nil // an API server before 1.28 does not tell
+	}
+	who, isAccount := strings.CutPrefix(self.Status.UserInfo.Username, "system:serviceaccount:")
+	namespace, account, both := strings.Cut(who, ":")
+	if !isAccount || !both {
+		return "", nil // a person
+	}
+	token, err := p.tokenOf(ctx, namespace, account)
+	if apierrors.IsForbidden(err) {
+		return "", nil
+	}
+	return token, err
 }
 
 // withoutImpersonation: --as is for the API server, and the daemon would not know it.
@@ -86,11 +134,7 @@ func withoutImpersonation(cfg *rest.Config) *rest.Config {
 // tokenTime is how long a token is good. A follow that lasts longer asks for another one when it is broken.
 const tokenTime = int64(3600)
 
-func (p *program) tokenOf(ctx context.Context, account string) (string, error) {
-	namespace, err := p.namespace()
-	if err != nil {
-		return "", err
-	}
+func (p *program) tokenOf(ctx context.Context, namespace, account string) (string, error) {
 	client, err := p.client()
 	if err != nil {
 		return "", err

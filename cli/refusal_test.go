@@ -6,12 +6,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -81,33 +82,74 @@ func TestBusyForAWhile(t *testing.T) {
 	}
 }
 
-// TestToken: the daemon knows the caller by the kubeconfig's token, or by that of a service account that he names.
+// TestToken: the daemon gets a token that is good for it alone wherever one can be had, and the kubeconfig's own only where the caller says so.
 func TestToken(t *testing.T) {
 	s := newShelf(t, storetest.NewMemory(t))
 	d := s.daemon()
 	defer d.Close()
+	const robot = "system:serviceaccount:ci:robot"
 	for _, tt := range []struct {
+		name string
+		own  string // the kubeconfig's token; "": a client certificate
+		who  string // as the API server knows the caller
+		may  bool   // ask for tokens
 		more []string
-		want string
+		want string // what the daemon gets; "": nothing is sent
+		code int
+		says string
 	}{
-		{nil, "Bearer jane"},
-		{[]string{"--service-account", "reader", "--daemon-audience", "ours"}, "Bearer token of zenml/reader for ours"},
+		{"a token that is named", "", "joe", false, []string{"--token", "jane"}, "Bearer jane", codeOK, ""},
+		{"an account that is named", "secret", "joe", true, []string{"--service-account", "reader", "--daemon-audience", "ours"}, "Bearer token of zenml/reader for ours", codeOK, ""},
+		{"a person", "secret", "joe", true, nil, "", codeUse, "--own-token to send yours"},
+		{"a person who says so", "secret", "joe", true, []string{"--own-token"}, "Bearer secret", codeOK, ""},
+		{"an account itself", "secret", robot, true, nil, "Bearer token of ci/robot for epilogue", codeOK, ""},
+		{"an account that may not", "secret", robot, false, nil, "", codeUse, "--service-account NAME for a token that is good for the daemon alone"},
+		{"a certificate", "", "joe", true, nil, "none", codeFailed, "a client certificate ends at the API server: give --service-account NAME"},
 	} {
-		c := newScreen()
-		client := fake.NewClientset()
-		client.PrependReactor("create", "serviceaccounts", func(a clienttesting.Action) (bool, runtime.Object, error) {
-			create := a.(clienttesting.CreateActionImpl)
-			request := create.GetObject().(*authenticationv1.TokenRequest)
-			request.Status.Token = fmt.Sprintf("token of %s/%s for %s", create.GetNamespace(), create.Name, request.Spec.Audiences[0])
-			return true, request, nil
+		t.Run(tt.name, func(t *testing.T) {
+			c := newScreen()
+			c.kubes = tokens(tt.who, tt.may)
+			d.tokens = nil
+			args := append([]string{"list", "--kubeconfig", kubeconfig(t, d.kubernetes.URL, tt.own), "--daemon-url", d.URL, "-n", zenml}, tt.more...)
+			code := c.does(t.Context(), args...)
+			got := strings.Join(d.tokens, ", ")
+			if len(d.tokens) > 0 && got == "" {
+				got = "none"
+			}
+			if code != tt.code || got != tt.want || !strings.Contains(c.errOut.String(), tt.says) {
+				t.Errorf("got exit code %d, %q and %q, want %d, %q and %q", code, got, c.errOut, tt.code, tt.want, tt.says)
+			}
 		})
-		c.kubes = client
-		d.tokens = nil
-		code := c.does(t.Context(), append(append(d.flags(), tt.more...), "list")...)
-		if code != codeOK || !slices.Equal(d.tokens, []string{tt.want}) {
-			t.Errorf("%q: got exit code %d and %q (%s), want %q", tt.more, code, d.tokens, c.errOut, tt.want)
-		}
 	}
+}
+
+// tokens is an API server that says who the caller is, and gives him tokens of accounts where he may have them.
+func tokens(who string, may bool) *fake.Clientset {
+	client := fake.NewClientset()
+	client.PrependReactor("create", "selfsubjectreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: who}}}, nil
+	})
+	client.PrependReactor("create", "serviceaccounts", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if !may {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts/token"}, "", errors.New("no"))
+		}
+		create := a.(clienttesting.CreateActionImpl)
+		request := create.GetObject().(*authenticationv1.TokenRequest)
+		request.Status.Token = fmt.Sprintf("token of %s/%s for %s", create.GetNamespace(), create.Name, request.Spec.Audiences[0])
+		return true, request, nil
+	})
+	return client
+}
+
+func kubeconfig(t *testing.T, server, token string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+  clusters: [{name: c, cluster: {server: %q, insecure-skip-tls-verify: true}}], users: [{name: u, user: {token: %q}}]}`, server, token)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestDirectWantsTLS(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -29,14 +28,14 @@ type daemonPod struct {
 
 const install = "install the chart: helm install epilogue deploy/chart/epilogue, see README.md; or name its namespace with --daemon-namespace"
 
-// findDaemon looks where the other commands look.
+// findDaemon looks for what looks like it.
 func (v *visit) findDaemon(ctx context.Context) {
-	places := remote.Places(v.Daemon, v.Namespace, v.Name)
+	looked := places(v.Daemon, v.Namespace, v.Name)
 	refused := map[string]error{}
-	for _, place := range places {
-		list, err := v.Client.CoreV1().Pods(place.Namespace).List(ctx, metav1.ListOptions{LabelSelector: place.Selector})
+	for _, place := range looked {
+		list, err := v.Client.CoreV1().Pods(place.namespace).List(ctx, metav1.ListOptions{LabelSelector: place.selector})
 		if err != nil {
-			refused[place.Namespace] = err
+			refused[place.namespace] = err
 			continue
 		}
 		if len(list.Items) > 0 {
@@ -44,7 +43,7 @@ func (v *visit) findDaemon(ctx context.Context) {
 			return
 		}
 	}
-	last := places[len(places)-1].Namespace
+	last := looked[len(looked)-1].namespace
 	if err := refused[last]; err != nil {
 		v.say(Warn, fmt.Sprintf("the daemon could not be looked for in %s: %v", placeName(last), err), "name its namespace with --daemon-namespace")
 		return

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
@@ -27,9 +26,12 @@ import (
 type Cluster struct {
 	Client kubernetes.Interface
 	REST   *rest.Config // of the same user
-	// Auth puts credentials on the requests to the daemon; nil: those of REST.
-	Auth   func(http.RoundTripper) (http.RoundTripper, error)
-	Places []Place // where its pods are looked for, the first first
+	// Auth puts credentials on the requests to the daemon; nil: none.
+	Auth func(http.RoundTripper) (http.RoundTripper, error)
+
+	Daemon string // its namespace, as the user has named it; "": it is looked for
+	Jobs   string // the namespace whose Jobs it keeps
+	Name   string // value of the label app.kubernetes.io/name of what is the daemon's
 }
 
 // ErrNoDaemon says that the cluster has no daemon whose API can be asked.
@@ -54,14 +56,12 @@ func (c *Cluster) Dial(ctx context.Context) (*Line, error) {
 	transport := &http.Transport{
 		DialContext: (&net.Dialer{}).DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true,
 	}
-	auth := c.Auth
-	if auth == nil {
-		auth = func(rt http.RoundTripper) (http.RoundTripper, error) { return rest.HTTPWrappersForConfig(c.REST, rt) }
-	}
-	wrapped, err := auth(transport)
-	if err != nil {
-		stop()
-		return nil, err
+	var wrapped http.RoundTripper = transport
+	if c.Auth != nil {
+		if wrapped, err = c.Auth(transport); err != nil {
+			stop()
+			return nil, err
+		}
 	}
 	base := &url.URL{Scheme: scheme(ctx, local), Host: local}
 	return &Line{Base: base, Client: &http.Client{Transport: wrapped}, Close: func() {
@@ -81,33 +81,6 @@ func scheme(ctx context.Context, address string) string {
 	}
 	conn.Close()
 	return "https"
-}
-
-// find gives a pod that is ready and has the port.
-func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
-	var trouble error
-	seen := 0
-	for _, place := range c.Places {
-		list, err := c.Client.CoreV1().Pods(place.Namespace).List(ctx, metav1.ListOptions{LabelSelector: place.Selector})
-		if err != nil {
-			trouble = err
-			continue
-		}
-		seen += len(list.Items)
-		for i := range list.Items {
-			if port := portOf(&list.Items[i]); port > 0 && ready(&list.Items[i]) {
-				return &list.Items[i], port, nil
-			}
-		}
-	}
-	switch {
-	case trouble != nil:
-		return nil, 0, fmt.Errorf("%w: %w", ErrNoDaemon, trouble)
-	case seen > 0:
-		return nil, 0, fmt.Errorf("%w: none of %d pods is ready and has a port %q", ErrNoDaemon, seen, apiPort)
-	default:
-		return nil, 0, fmt.Errorf("%w: no pod has the labels %s", ErrNoDaemon, c.Places[len(c.Places)-1].Selector)
-	}
 }
 
 func portOf(p *corev1.Pod) int32 {
