@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -26,12 +27,29 @@ type daemonFlags struct {
 }
 
 func (d *daemonFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon, of which you vouch that nobody else may create pods there; without it the daemon is looked for by its ClusterRoleBinding, and never in the namespace of the Jobs")
+	f.StringVar(&d.namespace, "daemon-namespace", "", "Namespace of the daemon, of which you vouch that nobody else may create pods there; without it the daemon is looked for by its ClusterRoleBinding, and never in the namespace of the Jobs. EPILOGUE_DAEMON_NAMESPACE in the environment says the same")
 	f.StringVar(&d.name, "daemon-name", "epilogue", "Value of the label app.kubernetes.io/name that the daemon's pods carry")
 	f.StringVar(&d.url, "daemon-url", "", "Address of the daemon's API, such as https://epilogue.example.com; without it a port is forwarded to one of its pods")
 	f.StringVar(&d.account, "service-account", "", "Ask the daemon with a token of this service account of the namespace: for who has a client certificate, which the daemon cannot see, and no token")
 	f.StringVar(&d.audience, "daemon-audience", "epilogue", "Audience of the tokens that are asked for, as in the daemon's setting api-audience")
-	f.BoolVar(&d.own, "own-token", false, "Send the daemon the kubeconfig's own token, which opens the API server, too, where no token for the daemon alone can be had")
+	f.BoolVar(&d.own, "own-token", false, "Send the daemon the kubeconfig's own token, which opens the API server, too, where no token for the daemon alone can be had. EPILOGUE_OWN_TOKEN=true in the environment says the same")
+}
+
+// environment fills in what no flag says, so that it need not be typed with each command.
+func (d *daemonFlags) environment(lookup func(string) (string, bool)) error {
+	if text, ok := lookup("EPILOGUE_DAEMON_NAMESPACE"); ok && d.namespace == "" {
+		d.namespace = text
+	}
+	text, ok := lookup("EPILOGUE_OWN_TOKEN")
+	if !ok || text == "" || d.own {
+		return nil
+	}
+	own, err := strconv.ParseBool(text)
+	if err != nil {
+		return wrongUse("EPILOGUE_OWN_TOKEN is %q, want true or false", text)
+	}
+	d.own = own
+	return nil
 }
 
 // remote gives the daemon's API. Nothing is asked of it yet.
@@ -52,6 +70,9 @@ func (p *program) remote() (*remote.Client, error) {
 		return nil, err
 	}
 	auth := p.auth(cfg)
+	if err := p.daemon.environment(p.lookup); err != nil {
+		return nil, err
+	}
 	cluster := &remote.Cluster{Client: client, REST: cfg, Daemon: p.daemon.namespace, Jobs: namespace, Name: p.daemon.name}
 	dial := func(ctx context.Context) (*remote.Line, error) {
 		wrap := func(rt http.RoundTripper) (http.RoundTripper, error) { return auth(ctx, rt) }

@@ -45,6 +45,9 @@ func (p *program) visit(ctx context.Context, cfg doctor.Config) error {
 	if cfg.Store, err = p.store(ctx); err != nil {
 		return err
 	}
+	if err := p.daemon.environment(p.lookup); err != nil {
+		return err
+	}
 	cfg.Daemon, cfg.Name, cfg.Now = p.daemon.namespace, p.daemon.name, p.now
 	bad := false
 	err = doctor.Visit(ctx, cfg, func(f doctor.Finding) {

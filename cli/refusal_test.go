@@ -102,6 +102,8 @@ func TestToken(t *testing.T) {
 		{"an account that is named", "secret", "joe", true, []string{"--service-account", "reader", "--daemon-audience", "ours"}, "Bearer token of zenml/reader for ours", codeOK, ""},
 		{"a person", "secret", "joe", true, nil, "", codeUse, "--own-token to send yours"},
 		{"a person who says so", "secret", "joe", true, []string{"--own-token"}, "Bearer secret", codeOK, ""},
+		{"a person whose environment says so", "secret", "joe", true, []string{"EPILOGUE_OWN_TOKEN=true"}, "Bearer secret", codeOK, ""},
+		{"or something else", "secret", "joe", true, []string{"EPILOGUE_OWN_TOKEN=sure"}, "", codeUse, `EPILOGUE_OWN_TOKEN is "sure", want true or false`},
 		{"an account itself", "secret", robot, true, nil, "Bearer token of ci/robot for epilogue", codeOK, ""},
 		{"an account that may not", "secret", robot, false, nil, "", codeUse, "--service-account NAME for a token that is good for the daemon alone"},
 		{"a certificate", "", "joe", true, nil, "none", codeFailed, "a client certificate ends at the API server: give --service-account NAME"},
@@ -110,6 +112,12 @@ func TestToken(t *testing.T) {
 			c := newScreen()
 			c.kubes = tokens(tt.who, tt.may)
 			d.tokens = nil
+			if len(tt.more) == 1 {
+				if name, text, ok := strings.Cut(tt.more[0], "="); ok {
+					c.lookup = func(n string) (string, bool) { return text, n == name }
+					tt.more = nil
+				}
+			}
 			args := append([]string{"list", "--kubeconfig", kubeconfig(t, d.kubernetes.URL, tt.own), "--daemon-url", d.URL, "-n", zenml}, tt.more...)
 			code := c.does(t.Context(), args...)
 			got := strings.Join(d.tokens, ", ")

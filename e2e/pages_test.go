@@ -46,11 +46,11 @@ func here(command string) string {
 }
 
 // beforePages has the names that the pages use stand for what README's block made, and a Job that runs. As on most clusters the user has
-// a token, which kind's administrator has not.
+// a token, which kind's administrator has not, and says once that the daemon may have it.
 const beforePages = `
 NS=epilogue-try-jobs SYS=epilogue-try
 cp "$KUBECONFIG" "$SCRATCH/kubeconfig"
-export KUBECONFIG=$SCRATCH/kubeconfig
+export KUBECONFIG=$SCRATCH/kubeconfig EPILOGUE_OWN_TOKEN=true
 kubectl config set-context --current --namespace=$NS
 kubectl config set-credentials "$(kubectl config view --minify -o jsonpath='{.users[0].name}')" --token="$(kubectl create token default)"
 kubectl create job operated --image=$sample -- /sample until -rate 10
