@@ -67,6 +67,7 @@ type awaited struct {
 	pods    []PodRef
 	more    bool // the object has others, which the index tells
 	damaged bool // nothing can be read from the index
+	version bool // for it is of another version
 }
 
 type journalCounts struct{ objects, bytes, frames, tails, compacted, collisions, removed atomic.Int64 }
@@ -274,10 +275,21 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
+// index reads an object's index. What seems to be damaged is read again as a whole: an object that is called damaged is given up with its
+// lines, so its own bytes must say so, and not a store that gives other parts of it than were asked for.
 func (j *Journal) index(ctx context.Context, key Key) (x *JournalIndex, err error) {
-	err = j.breaker.do(ctx, "read journal index", func(ctx context.Context) error {
-		x, err = j.spool.codec.ReadJournalIndex(ctx, j.store, key)
-		return err
-	})
+	read := func(store Store) {
+		err = j.breaker.do(ctx, "read journal index", func(ctx context.Context) error {
+			x, err = j.spool.codec.ReadJournalIndex(ctx, store, key)
+			return err
+		})
+	}
+	if read(j.store); !errors.Is(err, ErrDamaged) {
+		return x, err
+	}
+	damage := err
+	if read(&Partly{Store: j.store, whole: always}); err == nil {
+		j.log.Error("the store gives other parts of objects than it is asked for; this one was read as a whole", "key", key, "err", damage)
+	}
 	return x, err
 }

@@ -108,6 +108,8 @@ func (g *garbage) foreign(ctx context.Context, replica string, listed map[Key]bo
 			return err
 		}
 		switch {
+		case j.foreign[object.Key].isOfAnotherVersion():
+			kept = true // a replica of that version can take it over
 		case j.foreign[object.Key].isDamaged():
 			unreadable = append(unreadable, object.Key)
 		case needed:
@@ -156,7 +158,7 @@ func (g *garbage) await(ctx context.Context, key Key) (*awaited, error) {
 		return nil, nil
 	case errors.Is(err, ErrDamaged):
 		g.journal.log.Error("journal object is damaged", "key", key, "err", err)
-		return &awaited{damaged: true}, nil
+		return &awaited{damaged: true, version: errors.Is(err, errVersion)}, nil
 	case err != nil:
 		return nil, err
 	}
@@ -174,6 +176,8 @@ func (g *garbage) await(ctx context.Context, key Key) (*awaited, error) {
 }
 
 func (w *awaited) isDamaged() bool { return w != nil && w.damaged }
+
+func (w *awaited) isOfAnotherVersion() bool { return w != nil && w.version }
 
 // isSealed asks for the manifest of a pod that is not in our spool. Having left the spool proves nothing: it may have been
 // handed over.

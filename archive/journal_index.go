@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -67,6 +68,9 @@ const (
 	maxEntries = 8000
 )
 
+// errVersion stands beside ErrDamaged where bytes are whole, and mean something to another version of this program.
+var errVersion = errors.New("another version")
+
 // instance gives the log's instance.
 func (l *JournalLog) instance(pod PodRef) Instance {
 	return Instance{PodRef: pod, Container: l.Container, Kind: l.Kind, Restart: l.Restart, ContainerID: l.ContainerID}
@@ -94,7 +98,7 @@ func (c *Codec) readDocument(b []byte, magic uint32, name string, tail int) ([]b
 		return nil, fmt.Errorf("document without the name %s: %w", name, ErrDamaged)
 	}
 	if v := payload[4]; v != 1 {
-		return nil, fmt.Errorf("document %s of version %d, this program reads version 1: %w", name, v, ErrDamaged)
+		return nil, fmt.Errorf("document %s of version %d, this program reads version 1: %w: %w", name, v, errVersion, ErrDamaged)
 	}
 	packed := payload[documentHead : len(payload)-tail]
 	if crc32.Checksum(packed, castagnoli) != binary.LittleEndian.Uint32(payload[5:]) {
@@ -124,7 +128,7 @@ func (c *Codec) decodeJournalIndex(b []byte, before int64) (*JournalIndex, error
 		return nil, fmt.Errorf("journal index: %w: %w", err, ErrDamaged)
 	}
 	if x.Version != formatVersion {
-		return nil, fmt.Errorf("journal index of version %q, this program reads %q: %w", x.Version, formatVersion, ErrDamaged)
+		return nil, fmt.Errorf("journal index of version %q, this program reads %q: %w: %w", x.Version, formatVersion, errVersion, ErrDamaged)
 	}
 	return &x, x.validate(before)
 }

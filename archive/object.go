@@ -50,7 +50,26 @@ func fetch(ctx context.Context, store Store, key Key, r Range) ([]byte, int64, e
 	}
 	const limit = 2 * maxIndex
 	b, err := io.ReadAll(io.LimitReader(body, limit))
+	if err == nil && int64(len(b)) < min(limit, r.of(object.Size)) {
+		err = fmt.Errorf("%w: %d of %d bytes", errShort, len(b), r.of(object.Size))
+	}
 	return b, object.Size, closing(body, err)
+}
+
+// errShort is a fault of the store. It says nothing of what is stored: that is not damaged, and nothing may be concluded from it.
+var errShort = errors.New("the store gave fewer bytes than were asked for")
+
+// of gives how many bytes of an object of this size the range is.
+func (r Range) of(size int64) int64 {
+	start := r.Offset
+	if start < 0 {
+		start = max(0, size+start)
+	}
+	left := max(0, size-start)
+	if r.Length > 0 {
+		return min(left, r.Length)
+	}
+	return left
 }
 
 // open opens a part of an object, on a store without ranges by passing over what is before it.

@@ -17,7 +17,7 @@ type Capabilities struct {
 	// Two writers at the same instant can both put then; what they put under one key is the same, or the archive's own
 	// read after the write shows that the other one was later.
 	ConditionalPut bool
-	// Ranges: Get gives the bytes that were asked for. Where it is false, the caller reads whole objects.
+	// Ranges: Get gives the bytes that were asked for. Where it is false, objects are read as a whole (Partly).
 	Ranges bool
 }
 
@@ -56,11 +56,27 @@ func probe(ctx context.Context, s Store, key Key) (c Capabilities, err error) {
 	if !bytes.Equal(got, body) {
 		return c, fmt.Errorf("put %d bytes under %s and read %d other bytes back", len(body), key, len(got))
 	}
+	if err := probeList(ctx, s, key, int64(len(body))); err != nil {
+		return c, err
+	}
 	if c.Ranges, err = probeRanges(ctx, s, key, body); err != nil {
 		return c, err
 	}
 	c.ConditionalPut, err = probeCondition(ctx, s, key, body)
 	return c, err
+}
+
+// probeList: what is in no list is found by no reader, taken over by nobody, and never deleted.
+func probeList(ctx context.Context, s Store, key Key, size int64) error {
+	for object, err := range s.List(ctx, string(key), "") {
+		if err != nil {
+			return err
+		}
+		if object.Key == key && object.Size == size {
+			return nil
+		}
+	}
+	return fmt.Errorf("put %d bytes under %s, and they are not in the list of what is there", size, key)
 }
 
 func probeRanges(ctx context.Context, s Store, key Key, body []byte) (bool, error) {
@@ -73,6 +89,7 @@ func probeRanges(ctx context.Context, s Store, key Key, body []byte) (bool, erro
 		{Range{Offset: 3, Length: 4}, body[3:7]},
 		{Range{Offset: 3}, body[3:]},
 		{Range{Offset: -4}, body[n-4:]},
+		{Range{Offset: -2 * int64(n)}, body}, // as of each small log: more than there is
 	}
 	for _, tt := range tests {
 		got, err := readBack(ctx, s, key, tt.r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 
@@ -71,11 +72,13 @@ func TestProbe(t *testing.T) {
 			return s.Get(ctx, key, r)
 		}
 	}
+	emptySuffix := func(o *oddStore, s archive.Store) { o.get = shortOfSuffixes(s) }
 	tests := []struct {
 		name string
 		odd  odd
 		want archive.Capabilities
 	}{
+		{"gives nothing of an end that is longer than the object", emptySuffix, archive.Capabilities{ConditionalPut: true}},
 		{"able", nil, archive.Capabilities{ConditionalPut: true, Ranges: true}},
 		{"ignores if-absent", ignoresIfAbsent, archive.Capabilities{Ranges: true}},
 		{"does not know if-absent", ifAbsent(errors.ErrUnsupported), archive.Capabilities{Ranges: true}},
@@ -102,6 +105,24 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// shortOfSuffixes takes an end that is longer than the object for one that is past its end.
+func shortOfSuffixes(s archive.Store) func(context.Context, archive.Key, archive.Range) (io.ReadCloser, archive.Object, error) {
+	return func(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+		body, object, err := s.Get(ctx, key, r)
+		if err == nil && -r.Offset > object.Size {
+			return io.NopCloser(strings.NewReader("")), object, body.Close()
+		}
+		return body, object, err
+	}
+}
+
+// hidden lists nothing.
+type hidden struct{ archive.Store }
+
+func (hidden) List(context.Context, string, archive.Key) iter.Seq2[archive.Object, error] {
+	return func(func(archive.Object, error) bool) {}
+}
+
 func TestProbeTrouble(t *testing.T) {
 	corrupt := func(context.Context, archive.Key, archive.Range) (io.ReadCloser, archive.Object, error) {
 		return io.NopCloser(strings.NewReader("other")), archive.Object{}, nil
@@ -109,7 +130,11 @@ func TestProbeTrouble(t *testing.T) {
 	if got, err := archive.Probe(t.Context(), &oddStore{Store: storetest.NewMemory(t), get: corrupt}); err == nil {
 		t.Errorf("Probe of a store that gives other bytes = %+v, nil, want an error", got)
 	}
+	if got, err := archive.Probe(t.Context(), hidden{storetest.NewMemory(t)}); err == nil {
+		t.Errorf("Probe of a store that lists nothing = %+v, nil, want an error", got)
+	}
 	for _, fault := range []storetest.Fault{
+		{Op: storetest.OpList},
 		{Op: storetest.OpPut},
 		{Op: storetest.OpPut, Effect: storetest.Stored(nil)},
 		{Op: storetest.OpPut, Skip: 1},

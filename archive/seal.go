@@ -142,6 +142,10 @@ func (s *Sealer) Probe(ctx context.Context) (Capabilities, error) {
 		can, err = Probe(ctx, s.store.Store)
 		return err
 	})
+	if partly, ok := s.store.Store.(interface{ wholeOnly() }); ok && err == nil && !can.Ranges {
+		partly.wholeOnly()
+		s.log.Warn("the store does not give the parts of objects that it is asked for; objects are read as a whole")
+	}
 	if err == nil && !can.ConditionalPut {
 		s.store.needed.Store(true)
 		s.log.Warn("the store has no conditional put; each key is looked for before it is written")

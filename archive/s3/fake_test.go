@@ -110,6 +110,8 @@ func multipart(instead func(req *http.Request) *http.Response) func(int, *http.R
 			return reply(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"), nil
 		case req.Method == http.MethodDelete:
 			return reply(204, ""), nil
+		case req.Method == http.MethodHead:
+			return reply(404, ""), nil
 		}
 		return reply(200, "", "ETag", "e"+query.Get("partNumber")), nil
 	}

@@ -63,6 +63,9 @@ func (s *Store) pages(ctx context.Context, prefix string, after archive.Key) ite
 			}
 			for _, found := range page.Contents {
 				found.Key, err = decoded(found.Key, page.EncodingType)
+				if page.EncodingType == "" && !inXML(aws.ToString(found.Key)) {
+					continue // a name that the store could not write: nobody's of the archive, for Put takes none
+				}
 				if !yield(found, err) || err != nil {
 					return
 				}
@@ -83,7 +86,8 @@ func decoded(name *string, by types.EncodingType) (*string, error) {
 	return &plain, nil
 }
 
-// inXML says whether a name can be written in XML at all. Where it cannot, the encoder would put another letter, and so name another object.
+// inXML says whether a name can be written in XML at all. Where it cannot, encoders put U+FFFD for the letter, and so name another object; a
+// name that has this one cannot be told from such.
 func inXML(name string) bool {
 	for _, c := range name {
 		fits := c == '\t' || c == '\n' || c == '\r' || c >= ' ' && c <= 0xD7FF || c >= 0xE000 && c < utf8.RuneError || c >= 0x10000

@@ -36,13 +36,14 @@ func listing(encodes bool, names ...string) func(int, *http.Request) (*http.Resp
 // TestListDecodes: names come back as they were put, from stores that encode them and from those that do not.
 func TestListDecodes(t *testing.T) {
 	plain := []string{"p/v1/a b", "p/v1/a%2Fb", "p/v1/a+b", "p/v1/ü"}
+	odd := append([]string{"p/v1/\x01"}, plain...)
 	for _, test := range []struct {
-		name    string
-		encodes bool
-		names   []string
+		name         string
+		encodes      bool
+		names, wants []string
 	}{
-		{"a store that encodes", true, append([]string{"p/v1/\x01"}, plain...)},
-		{"a store that does not", false, plain},
+		{"a store that encodes", true, odd, odd},
+		{"a store that does not", false, odd, plain}, // what it cannot write is none of ours
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := openFake(t, &answers{answer: listing(test.encodes, test.names...)}, custom)
@@ -53,8 +54,8 @@ func TestListDecodes(t *testing.T) {
 				}
 				got = append(got, "p/"+string(o.Key))
 			}
-			if !slices.Equal(got, test.names) {
-				t.Errorf("got %q, want %q", got, test.names)
+			if !slices.Equal(got, test.wants) {
+				t.Errorf("got %q, want %q", got, test.wants)
 			}
 		})
 	}
@@ -74,5 +75,18 @@ func TestDeleteNamesNoOther(t *testing.T) {
 		if got := a.seen(http.MethodDelete, target); len(got) != 1 {
 			t.Errorf("%s: got %d requests, want 1", target, len(got))
 		}
+	}
+}
+
+// TestPutRefusesUnwritable: before the store could take what it then cannot list.
+func TestPutRefusesUnwritable(t *testing.T) {
+	a := &answers{answer: always(200, "")}
+	for _, key := range []archive.Key{"v1/\x01", "v1/\uffff", "v1/\ufffd", "v1/\xff"} {
+		if err := openFake(t, a, custom).Put(t.Context(), key, strings.NewReader("x"), archive.PutOptions{}); err == nil {
+			t.Errorf("Put(%q) = nil, want it refused", key)
+		}
+	}
+	if got := len(a.requests); got > 0 {
+		t.Errorf("got %d requests, want none", got)
 	}
 }

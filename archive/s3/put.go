@@ -4,17 +4,20 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -52,6 +55,9 @@ func (s *Store) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjec
 	name, err := s.name(key)
 	if err != nil {
 		return nil, err
+	}
+	if !inXML(*name) {
+		return nil, errors.New("key holds letters that XML cannot write, and so a listing")
 	}
 	input := &s3.PutObjectInput{Bucket: &s.bucket, Key: name, ContentType: aws.String("application/octet-stream")}
 	if opts.ContentType != "" {
@@ -139,14 +145,34 @@ func newUploader(client *s3.Client, cfg Config) *manager.Uploader {
 // uploadClient adds to the SDK's client what its uploader leaves out.
 type uploadClient struct {
 	*s3.Client
-	digest bool // send a digest with each part, for stores that do not take the SDK's trailing checksum
+	// other is a store that is not AWS. It gets a digest with each part, as some do not take the SDK's trailing checksum, and is looked
+	// at before an upload is completed, as some keep the condition for puts in one request only.
+	other bool
+}
+
+// CompleteMultipartUpload is the SDK's, on a store other than AWS after a look whether the key is taken, if it must not be: some know
+// conditions of puts and pass over this one, and would replace what is there. Between the look and the completion another one's can come;
+// a store that keeps the condition refuses ours then, on others ours replaces it.
+func (c *uploadClient) CompleteMultipartUpload(
+	ctx context.Context, input *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options),
+) (*s3.CompleteMultipartUploadOutput, error) {
+	if c.other && input.IfNoneMatch != nil {
+		_, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: input.Bucket, Key: input.Key}, opts...)
+		if err == nil {
+			return nil, &smithy.GenericAPIError{Code: codePrecondition, Message: "the key is taken"}
+		}
+		if status(err) != http.StatusNotFound {
+			return nil, err
+		}
+	}
+	return c.Client.CompleteMultipartUpload(ctx, input, opts...)
 }
 
 // UploadPart is the SDK's, with the digest that every store knows.
 func (c *uploadClient) UploadPart(
 	ctx context.Context, input *s3.UploadPartInput, opts ...func(*s3.Options),
 ) (*s3.UploadPartOutput, error) {
-	if part, ok := input.Body.(io.ReadSeeker); ok && c.digest {
+	if part, ok := input.Body.(io.ReadSeeker); ok && c.other {
 		sum, err := digest(part, md5.New())
 		if err != nil {
 			return nil, err

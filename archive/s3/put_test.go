@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -120,5 +121,46 @@ func TestPutIsFlat(t *testing.T) {
 		} else {
 			t.Logf("%s: Put of %d bytes allocated %d bytes", name, size, got)
 		}
+	}
+}
+
+// TestUploadLooksFirst: a store that is not AWS may pass over the condition where a body goes up in parts, whatever it does with others.
+func TestUploadLooksFirst(t *testing.T) {
+	for _, test := range []struct {
+		name, endpoint string
+		head           int // status; 0: is not asked
+		want           error
+		completed      int
+	}{
+		{"AWS", "", 0, nil, 1},
+		{"the key is free", custom, 404, nil, 1},
+		{"the key is taken", custom, 200, archive.ErrExists, 0},
+		{"nobody knows", custom, 403, nil, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			transport := &answers{answer: multipart(func(req *http.Request) *http.Response {
+				if req.Method == http.MethodHead {
+					return reply(test.head, "")
+				}
+				return nil
+			})}
+			err := putBytes(t, openFake(t, transport, test.endpoint), 20<<20, archive.PutOptions{IfAbsent: true})
+			if test.want != nil && !errors.Is(err, test.want) || (err == nil) != (test.completed == 1) || test.head == 403 && errors.Is(err, archive.ErrExists) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			if got := len(transport.seen(http.MethodPost, "uploadId")); got != test.completed {
+				t.Errorf("got %d completions, want %d", got, test.completed)
+			}
+			if got := len(transport.seen(http.MethodHead, "")) > 0; got != (test.head != 0) {
+				t.Errorf("looked %v, want %v", got, test.head != 0)
+			}
+			if got := len(transport.seen(http.MethodDelete, "uploadId")); got != 1-test.completed {
+				t.Errorf("got %d uploads given back, want %d", got, 1-test.completed)
+			}
+		})
+	}
+	transport := &answers{answer: multipart(usual)}
+	if err := putBytes(t, openFake(t, transport, custom), 20<<20, archive.PutOptions{}); err != nil || len(transport.seen(http.MethodHead, "")) > 0 {
+		t.Errorf("without a condition: got %v after %d looks, want none", err, len(transport.seen(http.MethodHead, "")))
 	}
 }

@@ -35,6 +35,10 @@ func (s *Store) get(ctx context.Context, key archive.Key, r archive.Range) (io.R
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: name, Range: header(r)})
 	if isPastEnd(err) {
 		size, err := s.sizePastEnd(ctx, name, err)
+		if r.Offset < 0 && size > 0 && err == nil {
+			// The last bytes of an object that has any are never past its end: this store knows no more of them than there are.
+			return s.get(ctx, key, lastOf(size, r))
+		}
 		return io.NopCloser(strings.NewReader("")), size, err
 	}
 	if err != nil {
@@ -49,6 +53,11 @@ func (s *Store) get(ctx context.Context, key archive.Key, r archive.Range) (io.R
 		body.left = r.Length
 	}
 	return body, size, nil
+}
+
+// lastOf gives the range of an object's last bytes as one from its start.
+func lastOf(size int64, r archive.Range) archive.Range {
+	return archive.Range{Offset: max(0, size+r.Offset), Length: r.Length}
 }
 
 // header gives the Range header, nil for the whole object.

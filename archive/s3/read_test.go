@@ -204,3 +204,62 @@ func TestDelete(t *testing.T) {
 		})
 	}
 }
+
+// TestSuffixIsRefused has stores that refuse the last bytes of an object where they are more than it has. It is not empty for that.
+func TestSuffixIsRefused(t *testing.T) {
+	const text = "0123456789"
+	for _, told := range []bool{true, false} { // whether the refusal says how long the object is
+		for _, test := range []struct {
+			object string
+			r      archive.Range
+			want   string
+		}{
+			{text, archive.Range{Offset: -100}, text},
+			{text, archive.Range{Offset: -100, Length: 3}, "012"},
+			{text, archive.Range{Offset: -10}, text},
+			{text, archive.Range{Offset: -4}, "6789"},
+			{text, archive.Range{Offset: -4, Length: 2}, "67"},
+			{"", archive.Range{Offset: -4}, ""},
+		} {
+			a := &answers{answer: func(_ int, req *http.Request) (*http.Response, error) { return strictly(req, test.object, told), nil }}
+			body, object, err := openFake(t, a, custom).Get(t.Context(), "v1/a", test.r)
+			if err != nil {
+				t.Errorf("size told %v: Get(%+v) of %q = %v, want nil", told, test.r, test.object, err)
+				continue
+			}
+			got, err := io.ReadAll(body)
+			if string(got) != test.want || err != nil || object.Size != int64(len(test.object)) {
+				t.Errorf("size told %v: Get(%+v) of %q gave %q of %d bytes, %v, want %q", told, test.r, test.object, got, object.Size, err, test.want)
+			}
+		}
+	}
+}
+
+// strictly answers as a store that takes no range that leads out of the object.
+func strictly(req *http.Request, object string, tellsSize bool) *http.Response {
+	if req.Method == http.MethodHead {
+		resp := reply(200, "")
+		resp.ContentLength = int64(len(object))
+		resp.Header.Set("Content-Length", fmt.Sprint(len(object)))
+		return resp
+	}
+	asked := req.Header.Get("Range")
+	if asked == "" {
+		return reply(200, object)
+	}
+	var from, to int
+	if n, _ := fmt.Sscanf(asked, "bytes=%d-%d", &from, &to); n < 2 {
+		to = len(object) - 1
+	}
+	if from < 0 {
+		from += len(object)
+	}
+	if from < 0 || from >= len(object) {
+		resp := refusal(416, codeInvalidRange)
+		if tellsSize {
+			resp.Header.Set("Content-Range", fmt.Sprintf("bytes */%d", len(object)))
+		}
+		return resp
+	}
+	return reply(206, object[from:to+1], "Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(object)))
+}

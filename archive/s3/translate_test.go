@@ -23,6 +23,8 @@ func TestTranslate(t *testing.T) {
 		{"forbidden", refusal(403, "AccessDenied"), nil},
 		{"keys that expired", refusal(400, "ExpiredToken"), nil},
 		{"condition failed", refusal(412, "PreconditionFailed"), archive.ErrExists},
+		{"condition failed, by another name", refusal(412, "InvalidRequest"), archive.ErrExists},
+		{"condition failed, without a word", reply(412, ""), archive.ErrExists},
 		{"upload that is gone", refusal(404, "NoSuchUpload"), nil},
 		{"folder in the way", refusal(409, "ObjectParentIsFile"), nil},
 		{"not implemented", refusal(501, "NotImplemented"), errors.ErrUnsupported},

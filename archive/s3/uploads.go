@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -21,44 +22,74 @@ const codeNoSuchUpload = "NoSuchUpload"
 // AbortUploads gives back the parts of the archive's uploads that were begun before the given time and neither completed
 // nor aborted: a process that died in the middle of a large Put leaves one, it is in no listing, and it is paid for. It
 // says how many these were. On AWS it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload.
-func (s *Store) AbortUploads(ctx context.Context, before time.Time) (int, error) {
-	stale, err := s.staleUploads(ctx, before)
-	err = translate(ctx, err)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return 0, nil // a store that does not list them has its own way to forget them
-	}
-	if err != nil {
-		return 0, fmt.Errorf("list uploads: %w", err)
-	}
-	for n, upload := range stale {
-		_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &s.bucket, Key: upload.Key, UploadId: upload.UploadId,
-		})
-		if err != nil && code(err) != codeNoSuchUpload { // another replica may be at it, too
-			return n, fmt.Errorf("abort upload of %s: %w", strings.TrimPrefix(aws.ToString(upload.Key), s.prefix), translate(ctx, err))
+func (s *Store) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
+	for page, err := range s.uploads(ctx) {
+		err = translate(ctx, err)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return n, nil // a store that does not list them has its own way to forget them
+		}
+		if err != nil {
+			return n, fmt.Errorf("list uploads: %w", err)
+		}
+		// Page by page: some stores fail at the second one. Then each round gets further than the one before it.
+		for _, upload := range page {
+			if !s.isStale(upload, before) {
+				continue
+			}
+			if err := s.abort(ctx, upload); err != nil {
+				return n, err
+			}
+			n++
 		}
 	}
-	return len(stale), nil
+	return n, nil
 }
 
-// staleUploads lists before anything is aborted, so that no page changes under the listing.
-func (s *Store) staleUploads(ctx context.Context, before time.Time) ([]types.MultipartUpload, error) {
-	prefix := s.prefix + keysBegin
-	var stale []types.MultipartUpload
-	pages := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: &prefix})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, upload := range page.Uploads {
-			// Some stores pass over the prefix, and one that does not say when an upload began says nothing of its age.
-			if s.isOfArchive(aws.ToString(upload.Key)) && upload.Initiated != nil && upload.Initiated.Before(before) {
-				stale = append(stale, upload)
+func (s *Store) abort(ctx context.Context, upload types.MultipartUpload) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &s.bucket, Key: upload.Key, UploadId: upload.UploadId,
+	})
+	if err != nil && code(err) != codeNoSuchUpload { // another replica may be at it, too
+		return fmt.Errorf("abort upload of %s: %w", strings.TrimPrefix(aws.ToString(upload.Key), s.prefix), translate(ctx, err))
+	}
+	return nil
+}
+
+// isStale: some stores pass over the prefix, and one that does not say when an upload began says nothing of its age.
+func (s *Store) isStale(upload types.MultipartUpload, before time.Time) bool {
+	return s.isOfArchive(aws.ToString(upload.Key)) && upload.Initiated != nil && upload.Initiated.Before(before)
+}
+
+// uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of objects do.
+func (s *Store) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
+	input := &s3.ListMultipartUploadsInput{
+		Bucket: &s.bucket, Prefix: aws.String(s.prefix + keysBegin), EncodingType: types.EncodingTypeUrl,
+	}
+	return func(yield func([]types.MultipartUpload, error) bool) {
+		for {
+			page, err := s.client.ListMultipartUploads(ctx, input)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
+			for i := range page.Uploads {
+				if page.Uploads[i].Key, err = decoded(page.Uploads[i].Key, page.EncodingType); err != nil {
+					yield(nil, err)
+					return
+				}
+			}
+			marker, err := decoded(page.NextKeyMarker, page.EncodingType)
+			if !yield(page.Uploads, err) || err != nil || !aws.ToBool(page.IsTruncated) || stuck(input, marker, page.NextUploadIdMarker) {
+				return
+			}
+			input.KeyMarker, input.UploadIdMarker = marker, page.NextUploadIdMarker
 		}
 	}
-	return stale, nil
+}
+
+// stuck: the next page would not be another one: there are stores that say so without end.
+func stuck(input *s3.ListMultipartUploadsInput, key, upload *string) bool {
+	return aws.ToString(key) == aws.ToString(input.KeyMarker) && aws.ToString(upload) == aws.ToString(input.UploadIdMarker)
 }
 
 // isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a journal.

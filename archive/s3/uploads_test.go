@@ -1,8 +1,11 @@
 package s3
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +71,49 @@ func TestAbortUploads(t *testing.T) {
 				if !strings.Contains(r.target, "prefix=p%2Fv1%2F") {
 					t.Errorf("listed %s, want it below p/v1/", r.target)
 				}
+			}
+		})
+	}
+}
+
+// TestAbortUploadsPageByPage: a store whose second page always fails has its uploads given back all the same, a page in each round; and one
+// that gives the same page for ever does not keep us.
+func TestAbortUploadsPageByPage(t *testing.T) {
+	now := time.Now()
+	open := []string{"p/v1/_journal/r/0", "p/v1/_journal/r/1", "p/v1/_journal/r/2\x01"}
+	pageOf := func(n int) string {
+		text := "<ListMultipartUploadsResult><EncodingType>url</EncodingType>"
+		for i, key := range open[:min(n, len(open))] {
+			began := now.Add(-48 * time.Hour).UTC().Format("2006-01-02T15:04:05.000Z")
+			text += fmt.Sprintf("<Upload><Key>%s</Key><UploadId>u%d</UploadId><Initiated>%s</Initiated></Upload>", url.QueryEscape(key), i, began)
+		}
+		if n < len(open) {
+			text += fmt.Sprintf("<IsTruncated>true</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>", url.QueryEscape(open[n-1]))
+		}
+		return text + "</ListMultipartUploadsResult>"
+	}
+	for name, second := range map[string]*http.Response{"fails": refusal(400, "InvalidArgument"), "the same": reply(200, pageOf(2))} {
+		t.Run(name, func(t *testing.T) {
+			var aborted []string
+			a := &answers{answer: func(n int, req *http.Request) (*http.Response, error) {
+				query := req.URL.Query()
+				switch {
+				case req.Method == http.MethodDelete:
+					aborted = append(aborted, req.URL.Path)
+					return reply(204, ""), nil
+				case query.Has("key-marker"):
+					if got := query.Get("key-marker"); got != open[1] {
+						t.Errorf("went on behind %q, want %q", got, open[1])
+					}
+					body, _ := io.ReadAll(second.Body)
+					second.Body = io.NopCloser(bytes.NewReader(body))
+					return reply(second.StatusCode, string(body)), nil
+				}
+				return reply(200, pageOf(2)), nil
+			}}
+			got, err := openFake(t, a, custom).AbortUploads(t.Context(), now.Add(-24*time.Hour))
+			if want := second.StatusCode == 400; (err != nil) != want || got < 2 || len(aborted) != got {
+				t.Errorf("got %d, aborted %q, %v, want the first page, and an error: %v", got, aborted, err, want)
 			}
 		})
 	}

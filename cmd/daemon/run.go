@@ -155,7 +155,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 // keeping makes the parts that keep logs: with no Leases in the settings they write nothing in the cluster.
 func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.Logger) (*parts, error) {
 	p := &parts{registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)}
-	p.store = measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive)))
+	p.store = archive.NewPartly(measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive))))
 	client, source, err := connect(to, p.limit, metrics.NewWatch(p.registry))
 	if err != nil {
 		return nil, err

@@ -1,0 +1,45 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// Partly has parts of objects read out of the whole where the store does not give them, or gives others: slow, and right. The probe finds
+// out (Sealer.Probe); until then the store is believed. Safe for concurrent use.
+type Partly struct {
+	Store
+	whole *atomic.Bool
+}
+
+// NewPartly wraps a store for all who read it.
+func NewPartly(store Store) *Partly { return &Partly{Store: store, whole: new(atomic.Bool)} }
+
+// always is whole from the start.
+var always = func() *atomic.Bool {
+	b := new(atomic.Bool)
+	b.Store(true)
+	return b
+}()
+
+// Get is the store's, or for a part, once that is known to be of no use, an error by which open reads the whole.
+func (p *Partly) Get(ctx context.Context, key Key, r Range) (io.ReadCloser, Object, error) {
+	if r != (Range{}) && p.whole.Load() {
+		return nil, Object{}, errors.ErrUnsupported
+	}
+	return p.Store.Get(ctx, key, r)
+}
+
+// AbortUploads is the store's; one that takes nothing in parts has none.
+func (p *Partly) AbortUploads(ctx context.Context, before time.Time) (int, error) {
+	if store, ok := p.Store.(uploadAborter); ok {
+		return store.AbortUploads(ctx, before)
+	}
+	return 0, nil
+}
+
+// wholeOnly is told by the probe.
+func (p *Partly) wholeOnly() { p.whole.Store(true) }
