@@ -3,9 +3,12 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +23,8 @@ type breaker struct {
 	log    *slog.Logger
 	failed func(error)   // counts each failed try
 	turn   chan struct{} // holds one token; who has it may probe
+	fresh  atomic.Int64  // callers that wait for their first turn
+	worked atomic.Int64  // requests that did
 
 	mu      sync.Mutex
 	healthy chan struct{} // guarded by mu; nil: no trouble; else closed when it is over
@@ -38,10 +43,35 @@ func newBreaker(log *slog.Logger, failed func(error)) *breaker {
 	return b
 }
 
+// ErrRefused means that a request failed again and again while the store worked for others: its trouble is its own.
+var ErrRefused = errors.New("the store refuses this request")
+
+// errLater means that a request has failed often enough for now.
+var errLater = errors.New("given up for now")
+
+// mostOwn is how often a request may fail before its caller is free for another one.
+const mostOwn = 4
+
+// put is do for what is one of many, and has callers that come again later: it gives up, for now, what has failed often. Else as many
+// requests of which the store takes none as there are callers would keep all others out.
+func (b *breaker) put(ctx context.Context, what string, f func(context.Context) error) error {
+	before := b.worked.Load()
+	err := b.repeat(ctx, what, mostOwn, f)
+	if errors.Is(err, errLater) && b.worked.Load() > before {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
 // do calls f until it returns nil or an answer, or the context ends.
 func (b *breaker) do(ctx context.Context, what string, f func(context.Context) error) error {
-	for own := firstPause; ; {
-		probing, err := b.enter(ctx)
+	return b.repeat(ctx, what, -1, f)
+}
+
+// repeat is do, for so many failures at most; -1: for ever.
+func (b *breaker) repeat(ctx context.Context, what string, most int, f func(context.Context) error) error {
+	for own, fresh := firstPause, true; ; fresh = false {
+		probing, err := b.enter(ctx, fresh)
 		if err != nil {
 			return err
 		}
@@ -60,6 +90,9 @@ func (b *breaker) do(ctx context.Context, what string, f func(context.Context) e
 		if worked || ctx.Err() != nil {
 			return err
 		}
+		if most--; most == 0 {
+			return fmt.Errorf("%w: %w", errLater, err)
+		}
 		if !probing {
 			// Failed while the store worked for others: this request may be the trouble.
 			if err := sleep(ctx, own); err != nil {
@@ -72,7 +105,7 @@ func (b *breaker) do(ctx context.Context, what string, f func(context.Context) e
 
 // isAnswer: the store or the disk answered, and trying again would get the same.
 func isAnswer(err error) bool {
-	for _, answer := range []error{ErrExists, ErrNotFound, ErrDamaged, errors.ErrUnsupported, errSpoolFile} {
+	for _, answer := range []error{ErrExists, ErrNotFound, ErrDamaged, ErrKey, errors.ErrUnsupported, errSpoolFile} {
 		if errors.Is(err, answer) {
 			return true
 		}
@@ -80,18 +113,29 @@ func isAnswer(err error) bool {
 	return false
 }
 
-// enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then.
-func (b *breaker) enter(ctx context.Context) (probing bool, err error) {
+// enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then. Who is fresh,
+// and has not failed yet, comes first: the others may be the trouble.
+func (b *breaker) enter(ctx context.Context, fresh bool) (probing bool, err error) {
 	healthy, _ := b.state()
 	if healthy == nil {
 		return false, ctx.Err()
 	}
-	select {
-	case <-healthy:
-		return false, ctx.Err()
-	case <-ctx.Done():
-		return false, ctx.Err()
-	case <-b.turn:
+	if fresh {
+		b.fresh.Add(1)
+		defer b.fresh.Add(-1)
+	}
+	for mine := false; !mine; {
+		select {
+		case <-healthy:
+			return false, ctx.Err()
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-b.turn:
+			if mine = fresh || b.fresh.Load() == 0; !mine {
+				b.turn <- struct{}{}
+				runtime.Gosched()
+			}
+		}
 	}
 	healthy, pause := b.state()
 	if healthy != nil {
@@ -133,6 +177,7 @@ func (b *breaker) trouble(what string, err error) {
 }
 
 func (b *breaker) works() {
+	b.worked.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.healthy == nil {

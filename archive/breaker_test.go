@@ -17,7 +17,7 @@ func testBreaker() *breaker { return newBreaker(slog.New(slog.DiscardHandler), f
 
 func TestBreakerTakesAnswers(t *testing.T) {
 	b := testBreaker()
-	for _, want := range []error{nil, ErrExists, ErrNotFound, ErrDamaged, errors.ErrUnsupported, errSpoolFile} {
+	for _, want := range []error{nil, ErrExists, ErrNotFound, ErrDamaged, ErrKey, errors.ErrUnsupported, errSpoolFile} {
 		calls := 0
 		err := b.do(t.Context(), "test", func(context.Context) error {
 			calls++
@@ -30,6 +30,35 @@ func TestBreakerTakesAnswers(t *testing.T) {
 			t.Errorf("%v: got %v after %d calls, ok %t", want, err, calls, b.ok())
 		}
 	}
+}
+
+// TestBreakerGivesUpWhatIsRefused has a request fail for itself, while others work. Its caller is free again after a while.
+func TestBreakerGivesUpWhatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, done := testBreaker(), make(chan struct{})
+		var others sync.WaitGroup
+		others.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(100 * time.Millisecond):
+					_ = b.do(t.Context(), "others", func(context.Context) error { return nil }) // always works
+				}
+			}
+		})
+		begin := time.Now()
+		err := b.put(t.Context(), "poison", func(context.Context) error { return errStore })
+		if took := time.Since(begin); !errors.Is(err, ErrRefused) || !errors.Is(err, errStore) || took > 5*time.Minute {
+			t.Errorf("got %v after %s, want that it is refused, within five minutes", err, took)
+		}
+		time.Sleep(time.Minute)
+		close(done)
+		others.Wait()
+		if !b.ok() {
+			t.Error("the store counts as in trouble, and works for others")
+		}
+	})
 }
 
 // TestBreakerProbesOneAtATime lets a store that answers slowly be in trouble for an hour.

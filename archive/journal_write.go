@@ -151,7 +151,7 @@ func (j *Journal) putSheet(ctx context.Context, s *sheet) (Key, error) {
 func (j *Journal) putFile(ctx context.Context, key Key, file *os.File) error {
 	body := &spoolFile{file: file}
 	return j.breaker.do(ctx, "put journal", func(ctx context.Context) error {
-		err := j.store.Put(ctx, key, body, PutOptions{IfAbsent: true})
+		err := putChecked(ctx, j.store, key, body, PutOptions{IfAbsent: true})
 		if local := body.err.Load(); err != nil && local != nil {
 			return fmt.Errorf("%w: %w", errSpoolFile, *local)
 		}

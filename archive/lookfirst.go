@@ -16,6 +16,9 @@ type lookFirst struct {
 }
 
 func (s *lookFirst) Put(ctx context.Context, key Key, body io.ReadSeeker, opts PutOptions) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
 	if opts.IfAbsent && !s.needed.Load() {
 		err := s.Store.Put(ctx, key, body, opts)
 		if !errors.Is(err, errors.ErrUnsupported) {

@@ -68,7 +68,7 @@ func PutMessage(ctx context.Context, store Store, m Message) error {
 	if err != nil {
 		return fmt.Errorf("encode message of workload %s: %w", m.Workload, err)
 	}
-	err = store.Put(ctx, m.key(), bytes.NewReader(append(text, '\n')), PutOptions{IfAbsent: true, ContentType: "application/json"})
+	err = putChecked(ctx, store, m.key(), bytes.NewReader(append(text, '\n')), PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err != nil && !errors.Is(err, ErrExists) {
 		return fmt.Errorf("put message of workload %s: %w", m.Workload, err)
 	}

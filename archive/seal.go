@@ -91,7 +91,7 @@ func (s *Sealer) Pod(ctx context.Context, m *Manifest) error {
 
 // putManifest says whether the manifest that is in the store now is the given one.
 func (s *Sealer) putManifest(ctx context.Context, pod PodRef, text []byte) (bool, error) {
-	err := s.breaker.do(ctx, "put manifest", func(ctx context.Context) error {
+	err := s.breaker.put(ctx, "put manifest", func(ctx context.Context) error {
 		return s.store.Put(ctx, pod.ManifestKey(), bytes.NewReader(text),
 			PutOptions{IfAbsent: true, ContentType: "application/json"})
 	})
@@ -124,7 +124,7 @@ func (s *Sealer) putIndexes(ctx context.Context, m *Manifest) error {
 // putKeys puts empty objects.
 func (s *Sealer) putKeys(ctx context.Context, keys []Key) error {
 	for _, key := range keys {
-		err := s.breaker.do(ctx, "put index", func(ctx context.Context) error {
+		err := s.breaker.put(ctx, "put index", func(ctx context.Context) error {
 			return s.store.Put(ctx, key, bytes.NewReader(nil), PutOptions{})
 		})
 		if err != nil {

@@ -139,7 +139,7 @@ func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, 
 		return nil, err
 	}
 	body := &spoolFile{file: file}
-	err = s.breaker.do(ctx, "put log object", func(ctx context.Context) error {
+	err = s.breaker.put(ctx, "put log object", func(ctx context.Context) error {
 		err := s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
 		if local := body.err.Load(); err != nil && local != nil {
 			return fmt.Errorf("%w: %w", errSpoolFile, *local)

@@ -285,3 +285,15 @@ func TestJobDocument(t *testing.T) {
 		t.Errorf("Job document says %s", raw)
 	}
 }
+
+// TestSealRefusesAKeyAtOnce: names that make no key are an answer. The store is not asked, and nobody waits.
+func TestSealRefusesAKeyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplica(t, t.TempDir(), storetest.NewMemory(t))
+		begin := time.Now()
+		m := &archive.Manifest{Pod: archive.PodSummary{PodRef: pod, Phase: "Failed"}, Workloads: []string{"../other"}}
+		if err := r.sealer.Pod(t.Context(), m); !errors.Is(err, archive.ErrKey) || time.Since(begin) > 0 || r.failed.Load() > 0 {
+			t.Errorf("got %v after %s and %d tries that failed, want that it is no key, at once", err, time.Since(begin), r.failed.Load())
+		}
+	})
+}

@@ -136,10 +136,16 @@ func (c Config) checkPlace() error {
 }
 
 // name gives the bucket's key for a key of the archive. An empty key would make S3 act on the bucket itself.
+// longestKey is S3's own bound, in bytes.
+const longestKey = 1024
+
 func (s *Store) name(key archive.Key) (*string, error) {
 	if key == "" {
 		return nil, errors.New("key is empty")
 	}
 	name := s.prefix + string(key)
+	if len(name) > longestKey {
+		return nil, fmt.Errorf("%d bytes with the prefix, must be at most %d: %w", len(name), longestKey, archive.ErrKey)
+	}
 	return &name, nil
 }
