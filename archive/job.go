@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,16 +46,54 @@ func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written b
 	if there, err := s.jobThere(ctx, job); there || err != nil {
 		return false, err
 	}
-	pods, err := s.jobPods(ctx, job)
+	e, err := s.Evidence(ctx, job)
 	if err != nil {
 		return false, err
 	}
-	d.Version, d.Pods, d.WrittenAt, d.WrittenBy = formatVersion, pods, time.Now().UTC(), s.name
+	return s.putJob(ctx, job, d, e)
+}
+
+// GoneJob writes the document of a Job that was deleted before it had one, and says whether it has: not of one that no manifest tells
+// of. What d leaves out of the Job the manifests tell.
+func (s *Sealer) GoneJob(ctx context.Context, job PodRef, d *JobDocument) (written bool, err error) {
+	if there, err := s.jobThere(ctx, job); there || err != nil {
+		return false, err
+	}
+	e, err := s.Evidence(ctx, job)
+	if err != nil || len(e.Manifests) == 0 {
+		return false, err
+	}
+	d.recover(job, e.Manifests)
+	return s.putJob(ctx, job, d, e)
+}
+
+// recover takes from the manifests of a Job's pods what is not known of it otherwise.
+func (d *JobDocument) recover(job PodRef, manifests []*Manifest) {
+	known := d.Job.UID != ""
+	newest := time.Time{}
+	for _, m := range manifests {
+		if !known && m.Job != nil && !m.SealedAt.Before(newest) {
+			d.Job, newest = *m.Job, m.SealedAt
+		}
+		for _, w := range m.Workloads {
+			if !slices.Contains(d.Workloads, w) {
+				d.Workloads = append(d.Workloads, w)
+			}
+		}
+	}
+	d.Job.Name, d.Job.UID = job.Job, job.JobUID
+	if d.Job.DeletedAt.IsZero() {
+		d.Job.DeletedAt = time.Now().UTC()
+	}
+}
+
+func (s *Sealer) putJob(ctx context.Context, job PodRef, d *JobDocument, e Evidence) (written bool, err error) {
+	d.Version, d.Pods, d.WrittenAt, d.WrittenBy = formatVersion, jobPods(e.Manifests), time.Now().UTC(), s.name
 	text, err := encodeDocument(d)
 	if err != nil {
 		return false, fmt.Errorf("encode Job %s/%s: %w", job.Namespace, job.Job, err)
 	}
-	err = s.breaker.do(ctx, "put Job", func(ctx context.Context) error {
+	err = s.breaker.put(ctx, "put Job", func(ctx context.Context) error {
 		return s.store.Put(ctx, job.JobKey(), bytes.NewReader(append(text, '\n')),
 			PutOptions{IfAbsent: true, ContentType: "application/json"})
 	})
@@ -105,20 +144,16 @@ func (s *Sealer) jobThere(ctx context.Context, job PodRef) (bool, error) {
 	return true, s.putKeys(ctx, job.indexKeys(d.Job.CreatedAt, d.Workloads))
 }
 
-func (s *Sealer) jobPods(ctx context.Context, job PodRef) ([]JobPod, error) {
-	e, err := s.Evidence(ctx, job)
-	if err != nil {
-		return nil, err
-	}
-	pods := make([]JobPod, 0, len(e.Manifests))
-	for _, m := range e.Manifests {
+func jobPods(manifests []*Manifest) []JobPod {
+	pods := make([]JobPod, 0, len(manifests))
+	for _, m := range manifests {
 		pod := JobPod{Name: m.Pod.Pod, UID: m.Pod.PodUID, Manifest: m.ref().ManifestKey(), Diagnosis: m.Diagnosis}
 		for _, r := range m.Instances {
 			pod.Verdicts = append(pod.Verdicts, r.Verdict)
 		}
 		pods = append(pods, pod)
 	}
-	return pods, nil
+	return pods
 }
 
 // readDocument reads a Job's document.

@@ -40,6 +40,7 @@ type Manifest struct {
 // PodSummary is the post-mortem of a pod.
 type PodSummary struct {
 	PodRef
+	Alone          string            `json:"alone,omitempty"` // why it is kept without the Job that it names
 	Labels         map[string]string `json:"labels,omitempty"`
 	Annotations    map[string]string `json:"annotations,omitempty"`
 	Node           string            `json:"node,omitempty"`
@@ -72,6 +73,7 @@ type JobSummary struct {
 	CreatedAt    time.Time         `json:"createdAt,omitzero"`
 	StartedAt    time.Time         `json:"startedAt,omitzero"`
 	FinishedAt   time.Time         `json:"finishedAt,omitzero"`
+	DeletedAt    time.Time         `json:"deletedAt,omitzero"` // when a deletion was asked for, or seen
 	Succeeded    int32             `json:"succeeded"`
 	Failed       int32             `json:"failed"`
 	BackoffLimit *int32            `json:"backoffLimit,omitempty"`

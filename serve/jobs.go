@@ -23,8 +23,9 @@ type Job struct {
 	CreatedAt  time.Time         `json:"createdAt,omitzero"`
 	StartedAt  time.Time         `json:"startedAt,omitzero"`
 	FinishedAt time.Time         `json:"finishedAt,omitzero"`
-	State      string            `json:"state"` // running, succeeded, failed
-	Open       bool              `json:"open"`  // some of its pods are not sealed yet
+	DeletedAt  time.Time         `json:"deletedAt,omitzero"` // a deletion was asked for, or seen
+	State      string            `json:"state"`              // running, succeeded, failed, deleted
+	Open       bool              `json:"open"`               // some of its pods are not sealed yet
 	Labels     map[string]string `json:"labels,omitempty"`
 	Workloads  []string          `json:"workloads,omitempty"`
 	Pods       []archive.JobPod  `json:"pods"`
@@ -52,13 +53,14 @@ const (
 	stateRunning   = "running"
 	stateSucceeded = "succeeded"
 	stateFailed    = "failed"
+	stateDeleted   = "deleted" // before it was either
 )
 
 func jobOf(kept *archive.KeptJob) Job {
 	d := &kept.Document
 	j := Job{
 		Namespace: kept.Namespace, Name: kept.Job, UID: kept.JobUID, Pod: kept.Pod, CreatedAt: d.Job.CreatedAt,
-		StartedAt: d.Job.StartedAt, FinishedAt: d.Job.FinishedAt, State: stateOf(&d.Job), Open: kept.Open, Labels: d.Job.Labels,
+		StartedAt: d.Job.StartedAt, FinishedAt: d.Job.FinishedAt, DeletedAt: d.Job.DeletedAt, State: stateOf(&d.Job), Open: kept.Open, Labels: d.Job.Labels,
 		Workloads: d.Workloads, Pods: d.Pods,
 		Succeeded: d.Job.Succeeded, Failed: d.Job.Failed, BackoffLimit: d.Job.BackoffLimit, Conditions: d.Job.Conditions,
 	}
@@ -77,6 +79,9 @@ func stateOf(j *archive.JobSummary) string {
 		case c.Type == "Complete":
 			return stateSucceeded
 		}
+	}
+	if !j.DeletedAt.IsZero() {
+		return stateDeleted
 	}
 	return stateRunning
 }
@@ -120,7 +125,7 @@ func parseJobs(r *http.Request) (archive.JobQuery, *jobFilter, error) {
 		}
 		f.verdicts = append(f.verdicts, v)
 	}
-	f.state = p.word("state", "", stateRunning, stateSucceeded, stateFailed)
+	f.state = p.word("state", "", stateRunning, stateSucceeded, stateFailed, stateDeleted)
 	if p.flag("failed") {
 		if f.state != "" && f.state != stateFailed {
 			p.bad("failed", "true", "false together with state="+f.state)

@@ -25,6 +25,7 @@ type job struct {
 	CreatedAt    time.Time           `json:"createdAt"`
 	StartedAt    time.Time           `json:"startedAt"`
 	FinishedAt   time.Time           `json:"finishedAt"`
+	DeletedAt    time.Time           `json:"deletedAt"`
 	State        string              `json:"state"`
 	Open         bool                `json:"open"`
 	Labels       map[string]string   `json:"labels"`
@@ -37,7 +38,7 @@ type job struct {
 }
 
 func (j *job) kept() archive.KeptJob {
-	k := archive.KeptJob{Finished: j.State != "running", Open: j.Open}
+	k := archive.KeptJob{Finished: j.State != "running" && (j.State != "deleted" || !j.Open), Open: j.Open}
 	k.PodRef = archive.PodRef{Namespace: j.Namespace, Job: j.Name, JobUID: j.UID, Pod: j.Pod}
 	if j.Name == "" && len(j.Pods) > 0 {
 		k.PodUID = j.Pods[0].UID
@@ -45,7 +46,7 @@ func (j *job) kept() archive.KeptJob {
 	d := &k.Document
 	d.Namespace, d.Workloads, d.Pods = j.Namespace, j.Workloads, j.Pods
 	d.Job = archive.JobSummary{
-		Name: j.Name, UID: j.UID, Labels: j.Labels, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+		Name: j.Name, UID: j.UID, Labels: j.Labels, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt, DeletedAt: j.DeletedAt,
 		Succeeded: j.Succeeded, Failed: j.Failed, BackoffLimit: j.BackoffLimit, Conditions: j.Conditions,
 	}
 	// An API that tells no conditions still tells how the Job ended.

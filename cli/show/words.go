@@ -39,12 +39,15 @@ func Verdict(v archive.Verdict) string {
 	return string(v)
 }
 
-// JobStatus is how a Job ended, in a word: Complete, Failed, or Running.
+// JobStatus is how a Job ended, in a word: Complete, Failed, or Deleted before it was either; or Running.
 func JobStatus(j *archive.JobSummary) string {
 	for _, c := range j.Conditions {
 		if c.Status == "True" && (c.Type == "Complete" || c.Type == "Failed") {
 			return c.Type
 		}
+	}
+	if !j.DeletedAt.IsZero() {
+		return "Deleted"
 	}
 	return "Running"
 }
