@@ -101,7 +101,7 @@ func (s *Sealer) putJob(ctx context.Context, job PodRef, d *JobDocument, e Evide
 	if errors.Is(err, ErrExists) {
 		err = nil
 	}
-	if err == nil && len(pods) == 0 {
+	if err == nil && len(d.Pods) == 0 {
 		err = s.putKeys(ctx, job.indexKeys(d.Job.CreatedAt, d.Workloads))
 	}
 	if err == nil {

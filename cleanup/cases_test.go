@@ -91,7 +91,7 @@ func pod(name string, changes ...func(*Pod)) Pod {
 	p := Pod{Pod: &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Namespace: "jobs", UID: types.UID(name), CreationTimestamp: start,
-			OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: "job", UID: "job-uid"}},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "job-uid"}},
 		},
 		Spec:   corev1.PodSpec{NodeName: "node"},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: &start},

@@ -39,7 +39,7 @@ func runners() []runtime.Object {
 		all = append(all, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: zenml, Name: name + "-x", Labels: labels,
-				OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: name, UID: job.UID, Controller: &yes}},
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: name, UID: job.UID, Controller: &yes}},
 			},
 			Spec: corev1.PodSpec{ServiceAccountName: "runner", Containers: []corev1.Container{{
 				Name: "main", Args: args, Env: []corev1.EnvVar{{Name: "ZENML_STORE_API_TOKEN", Value: secret}},

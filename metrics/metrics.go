@@ -89,6 +89,7 @@ type Seal struct {
 	TextBytes   prometheus.Counter
 	StoredBytes prometheus.Counter
 	Failures    prometheus.Counter
+	Refused     prometheus.Counter
 	Latency     prometheus.Histogram
 	LastSealed  prometheus.Gauge
 }
@@ -103,6 +104,7 @@ func NewSeal(r prometheus.Registerer) *Seal {
 		TextBytes:   f.NewCounter(counter("sealed_text_bytes_total", "Bytes of text in sealed logs.")),
 		StoredBytes: f.NewCounter(counter("sealed_stored_bytes_total", "Bytes of the log objects of sealed logs.")),
 		Failures:    f.NewCounter(counter("store_failures_total", "Requests to the object store that failed and are tried again.")),
+		Refused:     f.NewCounter(counter("seals_refused_total", "Tries to seal a pod, or to write the document of a Job, that the store refused although it works for others. They are repeated with growing pauses.")),
 		Latency: f.NewHistogram(latency("seal_delay_seconds", "Time from the end of a pod's last container to its manifest in the store.",
 			[]float64{0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800, 7200})),
 		LastSealed: f.NewGauge(gauge("last_sealed_timestamp_seconds", "When a pod was sealed last, in seconds since 1970.")),

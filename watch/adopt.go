@@ -49,8 +49,8 @@ func (w *Watcher) knows(uid types.UID) bool {
 // departed is a pod that left the API server while this replica did not own it. If its owner has died with it unsealed
 // and nothing of it in a journal, only this replica can still say that it was there.
 type departed struct {
-	last *corev1.Pod
-	at   time.Time
+	*pod
+	at time.Time
 }
 
 const (
@@ -63,7 +63,7 @@ func (w *Watcher) depart(last *corev1.Pod) {
 	for len(w.missing) > 0 && (len(w.missing) >= mostMissing || time.Since(w.missing[0].at) > missingFor) {
 		w.missing = w.missing[1:]
 	}
-	w.missing = append(w.missing, departed{last, time.Now()})
+	w.missing = append(w.missing, departed{w.newPod(last), time.Now()})
 }
 
 // claim has those of them that are ours now looked for in the store, and recorded as lost where that knows nothing of them.
@@ -73,12 +73,11 @@ func (w *Watcher) claim() {
 	var left []departed
 	for _, d := range w.missing {
 		switch {
-		case !w.owns(jobUID(podRef(d.last))):
+		case !w.owns(jobUID(d.named)):
 			left = append(left, d)
 		case w.known.get(d.last.UID) == nil && !w.done[d.last.UID] && time.Since(d.at) < missingFor:
-			p := newPod(d.last)
-			p.gone = true
-			w.known.put(d.last.UID, p)
+			d.gone = true
+			w.known.put(d.last.UID, d.pod)
 			w.seen.Add(keyOf(d.last))
 		}
 	}
@@ -139,6 +138,7 @@ func (w *Watcher) recall(p *pod) {
 	uid := archive.PodUID(p.last.UID)
 	for _, log := range w.parts.Spool.Logs(uid) {
 		p.held = append(p.held, log.Instance())
+		p.hold(log.Instance())
 	}
 	draft, err := w.parts.Spool.Draft(uid)
 	if err != nil {
@@ -148,6 +148,7 @@ func (w *Watcher) recall(p *pod) {
 	for _, r := range draft.Instances {
 		if r.ContainerID != "" {
 			p.states[r.ContainerID] = r.State
+			p.hold(r.Instance)
 		}
 	}
 }

@@ -89,14 +89,19 @@ func inJournal(key archive.Key) bool { return len(key) > 12 && key[:12] == "v1/_
 
 // pod makes a pod with a Job of its own.
 func (c *crew) pod(spec kubelet.Spec) *kubelet.Pod {
-	c.jobs++
-	name := fmt.Sprintf("job-%d", c.jobs)
-	spec.Job = &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: jobsNamespace, Name: name, UID: types.UID("uid-of-" + name)}}
+	spec.Job = c.job()
 	p := c.k.Pod(jobsNamespace, spec)
 	if err := c.server.Tracker().Add(p.Object()); err != nil {
 		c.t.Fatal(err)
 	}
 	return p
+}
+
+// job names a Job of its own.
+func (c *crew) job() *batchv1.Job {
+	c.jobs++
+	name := fmt.Sprintf("job-%d", c.jobs)
+	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: jobsNamespace, Name: name, UID: types.UID("uid-of-" + name)}}
 }
 
 var podResource = corev1.SchemeGroupVersion.WithResource("pods")
@@ -204,7 +209,12 @@ func (c *crew) kill(h *hand) (disk string) {
 // manifest gives a pod's manifest, nil where it is not sealed.
 func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
 	c.t.Helper()
-	body, _, err := c.memory.Get(c.t.Context(), podRef(p.Object()).ManifestKey(), archive.Range{})
+	return c.manifestOf(podRef(p.Object()))
+}
+
+func (c *crew) manifestOf(ref archive.PodRef) *archive.Manifest {
+	c.t.Helper()
+	body, _, err := c.memory.Get(c.t.Context(), ref.ManifestKey(), archive.Range{})
 	if err != nil {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (w *Watcher) jobOfTarget(t archive.Target) (types.UID, bool) {
 		}
 	case t.Pod != "":
 		if p, err := w.pods.Pods(w.cfg.Namespace).Get(t.Pod); err == nil && (t.PodUID == "" || p.UID == types.UID(t.PodUID)) {
-			return jobUID(podRef(p)), true
+			return jobUID(w.podRef(p)), true
 		}
 	default:
 		return w.newestOf(t.Workload)

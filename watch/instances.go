@@ -1,41 +1,21 @@
 package watch
 
 import (
-	"cmp"
+	"slices"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// podRef names the pod for the archive.
+// podRef names the pod for the archive, by what it says of itself.
 func podRef(pod *corev1.Pod) archive.PodRef {
 	ref := archive.PodRef{Namespace: pod.Namespace, Pod: pod.Name, PodUID: archive.PodUID(pod.UID)}
 	if owner := jobOf(pod); owner != nil {
 		ref.Job, ref.JobUID = owner.Name, archive.JobUID(owner.UID)
 	}
 	return ref
-}
-
-// jobOf gives the Job that the pod belongs to, nil where that is none. A Job that is deleted as `--cascade=orphan` does it takes
-// its name off its pods, but they were its own, and so are their logs: then the labels tell that its controller has set.
-func jobOf(pod *corev1.Pod) *metav1.OwnerReference {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil {
-		name, uid := pod.Labels[jobLabel], cmp.Or(pod.Labels[batchv1.ControllerUidLabel], pod.Labels["controller-uid"])
-		if name == "" || uid == "" {
-			return nil
-		}
-		return &metav1.OwnerReference{Kind: "Job", Name: name, UID: types.UID(uid)}
-	}
-	if owner.Kind != "Job" {
-		return nil
-	}
-	return owner
 }
 
 // container is one entry of the pod's container lists with its status.
@@ -120,6 +100,9 @@ type Sight struct {
 // Readable says that the API can still be asked for the instance's log.
 func (s Sight) Readable() bool { return !s.Gone && (s.Current || s.Previous) }
 
+// over says that no container of the pod will run again, whatever their states say.
+func (s Sight) over() bool { return s.Pod != nil && over(s.Pod) }
+
 // sight reads the pod's status for one instance. A container that waits has its dead instance in lastState, and the API
 // serves that one both plainly and as previous.
 func sight(pod *corev1.Pod, i archive.Instance) Sight {
@@ -174,12 +157,22 @@ func restarts(pod *corev1.Pod, name string) bool {
 	if pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
 		return true
 	}
+	known := false
 	for _, c := range containers(pod) {
-		if c.spec.Name == name {
-			return c.spec.RestartPolicy != nil || len(c.spec.RestartPolicyRules) > 0
+		own := c.spec.Name == name
+		known = known || own
+		if own && (c.spec.RestartPolicy != nil || len(c.spec.RestartPolicyRules) > 0) || restartsAll(c.spec.RestartPolicyRules) {
+			return true
 		}
 	}
-	return true
+	return !known
+}
+
+// restartsAll: one of a container's rules restarts every container of its pod.
+func restartsAll(rules []corev1.ContainerRestartRule) bool {
+	return slices.ContainsFunc(rules, func(r corev1.ContainerRestartRule) bool {
+		return r.Action == corev1.ContainerRestartRuleActionRestartAllContainers
+	})
 }
 
 // spent: nothing more will happen in the pod. One that is deleted before it has a node gets none any more, whatever holds the

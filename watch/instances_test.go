@@ -114,6 +114,18 @@ func TestRestarts(t *testing.T) {
 			p.Spec.RestartPolicy = corev1.RestartPolicyNever
 			p.Spec.Containers[0].RestartPolicyRules = []corev1.ContainerRestartRule{{}}
 		}, true},
+		{"never, with a rule of another one", func(p *corev1.Pod) {
+			p.Spec.RestartPolicy = corev1.RestartPolicyNever
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "other", RestartPolicyRules: []corev1.ContainerRestartRule{
+				{Action: corev1.ContainerRestartRuleActionRestart},
+			}})
+		}, false},
+		{"never, with a rule of another one for all", func(p *corev1.Pod) {
+			p.Spec.RestartPolicy = corev1.RestartPolicyNever
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: "other", RestartPolicyRules: []corev1.ContainerRestartRule{
+				{Action: corev1.ContainerRestartRuleActionRestart}, {Action: corev1.ContainerRestartRuleActionRestartAllContainers},
+			}})
+		}, true},
 		{"a sidecar", func(p *corev1.Pod) {
 			p.Spec.RestartPolicy = corev1.RestartPolicyNever
 			p.Spec.Containers[0].RestartPolicy = &always

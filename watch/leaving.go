@@ -90,6 +90,8 @@ func (w *Watcher) jobLeft(object any) {
 		object = tombstone.Obj
 	}
 	if job, ok := object.(*batchv1.Job); ok {
+		w.past.left(job)
+		w.leftJob(job)
 		w.leaving.tell(job.UID)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true; and
@@ -41,6 +43,25 @@ func (w *Watcher) Job(name string) *batchv1.Job {
 		return nil // a cache has no other error
 	}
 	return job
+}
+
+func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {
+	objects, err := w.podInformer.GetIndexer().ByIndex(byJob, string(job))
+	if err != nil {
+		return nil // only for an index that does not exist
+	}
+	pods := make([]*corev1.Pod, 0, len(objects))
+	for _, o := range objects {
+		// A label alone makes no pod a Job's.
+		if p := o.(*corev1.Pod); controlled(p) || w.podRef(p).JobUID == archive.JobUID(job) {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+func keyOf(p *corev1.Pod) podKey {
+	return podKey{types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.UID}
 }
 
 // PodsOf gives the Job's pods in the cache, trimmed and shared like Jobs.

@@ -30,8 +30,8 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 		copied.Instances = append(copied.Instances, p.unheld()...)
 		m = &copied
 	case p.ready():
-		m = postMortem(p.last, p.job, labels)
-		m.Instances = neverStarted(p.last, p.waited)
+		m = p.postMortem(labels)
+		m.Instances = p.neverStarted()
 	default:
 		return nil
 	}
@@ -70,19 +70,19 @@ func (p *pod) missed() []archive.InstanceRecord {
 		if c.status == nil {
 			continue
 		}
-		last := int(c.status.RestartCount)
+		last := p.lastNumber(c)
 		for restart := max(0, last-mostMissed); restart <= last; restart++ {
-			if p.has(c.spec.Name, restart) || restart == last && c.unstarted() {
+			if p.has(c.spec.Name, restart) {
 				continue
 			}
 			r := archive.InstanceRecord{
-				Instance: archive.Instance{PodRef: podRef(p.last), Container: c.spec.Name, Kind: c.kind, Restart: restart},
+				Instance: archive.Instance{PodRef: p.named, Container: c.spec.Name, Kind: c.kind, Restart: restart},
 				Verdict:  archive.Lost,
 				Reason:   "the instance came and went before it was seen, and the kubelet keeps only the last one",
 				Gaps:     []archive.Gap{{Reason: archive.GapReplaced}},
 			}
-			if restart == last {
-				r.ContainerID = c.status.ContainerID
+			if known := p.numbers.at(c.spec.Name, restart); known != nil {
+				r.ContainerID = known.ContainerID
 				r.State = p.states[r.ContainerID]
 			}
 			records = append(records, r)
@@ -156,9 +156,12 @@ func compareInstances(a, b archive.Instance) int {
 
 // diagnose says in one line of plain words what became of the pod.
 func diagnose(m *archive.Manifest) string {
+	if corev1.PodPhase(m.Pod.Phase) == corev1.PodSucceeded {
+		return "succeeded" + after(m.Pod.StartedAt, lastFinish(m)) // whatever its containers did on the way
+	}
 	for _, kind := range []archive.ContainerKind{archive.KindMain, archive.KindInit, archive.KindSidecar} {
 		for n := len(m.Instances) - 1; n >= 0; n-- {
-			if r := &m.Instances[n]; r.Kind == kind {
+			if r := &m.Instances[n]; r.Kind == kind && !superseded(m, n) && !endedAfterMain(m, r) {
 				if text := failureOf(m, r); text != "" {
 					return text
 				}
@@ -168,8 +171,6 @@ func diagnose(m *archive.Manifest) string {
 	switch {
 	case m.Pod.Reason != "":
 		return sentence(m.Pod.Reason, m.Pod.Message)
-	case m.Pod.Phase == "Succeeded":
-		return "succeeded" + after(m.Pod.StartedAt, lastFinish(m))
 	case !m.Pod.DeletedAt.IsZero():
 		return "deleted while " + strings.ToLower(m.Pod.Phase)
 	default:
@@ -177,11 +178,35 @@ func diagnose(m *archive.Manifest) string {
 	}
 }
 
+// superseded: the container has been started again since.
+func superseded(m *archive.Manifest, n int) bool {
+	return n+1 < len(m.Instances) && m.Instances[n+1].Container == m.Instances[n].Container
+}
+
+// endedAfterMain: it is a sidecar, and those are ended when the pod's work is done. How they take it says nothing of that.
+func endedAfterMain(m *archive.Manifest, r *archive.InstanceRecord) bool {
+	if r.Kind != archive.KindSidecar {
+		return false
+	}
+	ran := false
+	for n := range m.Instances {
+		o := &m.Instances[n]
+		if o.Kind != archive.KindMain || superseded(m, n) {
+			continue
+		}
+		if o.State.FinishedAt.IsZero() || o.State.FinishedAt.After(r.State.FinishedAt) {
+			return false
+		}
+		ran = true
+	}
+	return ran
+}
+
 // failureOf tells how an instance failed, "" where it did not.
 func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
 	s := r.State
 	switch {
-	case m.Pod.Reason == "Evicted":
+	case m.Pod.Reason == evicted:
 		return sentence(m.Pod.Reason, m.Pod.Message)
 	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed" && s.Reason != m.Pod.Reason:
 		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason)) // which is why it was given a deadline

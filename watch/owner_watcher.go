@@ -156,12 +156,12 @@ func (w *Watcher) refOf(uid archive.PodUID) (archive.PodRef, bool) {
 	return draft.Pod.PodRef, true
 }
 
-// ref names the pod. It never changes while the pod is known.
+// ref names the pod. It changes where a pod that was orphaned is adopted by another Job.
 func (p *pod) ref() archive.PodRef {
 	if p.draft != nil {
 		return p.draft.Pod.PodRef
 	}
-	return podRef(p.last)
+	return p.named
 }
 
 // accept has the watcher act by a roster: every pod in the cache and in the spool is looked at again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -17,11 +18,16 @@ import (
 // pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
 type pod struct {
 	last      *corev1.Pod                             // as it was last seen
+	named     archive.PodRef                          // as it is kept
+	alone     string                                  // why it is kept without the Job that it names; "": it is not
+	filed     types.UID                               // the Job that it is found by among those that are known
 	job       *batchv1.Job                            // its Job as it was last seen, nil: never
 	gone      bool                                    // it has left the API server
 	checked   bool                                    // the store was asked whether it is sealed already
 	settled   bool                                    // every instance that last names has its follower
 	held      []archive.Instance                      // of which the spool had a log when the pod was first seen
+	numbers   numbers                                 // every instance that is known
+	lostSight map[string]int32                        // restart counts that the kubelet gave without an instance, by container
 	overAt    time.Time                               // when it was first seen to have ended
 	draft     *archive.Manifest                       // of a pod that is known from the spool only
 	logs      map[string]*archive.Log                 // every instance that was followed, by container ID
@@ -40,11 +46,30 @@ type reading struct {
 }
 
 func newPod(last *corev1.Pod) *pod {
-	return &pod{
-		last: last, logs: map[string]*archive.Log{}, following: map[string]*reading{},
-		changed: make(chan struct{}),
-		states:  map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
+	p := &pod{
+		logs: map[string]*archive.Log{}, following: map[string]*reading{},
+		changed: make(chan struct{}), numbers: numbers{}, lostSight: map[string]int32{},
+		states: map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
 		waited: map[string]corev1.ContainerStateWaiting{},
+	}
+	if last != nil {
+		p.named = podRef(last)
+		p.take(last)
+	}
+	return p
+}
+
+// newPod is newPod of a pod whose Job is looked into.
+func (w *Watcher) newPod(last *corev1.Pod) *pod {
+	p := newPod(last)
+	p.named, p.alone = w.nameOf(last)
+	return p
+}
+
+// take takes up a state of the pod. Whose it is changes only where its controller says so: one that was orphaned stays what it was.
+func (p *pod) take(last *corev1.Pod) {
+	if p.last = last; controlled(last) {
+		p.named, p.alone = podRef(last), ""
 	}
 }
 
@@ -78,39 +103,43 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 	case p == nil && current == nil:
 		return nil
 	case p == nil:
-		if !w.selected(current) || !w.owns(jobUID(podRef(current))) {
+		if !w.selected(current) || !w.owns(jobUID(w.podRef(current))) {
 			return nil
 		}
-		p = newPod(current)
+		p = w.newPod(current)
 		w.recall(p)
 		// Only a pod that had ended before it was seen can be in the store already.
 		p.checked = !spent(current)
 		w.known.put(key.uid, p)
 	case current != nil && p.draft == nil:
-		p.last = current
+		p.take(current)
+		w.known.put(key.uid, p)
 	}
 	if p.last == nil || !w.owns(jobUID(p.ref())) {
 		return nil // a pod that only the spool knows, or one that is about to be handed over
 	}
-	p.note(w.jobOf(p.last))
+	p.note(w.jobOf(p))
 	close(p.changed)
 	p.changed = make(chan struct{})
 	return w.update(ctx, key, p)
 }
 
-// selected: the pod belongs to a Job that is watched. With a selector only selected Jobs are in the cache; a pod that is seen
-// before its Job is looked at again when that comes.
+// selected: the pod belongs to a Job that is watched, or says so. With a selector only selected Jobs are in the cache; a pod that is
+// seen before its Job is looked at again when that comes.
 func (w *Watcher) selected(p *corev1.Pod) bool {
-	return jobOf(p) != nil && (w.cfg.Selector == "" || w.jobOf(p) != nil)
+	owner, why := claimOf(p)
+	if w.cfg.Selector == "" {
+		return owner != nil || why != ""
+	}
+	return owner != nil && w.cachedJob(podRef(p)) != nil
 }
 
-func (w *Watcher) jobOf(p *corev1.Pod) *batchv1.Job {
-	owner := jobOf(p)
-	if owner == nil {
-		return nil
-	}
-	job, err := w.jobs.Jobs(p.Namespace).Get(owner.Name)
-	if err != nil || job.UID != owner.UID {
+// jobOf gives the pod's Job as the cache has it, nil where it has none.
+func (w *Watcher) jobOf(p *pod) *batchv1.Job { return w.cachedJob(p.named) }
+
+func (w *Watcher) cachedJob(ref archive.PodRef) *batchv1.Job {
+	job, err := w.jobs.Jobs(ref.Namespace).Get(ref.Job)
+	if err != nil || job.UID != types.UID(ref.JobUID) {
 		return nil
 	}
 	return job
@@ -121,12 +150,13 @@ func (p *pod) note(job *batchv1.Job) {
 	if job != nil {
 		p.job = job
 	}
-	for _, i := range instances(p.last) {
+	for _, i := range p.instances() {
 		if s := stateOf(p.last, i); s.ExitCode != nil || p.states[i.ContainerID].ExitCode == nil {
 			p.states[i.ContainerID] = s
 		}
 	}
 	for _, c := range containers(p.last) {
+		p.noteLostSight(c)
 		if c.status != nil && c.status.ContainerID == "" && tells(c.status.State.Waiting) {
 			p.waited[c.spec.Name] = *c.status.State.Waiting
 		}
@@ -146,7 +176,7 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 	if err := w.parts.Spool.SaveDraft(p.draftNow(w.cfg.WorkloadLabels)); err != nil {
 		return err
 	}
-	for _, i := range append(instances(p.last), p.held...) {
+	for _, i := range append(p.instances(), p.held...) {
 		if err := w.follow(ctx, key, p, i); err != nil {
 			return err
 		}
@@ -158,26 +188,40 @@ func (w *Watcher) update(ctx context.Context, key podKey, p *pod) error {
 
 // draftNow is what can be known before the logs are sealed.
 func (p *pod) draftNow(labels []string) *archive.Draft {
-	m := postMortem(p.last, p.job, labels)
-	m.Instances = neverStarted(p.last, p.waited)
-	for _, i := range instances(p.last) {
+	m := p.postMortem(labels)
+	p.instances() // so that they have their numbers
+	m.Instances = p.neverStarted()
+	for _, i := range p.known() {
 		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: i, State: p.states[i.ContainerID]})
 	}
 	return &archive.Draft{Manifest: *m, Silent: p.silent}
 }
 
+// holds: the spool had a log of it when the pod was first seen.
+func (p *pod) holds(i archive.Instance) bool {
+	return slices.ContainsFunc(p.held, func(h archive.Instance) bool { return h.ContainerID == i.ContainerID })
+}
+
 // follow starts a follower for an instance that has none yet.
 func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Instance) error {
-	if p.logs[i.ContainerID] != nil || p.gone {
+	// Of a pod that is gone nothing more can be had, but what was had before is kept.
+	if p.logs[i.ContainerID] != nil || p.gone && !p.holds(i) {
 		return nil
 	}
 	log, err := w.parts.Spool.Log(i)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", i, err)
 	}
+	if other := log.Instance(); other.ContainerID != i.ContainerID {
+		return w.follow(ctx, key, p, p.renumber(i, other))
+	}
+	_, sealed, err := log.Record()
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", i, err)
+	}
 	p.logs[i.ContainerID] = log
-	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
-		return err // an earlier process had read it to its end
+	if sealed || log.Ended() {
+		return nil // an earlier process had read it to its end
 	}
 	f := newFollower(w.cfg.Follow, log, w.parts, w)
 	f.silence.until = p.silent[i.ContainerID]
@@ -220,62 +264,4 @@ func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
 	delete(p.logs, i.ContainerID)
 	w.mu.Unlock()
 	w.seen.AddRateLimited(key)
-}
-
-// noteGone keeps the last state of a pod that leaves the API server.
-func (w *Watcher) noteGone(last *corev1.Pod) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p := w.known.get(last.UID)
-	if p == nil {
-		if w.resting[last.UID] || w.done[last.UID] || !w.selected(last) {
-			return
-		}
-		if !w.owns(jobUID(podRef(last))) {
-			w.depart(last)
-			return
-		}
-		p = newPod(last) // it came and went before anybody looked at it
-		p.checked = true
-		w.known.put(last.UID, p)
-	}
-	if p.draft == nil {
-		p.last, p.gone = last, true
-	}
-}
-
-// Changed gives a channel that is closed when the pod is seen to have changed.
-func (w *Watcher) Changed(i archive.Instance) <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p := w.known.get(types.UID(i.PodUID)); p != nil {
-		return p.changed
-	}
-	return nil
-}
-
-// lastSight describes an instance of a pod that is gone.
-func (w *Watcher) lastSight(i archive.Instance) Sight {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := Sight{Gone: true}
-	if p := w.known.get(types.UID(i.PodUID)); p != nil && p.last != nil {
-		s = sight(p.last, i)
-		s.Gone = true
-	}
-	return s
-}
-
-// Backlog gives the number of pods that have ended and are not sealed, and how long the oldest has waited.
-func (w *Watcher) Backlog() (pods int, oldest time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, p := range w.known.pods {
-		if p.overAt.IsZero() || !p.checked && p.draft == nil && !p.gone {
-			continue
-		}
-		pods++
-		oldest = max(oldest, time.Since(p.overAt))
-	}
-	return pods, oldest
 }

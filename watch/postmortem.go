@@ -11,6 +11,13 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
+// postMortem is postMortem of a pod as it is kept.
+func (p *pod) postMortem(labels []string) *archive.Manifest {
+	m := postMortem(p.last, p.job, labels)
+	m.Pod.PodRef, m.Pod.Alone = p.named, p.alone
+	return m
+}
+
 // postMortem gives the manifest of a pod as far as pod and Job tell it; the logs' records are added when they are sealed.
 // job may be nil.
 func postMortem(pod *corev1.Pod, job *batchv1.Job, labels []string) *archive.Manifest {
@@ -47,7 +54,7 @@ func podSummary(pod *corev1.Pod) archive.PodSummary {
 func jobSummary(job *batchv1.Job) *archive.JobSummary {
 	s := &archive.JobSummary{
 		Name: job.Name, UID: archive.JobUID(job.UID), Labels: job.Labels, CreatedAt: job.CreationTimestamp.UTC(),
-		StartedAt: utc(job.Status.StartTime), Succeeded: job.Status.Succeeded, Failed: job.Status.Failed,
+		StartedAt: utc(job.Status.StartTime), DeletedAt: utc(job.DeletionTimestamp), Succeeded: job.Status.Succeeded, Failed: job.Status.Failed,
 		BackoffLimit: job.Spec.BackoffLimit,
 	}
 	for _, c := range job.Status.Conditions {
@@ -69,7 +76,7 @@ func finished(c batchv1.JobCondition) bool {
 // ownAnnotations leaves out what the cache added.
 func ownAnnotations(all map[string]string) map[string]string {
 	kept := maps.Clone(all)
-	delete(kept, workloadIDs)
+	maps.DeleteFunc(kept, func(annotation, _ string) bool { return isOfCache(annotation) })
 	return kept
 }
 

@@ -93,6 +93,43 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
+// TestDiagnosisOfWhatCameBefore: only the last attempt of a container counts, and none of a pod that succeeded.
+func TestDiagnosisOfWhatCameBefore(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	record := func(kind archive.ContainerKind, restart int, code int32, after time.Duration) archive.InstanceRecord {
+		return archive.InstanceRecord{
+			Instance: archive.Instance{Container: "the-" + string(kind), Kind: kind, Restart: restart},
+			State:    archive.ContainerState{ExitCode: &code, StartedAt: begin, FinishedAt: begin.Add(after)},
+		}
+	}
+	const main, init, side = archive.KindMain, archive.KindInit, archive.KindSidecar
+	open := archive.InstanceRecord{Instance: archive.Instance{Container: "the-main", Kind: main, Restart: 1}}
+	for _, c := range []struct {
+		name, phase, want string
+		instances         []archive.InstanceRecord
+	}{
+		{"main was restarted", "Succeeded", "succeeded after 30s", []archive.InstanceRecord{record(main, 0, 1, 3*time.Second), record(main, 1, 0, 30*time.Second)}},
+		{"init was restarted", "Succeeded", "succeeded after 30s",
+			[]archive.InstanceRecord{record(init, 0, 1, 3*time.Second), record(init, 1, 0, 5*time.Second), record(main, 0, 0, 30*time.Second)}},
+		{"the sidecar was ended", "Succeeded", "succeeded after 33s", []archive.InstanceRecord{record(side, 0, 143, 33*time.Second), record(main, 0, 0, 30*time.Second)}},
+		{"main failed otherwise before", "Failed", "container the-main failed with exit code 2 after 30s",
+			[]archive.InstanceRecord{record(main, 0, 1, 3*time.Second), record(main, 1, 2, 30*time.Second)}},
+		{"main failed, and was deleted in the next attempt", "Running", "running", []archive.InstanceRecord{record(main, 0, 1, 3*time.Second), open}},
+		{"nobody knows how main ended", "Failed", "container the-sidecar was ended by signal 9 after 3s",
+			[]archive.InstanceRecord{record(side, 0, 137, 3*time.Second), open}},
+		{"main ended well, then the sidecar was ended", "Failed", "failed", []archive.InstanceRecord{record(side, 0, 143, 33*time.Second), record(main, 0, 0, 30*time.Second)}},
+		{"the sidecar failed before main ended", "Failed", "container the-sidecar failed with exit code 1 after 3s",
+			[]archive.InstanceRecord{record(side, 0, 1, 3*time.Second), record(main, 0, 0, 30*time.Second)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &archive.Manifest{Pod: archive.PodSummary{Phase: c.phase, StartedAt: begin}, Instances: c.instances}
+			if got := diagnose(m); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestManifestNamesEveryContainer: whatever the kubelet says of a container, the manifest says something too.
 func TestManifestNamesEveryContainer(t *testing.T) {
 	lost := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}}
@@ -106,7 +143,9 @@ func TestManifestNamesEveryContainer(t *testing.T) {
 		{"the third attempt", corev1.ContainerStatus{ContainerID: "c", RestartCount: 2, State: ended("c"), LastTerminationState: ended("b")},
 			[]archive.Verdict{archive.Lost, archive.Complete, archive.Complete}},
 		{"the runtime lost it", corev1.ContainerStatus{State: lost}, []archive.Verdict{archive.NeverStarted}},
-		{"the runtime lost it after a restart", corev1.ContainerStatus{RestartCount: 1, State: lost, LastTerminationState: lost},
+		// The kubelet counts one more for a container that it has lost sight of.
+		{"the runtime lost it while it ran", corev1.ContainerStatus{RestartCount: 1, State: lost, LastTerminationState: lost}, []archive.Verdict{archive.Lost}},
+		{"the runtime lost it after a restart", corev1.ContainerStatus{RestartCount: 2, State: lost, LastTerminationState: lost},
 			[]archive.Verdict{archive.Lost, archive.Lost}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -50,6 +51,18 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	}
 	w.sealed(key, p, manifest)
 	return nil
+}
+
+// countRefused counts what the store refuses for itself. It leaves its worker, so that others are sealed, and comes again.
+func countRefused[T comparable](w *Watcher, do func(context.Context, T) error) func(context.Context, T) error {
+	return func(ctx context.Context, key T) error {
+		err := do(ctx, key)
+		if errors.Is(err, archive.ErrKey) || errors.Is(err, archive.ErrRefused) {
+			w.parts.Seal.Refused.Inc()
+			w.log.Error("the store refuses to take it; it is tried again", "what", fmt.Sprint(key), "err", err)
+		}
+		return err
+	}
 }
 
 // findLost looks in the store for logs that nobody here holds. A replica may have sealed one and died, with its disk, before
@@ -121,6 +134,9 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	if !silent && w.parts.Sealer.StoreWorks() {
 		limited, cancel := context.WithTimeout(ctx, checkLimit)
 		_, err = w.parts.Sealer.Manifest(limited, ref)
+		if errors.Is(err, archive.ErrNotFound) {
+			err = w.asOrphan(limited, p)
+		}
 		cancel()
 	}
 	if ctx.Err() != nil {
@@ -138,6 +154,22 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	}
 	w.seen.Add(key)
 	return nil
+}
+
+// asOrphan asks for the manifest of a pod that nobody vouches for under the Job that its labels name: where it was sealed so before,
+// it was known to be that Job's.
+func (w *Watcher) asOrphan(ctx context.Context, p *pod) error {
+	w.mu.Lock()
+	alone, claimed := p.alone == noSuchJob, podRef(p.last)
+	w.mu.Unlock()
+	if !alone {
+		return archive.ErrNotFound
+	}
+	_, err := w.parts.Sealer.Manifest(ctx, claimed)
+	if err == nil {
+		w.past.orphaned(types.UID(claimed.PodUID), types.UID(claimed.JobUID))
+	}
+	return err
 }
 
 // errSilent: the store was not asked, for it does not answer.
@@ -245,7 +277,7 @@ func (w *Watcher) forget(key podKey) error {
 	}
 	w.mu.Unlock()
 	if ref.Job != "" {
-		w.finishedJobs.Add(types.NamespacedName{Namespace: key.Namespace, Name: ref.Job})
+		w.finishedJobs.Add(jobKey{types.NamespacedName{Namespace: key.Namespace, Name: ref.Job}, types.UID(ref.JobUID)})
 		w.hear(types.UID(ref.JobUID))
 	}
 	return w.parts.Spool.Drop(archive.PodUID(key.uid))

@@ -18,7 +18,7 @@ import (
 
 func TestOrphanKeepsItsPlace(t *testing.T) {
 	labels := map[string]string{jobLabel: "job", batchv1.ControllerUidLabel: "job-uid"}
-	owner := metav1.OwnerReference{Kind: "Job", Name: "job", UID: "job-uid", Controller: new(true)}
+	owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "job-uid", Controller: new(true)}
 	want := archive.PodRef{Namespace: "jobs", Job: "job", JobUID: "job-uid", Pod: "pod", PodUID: "pod-uid"}
 	for _, tt := range []struct {
 		name   string
@@ -87,7 +87,7 @@ func standing(t *testing.T, objects ...any) *Watcher {
 func jobPod(job types.UID, uid types.UID) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "jobs", Name: string(uid), UID: uid,
-		OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: string(job), UID: job, Controller: new(true)}},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: string(job), UID: job, Controller: new(true)}},
 	}}
 }
 

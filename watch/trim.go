@@ -14,7 +14,15 @@ import (
 
 // workloadIDs is the annotation that the trimmed copy of a pod or Job carries in our cache, and nowhere else: the ids found in
 // the arguments of its containers, which are cut away.
-const workloadIDs = "cache.epilogue.dev/workload-ids"
+const workloadIDs = ofCache + "/workload-ids"
+
+// trimMark stands in the trimmed copy of an object, where no API server lets anything of that kind pass. So it is told which of the
+// annotations in it are ours.
+var trimMark = []metav1.ManagedFieldsEntry{{Operation: "Trim"}}
+
+func isTrimmed(m *metav1.ObjectMeta) bool {
+	return len(m.ManagedFields) == 1 && m.ManagedFields[0].Operation == "Trim"
+}
 
 // Trim makes the cached copy of a pod or Job small, and free of what must never be archived: environment, arguments and
 // whatever kubectl copied of them. It is the informers' transform: what it cut can never reach another part of the program.
@@ -32,6 +40,9 @@ func Trim(object any) (any, error) {
 }
 
 func trimPod(pod *corev1.Pod) {
+	if isTrimmed(&pod.ObjectMeta) {
+		return
+	}
 	ids := idsInArguments(&pod.Spec)
 	trimMeta(&pod.ObjectMeta, ids)
 	spec := corev1.PodSpec{
@@ -73,6 +84,9 @@ func trimContainers(list []corev1.Container) []corev1.Container {
 }
 
 func trimJob(job *batchv1.Job) {
+	if isTrimmed(&job.ObjectMeta) {
+		return
+	}
 	ids := idsInArguments(&job.Spec.Template.Spec)
 	trimMeta(&job.ObjectMeta, ids)
 	job.Spec.Template = corev1.PodTemplateSpec{}
@@ -84,15 +98,15 @@ var heeded = []string{mark.DefaultContainer, mark.HelmHook, mark.ArgoHook}
 
 // trimMeta keeps the annotations of ZenML, our own, and a few by name. Others may hold anything, among it a copy of the whole object.
 func trimMeta(m *metav1.ObjectMeta, ids []string) {
-	m.ManagedFields = nil
+	m.ManagedFields = trimMark
 	kept := map[string]string{}
 	for key, value := range m.Annotations {
 		domain, _, _ := strings.Cut(key, "/")
-		if strings.HasSuffix(domain, "zenml.io") || strings.HasSuffix(domain, "epilogue.dev") || slices.Contains(heeded, key) {
+		ours := strings.HasSuffix(domain, "zenml.io") || strings.HasSuffix(domain, "epilogue.dev") || slices.Contains(heeded, key)
+		if ours && !isOfCache(key) {
 			kept[key] = value
 		}
 	}
-	// A copy that was trimmed before has its ids here already.
 	if len(ids) > 0 {
 		kept[workloadIDs] = strings.Join(ids, ",")
 	}
@@ -140,7 +154,7 @@ func wordsOf(arguments []string) []string {
 func workloads(labels []string, objects ...metav1.Object) []string {
 	var ids []string
 	add := func(id string) {
-		if id != "" && !slices.Contains(ids, id) {
+		if isWorkload(id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

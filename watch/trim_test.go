@@ -43,7 +43,8 @@ func secretiveMeta() metav1.ObjectMeta {
 		Name: "p", Labels: map[string]string{"job-name": "j"},
 		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(secret)}},
 		Annotations: map[string]string{
-			corev1.LastAppliedConfigAnnotation: secret, "example.com/anything": secret, "zenml.io/pipeline": "kept", "epilogue.dev/keep": "true",
+			corev1.LastAppliedConfigAnnotation: secret, workloadIDs: secret, ofCache + "/anything": secret, "example.com/anything": secret,
+			"zenml.io/pipeline": "kept", "epilogue.dev/keep": "true",
 			"helm.sh/hook": "pre-upgrade", "argocd.argoproj.io/hook": "Sync", "kubectl.kubernetes.io/default-container": "main",
 		},
 	}
@@ -122,6 +123,7 @@ func TestWorkloads(t *testing.T) {
 		{"no id", []string{"--run_id", "latest"}, nil, nil},
 		{"no value", []string{"--run_id"}, nil, nil},
 		{"another option", []string{"--id", runID}, nil, nil},
+		{"a label as no server takes it", nil, map[string]string{"zenml/run": "../../other"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pod := &corev1.Pod{

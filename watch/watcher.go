@@ -82,11 +82,12 @@ type Watcher struct {
 	jobs          batchlisters.JobLister
 	seen, ended   Queue[podKey]
 	unchecked     Queue[podKey]
-	finishedJobs  Queue[types.NamespacedName]
+	finishedJobs  Queue[jobKey]
 	followers     sync.WaitGroup
 	listeners     []func(job types.UID)               // set before Run
 	settlers      []func(job types.UID, written bool) // set before Run
 	leaving       leaving
+	past          past
 	filled        chan struct{} // closed once the caches are filled
 
 	mu      sync.Mutex
@@ -98,6 +99,8 @@ type Watcher struct {
 	acting  atomic.Bool        // it has acted once
 
 	actingSince time.Time // guarded by mu; when the present owners were accepted
+
+	left map[types.UID]*batchv1.Job // guarded by mu; Jobs that have left the cache and whose document is not looked for yet
 
 	silentUntil time.Time // guarded by mu; until then the store is not asked whether a pod is sealed
 }
@@ -118,16 +121,17 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	parts = parts.counted()
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{},
-		resting: map[types.UID]bool{}, filled: make(chan struct{}),
+		resting: map[types.UID]bool{}, left: map[types.UID]*batchv1.Job{}, filled: make(chan struct{}),
 		seen:         NewQueue[podKey]("pods"),
 		unchecked:    NewQueue[podKey]("checks"),
 		ended:        NewQueue[podKey]("seals"),
-		finishedJobs: NewQueue[types.NamespacedName]("jobs"),
+		finishedJobs: NewQueue[jobKey]("jobs"),
 	}
-	// A factory for each kind, because the selections differ: the API server sends only what belongs to Jobs.
-	pods := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = jobLabel }).Core().V1().Pods()
-	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }).Batch().V1().Jobs()
-	events := w.factory(func(*metav1.ListOptions) {}).Core().V1().Events()
+	// A factory for each kind, because the selections differ. All pods come, for those of a Job with a selector of its own have no
+	// label that tells; what is of no Job is cut down to its name.
+	pods := w.factory(func(*metav1.ListOptions) {}, w.trim).Core().V1().Pods()
+	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }, Trim).Batch().V1().Jobs()
+	events := w.factory(func(*metav1.ListOptions) {}, Trim).Core().V1().Events()
 	w.podInformer, w.jobInformer, w.eventInformer = pods.Informer(), jobs.Informer(), events.Informer()
 	w.pods, w.jobs = pods.Lister(), jobs.Lister()
 	if err := w.eventInformer.AddIndexers(cache.Indexers{byObject: involved}); err != nil {
@@ -151,9 +155,9 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	return w, nil
 }
 
-func (w *Watcher) factory(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
+func (w *Watcher) factory(tweak func(*metav1.ListOptions), trim cache.TransformFunc) informers.SharedInformerFactory {
 	f := informers.NewSharedInformerFactoryWithOptions(w.parts.Client, 0,
-		informers.WithNamespace(w.cfg.Namespace), informers.WithTweakListOptions(tweak), informers.WithTransform(Trim))
+		informers.WithNamespace(w.cfg.Namespace), informers.WithTweakListOptions(tweak), informers.WithTransform(trim))
 	w.factories = append(w.factories, f)
 	return f
 }
@@ -161,18 +165,25 @@ func (w *Watcher) factory(tweak func(*metav1.ListOptions)) informers.SharedInfor
 // handle has the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted first.
 func (w *Watcher) handle() error {
 	see := func(object any) {
+		if !w.concerns(object.(*corev1.Pod)) {
+			return
+		}
 		w.seen.Add(keyOf(object.(*corev1.Pod)))
 		w.tell(object)
 	}
 	_, err := w.podInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    see,
-		UpdateFunc: func(_, object any) { see(object) },
+		AddFunc: see,
+		UpdateFunc: func(before, object any) {
+			w.noteOrphan(before.(*corev1.Pod), object.(*corev1.Pod))
+			see(object)
+		},
 		DeleteFunc: func(object any) {
 			if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 				object = tombstone.Obj
 			}
 			if p, ok := object.(*corev1.Pod); ok {
 				w.noteGone(p)
+				w.past.forget(p.UID)
 				w.seen.Add(keyOf(p))
 				w.tell(p)
 			}
@@ -204,26 +215,10 @@ func (w *Watcher) seeJob(object any) {
 	}
 	for _, c := range job.Status.Conditions {
 		if finished(c) {
-			w.finishedJobs.Add(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+			w.finishedJobs.Add(keyOfJob(job))
 		}
 	}
 	w.tell(job)
-}
-
-func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {
-	objects, err := w.podInformer.GetIndexer().ByIndex(byJob, string(job))
-	if err != nil {
-		return nil // only for an index that does not exist
-	}
-	pods := make([]*corev1.Pod, 0, len(objects))
-	for _, o := range objects {
-		pods = append(pods, o.(*corev1.Pod))
-	}
-	return pods
-}
-
-func keyOf(p *corev1.Pod) podKey {
-	return podKey{types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.UID}
 }
 
 // Synced says whether the caches are filled.
@@ -252,9 +247,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
 	var workers sync.WaitGroup
 	Work(ctx, &workers, 4, w.seen, w.see)
-	Work(ctx, &workers, w.cfg.Sealers, w.ended, w.seal)
+	Work(ctx, &workers, w.cfg.Sealers, w.ended, countRefused(w, w.seal))
 	Work(ctx, &workers, 4, w.unchecked, w.check)
-	Work(ctx, &workers, 4, w.finishedJobs, w.finishJob)
+	Work(ctx, &workers, 4, w.finishedJobs, countRefused(w, w.finishJob))
 	workers.Go(func() { (&ownership{w: w}).run(ctx) })
 	workers.Go(func() { w.collect(ctx) })
 	<-ctx.Done()

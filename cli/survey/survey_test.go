@@ -26,7 +26,7 @@ func pair(name string, of map[string]string, args ...string) []runtime.Object {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "ns", Name: name + "-x", Labels: of,
-			OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: name, UID: types.UID(name), Controller: &yes}},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: name, UID: types.UID(name), Controller: &yes}},
 		},
 		Spec: corev1.PodSpec{
 			ServiceAccountName: "runner",

@@ -1,0 +1,164 @@
+package watch
+
+import (
+	"slices"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// numbered is an instance of a pod with the number that it has in the archive, as its Restart.
+//
+// That number is the kubelet's restart count, unless another instance of the container has that: the kubelet takes the count
+// from the container's last status, and where it has none from the folder of its logs, which is empty once the dead container was
+// removed. Then it counts from 0 again, as after a sandbox that was made anew. Keys and files are called after the number.
+type numbered struct {
+	archive.Instance
+	count int  // the kubelet's
+	seen  bool // a status has named it, and not only a log
+}
+
+// number gives the instance its number, the same each time. An instance must come after those that started before it. Called with
+// Watcher.mu held.
+func (p *pod) number(i archive.Instance) archive.Instance {
+	n, known := p.numbers[i.ContainerID]
+	if known {
+		// Of one that only a log told of the count was not known. Later statuses may give a dead one a count that is one too high.
+		if !n.seen {
+			n.count, n.seen = i.Restart, true
+			p.numbers[i.ContainerID] = n
+		}
+		return n.Instance
+	}
+	n = numbered{Instance: i, count: i.Restart, seen: true}
+	n.PodRef = p.named
+	if newest, ok := p.newest(i.Container); ok {
+		n.Restart += newest.Restart - newest.count
+		// What a log tells of may have started later than what a cache tells of that is behind.
+		older := newest.seen && n.Restart <= newest.Restart
+		if older || n.Restart < 0 || p.numbers.at(i.Container, n.Restart) != nil {
+			n.Restart = newest.Restart + 1 + n.count
+		}
+	}
+	p.numbers[i.ContainerID] = n
+	return n.Instance
+}
+
+// hold takes up a log that the spool has: its number stands.
+func (p *pod) hold(i archive.Instance) {
+	if _, known := p.numbers[i.ContainerID]; !known {
+		p.numbers[i.ContainerID] = numbered{Instance: i, count: i.Restart}
+	}
+}
+
+// renumber gives the instance another number, for a log of another one came into the spool under its own. Called with Watcher.mu
+// held.
+func (p *pod) renumber(i, other archive.Instance) archive.Instance {
+	p.hold(other)
+	i.Restart = p.numbers[i.ContainerID].count
+	delete(p.numbers, i.ContainerID)
+	return p.number(i)
+}
+
+// numbers are the instances of a pod that are known, by container ID.
+type numbers map[string]numbered
+
+// at gives the container's instance of that number, nil where none is known.
+func (all numbers) at(container string, restart int) *numbered {
+	for _, n := range all {
+		if n.Container == container && n.Restart == restart {
+			return &n
+		}
+	}
+	return nil
+}
+
+// newest gives the last instance of a container that is known.
+func (p *pod) newest(container string) (newest numbered, ok bool) {
+	for _, n := range p.numbers {
+		if n.Container == container && (!ok || n.Restart > newest.Restart) {
+			newest, ok = n, true
+		}
+	}
+	return newest, ok
+}
+
+// instances gives every instance that the pod's status names, oldest first for each container.
+func (p *pod) instances() []archive.Instance {
+	list := instances(p.last)
+	for n, i := range list {
+		list[n] = p.number(i)
+	}
+	return list
+}
+
+// known gives the instances that are known, in order: of each container as many as a manifest tells of.
+func (p *pod) known() []archive.Instance {
+	var list []archive.Instance
+	for _, n := range p.numbers {
+		if newest, _ := p.newest(n.Container); newest.Restart-n.Restart <= mostMissed {
+			list = append(list, n.Instance)
+		}
+	}
+	slices.SortFunc(list, compareInstances)
+	return list
+}
+
+// neverStarted gives a record for each container that is not known to have had an instance. One that had may look so again, after
+// its pod's sandbox was made anew.
+func (p *pod) neverStarted() []archive.InstanceRecord {
+	list := slices.DeleteFunc(neverStarted(p.last, p.waited), func(r archive.InstanceRecord) bool {
+		_, ran := p.newest(r.Container)
+		return ran
+	})
+	for n := range list {
+		list[n].PodRef = p.named
+	}
+	return list
+}
+
+// lastNumber gives the number of the container's last instance, as far as its status tells; -1: it has had none.
+func (p *pod) lastNumber(c container) int {
+	counted := int(c.status.RestartCount) - p.uncounted(c)
+	newest, ok := p.newest(c.spec.Name)
+	switch {
+	case !ok && c.unstarted():
+		return counted
+	case !ok:
+		return max(0, counted)
+	case c.status.ContainerID != "":
+		return newest.Restart // the status names it, and may count one more for it
+	default:
+		return newest.Restart + max(0, counted-newest.count)
+	}
+}
+
+// uncounted is 1 where the status of a container counts one that never was. The kubelet does so for one that it has lost sight of,
+// unless the pod is being deleted, and for one that it is to start.
+func (p *pod) uncounted(c container) int {
+	last := c.status.LastTerminationState.Terminated
+	lost, noted := p.lostSight[c.spec.Name]
+	switch {
+	case c.status.ContainerID != "":
+		return 0
+	case last == nil:
+		return 1
+	case last.ContainerID != "":
+		return 0 // the kubelet leaves the count alone where it knows of an instance before
+	case p.last.DeletionTimestamp == nil || p.last.Status.Reason == evicted, noted && lost == c.status.RestartCount:
+		return 1
+	}
+	return 0
+}
+
+// noteLostSight remembers which counts were one too high before the pod's deletion was asked for: later that cannot be told.
+func (p *pod) noteLostSight(c container) {
+	if c.status == nil || c.status.ContainerID != "" || p.last.DeletionTimestamp != nil {
+		return
+	}
+	if last := c.status.LastTerminationState.Terminated; last != nil && last.ContainerID == "" {
+		p.lostSight[c.spec.Name] = c.status.RestartCount
+	}
+}
+
+// evicted is the reason of a pod that the kubelet has ended for want of resources on its node.
+const evicted = "Evicted"
