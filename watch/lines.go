@@ -19,6 +19,7 @@ type lineReader struct {
 	large      int    // reads in a row that brought more than quiet holds
 	inside     bool   // the bytes go on with a line of which MaxLine bytes were given already
 	insideTime int64
+	timeless   bool // that line began without a time, as the rest of a line does where since falls inside it
 	clock      stampReader
 	quiet      [quietBuffer]byte
 }
@@ -44,7 +45,7 @@ func newLineReader() *lineReader {
 
 // reset forgets all that was read.
 func (r *lineReader) reset() {
-	r.start, r.end, r.filled, r.large, r.inside, r.insideTime = 0, 0, false, 0, false, 0
+	r.start, r.end, r.filled, r.large, r.inside, r.insideTime, r.timeless = 0, 0, false, 0, false, 0, false
 	r.calm()
 }
 
@@ -101,7 +102,7 @@ func (r *lineReader) took(n int) {
 
 // next cuts the next line; ok is false where no whole one is there. A line that is longer than archive.MaxLine is given in
 // pieces of that size, all with the line's time and all but the last Partial. stamped is false for a line that does not
-// begin with a time.
+// begin with a time, and for each of its pieces.
 func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 	rest := r.buf[r.start:r.end]
 	n := bytes.IndexByte(rest, '\n')
@@ -120,7 +121,7 @@ func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 		n, whole = stamp+archive.MaxLine, false
 	}
 	line = archive.Line{Time: t, Text: rest[stamp:n], Partial: !whole}
-	r.inside, r.insideTime = !whole, t
+	r.inside, r.insideTime, r.timeless = !whole, t, !stamped
 	if r.start += n; whole {
 		r.start++
 	}
@@ -130,10 +131,13 @@ func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 // parse reads the time at a line's front and its length, except inside a line that goes on.
 func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
 	if r.inside {
-		return r.insideTime, 0, true
+		return r.insideTime, 0, !r.timeless
 	}
 	return r.clock.read(b)
 }
+
+// unfinished says that bytes of a line have come and not its end.
+func (r *lineReader) unfinished() bool { return r.inside || r.start < r.end }
 
 // remainder gives what stands after the last newline when the stream has ended: a last line without an end, a line that
 // was cut, or the kubelet's error text.

@@ -69,6 +69,12 @@ func TestLineReader(t *testing.T) {
 			{stampTime, "xxxxx", false, true},
 			{stampTime, "b", false, true},
 		}},
+		{"a giant line without a time", giant + "\n" + stamp + " b\n", []cutLine{
+			{0, giant[:archive.MaxLine], true, false},
+			{0, giant[:archive.MaxLine], true, false},
+			{0, "xxxxx", false, false},
+			{stampTime, "b", false, true},
+		}},
 		{"a giant line that is cut", stamp + " " + giant, []cutLine{
 			{stampTime, giant[:archive.MaxLine], true, true},
 			{stampTime, giant[:archive.MaxLine], true, true},

@@ -40,11 +40,12 @@ func (f *Follower) noteStart() {
 }
 
 // noteSilence takes the end of an answer: one that ended, or that was ended here while it did not hang, has brought all lines
-// until now. Whether it brought any does not matter: once something is held nobody asks for the silence before it.
+// until now. Whether it brought any does not matter: once something is held nobody asks for the silence before it. But one that
+// ended inside the log's first line shows that there is a line, and of that nothing is held.
 func (f *Follower) noteSilence(ctx context.Context, err error) {
-	whole := err == nil
+	whole := err == nil && !f.lines.unfinished()
 	if ctx.Err() != nil {
-		whole = !errors.Is(context.Cause(ctx), errStalled)
+		whole = !errors.Is(context.Cause(ctx), errStalled) && !f.lines.unfinished()
 	}
 	if whole && f.silence.late.IsZero() {
 		f.silence.until = time.Now()

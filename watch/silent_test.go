@@ -40,6 +40,37 @@ func TestFollowHangsFromTheStart(t *testing.T) {
 	})
 }
 
+// TestFollowHangsInsideTheFirstLine: a stream that hangs inside the log's first line and then ends properly does not show that there
+// was no line. A rotation takes that one away before the next stream.
+func TestFollowHangsInsideTheFirstLine(t *testing.T) {
+	for _, ends := range []string{"its stream breaks", "its stream is renewed"} {
+		t.Run(ends, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterBytes: 40, Hang: true})
+				if ends == "its stream is renewed" {
+					b.cfg.ReconnectAfter, b.cfg.StallAfter = 20*time.Second, time.Minute
+				}
+				b.start()
+				b.write("the first line, which the kubelet rotates away")
+				time.Sleep(usualPace)
+				b.c.Rotate()
+				if ends == "its stream breaks" {
+					b.k.KillStreams()
+				} else {
+					time.Sleep(2 * usualPace)
+				}
+				b.write("served")
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				record := b.proven(time.Hour)
+				if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapLateStart || record.Log.Lines != 1 {
+					t.Errorf("got gaps %+v and %d lines, want the start in doubt and one line", g, record.Log.Lines)
+				}
+			})
+		})
+	}
+}
+
 // TestSilentLogChangesHands: who reads a log on after another one who saw that it had no line yet knows its start.
 func TestSilentLogChangesHands(t *testing.T) {
 	for name, c := range map[string]struct {
