@@ -20,7 +20,7 @@ import (
 func (f *Follower) finish(ctx context.Context, seen Sight) error {
 	ended, settle := time.Now(), f.cfg.SettleDelay
 	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{last: 30 * time.Second}}
-	p.whole = f.resumed && f.log.Summary().Bytes <= wholeBytes
+	p.whole = f.behind || f.resumed && f.log.Summary().Bytes <= wholeBytes
 	for {
 		if !seen.Readable() {
 			return p.unproven(seen)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -53,6 +54,8 @@ type Follower struct {
 	tail     tailMark          // the last line held
 	seen     Sight             // the last look
 	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
+	behind   bool              // there may be lines behind such a time: the file must be read from its start
+	since    atomic.Int64      // of the stream that is open
 	stuckOn  uint64            // the last record of the file at the last stall; owned by the minder
 	silence  leadSilence
 	rotation rotationWatch
@@ -109,6 +112,8 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		switch {
 		case err == nil && added == 0 && time.Since(opened) < newsWait:
 			stopped = await(ctx, changed, newsWait)
+		case errors.Is(err, errHidden):
+			f.behind = true
 		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
 			pause.reset()
 		default:
@@ -223,7 +228,7 @@ func (f *Follower) minded(ctx context.Context) (added int64, err error) {
 	wait := f.watchStream(ctx, cancel)
 	defer wait()
 	defer cancel(nil)
-	added, err = f.read(ctx, Request{Follow: true})
+	added, err = f.read(ctx, Request{Follow: true, All: f.behind})
 	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 		err = cause
 	}

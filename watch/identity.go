@@ -17,6 +17,11 @@ type answer struct {
 	Request
 	opened time.Time
 	mine   bool // it is known to be this instance's
+
+	last   time.Time     // when it brought something last; zero: it has not
+	silent time.Duration // how long nothing had come before that
+	judged bool          // a new line of this reading was looked at for what since may hide
+	fresh  bool          // or one of another reading
 }
 
 // prove makes sure that the answer is this instance's, before anything of it is kept that the sentinel does not vouch

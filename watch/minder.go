@@ -80,9 +80,9 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			cancel(errRenew)
 			return
 		case now.Sub(quietSince) >= patience:
-			if f.hangs(ctx) && sleep(ctx, grace) && f.rotation.total.Load() == last {
+			if why := f.hangs(ctx); why != nil && sleep(ctx, grace) && f.rotation.total.Load() == last {
 				f.count.Stalled.Inc()
-				cancel(errStalled)
+				cancel(why)
 				return
 			}
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
@@ -130,20 +130,24 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one that
-// is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early.
-func (f *Follower) hangs(ctx context.Context) bool {
+// is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early. Or it is passed
+// over, for the node's clock was set back.
+func (f *Follower) hangs(ctx context.Context) error {
 	newer, line := f.newer(ctx)
 	if !newer {
-		return false
+		return nil
+	}
+	if line.Time < f.since.Load() {
+		return errHidden
 	}
 	// The last record of a split line is never equal to the line. A stream that was opened anew and did not bring the
 	// record would not bring it the next time either.
 	h := line.Hash()
 	if h == f.stuckOn {
-		return false
+		return nil
 	}
 	f.stuckOn = h
-	return true
+	return errStalled
 }
 
 // newer says whether the log's last record is another than the last line that is held, and gives it.

@@ -31,13 +31,20 @@ const (
 	forget = 5 * time.Second
 )
 
-// newOverlap takes up what the log holds from since on; nil where it holds nothing at all.
-func newOverlap(log *archive.Log, since int64) (*overlap, error) {
+// place is where in a log to begin: with the lines that are not before since, but for so many of them.
+type place struct{ since, after int64 }
+
+// newOverlap takes up what the log holds from a place on; nil where it holds nothing at all.
+func newOverlap(log *archive.Log, from place) (*overlap, error) {
 	if log.Summary().Lines == 0 {
 		return nil, nil
 	}
 	o := &overlap{held: map[uint64]int32{}}
-	err := log.Held(since, func(line archive.Line) bool {
+	err := log.Held(from.since, func(line archive.Line) bool {
+		if from.after > 0 {
+			from.after--
+			return true
+		}
 		o.sentinel = line.Hash()
 		o.held[o.sentinel]++
 		o.left++

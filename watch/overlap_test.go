@@ -66,7 +66,7 @@ func TestOverlap(t *testing.T) {
 		{"the same text without an end", []archive.Line{a}, []archive.Line{a, {Time: a.Time, Text: a.Text, Partial: true}}, 10, "a", "", true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			o, err := newOverlap(heldLog(t, x.held), time.Unix(int64(x.since), 0).UnixNano())
+			o, err := newOverlap(heldLog(t, x.held), place{since: time.Unix(int64(x.since), 0).UnixNano()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestOverlap(t *testing.T) {
 }
 
 func TestOverlapOfNothing(t *testing.T) {
-	if o, err := newOverlap(heldLog(t, nil), 0); o != nil || err != nil {
+	if o, err := newOverlap(heldLog(t, nil), place{}); o != nil || err != nil {
 		t.Errorf("got %v, %v, want nil, nil", o, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestSince(t *testing.T) {
 // TestOverlapWaitsForLittle: new lines wait for the sentinel in memory, and so only few of them.
 func TestOverlapWaitsForLittle(t *testing.T) {
 	log := heldLog(t, []archive.Line{{Time: int64(time.Hour), Text: []byte("held")}})
-	o, err := newOverlap(log, 0)
+	o, err := newOverlap(log, place{})
 	if err != nil {
 		t.Fatal(err)
 	}

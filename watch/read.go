@@ -49,6 +49,9 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		n, err := body.Read(f.lines.room())
 		f.lines.took(n)
 		f.count.BytesRead.Add(float64(n))
+		if n > 0 {
+			a.came()
+		}
 		if a.Follow {
 			f.rotation.total.Add(int64(n))
 		}
@@ -85,19 +88,42 @@ func (f *Follower) noteBurst() {
 
 // prepare chooses where the answer begins and takes up what is held from there on.
 func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
-	from := since(f.resumeTime(f.log.Summary()))
+	from := place{since: since(f.resumeTime(f.log.Summary()))}
 	if !r.All {
-		r.Since = from
-		f.resumed = f.resumed || r.Follow && from > 0
-	} else if first, ok := f.peek(ctx, Request{Previous: r.Previous, Limit: longestStamp + 1}); ok {
-		// The whole file is compared, so what is held of it must be known whole: from its first record on, and from
-		// well before that, for the clock may have been set back inside it.
-		from = min(from, first.Time-int64(10*time.Minute))
+		r.Since = from.since
+		f.resumed = f.resumed || r.Follow && from.since > 0
+	} else if from, err = f.fileBegins(ctx, r, from); err != nil {
+		return &spoolError{err}
+	}
+	if r.Follow {
+		f.since.Store(r.Since)
 	}
 	if f.overlap, err = newOverlap(f.log, from); err != nil {
 		return &spoolError{err}
 	}
 	return nil
+}
+
+// fileBegins gives the place of the file's first record in what is held: the whole file is compared, so what is held of it must be
+// known whole. Times do not tell, for the clock may have been set back inside it. Where the record is not held a time well before
+// it must do.
+func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (place, error) {
+	first, ok := f.peek(ctx, Request{Previous: r.Previous, Limit: longestStamp + 1})
+	if !ok {
+		return from, nil
+	}
+	var n int64
+	found := false
+	err := f.log.Held(0, func(line archive.Line) bool {
+		found = line.Time == first.Time
+		n++
+		return !found
+	})
+	if found {
+		return place{after: n - 1}, err
+	}
+	from.since = min(from.since, first.Time-int64(10*time.Minute))
+	return from, err
 }
 
 // resumeTime is the time to resume from: that of the last line in the order served, for a clock that stepped back serves
@@ -138,6 +164,12 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			}
 			continue
 		}
+		if err := f.hidden(ctx, a, line); err != nil {
+			return errors.Join(err, f.append())
+		}
+		if a.All && (f.overlap == nil || f.overlap.found) {
+			f.behind = false
+		}
 		f.add(line)
 	}
 }
@@ -177,7 +209,7 @@ func (f *Follower) servedAgain(line archive.Line) (bool, error) {
 	if err := f.twice(line); err != nil {
 		return false, err
 	}
-	if f.overlap, err = newOverlap(f.log, line.Time); err != nil {
+	if f.overlap, err = newOverlap(f.log, place{since: line.Time}); err != nil {
 		return false, &spoolError{err}
 	}
 	return f.overlap.have(line), nil

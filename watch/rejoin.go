@@ -46,7 +46,7 @@ func (f *Follower) rejoin(ctx context.Context) (ended bool, err error) {
 // takeAside compares and appends the lines that lie aside.
 func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error) {
 	summary, from := aside.Summary(), since(f.resumeTime(f.log.Summary()))
-	if f.overlap, err = newOverlap(f.log, from); err != nil {
+	if f.overlap, err = newOverlap(f.log, place{since: from}); err != nil {
 		return err
 	}
 	defer func() { f.overlap = nil; f.batch.clear() }()
