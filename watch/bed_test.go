@@ -37,6 +37,7 @@ type bed struct {
 	held  int64 // of the spool, in memory
 	said  *said
 
+	looker   Looker        // nil: one that sees the pod as it is
 	before   func(Request) // called before each request, if set
 	deleting atomic.Bool   // the pod is being deleted
 	gone     atomic.Bool   // it is, and another one may have its name
@@ -111,9 +112,13 @@ func (b *bed) start() {
 // run follows and seals, as Watcher has it done: again and again until it works.
 func (b *bed) run(ctx context.Context, l *life, logger *slog.Logger) {
 	parts := Parts{Source: &source{k: b.k, before: b.before}, Budget: NewBudget(10, 100, l.spool.Room), Follow: b.follow, Log: logger}
+	with := b.looker
+	if with == nil {
+		with = looker{b}
+	}
 	_, sealed, _ := l.log.Record()
 	if !sealed && !l.log.Ended() {
-		for newFollower(b.cfg, l.log, parts, looker{b}).Run(ctx) != nil {
+		for newFollower(b.cfg, l.log, parts, with).Run(ctx) != nil {
 			if !sleep(ctx, time.Second) {
 				return
 			}

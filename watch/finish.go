@@ -11,49 +11,63 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// finish proves the log of an instance that runs no more, or writes down what could not be proven.
+// runs says that the instance runs and that the API serves its log. A pod that was deleted by force is gone while its last known
+// state still says that it runs; and nobody reports the end of a container whose node is lost, though its pod is marked as over.
+func (s Sight) runs() bool {
+	return !s.Gone && s.Running && s.Current && !s.over()
+}
+
+// finish proves the log of an instance that runs no more, or writes down what could not be proven. runs: it does run; a container
+// that is created and not started yet looks like one that has ended.
 //
 // A follow that ended may have lost the last lines: the kubelet stops it when the file was rotated during the exit, and the
 // runtime writes its last buffer a moment after it reports the exit. So the log is read again from before its last
 // held line, without follow, until such a read, begun after a delay, adds nothing; and the last record of the file is
 // compared with the last line that is held, which also finds lines that a clock set back would hide from since.
-func (f *Follower) finish(ctx context.Context, seen Sight) error {
+func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error) {
 	ended, settle := time.Now(), f.cfg.SettleDelay
 	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{last: 30 * time.Second}}
 	p.whole = f.behind || f.resumed && f.log.Summary().Bytes <= wholeBytes
 	for {
 		if !seen.Readable() {
-			return p.unproven(seen)
+			return false, p.unproven(seen)
 		}
 		// The log of a pod that is being deleted goes within a second or two: that one is read at once, and again soon.
 		if seen.Deleting {
 			settle = min(settle, hurry)
 		} else if early := settle - time.Since(ended); early > 0 && !sleep(ctx, early) {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 		p.pause.first = settle
 		done, err := p.try(ctx, seen, time.Since(ended) >= settle)
 		if err != nil {
-			return err
+			return false, err
 		}
 		after, err := f.look(ctx, true)
 		if err != nil {
-			return err
+			return false, err
+		}
+		if after.runs() {
+			return true, nil
 		}
 		// The identity after the read must be the one before it: else another instance may have answered.
-		if done && after.Readable() && after.Previous == seen.Previous {
-			return f.proven()
+		if done = done && after.Previous == seen.Previous && after.ended(); done && after.Readable() {
+			return false, p.ended(after)
 		}
 		if seen = after; p.hopeless() {
-			return p.unproven(seen)
+			return false, p.unproven(seen)
 		}
 		if !done {
 			if err := p.wait(ctx); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 }
+
+// ended says that nothing more will be written: somebody has reported the instance's end, or that of its pod. One that is created and
+// was not started yet has not ended, however quiet it is.
+func (s Sight) ended() bool { return s.Terminated != nil || s.over() }
 
 // wholeBytes bounds the text of a log that is read whole once more because its stream was broken before: where the clock was
 // set back while nothing was read, the lines of that time lie before since. A longer log would cost too much; there the
@@ -204,6 +218,16 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 	}
 	p.whole = true
 	return false
+}
+
+// ended ends a log that was read until nothing more came. Where nobody has reported the container's end, what it wrote last may
+// still be on its way.
+func (p *proof) ended(seen Sight) error {
+	if seen.Terminated != nil {
+		return p.follower.proven()
+	}
+	p.err = errors.New("the pod is over, and nobody has reported the container's end")
+	return p.unproven(seen)
 }
 
 // proven ends a log whose end was read and adds nothing more.

@@ -91,10 +91,11 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		// A pod that was deleted by force is gone while its last known state still says that it runs, and so does that of one
-		// whose node is gone: its phase is written, its containers' states are not.
-		if seen.Gone || !seen.Running || !seen.Current || seen.over() {
-			return f.finish(ctx, seen)
+		if !seen.runs() {
+			if runs, err := f.finish(ctx, seen); !runs {
+				return err
+			}
+			continue
 		}
 		opened := time.Now()
 		added, err := f.stream(ctx)
