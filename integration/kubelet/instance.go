@@ -19,6 +19,8 @@ type Instance struct {
 	mu      sync.Mutex
 	files   []*file             // oldest first, the last is the current one; guarded by mu
 	watches map[*watch]struct{} // of followers that have seen the end of a file once; guarded by mu
+	kept    []byte              // of a line, what the runtime has read and made no record of; guarded by mu
+	keptAt  time.Time           // guarded by mu
 	maxFile int64               // rotate when the current file reaches this many bytes, 0: never; guarded by mu
 	ended   bool                // the process is gone; guarded by mu
 	removed bool                // the container and its files are gone; guarded by mu
@@ -44,9 +46,7 @@ func (i *Instance) Append(records ...Record) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.appendTo(i.files[len(i.files)-1], records)
-	if i.maxFile > 0 && i.files[len(i.files)-1].bytes >= i.maxFile {
-		i.rotate()
-	}
+	i.rotateLarge()
 }
 
 // AppendRotated writes records to the newest rotated file: the runtime still had it open when the new one came to be.
@@ -101,6 +101,7 @@ func (i *Instance) Rotate() {
 }
 
 func (i *Instance) rotate() {
+	i.release()
 	i.files = append(i.files, &file{})
 	i.notify(eventChange) // the rename
 	i.notify(eventCreate)
@@ -137,6 +138,7 @@ func (i *Instance) finish(end termination) bool {
 		return false
 	}
 	end.started = i.end.started
+	i.release()
 	i.ended, i.end = true, end
 	close(i.done)
 	return true

@@ -40,6 +40,7 @@ var suite = []struct {
 	{"times without zeros", []Option{ShortTimes()}, caseShortTimes},
 	{"follow ends with the container", nil, caseFollowEnds},
 	{"follow crosses a rotation", nil, caseFollowRotation},
+	{"a rotation inside a line", nil, caseCutLine},
 	{"slow follow skips files and repeats the last", nil, caseSlowFollow},
 	{"rotation during catch-up is never seen", nil, caseCatchUp},
 	{"rotation and exit lose the tail of a follow only", nil, caseRotateExit},
