@@ -31,7 +31,8 @@ type Log struct {
 	mu       sync.Mutex
 	open     *frame       // guarded by mu; lines that are not on disk; nil: none
 	handed   *handed      // guarded by mu; the full frame before open; nil: none
-	memory   int64        // guarded by mu; what of both is counted in the spool's held bytes
+	reading  int64        // guarded by mu; what the reader of the log holds of lines without an end
+	memory   int64        // guarded by mu; what of all three is counted in the spool's held bytes
 	frames   []IndexFrame // guarded by mu; of .log
 	size     int64        // guarded by mu; bytes of .log without an index
 	tailSize int64        // guarded by mu; bytes of .tail
@@ -126,7 +127,7 @@ func (l *Log) opened() *frame {
 
 // account brings the spool's count of memory up to date.
 func (l *Log) account() {
-	memory := int64(0)
+	memory := l.reading
 	if l.open != nil {
 		memory = l.open.memory()
 	}
@@ -135,6 +136,15 @@ func (l *Log) account() {
 	}
 	l.spool.held.Add(memory - l.memory)
 	l.memory = memory
+}
+
+// Reading says how many bytes who appends holds of lines that have no end so far. They count as the spool's memory: whoever appends
+// next writes its lines to the disk sooner.
+func (l *Log) Reading(bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reading = bytes
+	l.account()
 }
 
 // span widens the summary's times to those of more lines; 0 is not known.

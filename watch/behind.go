@@ -8,16 +8,18 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// errHidden ends a stream whose since cannot be relied on. The kubelet passes over lines that are older than that, also while it
-// follows: what is written after the node's clock was set back behind it comes to nobody who asks with a since, until the clock has
-// caught up. So the log is opened again from its file's start, before any later line is held: the lines come in their order then.
+// errHidden ends a stream whose since cannot be relied on. The kubelet passes over lines that are older than that, also
+// while it follows: what is written after the node's clock was set back behind it comes to nobody who asks with a
+// since, until the clock has caught up. So the log is opened again from its file's start, before any later line is
+// held: the lines come in their order then.
 var errHidden = errors.New("the node's clock may have been set back behind the time from which the stream was asked for")
 
 // outOfOrder is how much earlier a line may be than the one before it though the clock was not set back.
 const outOfOrder = reach / 2
 
-// hidden gives errHidden where lines of the answer may have been passed over before a new line. Since lies reach before the line that
-// was the last one then, so that the clock must climb for that long at least to come past it again, and nothing comes meanwhile.
+// hidden gives errHidden where lines of the answer may have been passed over before a new line. Since lies reach before
+// the line that was the last one then, so that the clock must climb for that long at least to come past it again, and
+// nothing comes meanwhile.
 func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) error {
 	if !a.Follow || a.Since == 0 || a.judged || line.Time == 0 {
 		return nil

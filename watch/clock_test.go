@@ -24,8 +24,9 @@ func (c *clocked) say(count, size int) {
 	}
 }
 
-// TestFollowClockSetBackUnderAStream: the clock of the node is set back to before the time from which a stream was asked for. The
-// kubelet passes over such lines while it follows. Nothing is rotated, and the log is too long to be read whole at its end.
+// TestFollowClockSetBackUnderAStream: the clock of the node is set back to before the time from which a stream was
+// asked for. The kubelet passes over such lines while it follows. Nothing is rotated, and the log is too long to be
+// read whole at its end.
 func TestFollowClockSetBackUnderAStream(t *testing.T) {
 	for _, step := range []time.Duration{5 * time.Second, 30 * time.Second, 10 * time.Minute} {
 		t.Run(step.String(), func(t *testing.T) {
@@ -64,8 +65,8 @@ func TestFollowClockSetBackWhileRotated(t *testing.T) {
 	})
 }
 
-// TestFollowClockSetBackByAnything: the clock is set right while the container runs, and once a stream breaks. Each line is served
-// until the end, and is held once, in its place.
+// TestFollowClockSetBackByAnything: the clock is set right while the container runs, and once a stream breaks. Each
+// line is served until the end, and is held once, in its place.
 func TestFollowClockSetBackByAnything(t *testing.T) {
 	steps := []time.Duration{
 		0, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,

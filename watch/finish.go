@@ -11,17 +11,11 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// runs says that the instance runs and that the API serves its log. A pod that was deleted by force is gone while its last known
-// state still says that it runs; and nobody reports the end of a container whose node is lost, though its pod is marked as over.
-func (s Sight) runs() bool {
-	return !s.Gone && s.Running && s.Current && !s.over()
-}
-
-// finish proves the log of an instance that runs no more, or writes down what could not be proven. runs: it does run; a container
-// that is created and not started yet looks like one that has ended.
+// finish proves the log of an instance that runs no more, or writes down what could not be proven. runs: it does run; a
+// container that is created and not started yet looks like one that has ended.
 //
-// A follow that ended may have lost the last lines: the kubelet stops it when the file was rotated during the exit, and the
-// runtime writes its last buffer a moment after it reports the exit. So the log is read again from before its last
+// A follow that ended may have lost the last lines: the kubelet stops it when the file was rotated during the exit, and
+// the runtime writes its last buffer a moment after it reports the exit. So the log is read again from before its last
 // held line, without follow, until such a read, begun after a delay, adds nothing; and the last record of the file is
 // compared with the last line that is held, which also finds lines that a clock set back would hide from since.
 func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error) {
@@ -65,13 +59,9 @@ func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error
 	}
 }
 
-// ended says that nothing more will be written: somebody has reported the instance's end, or that of its pod. One that is created and
-// was not started yet has not ended, however quiet it is.
-func (s Sight) ended() bool { return s.Terminated != nil || s.over() }
-
-// wholeBytes bounds the text of a log that is read whole once more because its stream was broken before: where the clock was
-// set back while nothing was read, the lines of that time lie before since. A longer log would cost too much; there the
-// last record alone is compared.
+// wholeBytes bounds the text of a log that is read whole once more because its stream was broken before: where the
+// clock was set back while nothing was read, the lines of that time lie before since. A longer log would cost too much;
+// there the last record alone is compared.
 const wholeBytes = 4 << 20
 
 // hurry is the settle delay of a pod that is being deleted. The kubelet ends a follow up to a second after the exit, so
@@ -165,8 +155,8 @@ func (p *proof) failed(err error) bool {
 	return !p.echoed(text.line)
 }
 
-// echoed says whether the same line was read so often that it is one of the log, and makes it the pending one: last words
-// of a process may well be those of an error that the kubelet has too.
+// echoed says whether the same line was read so often that it is one of the log, and makes it the pending one: last
+// words of a process may well be those of an error that the kubelet has too.
 func (p *proof) echoed(line archive.Line) bool {
 	if line.Time == 0 {
 		return false
@@ -205,8 +195,8 @@ func (p *proof) settlePending() (fresh bool) {
 	return false
 }
 
-// tailMatches compares the last record of the file with the last line held. Where they differ the file is read whole: the
-// lines between may have times before since.
+// tailMatches compares the last record of the file with the last line held. Where they differ the file is read whole:
+// the lines between may have times before since.
 func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 	f := p.follower
 	if p.whole {
@@ -218,16 +208,6 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 	}
 	p.whole = true
 	return false
-}
-
-// ended ends a log that was read until nothing more came. Where nobody has reported the container's end, what it wrote last may
-// still be on its way.
-func (p *proof) ended(seen Sight) error {
-	if seen.Terminated != nil {
-		return p.follower.proven()
-	}
-	p.err = errors.New("the pod is over, and nobody has reported the container's end")
-	return p.unproven(seen)
 }
 
 // proven ends a log whose end was read and adds nothing more.

@@ -49,11 +49,18 @@ type Follower struct {
 	overlap  *overlap          // nil: everything that comes is new
 	reason   archive.GapReason // why a gap that opens now would be there
 	pending  archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
+	piece    int               // so many pieces of its line came before it
+	follows  bool              // it stands right behind the last line held
+	left     openPiece         // that of the answer before
+	joined   int64             // the line that comes goes on with a held one of this time; 0: with none
 	served   int64             // the time of the line that this answer served last
 	first    int64             // that of the first line that this reading brought
 	tail     tailMark          // the last line held
 	seen     Sight             // the last look
 	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
+	ended    bool              // the last stream ended as that of a container does that has ended
+	empty    bool              // the last answer was whole and empty
+	counted  int               // bytes that the log was told of as held here
 	behind   bool              // there may be lines behind such a time: the file must be read from its start
 	since    atomic.Int64      // of the stream that is open
 	stuckOn  uint64            // the last record of the file at the last stall; owned by the minder
@@ -73,6 +80,7 @@ func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker)
 // returns the context's error when that ends first, and the log goes on from there another time.
 func (f *Follower) Run(ctx context.Context) (err error) {
 	defer func() {
+		f.log.Reading(0)
 		// A log that was read to its end is sealed next, which puts the rest where it belongs; a flush would only make a
 		// file of it that is read again at once.
 		if err != nil {
@@ -214,7 +222,9 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 	}
 	defer release()
 	f.rotation.opened(time.Now(), f.log.Summary().Last)
+	f.tail.opened()
 	added, err = f.minded(ctx)
+	f.ended = err == nil
 	// The next stream begins with the newest file and would hide one that this one skipped.
 	if f.rotation.due(true) && ctx.Err() == nil {
 		f.probe(ctx)

@@ -22,6 +22,7 @@ type answer struct {
 	silent time.Duration // how long nothing had come before that
 	judged bool          // a new line of this reading was looked at for what since may hide
 	fresh  bool          // or one of another reading
+	begun  bool          // its first line was looked at for being the rest of a held one
 }
 
 // prove makes sure that the answer is this instance's, before anything of it is kept that the sentinel does not vouch

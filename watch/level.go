@@ -2,9 +2,10 @@ package watch
 
 import "time"
 
-// level tells where a file cannot have been skipped, though nobody looked. A stream that has reached the end of the current
-// file hears of every rotation from then on, and is taken past a file only where it is still busy with an older one when that
-// file is rotated away. Then the last lines of the older one come late, by the time between the two rotations at least.
+// level tells where a file cannot have been skipped, though nobody looked. A stream that has reached the end of the
+// current file hears of every rotation from then on, and is taken past a file only where it is still busy with an older
+// one when that file is rotated away. Then the last lines of the older one come late, by the time between the two
+// rotations at least.
 type level struct {
 	base        int64 // the latest time that was held when the stream began: what comes right after it is the sentinel's affair
 	from        int64 // the time of the last line when the stream was first seen to have reached the end; 0: it was not
@@ -27,14 +28,15 @@ func (l *level) settle(first int64) {
 	l.late = max(l.late, min(l.later, first))
 }
 
-// hides says whether a file may have been skipped between two lines of these times: none is where they lie closer together
-// than rotations do.
+// hides says whether a file may have been skipped between two lines of these times: none is where they lie closer
+// together than rotations do.
 func (l level) hides(before, after int64) bool {
 	hole := time.Duration(after-before) > kubeletLeast-slack
 	return hole && before > l.base && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
 }
 
-// sinceLook adds to the level at a look what came late after it: the stream may have been far from the file that was found.
+// sinceLook adds to the level at a look what came late after it: the stream may have been far from the file that was
+// found.
 func (r *rotationWatch) sinceLook(l level) level {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,11 +61,4 @@ func (r *rotationWatch) settle(first firstRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.level.settle(first.time)
-}
-
-// unlevel says that the stream was not seen to have reached an end so far.
-func (r *rotationWatch) unlevel() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.level.from == 0
 }

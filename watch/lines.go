@@ -7,17 +7,18 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// lineReader cuts what a log stream gives into lines. It allocates nothing per line: texts point into its buffer and are
-// good until the next call of room. Owned by one follower.
+// lineReader cuts what a log stream gives into lines. It allocates nothing per line: texts point into its buffer and
+// are good until the next call of room. Owned by one follower.
 //
-// Thousands of logs get a line now and then: what such a one holds is all in quiet. One that floods borrows a large buffer,
-// for fewer reads, and gives it back when its burst is over.
+// Thousands of logs get a line now and then: what such a one holds is all in quiet. One that floods borrows a large
+// buffer, for fewer reads, and gives it back when its burst is over.
 type lineReader struct {
 	buf        []byte // quiet, a borrowed one, or, for a line that is longer, one of its own
 	start, end int    // the bytes that are not cut yet
 	filled     bool   // the last read left no room: more is waiting
 	large      int    // reads in a row that brought more than quiet holds
-	inside     bool   // the bytes go on with a line of which MaxLine bytes were given already
+	inside     bool   // the bytes go on with a line of which pieces were given already
+	piece      int    // how many pieces of its line came before the one that was given last
 	insideTime int64
 	timeless   bool // that line began without a time, as the rest of a line does where since falls inside it
 	clock      stampReader
@@ -27,9 +28,12 @@ type lineReader struct {
 const (
 	quietBuffer = 1 << 10
 	busyBuffer  = 32 << 10
-	// manyLarge is how many large reads in a row make a flood, which keeps its buffer from one read to the next. What comes
-	// less often gives it back each time, for it may be the last for hours.
+	// manyLarge is how many large reads in a row make a flood, which keeps its buffer from one read to the next. What
+	// comes less often gives it back each time, for it may be the last for hours.
 	manyLarge = 8
+	// pieceBytes is the longest line that is given in one piece. What writes a line without an end, as progress bars
+	// do, is read and can be seen as it grows; and no more than twice this is held of any line.
+	pieceBytes = 64 << 10
 	// longestStamp: a date, nine digits of fraction, a zone, and the space.
 	longestStamp = 40
 )
@@ -83,7 +87,7 @@ func (r *lineReader) room() []byte {
 		r.start, r.end = 0, r.end-r.start
 	}
 	switch size := len(r.buf); {
-	case r.end > size/2, r.filled && size < busyBuffer:
+	case r.end > size/2 && size < 2*pieceBytes, r.filled && size < busyBuffer:
 		r.grow()
 	case size > quietBuffer && r.end <= quietBuffer/2 && r.large < manyLarge && !r.filled:
 		r.calm()
@@ -100,7 +104,7 @@ func (r *lineReader) took(n int) {
 	}
 }
 
-// next cuts the next line; ok is false where no whole one is there. A line that is longer than archive.MaxLine is given in
+// next cuts the next line; ok is false where no whole one is there. A line that is longer than pieceBytes is given in
 // pieces of that size, all with the line's time and all but the last Partial. stamped is false for a line that does not
 // begin with a time, and for each of its pieces.
 func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
@@ -110,22 +114,30 @@ func (r *lineReader) next() (line archive.Line, stamped, ok bool) {
 	if !whole {
 		n = len(rest)
 	}
-	if !whole && n <= archive.MaxLine {
+	if !whole && n <= pieceBytes {
 		return archive.Line{}, false, false
 	}
 	t, stamp, stamped := r.parse(rest[:n])
-	if !whole && n-stamp <= archive.MaxLine {
+	if !whole && n-stamp <= pieceBytes {
 		return archive.Line{}, false, false
 	}
-	if n-stamp > archive.MaxLine {
-		n, whole = stamp+archive.MaxLine, false
+	if n-stamp > pieceBytes {
+		n, whole = stamp+pieceBytes, false
 	}
 	line = archive.Line{Time: t, Text: rest[stamp:n], Partial: !whole}
+	r.count()
 	r.inside, r.insideTime, r.timeless = !whole, t, !stamped
 	if r.start += n; whole {
 		r.start++
 	}
 	return line, stamped, true
+}
+
+// count counts the pieces of a line.
+func (r *lineReader) count() {
+	if r.piece++; !r.inside {
+		r.piece = 0
+	}
 }
 
 // parse reads the time at a line's front and its length, except inside a line that goes on.
@@ -147,5 +159,6 @@ func (r *lineReader) remainder() (line archive.Line, stamped, ok bool) {
 		return archive.Line{}, false, false
 	}
 	t, stamp, stamped := r.parse(rest)
+	r.count()
 	return archive.Line{Time: t, Text: rest[stamp:], Partial: true}, stamped, true
 }

@@ -50,7 +50,7 @@ func cutUp(input []byte, sizes ...int) []cutLine {
 }
 
 func TestLineReader(t *testing.T) {
-	giant := strings.Repeat("x", 2*archive.MaxLine+5)
+	giant := strings.Repeat("x", 2*pieceBytes+5)
 	for _, c := range []struct {
 		name, input string
 		want        []cutLine
@@ -64,23 +64,23 @@ func TestLineReader(t *testing.T) {
 		{"no time", "text\n" + stamp + " a\n", []cutLine{{0, "text", false, false}, {stampTime, "a", false, true}}},
 		{"error text", stamp + " a\nunable to", []cutLine{{stampTime, "a", false, true}, {0, "unable to", true, false}}},
 		{"a giant line", stamp + " " + giant + "\n" + stamp + " b\n", []cutLine{
-			{stampTime, giant[:archive.MaxLine], true, true},
-			{stampTime, giant[:archive.MaxLine], true, true},
+			{stampTime, giant[:pieceBytes], true, true},
+			{stampTime, giant[:pieceBytes], true, true},
 			{stampTime, "xxxxx", false, true},
 			{stampTime, "b", false, true},
 		}},
 		{"a giant line without a time", giant + "\n" + stamp + " b\n", []cutLine{
-			{0, giant[:archive.MaxLine], true, false},
-			{0, giant[:archive.MaxLine], true, false},
+			{0, giant[:pieceBytes], true, false},
+			{0, giant[:pieceBytes], true, false},
 			{0, "xxxxx", false, false},
 			{stampTime, "b", false, true},
 		}},
 		{"a giant line that is cut", stamp + " " + giant, []cutLine{
-			{stampTime, giant[:archive.MaxLine], true, true},
-			{stampTime, giant[:archive.MaxLine], true, true},
+			{stampTime, giant[:pieceBytes], true, true},
+			{stampTime, giant[:pieceBytes], true, true},
 			{stampTime, "xxxxx", true, true},
 		}},
-		{"exactly the longest line", stamp + " " + giant[:archive.MaxLine] + "\n", []cutLine{{stampTime, giant[:archive.MaxLine], false, true}}},
+		{"exactly the longest line", stamp + " " + giant[:pieceBytes] + "\n", []cutLine{{stampTime, giant[:pieceBytes], false, true}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, sizes := range [][]int{{1 << 30}, {16 << 10}, {7}, {1, 1 << 20}, {40, 5}} {
@@ -177,4 +177,27 @@ func cutAll(r *lineReader, text string) (most int) {
 		}
 	}
 	return most
+}
+
+// TestLineReadersOfEndlessLines: what the readers of logs hold whose processes write nothing but carriage returns.
+func TestLineReadersOfEndlessLines(t *testing.T) {
+	chunk := []byte(strings.Repeat("epoch 1:  42%|####      | 420/1000 [00:42<00:58, 10.0it/s]\r", 280))
+	r := newLineReader()
+	r.took(copy(r.room(), stamp+" "))
+	most, got := 0, 0
+	for sent := 0; sent < 4<<20; {
+		n := copy(r.room(), chunk)
+		r.took(n)
+		sent += n
+		for line, _, ok := r.next(); ok; line, _, ok = r.next() {
+			got += len(line.Text)
+		}
+		most = max(most, len(r.buf))
+		if sent-got > pieceBytes {
+			t.Fatalf("%d bytes of %d were given, want no more than %d fewer", got, sent, pieceBytes)
+		}
+	}
+	if most > 2*pieceBytes {
+		t.Errorf("got a buffer of %d bytes, want %d at most", most, 2*pieceBytes)
+	}
 }

@@ -27,19 +27,15 @@ func (b *bed) sameText(record archive.InstanceRecord, lines []kubelet.Line) {
 	b.t.Helper()
 	got, want := text(lines), text(b.c.Lines())
 	if got != want {
-		at := 0
-		for at < min(len(got), len(want)) && got[at] == want[at] {
-			at++
-		}
-		b.t.Errorf("got %d bytes of text, want %d; they differ from byte %d on", len(got), len(want), at)
+		b.t.Errorf("got %d bytes of text, want %d; they differ from byte %d on", len(got), len(want), differs(got, want))
 	}
 	if record.Verdict != archive.Complete {
 		b.t.Errorf("got verdict %s (%s) and gaps %+v, want complete", record.Verdict, record.Reason, record.Gaps)
 	}
 }
 
-// TestLongLineIsWrittenSlowly: a line of 6 MiB takes six seconds, with a short one behind it. The read that proves the end begins
-// inside it, with the rest of its text and no time, in pieces.
+// TestLongLineIsWrittenSlowly: a line of 6 MiB takes six seconds, with a short one behind it. The read that proves the
+// end begins inside it, with the rest of its text and no time, in pieces.
 func TestLongLineIsWrittenSlowly(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -55,4 +51,13 @@ func TestLongLineIsWrittenSlowly(t *testing.T) {
 		b.c.Exit(0)
 		b.sameText(b.end(time.Hour))
 	})
+}
+
+// differs gives where two texts differ.
+func differs(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }

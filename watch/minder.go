@@ -22,6 +22,21 @@ type tailMark struct {
 	mu   sync.Mutex
 	hash uint64 // guarded by mu
 	at   int64  // guarded by mu
+	end  uint64 // guarded by mu; the hash when the stream was last seen to have reached the end of its file; 0: it was not
+}
+
+// opened: nothing is known of where a new stream stands.
+func (t *tailMark) opened() {
+	t.mu.Lock()
+	t.end = 0
+	t.mu.Unlock()
+}
+
+// atEnd says that the stream was seen to have reached the end of its file, and has brought nothing since.
+func (t *tailMark) atEnd() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.end != 0 && t.end == t.hash
 }
 
 func (t *tailMark) set(line archive.Line) {
@@ -43,14 +58,25 @@ func (t *tailMark) is(line archive.Line) bool {
 	return t.hash == line.Hash()
 }
 
+// ends takes the last record of the file: where that is the last line held, the stream has reached the end.
+func (t *tailMark) ends(line archive.Line) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hash != line.Hash() {
+		return false
+	}
+	t.end = t.hash
+	return true
+}
+
 const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
 )
 
-// watchStream minds an open stream from beside: it ends one that hangs and one that is old, and looks for rotations. The
-// returned function waits for the minder, which ends with ctx.
+// watchStream minds an open stream from beside: it ends one that hangs and one that is old, and looks for rotations.
+// The returned function waits for the minder, which ends with ctx.
 func (f *Follower) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (wait func()) {
 	done := make(chan struct{})
 	go func() {
@@ -66,7 +92,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
 	pause := min(probeEvery, f.cfg.StallAfter)
-	ask, again := now, 2*probeEvery
+	ask, again, level := now, 2*probeEvery, int64(0)
 	for f.sleepOrBusy(ctx, pause) {
 		slept := time.Since(now)
 		now = now.Add(slept)
@@ -89,9 +115,13 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
 		case f.rotation.due(false):
 			f.probe(ctx)
-		case !busy && total >= probeBytes && now.After(ask) && f.rotation.unlevel():
-			f.newer(ctx)
-			ask, again = now.Add(again), 8*again
+		case !busy && total-level >= probeBytes && now.After(ask):
+			// A burst is over. What is rotated from now on is no loss where the stream stands at the end.
+			if f.newer(ctx); f.tail.atEnd() {
+				ask, again, level = now, 2*probeEvery, total
+			} else {
+				ask, again = now.Add(again), 8*again
+			}
 		}
 		if pause = probeEvery; !busy {
 			pause = max(probeEvery, f.cfg.StallAfter/6)
@@ -129,9 +159,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one that
-// is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too early. Or it is passed
-// over, for the node's clock was set back.
+// hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one
+// that is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too
+// early. Or it is passed over, for the node's clock was set back.
 func (f *Follower) hangs(ctx context.Context) error {
 	newer, line := f.newer(ctx)
 	if !newer {
@@ -153,7 +183,7 @@ func (f *Follower) hangs(ctx context.Context) error {
 // newer says whether the log's last record is another than the last line that is held, and gives it.
 func (f *Follower) newer(ctx context.Context) (bool, archive.Line) {
 	line, ok := f.peek(ctx, Request{Tail: 1})
-	if ok && f.tail.is(line) {
+	if ok && f.tail.ends(line) {
 		f.rotation.reached(line.Time)
 		return false, line
 	}
@@ -166,23 +196,35 @@ const grace = 500 * time.Millisecond
 // probe asks for the first record of the file that is being written.
 func (f *Follower) probe(ctx context.Context) {
 	began, total := time.Now(), f.rotation.total.Load()
-	// With a time before it the record's start is enough.
-	if line, ok := f.peek(ctx, Request{Limit: longestStamp + 1}); ok {
-		f.rotation.looked(line.Time, began, total)
+	if first, ok := f.head(ctx, false); ok {
+		f.rotation.looked(first, began, total)
 	}
+}
+
+// head asks for the first record of a file, and for so much of the line behind it that its time is known if there is
+// one.
+func (f *Follower) head(ctx context.Context, previous bool) (head, bool) {
+	b, ok := f.some(ctx, Request{Previous: previous, Limit: longestStamp + headBytes})
+	if !ok {
+		return head{}, false
+	}
+	reader := &lineReader{buf: b, end: len(b)}
+	line, stamped, whole := reader.next()
+	if !whole {
+		line, stamped, ok = reader.remainder()
+		return head{time: line.Time, text: line.Text}, ok && stamped
+	}
+	first := head{time: line.Time, text: line.Text, whole: true}
+	if line, stamped, ok := reader.remainder(); ok && stamped {
+		first.next = line.Time
+	}
+	return first, stamped
 }
 
 // peek reads one line by a request of its own. Not ok where that failed or the line has no time.
 func (f *Follower) peek(ctx context.Context, r Request) (archive.Line, bool) {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
-	defer cancel()
-	body, err := f.open(ctx, r)
-	if err != nil {
-		return archive.Line{}, false
-	}
-	defer body.Close()
-	b, err := io.ReadAll(io.LimitReader(body, archive.MaxLine))
-	if err != nil {
+	b, ok := f.some(ctx, r)
+	if !ok {
 		return archive.Line{}, false
 	}
 	reader := &lineReader{buf: b, end: len(b)}
@@ -191,4 +233,17 @@ func (f *Follower) peek(ctx context.Context, r Request) (archive.Line, bool) {
 		line, stamped, ok = reader.remainder()
 	}
 	return line, ok && stamped
+}
+
+// some reads what a small answer has.
+func (f *Follower) some(ctx context.Context, r Request) ([]byte, bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	body, err := f.open(ctx, r)
+	if err != nil {
+		return nil, false
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, archive.MaxLine))
+	return b, err == nil
 }

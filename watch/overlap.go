@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -8,15 +9,16 @@ import (
 
 // overlap tells, while a log is read again from shortly before its last held line, which lines are held already.
 //
-// The API resumes by whole seconds and the clock of a node may step back, so times alone tell nothing: lines are compared
-// by time and bytes, and counted, so that two equal lines stay two. The last held line is the sentinel: while the answer
-// has not shown it, nothing proves that no line lies between it and the next.
+// The API resumes by whole seconds and the clock of a node may step back, so times alone tell nothing: lines are
+// compared by time and bytes, and counted, so that two equal lines stay two. The last held line is the sentinel: while
+// the answer has not shown it, nothing proves that no line lies between it and the next.
 type overlap struct {
 	held     map[uint64]int32 // lines that are held and were not met yet
 	left     int              // sum of held
 	sentinel uint64
 	last     int64 // the sentinel's time
 	latest   int64 // the latest time of a held line
+	open     openPiece
 	found    bool
 	gapped   bool           // a line beyond the sentinel came before it
 	early    []archive.Line // new lines that are older than the sentinel and came before it; their Texts are copies
@@ -40,19 +42,65 @@ func newOverlap(log *archive.Log, from place) (*overlap, error) {
 		return nil, nil
 	}
 	o := &overlap{held: map[uint64]int32{}}
+	j := joiner{emit: o.keep}
 	err := log.Held(from.since, func(line archive.Line) bool {
 		if from.after > 0 {
 			from.after--
 			return true
 		}
-		o.sentinel = line.Hash()
-		o.held[o.sentinel]++
-		o.left++
-		o.last = line.Time
-		o.latest = max(o.latest, line.Time)
+		j.take(line)
 		return true
 	})
+	o.end(&j)
 	return o, err
+}
+
+// openPiece is what is held of the piece of a line whose end is not.
+type openPiece struct {
+	line  archive.Line // its Text is a copy
+	index int          // so many pieces of its line lie before it
+	there bool
+}
+
+// keep takes up a piece that is held.
+func (o *overlap) keep(piece archive.Line, _ int) {
+	o.sentinel = piece.Hash()
+	o.held[o.sentinel]++
+	o.left++
+	o.last = piece.Time
+	o.latest = max(o.latest, piece.Time)
+}
+
+// end takes up what is held of a last line without an end: that is the sentinel.
+func (o *overlap) end(j *joiner) {
+	if !j.inside || len(j.rest.Text) == 0 {
+		return
+	}
+	o.open = openPiece{line: j.rest, index: j.index, there: true}
+	o.open.line.Text = append([]byte(nil), j.rest.Text...)
+	o.last, o.latest, o.sentinel = j.rest.Time, max(o.latest, j.rest.Time), 0
+	o.left++
+}
+
+// more compares a served piece with the open one. ok: it goes on with what is held, and more is what of it is not. One
+// that ends sooner was cut on its way and has nothing new.
+func (o *overlap) more(piece archive.Line, index int) (more archive.Line, ok bool) {
+	p := &o.open
+	if !p.there || piece.Time != p.line.Time || index != p.index {
+		return piece, false
+	}
+	if piece.Partial && bytes.HasPrefix(p.line.Text, piece.Text) {
+		o.found = o.found || len(piece.Text) == len(p.line.Text)
+		piece.Text = nil
+		return piece, true
+	}
+	if !bytes.HasPrefix(piece.Text, p.line.Text) {
+		return piece, false
+	}
+	piece.Text = piece.Text[len(p.line.Text):]
+	p.there, o.found = false, true
+	o.left--
+	return piece, true
 }
 
 // expects says that the line is held and was not met yet.
@@ -71,14 +119,15 @@ func (o *overlap) have(line archive.Line) bool {
 		return true
 	}
 	delete(o.held, h)
-	if h == o.sentinel {
+	if h == o.sentinel && !o.open.there {
 		o.found = true
 	}
 	return true
 }
 
-// waits takes a new line that is older than the sentinel, while that has not come: where it still comes, the line is one
-// that was never served before; where it does not, the clock was set back and the file was rotated. Only then is a gap.
+// waits takes a new line that is older than the sentinel, while that has not come: where it still comes, the line is
+// one that was never served before; where it does not, the clock was set back and the file was rotated. Only then is a
+// gap.
 func (o *overlap) waits(line archive.Line) bool {
 	if o.found || o.gapped || line.Time >= o.last || o.waiting > mostWaiting {
 		return false
@@ -92,8 +141,8 @@ func (o *overlap) waits(line archive.Line) bool {
 // mostWaiting bounds the text of lines that wait for the sentinel, in bytes.
 const mostWaiting = 256 << 10
 
-// missed says, once, that lines which are not held follow without the sentinel having been met: what lies between is not
-// known.
+// missed says, once, that lines which are not held follow without the sentinel having been met: what lies between is
+// not known.
 func (o *overlap) missed() bool {
 	if o.found || o.gapped {
 		return false

@@ -24,17 +24,32 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.lines.reset()
 	f.served = 0
 	before, pending := f.log.Summary().Lines, f.pending
-	f.pending = archive.Line{}
+	f.pending, f.left, f.joined = archive.Line{}, openPiece{pending, f.piece, f.follows && pending.Time != 0}, 0
 	a := &answer{Request: r, opened: time.Now()}
 	err = f.readBody(ctx, body, a)
 	if early := f.settleEarly(); early != nil {
 		err = early
 	}
+	f.empty = err == nil && a.last.IsZero()
+	f.lines.reset()
+	f.countHeld()
 	added = f.log.Summary().Lines - before
 	if err != nil && added == 0 && f.pending.Time == 0 {
 		f.pending = pending // an answer that failed says nothing of the last words of the one before
 	}
 	return added, err
+}
+
+// countHeld tells the log what is held here of a line that has no end so far. The buffers that are lent do not count.
+func (f *Follower) countHeld() {
+	n := len(f.pending.Text) + len(f.left.line.Text)
+	if own := len(f.lines.buf); own > busyBuffer {
+		n += own
+	}
+	if n != f.counted {
+		f.counted = n
+		f.log.Reading(int64(n))
+	}
 }
 
 func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) error {
@@ -46,7 +61,9 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		}
 	}
 	for {
-		n, err := body.Read(f.lines.room())
+		room := f.lines.room()
+		f.countHeld()
+		n, err := body.Read(room)
 		f.lines.took(n)
 		f.count.BytesRead.Add(float64(n))
 		if n > 0 {
@@ -86,55 +103,6 @@ func (f *Follower) noteBurst() {
 	}
 }
 
-// prepare chooses where the answer begins and takes up what is held from there on.
-func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
-	from := place{since: since(f.resumeTime(f.log.Summary()))}
-	if !r.All {
-		r.Since = from.since
-		f.resumed = f.resumed || r.Follow && from.since > 0
-	} else if from, err = f.fileBegins(ctx, r, from); err != nil {
-		return &spoolError{err}
-	}
-	if r.Follow {
-		f.since.Store(r.Since)
-	}
-	if f.overlap, err = newOverlap(f.log, from); err != nil {
-		return &spoolError{err}
-	}
-	return nil
-}
-
-// fileBegins gives the place of the file's first record in what is held: the whole file is compared, so what is held of it must be
-// known whole. Times do not tell, for the clock may have been set back inside it. Where the record is not held a time well before
-// it must do.
-func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (place, error) {
-	first, ok := f.peek(ctx, Request{Previous: r.Previous, Limit: longestStamp + 1})
-	if !ok {
-		return from, nil
-	}
-	var n int64
-	found := false
-	err := f.log.Held(0, func(line archive.Line) bool {
-		found = line.Time == first.Time
-		n++
-		return !found
-	})
-	if found {
-		return place{after: n - 1}, err
-	}
-	from.since = min(from.since, first.Time-int64(10*time.Minute))
-	return from, err
-}
-
-// resumeTime is the time to resume from: that of the last line in the order served, for a clock that stepped back serves
-// its next lines with earlier times than the latest one.
-func (f *Follower) resumeTime(s archive.Summary) int64 {
-	if t := f.tail.time(); t != 0 {
-		return min(t, s.Last)
-	}
-	return s.Last
-}
-
 // take cuts what was read into lines and appends the new ones.
 func (f *Follower) take(ctx context.Context, a *answer) error {
 	f.batch.clear()
@@ -146,94 +114,83 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 		if !ok {
 			return f.append()
 		}
-		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where times
-		// are out of order, soon after. The whole line is held: it began before since, and since lies before the last one.
+		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where
+		// times are out of order, soon after. The whole line is held: it began before since, and since lies before the
+		// last one.
 		if !stamped && a.Since > 0 && f.overlap != nil {
+			a.begun = true
 			continue
 		}
-		again, err := f.servedAgain(line)
-		if err != nil {
-			return err
-		}
-		if again {
-			continue
-		}
-		if passed, err := f.passed(ctx, a, line); err != nil || passed {
-			if err != nil {
-				return errors.Join(err, f.append())
-			}
-			continue
-		}
-		if err := f.hidden(ctx, a, line); err != nil {
+		if err := f.takeLine(ctx, a, line, f.lines.piece); err != nil {
 			return errors.Join(err, f.append())
 		}
-		if a.All && (f.overlap == nil || f.overlap.found) {
-			f.behind = false
-		}
-		f.add(line)
 	}
+}
+
+// takeLine takes a line, or the piece of one before which so many have come.
+func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, index int) error {
+	if index == 0 {
+		f.joined = 0
+		if again, err := f.servedAgain(line); again || err != nil {
+			return err
+		}
+		if err := f.graft(a, line); err != nil {
+			return err
+		}
+	}
+	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
+		return err
+	}
+	if index == 0 {
+		if err := f.hidden(ctx, a, line); err != nil {
+			return err
+		}
+	}
+	if a.All && (f.overlap == nil || f.overlap.found) {
+		f.behind = false
+	}
+	return f.add(f.place(line))
 }
 
 // add puts a new line into the batch.
-func (f *Follower) add(line archive.Line) {
+func (f *Follower) add(line archive.Line) error {
 	if len(f.rotation.expected) > 0 {
-		f.expect(line)
-	}
-	f.batch.add(line)
-}
-
-// servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the newest
-// file from its start once for each of them: the stream steps back to a line that is held already. What follows is then
-// compared like the answer to a new request.
-func (f *Follower) servedAgain(line archive.Line) (bool, error) {
-	before := f.served
-	if line.Time != 0 {
-		f.served = line.Time
-		if f.first == 0 {
-			f.first = line.Time
+		if err := f.expect(line); err != nil {
+			return err
 		}
 	}
-	if line.Time >= before || line.Time == 0 || f.overlap != nil && !f.overlap.found {
-		return false, nil
-	}
-	if f.overlap != nil && f.overlap.expects(line) {
-		return false, nil
-	}
-	if err := f.append(); err != nil {
-		return false, err
-	}
-	held, err := f.log.Has(line)
-	if err != nil || !held {
-		return false, wrapSpool(err)
-	}
-	if err := f.twice(line); err != nil {
-		return false, err
-	}
-	if f.overlap, err = newOverlap(f.log, place{since: line.Time}); err != nil {
-		return false, &spoolError{err}
-	}
-	return f.overlap.have(line), nil
+	f.batch.add(line)
+	return nil
 }
 
-// passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed, the gap
-// is written first.
-func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bool, error) {
+// passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed,
+// the gap is written first. Of a piece that is held in part the rest is left.
+func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, index int) (bool, error) {
 	o := f.overlap
 	if o == nil {
 		return false, nil
 	}
-	if o.have(line) {
+	if o.have(*line) {
 		if o.found {
-			f.addEarly()
+			return true, f.addEarly()
 		}
 		return true, nil
+	}
+	if more, goesOn := o.more(*line, index); goesOn {
+		if *line = more; !o.found {
+			return true, nil
+		}
+		return len(more.Text) == 0 && more.Partial, f.addEarly()
 	}
 	if !o.found {
 		if err := f.prove(ctx, a); err != nil {
 			return false, err
 		}
 	}
-	if o.waits(line) {
+	if f.vouched(*line, index) {
+		return false, f.addEarly()
+	}
+	if o.waits(*line) {
 		return true, nil
 	}
 	if o.missed() {
@@ -241,10 +198,16 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 			o.gapped = false // the gap is found again when there is room
 			return false, err
 		}
-		f.unserved(o.firstOf(line).Time)
-		f.addEarly()
+		if err := f.keepLeft(); err != nil {
+			o.gapped = false
+			return false, err
+		}
+		f.unserved(o.firstOf(*line).Time)
+		if err := f.addEarly(); err != nil {
+			return false, err
+		}
 	}
-	if o.spent(line) {
+	if o.spent(*line) {
 		f.overlap = nil
 		f.reason = archive.GapRotated
 	}
@@ -252,12 +215,15 @@ func (f *Follower) passed(ctx context.Context, a *answer, line archive.Line) (bo
 }
 
 // addEarly takes up the lines that waited for the sentinel.
-func (f *Follower) addEarly() {
+func (f *Follower) addEarly() error {
 	early := f.overlap.early
 	f.overlap.early = nil
 	for _, line := range early {
-		f.add(line)
+		if err := f.add(line); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
@@ -269,36 +235,7 @@ func (f *Follower) settleEarly() error {
 	o.missed()
 	f.unserved(o.early[0].Time)
 	f.batch.clear()
-	f.addEarly()
-	return f.append()
-}
-
-// unserved writes the gap of an answer that did not show the last line held: up to a line of the given time, 0 for none. The
-// file before may have been read to its end. Lines are known to be missing only where they came and found no room.
-func (f *Follower) unserved(to int64) {
-	f.gapHere(archive.Gap{
-		From: f.overlap.last, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
-		Detail: "the last line held was no longer served when reading went on",
-	})
-}
-
-// gapHere writes a gap after the lines that are held now.
-func (f *Follower) gapHere(g archive.Gap) {
-	g.AfterLine = f.log.Summary().Lines
-	f.gap(g)
-}
-
-// gap writes a gap, unless one of that reason stands there already: a crash may come between a gap and what follows it,
-// and the same place may be found twice.
-func (f *Follower) gap(g archive.Gap) {
-	for _, have := range f.log.Summary().Gaps {
-		if have.AfterLine == g.AfterLine && have.Reason == g.Reason && have.ThroughLine >= g.ThroughLine {
-			return
-		}
-	}
-	f.log.Gap(g)
-	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
-	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
+	return errors.Join(f.addEarly(), f.append())
 }
 
 // appendAlone gives one line to the log, and nothing that an answer before it left.

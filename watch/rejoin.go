@@ -52,29 +52,35 @@ func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error
 	defer func() { f.overlap = nil; f.batch.clear() }()
 	a := &answer{mine: true} // whose it was is proven already
 	p := asidePlace{gaps: summary.Gaps, fresh: f.overlap == nil, met: from == 0}
+	take := func(line archive.Line, index int) {
+		var passed bool
+		if err == nil {
+			passed, err = f.passed(ctx, a, &line, index)
+		}
+		if err == nil && !passed {
+			err = f.add(line)
+		}
+		err = errors.Join(err, f.append())
+	}
+	j := joiner{emit: take}
 	held := aside.Held(0, func(line archive.Line) bool {
-		f.asideGaps(&p)
+		f.asideGaps(&p, &j)
 		p.line++
 		// What is older is held, or lies where the journal has a gap; behind it everything counts, whatever the node's clock said.
 		if p.met = p.met || line.Time >= from; !p.met {
 			return true
 		}
-		var passed bool
-		if passed, err = f.passed(ctx, a, line); err == nil && !passed {
-			f.add(line)
-		}
-		if err == nil {
-			err = f.append()
-		}
+		j.take(line)
 		return err == nil
 	})
+	j.cut()
 	if err = errors.Join(held, err); err != nil {
 		return fmt.Errorf("take up what lies aside: %w", err)
 	}
 	if err := f.settleEarly(); err != nil {
 		return err
 	}
-	f.asideGaps(&p)
+	f.asideGaps(&p, &j)
 	for range summary.Rotations {
 		f.log.Rotated()
 	}
@@ -90,10 +96,11 @@ type asidePlace struct {
 }
 
 // asideGaps writes the gaps of this place. Those before the first new line are the journal's business, and so is the start.
-func (f *Follower) asideGaps(p *asidePlace) {
+func (f *Follower) asideGaps(p *asidePlace, j *joiner) {
 	for len(p.gaps) > 0 && p.gaps[0].AfterLine <= p.line {
 		g := p.gaps[0]
 		p.gaps = p.gaps[1:]
+		j.cut()
 		if o := f.overlap; p.fresh || p.line > 0 && (o == nil && p.met || o != nil && (o.found || o.gapped)) {
 			at := f.log.Summary().Lines
 			if g.ThroughLine > 0 {

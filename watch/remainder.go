@@ -36,8 +36,22 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	if !stamped {
 		return &errText{text: string(line.Text[:min(len(line.Text), 300)])}
 	}
-	if f.overlap != nil && f.overlap.have(line) {
-		return nil // a final line without an end that is held already
+	if f.lines.piece == 0 {
+		f.joined = 0
+		if err := f.graft(a, line); err != nil {
+			return err
+		}
+	}
+	if o := f.overlap; o != nil {
+		if o.have(line) {
+			return nil // a final line without an end that is held already
+		}
+		more, goesOn := o.more(line, f.lines.piece)
+		if line = f.place(more); goesOn && len(line.Text) == 0 {
+			return nil
+		}
+	} else {
+		line = f.place(line)
 	}
 	if f.overlap != nil && !f.overlap.found {
 		if err := f.prove(ctx, a); err != nil {
@@ -50,6 +64,11 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 			return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
 		}
 	}
-	f.pending = line
+	if o := f.overlap; o != nil && f.vouched(line, f.lines.piece) {
+		if err := f.addEarly(); err != nil {
+			return err
+		}
+	}
+	f.pending, f.piece, f.follows = line, f.lines.piece, f.overlap == nil || f.overlap.found
 	return nil
 }

@@ -30,7 +30,7 @@ type rotationWatch struct {
 
 // firstRecord is a file's first record, by its time.
 type firstRecord struct {
-	time int64
+	head
 	turn bool // the file of the look before was another one
 	late bool // nobody looked before for so long that another file may have come and gone unseen,
 
@@ -40,34 +40,36 @@ type firstRecord struct {
 	since     int64 // which is the one of that time,
 	sinceLine int64 // after so many lines, or later
 
-	crossed  bool // the stream went past it
-	after    int64
+	crossed  bool  // the stream went past it
+	after    int64 // lines before it
+	through  int64 // it lies in a line in which the file before ended, and with which so many are held; 0: it is a line
 	from, to int64
+	chance   bool // it may lie in a line, but its text is too short to prove that
 }
 
 // slack is how far a first record may lie out of order before it is missed.
 const slack = 2 * time.Second
 
 // looked takes what a look saw that began at the given time and byte.
-func (r *rotationWatch) looked(first int64, began time.Time, total int64) {
+func (r *rotationWatch) looked(first head, began time.Time, total int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	record := firstRecord{time: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level}
+	record := firstRecord{head: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level}
 	switch {
 	case r.latest == 0:
-		r.pace.begins(first, now)
-	case r.latest == first:
-		r.pace.stays(first, began)
+		r.pace.begins(first.time, now)
+	case r.latest == first.time:
+		r.pace.stays(first.time, began)
 	default:
 		record.turn = true
-		record.inDoubt, record.since = r.pace.turns(first, began, now)
+		record.inDoubt, record.since = r.pace.turns(first.time, began, now)
 	}
 	// The first look counts too: the file may be the second one already, and be skipped later.
-	if first != r.latest {
+	if first.time != r.latest {
 		r.news = append(r.news, record)
 	}
-	r.latest, r.lookedAt, r.lookedTotal = first, began, total
+	r.latest, r.lookedAt, r.lookedTotal = first.time, began, total
 }
 
 // begins takes the first line of a log that was read from its start: it is its file's first record, without a look.

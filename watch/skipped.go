@@ -29,20 +29,21 @@ func (f *Follower) rotated() error {
 	return nil
 }
 
-// findSince finds the place from which on files are in doubt. Where the stream is not there yet, that is no earlier than here.
+// findSince finds the place from which on files are in doubt. Where the stream is not there yet, that is no earlier
+// than here.
 func (f *Follower) findSince(first *firstRecord) error {
 	if !first.inDoubt || first.since == f.rotation.settled.time {
 		first.sinceLine = f.rotation.settled.after
 		return nil
 	}
-	since := firstRecord{time: first.since}
+	since := firstRecord{head: head{time: first.since}}
 	_, err := f.meet(&since)
 	first.sinceLine = since.after
 	return err
 }
 
-// meet looks for the first record in what is held, and for the place where it is or should have been. It looks ever further
-// back for the line before it.
+// meet looks for the first record in what is held, and for the place where it is or should have been. It looks ever
+// further back for the line before it.
 func (f *Follower) meet(first *firstRecord) (met bool, err error) {
 	// A stream that lags is not there yet, and must not be held up: reading back what it brought takes time.
 	if s := f.log.Summary(); first.time > s.Last {
@@ -54,7 +55,28 @@ func (f *Follower) meet(first *firstRecord) (met bool, err error) {
 			break
 		}
 	}
-	return met, err
+	if met || err != nil || len(first.text) == 0 && !first.whole {
+		return met, err
+	}
+	return f.meetInside(first, 0)
+}
+
+// meetInside looks for the first record in a held line, behind which a line of the given time comes; 0: look for that,
+// too.
+func (f *Follower) meetInside(first *firstRecord, next int64) (met bool, err error) {
+	s, ok, err := f.findSeamAnywhere(first.head)
+	if !ok || err != nil {
+		return false, err
+	}
+	if s.last {
+		s.next = next
+	}
+	if met = s.proves(first.head); !met {
+		first.chance = true
+		return false, nil
+	}
+	first.after, first.through, first.from, first.to = s.after, s.through, s.time, first.time
+	return true, nil
 }
 
 func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err error) {
@@ -81,23 +103,48 @@ func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err err
 }
 
 // expect compares a new line with the first records that are expected.
-func (f *Follower) expect(line archive.Line) {
-	left := f.rotation.expected[:0]
-	for _, first := range f.rotation.expected {
-		switch {
-		case line.Time == first.time:
-			first.cross(f, line)
-			f.confirm(first)
-			continue
-		case line.Time > first.time && !first.crossed:
-			first.cross(f, line)
-		case line.Time > first.time+int64(slack):
-			f.skipped(first)
-			continue
+func (f *Follower) expect(line archive.Line) error {
+	expected := f.rotation.expected
+	f.rotation.expected = expected[:0]
+	for n, first := range expected {
+		left, err := f.expectOne(&first, line)
+		if left || err != nil {
+			f.rotation.expected = append(f.rotation.expected, first)
 		}
-		left = append(left, first)
+		if err != nil {
+			f.rotation.expected = append(f.rotation.expected, expected[n+1:]...)
+			return err
+		}
 	}
-	f.rotation.expected = left
+	return nil
+}
+
+// expectOne says whether the first record is still expected when the line has come.
+func (f *Follower) expectOne(first *firstRecord, line archive.Line) (left bool, err error) {
+	gone := line.Time > first.time+int64(slack)
+	switch {
+	case line.Time == first.time:
+		first.cross(f, line)
+		f.confirm(*first)
+		return false, nil
+	case line.Time < first.time || first.crossed && !gone:
+		return true, nil
+	}
+	first.cross(f, line)
+	// The line before may end with it.
+	if err := f.append(); err != nil {
+		return true, err
+	}
+	met, err := f.meetInside(first, line.Time)
+	switch {
+	case err != nil:
+		return true, &spoolError{err}
+	case met:
+		f.confirm(*first)
+	case gone:
+		f.skipped(*first)
+	}
+	return !met && !gone, nil
 }
 
 // cross notes the place where the stream goes past the record.
@@ -120,7 +167,7 @@ func (f *Follower) confirm(first firstRecord) {
 	f.settle(first)
 	if first.late && level.hides(first.from, first.to) {
 		f.gap(archive.Gap{
-			AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
+			AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",
 		})
 	}
@@ -128,17 +175,21 @@ func (f *Follower) confirm(first firstRecord) {
 
 func (f *Follower) skipped(first firstRecord) {
 	f.settle(first)
-	f.gap(archive.Gap{
-		AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated,
+	g := archive.Gap{
+		AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: first.chance,
 		Detail: "the kubelet rotated the log while it was read too slowly, and a file was skipped",
-	})
+	}
+	if first.chance {
+		g.Detail = "the kubelet rotated the log inside a line, and it is not certain that this is the one that was read"
+	}
+	f.gap(g)
 }
 
-// twice takes a line that a stream served again, the first of a file that it began anew. The kubelet's reader does so where
-// it heard of several new files while it was busy with an old one: it opens the newest once for each of them, and those
-// between are skipped.
+// twice takes a line that a stream served again, the first of a file that it began anew. The kubelet's reader does so
+// where it heard of several new files while it was busy with an old one: it opens the newest once for each of them, and
+// those between are skipped.
 func (f *Follower) twice(line archive.Line) error {
-	first := firstRecord{time: line.Time}
+	first := firstRecord{head: headOf(line)}
 	if _, err := f.meet(&first); err != nil {
 		return &spoolError{err}
 	}
@@ -158,7 +209,7 @@ func (f *Follower) settle(first firstRecord) {
 		return
 	}
 	f.gap(archive.Gap{
-		AfterLine: min(first.sinceLine, first.after), ThroughLine: first.after, From: first.since, To: first.time,
+		AfterLine: min(first.sinceLine, first.after), ThroughLine: max(first.after, first.through), From: first.since, To: first.time,
 		Reason: archive.GapRotated, Unproven: true,
 		Detail: "the log was rotated faster than it is looked at, so that files may have been skipped",
 	})
@@ -172,6 +223,9 @@ func (f *Follower) settleRotation() error {
 	}
 	for _, first := range f.rotation.expected {
 		met, err := f.meet(&first)
+		if !met && err == nil && !first.crossed {
+			met, err = f.meetInside(&first, 0)
+		}
 		switch {
 		case err != nil:
 			return &spoolError{err}

@@ -11,7 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// createdLooker shows the container as created and not started, while that is so: it has its ID and an empty `waiting` then.
+// createdLooker shows the container as created and not started, while that is so: it has its ID and an empty `waiting`
+// then.
 type createdLooker struct {
 	looker
 	created *atomic.Bool
@@ -50,8 +51,8 @@ func TestFollowContainerThatIsCreated(t *testing.T) {
 	}
 }
 
-// TestFollowPodOfALostNode: the pod is marked as failed, nobody is left to say that its container has ended, and a finalizer keeps
-// the object. The log is sealed, and its end is in doubt, whether the node answers or not.
+// TestFollowPodOfALostNode: the pod is marked as failed, nobody is left to say that its container has ended, and a
+// finalizer keeps the object. The log is sealed, and its end is in doubt, whether the node answers or not.
 func TestFollowPodOfALostNode(t *testing.T) {
 	for name, answers := range map[string]bool{"the node is gone": false, "the node answers": true} {
 		t.Run(name, func(t *testing.T) {

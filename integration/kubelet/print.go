@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// Print takes what a process writes to stdout in one go, with newlines anywhere in it, as a program does that buffers its output by
-// blocks. Like the container runtime it makes a record of each line, and of each ChunkBytes of one, and keeps the start of a line until
-// more of it comes. A rotation makes a record of what is kept, the old file's last one, and the rest of that line becomes the new file's
-// first, with a time of its own. So does the end of the process, with its last words.
+// Print takes what a process writes to stdout in one go, with newlines anywhere in it, as a program does that buffers
+// its output by blocks. Like the container runtime it makes a record of each line, and of each ChunkBytes of one, and
+// keeps the start of a line until more of it comes. A rotation makes a record of what is kept, the old file's last one,
+// and the rest of that line becomes the new file's first, with a time of its own. So does the end of the process, with
+// its last words.
 func (i *Instance) Print(at time.Time, text string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

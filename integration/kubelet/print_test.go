@@ -44,7 +44,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// caseCutLine: who follows a rotation inside a line is served one line with the time of its start, who reads the new file the rest alone.
+// caseCutLine: who follows a rotation inside a line is served one line with the time of its start, who reads the new
+// file the rest alone.
 func caseCutLine(b *bed) {
 	c := b.running()
 	c.Print(at(0), "a\nb")
