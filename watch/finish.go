@@ -216,7 +216,14 @@ func (f *Follower) proven() error {
 		return err
 	}
 	if o := f.overlap; o != nil && !o.found && !o.gapped {
-		f.unserved(0)
+		// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty
+		// then. A stream that stood at the end of the file before, or came there in time, and stayed until the
+		// container's end has missed nothing.
+		if f.empty && f.ended && (f.tail.atEnd() || f.rotation.inTime(f.tail.time())) {
+			f.log.Rotated()
+		} else {
+			f.unserved(0)
+		}
 	}
 	// An empty file proves an empty log only where it is the first one.
 	if f.log.Summary().Lines == 0 && !f.silence.late.IsZero() {

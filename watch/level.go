@@ -62,3 +62,12 @@ func (r *rotationWatch) settle(first firstRecord) {
 	defer r.mu.Unlock()
 	r.level.settle(first.time)
 }
+
+// inTime says that a line came to a stream which had reached the end of a file before, and came soon: the stream was
+// not busy with an older file then.
+func (r *rotationWatch) inTime(line int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.level
+	return l.from != 0 && line > l.base && line >= l.from && !(l.late <= line && line <= l.later)
+}
