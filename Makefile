@@ -13,7 +13,7 @@ TAGS    := integration,e2e,faults,bench,release
 # e2e/cluster builds, is compiled once for all of them.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
 export CGO_ENABLED := 0
-unit integration e2e oldest buildkit faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
+unit models integration e2e oldest buildkit faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 
 # A linter of this version is built once, from the module that pins it.
 LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*|\1|p' tools/go.mod)
@@ -23,7 +23,10 @@ LINT         := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 GOLDEN = $(shell grep -rl --include='*_test.go' '"github.com/epilogue-dev/epilogue/golden"' . | xargs -n 1 dirname | sort -u)
 RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e -run UpToDate ./deploy
 
-.PHONY: help build test unit unit-beside integration e2e oldest buildkit faults bench fuzz lint verify vuln \
+# How many schedules of each model `make models` plays.
+SEEDS ?= 20000
+
+.PHONY: help build test unit unit-beside models integration e2e oldest buildkit faults bench fuzz lint verify vuln \
   update image chart reproduce dockerfile release-check cold cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +47,9 @@ unit-beside:
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
+
+models: ## Play SEEDS random schedules of each model, 20000 unless it is set; for hours
+	EPILOGUE_MODEL_SEEDS=$(SEEDS) go test -count=1 -timeout 48h -run 'Model|Property' ./...
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \

@@ -16,7 +16,7 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
-// seeds is how many schedules are played; EPILOGUE_SEED plays one again.
+// seeds is how many schedules are played; EPILOGUE_MODEL_SEEDS plays so many, and EPILOGUE_SEED one again.
 const seeds = 200
 
 // TestFaultProperty plays random schedules of lines, rotations, cuts, clock steps, crashes and store faults. The archive must
@@ -34,17 +34,23 @@ func TestFaultProperty(t *testing.T) {
 	}
 }
 
-// seedRange gives the schedules to play: so many, or the one that the environment names.
+// seedRange gives the schedules to play: so many, or what the environment names.
 func seedRange(t *testing.T, count uint64) (first, last uint64) {
-	text := os.Getenv("EPILOGUE_SEED")
-	if text == "" {
-		return 1, count
+	number := func(name string, otherwise uint64) uint64 {
+		text := os.Getenv(name)
+		if text == "" {
+			return otherwise
+		}
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("%s %q is not a number", name, text)
+		}
+		return n
 	}
-	seed, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("EPILOGUE_SEED %q is not a number", text)
+	if seed := number("EPILOGUE_SEED", 0); seed > 0 {
+		return seed, seed
 	}
-	return seed, seed
+	return 1, number("EPILOGUE_MODEL_SEEDS", count)
 }
 
 // schedule is one random run.
