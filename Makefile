@@ -13,6 +13,9 @@ TAGS    := integration,e2e,faults,bench,release
 # e2e/cluster builds, is compiled once for all of them.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
 export CGO_ENABLED := 0
+# Compilers and linters collect garbage only where they have an eighth of the memory; the tests themselves as always.
+THRIFT := GOGC=off GOMEMLIMIT=$(or $(shell awk '/^MemTotal:/ { print int($$2 / 8192) }' /proc/meminfo 2>/dev/null),1024)MiB
+TESTS  := -exec 'env -u GOGC -u GOMEMLIMIT'
 unit models integration e2e oldest buildkit faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 
 # A linter of this version is built once, from the module that pins it.
@@ -46,17 +49,18 @@ unit-beside:
 
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(THRIFT) go test $(RACE) $(TESTS) -timeout 20m ./...
 
 models: ## Play SEEDS random schedules of each model, 20000 unless it is set; for hours
 	EPILOGUE_MODEL_SEEDS=$(SEEDS) go test -count=1 -timeout 48h -run 'Model|Property' ./...
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
-	  go test -tags integration -count=1 -timeout 20m ./integration/... ./archive/...
+	  $(THRIFT) go test -tags integration $(TESTS) -count=1 -timeout 20m ./integration/... ./archive/...
 
 e2e: ## Run the end-to-end tests on the kind cluster
-	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; go test -tags e2e -count=1 -timeout 30m ./e2e/... ./deploy/...
+	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; \
+	  $(THRIFT) go test -tags e2e $(TESTS) -count=1 -timeout 30m ./e2e/... ./deploy/...
 
 oldest: ## Run the integration tests against the oldest Kubernetes, 1.24 (its build takes some minutes, once)
 	@vars=$$(e2e/cluster/env.sh oldest); eval "$$vars"; go test -tags integration -count=1 -timeout 20m ./integration
@@ -78,15 +82,15 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$dir"; done
 
 lint: $(LINT) ## Run golangci-lint
-	$(LINT) run --build-tags $(TAGS) ./...
+	$(THRIFT) $(LINT) run --build-tags $(TAGS) ./...
 
 $(LINT):
 	@echo "build golangci-lint $(LINT_VERSION) (a minute or three, once)"
-	@mkdir -p $(@D) && GOGC=400 go build -C tools -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
+	@mkdir -p $(@D) && $(THRIFT) go build -C tools -o $@.tmp github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.tmp $@
 
 verify: lint ## Check formats, vet, lint, modules, scripts and generated files; needs no network once warm
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
-	go vet -tags $(TAGS) ./...
+	$(THRIFT) go vet -tags $(TAGS) ./...
 	go mod tidy -diff
 	go mod verify
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
