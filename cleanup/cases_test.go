@@ -151,10 +151,10 @@ func unscheduled(since time.Time) func(*Pod) {
 }
 
 // ready and unreadyNow have the kubelet say whether it could give the pod its volumes and its network.
-func ready(p *Pod)      { startable1(p, corev1.ConditionTrue) }
-func unreadyNow(p *Pod) { startable1(p, corev1.ConditionFalse) }
+func ready(p *Pod)      { readiness(p, corev1.ConditionTrue) }
+func unreadyNow(p *Pod) { readiness(p, corev1.ConditionFalse) }
 
-func startable1(p *Pod, is corev1.ConditionStatus) {
+func readiness(p *Pod, is corev1.ConditionStatus) {
 	p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: is})
 }
 

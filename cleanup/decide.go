@@ -150,14 +150,17 @@ func (j *judgement) deleted() {
 	j.add(Decision{Action: Wait, Reason: Unsealed, At: at})
 	for _, p := range j.Pods {
 		if j.owned(p) && !over(p.Pod) {
-			j.end(p, Decision{Reason: Deleting, Detail: "its Job was deleted, and is held until the log is archived", Setting: "gate " + string(j.s.Gate), Since: j.now})
+			j.end(p, Decision{
+				Reason: Deleting, Detail: "its Job was deleted, and is held until the log is archived",
+				Setting: "gate " + string(j.s.Gate), Since: j.now,
+			})
 		}
 	}
 }
 
-// heldFrom gives the moment from which the gate's deadline counts for an object that is deleted and held: its end, or its deletion;
-// but not a time at which no daemon was there to seal it. When a daemon first saw it so is written on it, or else each
-// change of owners would have the deadline begin anew.
+// heldFrom gives the moment from which the gate's deadline counts for an object that is deleted and held: its end, or its
+// deletion; but not a time at which no daemon was there to seal it. When a daemon first saw it so is written on it, or else
+// each change of owners would have the deadline begin anew.
 func (j *judgement) heldFrom(o metav1.Object) time.Time {
 	from := o.GetDeletionTimestamp().Time
 	if job, ok := o.(*batchv1.Job); ok && hasFinished(job) {
@@ -169,7 +172,7 @@ func (j *judgement) heldFrom(o metav1.Object) time.Time {
 	return latest(from, j.Since)
 }
 
-// seenHeld gives when the object was first seen to be held. What cannot be read, or lies in the future, was not written by a daemon.
+// seenHeld gives when the object was first seen to be held. What cannot be read, or lies in the future, no daemon wrote.
 func seenHeld(o metav1.Object, now time.Time) (time.Time, bool) {
 	at, err := mark.ParseTime(o.GetAnnotations()[mark.HeldSince])
 	return at, err == nil && !at.After(now.Add(clockSkew))
@@ -237,8 +240,8 @@ func (j *judgement) hold(protect bool) {
 	}
 }
 
-// hook: the Job is a hook of Helm, Flux or Argo CD, which makes one of the same name at the next release. Helm 4 applies it over an
-// old one that is held, which succeeds, and the hook never runs: no log is worth that. So it is not held.
+// hook: the Job is a hook of Helm, Flux or Argo CD, which makes one of the same name at the next release. Helm 4 applies it
+// over an old one that is held, which succeeds, and the hook never runs: no log is worth that. So it is not held.
 func hook(job *batchv1.Job) bool {
 	return job.Annotations[mark.HelmHook] != "" || job.Annotations[mark.ArgoHook] != ""
 }

@@ -30,8 +30,8 @@ func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) e
 	return err
 }
 
-// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all. Why
-// stands on the object from the same moment on, and so in the pod's manifest.
+// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
+// Why stands on the object from the same moment on, and so in the pod's manifest.
 func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) {
 	now := time.Now()
 	deadline := map[string]any{"activeDeadlineSeconds": endNow}
@@ -47,7 +47,8 @@ func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) 
 		return err
 	}
 	j.parts.Count.Ended.WithLabelValues(string(d.Reason)).Inc()
-	j.log.Info("pod is ended", "job", refOf(f).Job, "pod", podName(d), "reason", d.Reason, "setting", d.Setting, "waited", d.waited(now), "detail", d.Detail)
+	j.log.Info("pod is ended", "job", refOf(f).Job, "pod", podName(d),
+		"reason", d.Reason, "setting", d.Setting, "waited", d.waited(now), "detail", d.Detail)
 	j.sayEnded(ctx, f, d, now)
 	return nil
 }
@@ -81,8 +82,8 @@ func (j *Janitor) withdraw(ctx context.Context, d Decision, now time.Time) error
 	return j.cluster.deletePod(ctx, pod)
 }
 
-// date writes on what is deleted and held from when its deadline counts, so that it does not begin anew with the next owner. A
-// crash before it leaves that to him.
+// date writes on what is deleted and held from when its deadline counts, so that it does not begin anew with the next owner.
+// A crash before it leaves that to him.
 func (j *Janitor) date(ctx context.Context, job types.UID, f Facts, list []Decision) error {
 	for _, d := range pick(list, Wait) {
 		var o metav1.Object = f.Job

@@ -13,14 +13,14 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// parentLook is how often it is asked whether a Job's CronJob is being deleted. Nothing tells: a foreground deletion of the CronJob waits
-// for its Jobs, the garbage collector deletes those in the foreground, too, the API server refuses that while the gate is on, and only
-// the controller manager's log shows it.
+// parentLook is how often it is asked whether a Job's CronJob is being deleted. Nothing tells: a foreground deletion of the
+// CronJob waits for its Jobs, the garbage collector deletes those in the foreground, too, the API server refuses that while
+// the gate is on, and only the controller manager's log shows it.
 const parentLook = time.Minute
 
-// heed deletes a Job that carries the gate in the background where its CronJob is being deleted in the foreground, which would
-// otherwise wait for as long as the Job runs. The gate holds the Job: its pods are ended gently, it is sealed and let go as after any
-// deletion. Of other parents the daemon may not ask.
+// heed deletes a Job that carries the gate in the background where its CronJob is being deleted in the foreground, which
+// would otherwise wait for as long as the Job runs. The gate holds the Job: its pods are ended gently, it is sealed and let
+// go as after any deletion. Of other parents the daemon may not ask.
 func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 	if f.Job == nil || f.Job.DeletionTimestamp != nil || !has(f.Job.Finalizers, mark.Finalizer) || !j.cfg.Acts() {
 		return nil
@@ -35,7 +35,8 @@ func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 		return err
 	}
 	now, ok, err := j.ours(ctx, f, nil, true)
-	if ok = ok && has(now.Job.Finalizers, mark.Finalizer); ok && err == nil {
+	ok = ok && has(now.Job.Finalizers, mark.Finalizer) && now.Job.DeletionTimestamp == nil
+	if ok && err == nil {
 		err = j.follow(ctx, now, parent.Name)
 	}
 	if !ok || err != nil {
@@ -46,16 +47,15 @@ func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 
 // follow deletes the Job after its parent. Its version is in the deletion, so that the gate is on when it begins.
 func (j *Janitor) follow(ctx context.Context, f Facts, parent string) error {
-	if f.Job.DeletionTimestamp == nil {
-		if err := j.cluster.deleteJob(ctx, f.Job); err != nil && !apierrors.IsForbidden(err) {
-			return err
-		} else if err != nil {
-			j.say(ctx, f.Job, parentDeleted, fmt.Sprintf("CronJob %s is deleted in the foreground and waits for this Job, which the gate holds until its logs are archived: delete the Job in the background", parent))
-			return nil
-		}
+	says := "CronJob " + parent + " is deleted in the foreground, so the Job is deleted, too: in the background, for its logs are not archived yet"
+	err := j.cluster.deleteJob(ctx, f.Job)
+	if apierrors.IsForbidden(err) { // without cleanup it need not have the right
+		says = "CronJob " + parent + " is deleted in the foreground and waits for this Job, whose logs are not archived yet: delete it in the background"
+	} else if err != nil {
+		return err
 	}
-	j.say(ctx, f.Job, parentDeleted, fmt.Sprintf("CronJob %s is deleted in the foreground, so the Job is deleted, too: in the background, for its logs are not archived yet", parent))
-	j.log.Info("Job is deleted after its CronJob", "job", f.Job.Name, "cronjob", parent)
+	j.say(ctx, f.Job, parentDeleted, says)
+	j.log.Info("CronJob of a held Job is deleted in the foreground", "job", f.Job.Name, "cronjob", parent, "err", err)
 	return nil
 }
 
