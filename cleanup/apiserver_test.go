@@ -330,7 +330,7 @@ func (a *apiServer) create(o metav1.Object) {
 	defer a.mu.Unlock()
 	a.serial++
 	if o.GetUID() == "" {
-		o.SetUID(types.UID(fmt.Sprintf("%T-%d", o, a.serial)[1:]))
+		o.SetUID(types.UID(strings.ReplaceAll(fmt.Sprintf("%T-%d", o, a.serial)[1:], ".", "-"))) // a UID has no dot
 	}
 	for _, owner := range o.GetOwnerReferences() {
 		a.ofJob[owner.UID] = append(a.ofJob[owner.UID], o.GetName())

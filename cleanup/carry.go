@@ -44,6 +44,10 @@ func (j *Janitor) prove(ctx context.Context, job types.UID) error {
 
 // open takes the gate off the Job and writes on it what became of its logs.
 func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Decision, tell bool) error {
+	if p.Hidden {
+		j.blocked(string(Unsealed))
+		return nil // neither lost nor archived can be said of it; a person decides, or the deadline of its deletion
+	}
 	release := pick(list, Release)
 	finished := !finishedAt(p.Job).IsZero()
 	switch {

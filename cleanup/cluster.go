@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/watch"
 )
@@ -59,12 +60,20 @@ func (c cluster) pod(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 func (c cluster) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	list, err := c.client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "controller-uid=" + string(job.UID)})
+	selector, err := selectorOf(job)
+	if err != nil {
+		return nil, fmt.Errorf("read selector of Job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	list, err := c.client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, fmt.Errorf("list pods of Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
 	pods := make([]*corev1.Pod, 0, len(list.Items))
 	for i := range list.Items {
+		// A selector of the Job's own may pick the pods of others.
+		if watch.RefOf(&list.Items[i]).JobUID != archive.JobUID(job.UID) {
+			continue
+		}
 		pod, err := trimmed(&list.Items[i])
 		if err != nil {
 			return nil, err
@@ -72,6 +81,18 @@ func (c cluster) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, err
 		pods = append(pods, pod)
 	}
 	return pods, nil
+}
+
+// selectorOf gives the selector by which the Job's controller finds its pods: its UID, or where it has a selector of its own, that.
+func selectorOf(job *batchv1.Job) (string, error) {
+	if job.Spec.Selector == nil {
+		return "controller-uid=" + string(job.UID), nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
+	if err != nil {
+		return "", err
+	}
+	return selector.String(), nil
 }
 
 func trimmed[T any](object T) (T, error) {

@@ -76,6 +76,7 @@ type Facts struct {
 	Open   int       // pods of it that have left the API server and are not sealed yet
 	Kind   string    // mark.Runner or mark.Builder; "": not known
 	Newer  int       // finished Jobs of the same workload and kind that ended later
+	Hidden bool      // it had pods, and nobody can be sure that they were seen
 	Since  time.Time // when this replica began to act for it: the gate's time counts from then on
 }
 
@@ -255,7 +256,7 @@ func adopted(job *batchv1.Job) bool {
 
 // sealed: everything that is known of the Job is in the store.
 func (j *judgement) sealed() bool {
-	return j.Open == 0 && !slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && (j.Job == nil || j.owned(p)) })
+	return j.Open == 0 && !j.Hidden && !slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && (j.Job == nil || j.owned(p)) })
 }
 
 // heldPods takes the gate off pods: as soon as they are sealed, or where they are being deleted at the deadline.

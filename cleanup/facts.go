@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -125,8 +126,7 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 		return p, err
 	}
 	if job := f.Job; job != nil {
-		counted := int(job.Status.Succeeded + job.Status.Failed)
-		p.unseen = counted - len(p.evidence.Manifests)
+		p.unseen = counted(job) - len(p.evidence.Manifests)
 		if finished := !finishedAt(job).IsZero(); finished && p.unseen > 0 || !finished && job.DeletionTimestamp != nil {
 			if err := j.addUnknown(ctx, &p); err != nil {
 				j.blocked("api")
@@ -136,7 +136,24 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 		p.unseen = max(0, p.unseen)
 	}
 	p.markSealed()
+	p.Hidden = p.hidden()
 	return p, nil
+}
+
+// hidden: pods of the Job have ended, and neither the store nor the API server has anything of one. Where the Job's selector is its
+// own, that proves nothing: nobody is sure that its pods could have been seen.
+func (p *proven) hidden() bool {
+	return p.Job != nil && p.Job.Spec.ManualSelector != nil && *p.Job.Spec.ManualSelector &&
+		counted(p.Job) > 0 && len(p.Pods)+len(p.evidence.Manifests) == 0
+}
+
+// counted gives how many pods the Job's controller has seen end. What another controller than Kubernetes' own writes there, as one
+// that runs the Job in another cluster, are no pods of ours.
+func counted(job *batchv1.Job) int {
+	if by := job.Spec.ManagedBy; by != nil && *by != batchv1.JobControllerName {
+		return 0
+	}
+	return int(job.Status.Succeeded + job.Status.Failed)
 }
 
 func (p *proven) markSealed() {
