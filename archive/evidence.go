@@ -10,15 +10,16 @@ import (
 
 // Evidence is what the store holds of one Job.
 type Evidence struct {
-	// Manifests are those of all pods, by their keys. Of each there is what a proof needs: whose it is, when it was sealed, the diagnosis and the
-	// records of its instances.
+	// Manifests are those of all pods, by their keys. Of each there is what a proof needs: whose it is, when it was
+	// sealed, the diagnosis and the records of its instances.
 	Manifests []*Manifest
 	Document  bool // the Job's document is there
 }
 
 const (
-	// provenFor is how long a manifest that was read counts as read: what is proven in several tries, because the store is slow or the Job has many
-	// pods, goes on where it was. That the manifest is in the store is seen with each try.
+	// provenFor is how long a manifest that was read counts as read: what is proven in several tries, because the
+	// store is slow or the Job has many pods, goes on where it was. That the manifest is in the store is seen with
+	// each try.
 	provenFor = time.Hour
 	// provenBytes bounds what is kept so: some ten thousand pods.
 	provenBytes = 8 << 20
@@ -30,8 +31,8 @@ type readManifest struct {
 	until time.Time
 }
 
-// Evidence reads every manifest of the Job from the store: the proof without which nothing is deleted. It waits for a store
-// in trouble as long as the context lives. What it has read by then it does not read again within the hour.
+// Evidence reads every manifest of the Job from the store: the proof without which nothing is deleted. It waits for a
+// store in trouble as long as the context lives. What it has read by then it does not read again within the hour.
 func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
 	objects, document, err := s.listJob(ctx, job)
 	e := Evidence{Document: document}

@@ -51,7 +51,8 @@ func (f *far) List(ctx context.Context, prefix string, after archive.Key) iter.S
 	}
 }
 
-// TestEvidenceOfManyPods: the proof of a Job with many pods goes on where it was when its time was over. The janitor gives it 30 s at a time.
+// TestEvidenceOfManyPods: the proof of a Job with many pods goes on where it was when its time was over. The janitor
+// gives it 30 s at a time.
 func TestEvidenceOfManyPods(t *testing.T) {
 	for _, test := range []struct {
 		pods   int

@@ -121,9 +121,8 @@ func podIndexFolder(namespace, pod string) string {
 
 // strange: the pod's name does not lead to its Job's folder.
 func (p PodRef) strange() bool {
-	return p.Pod != "" && !slices.ContainsFunc(podPrefixes(Target{Namespace: p.Namespace, Pod: p.Pod}), func(prefix string) bool {
-		return strings.HasPrefix(p.Prefix(), prefix)
-	})
+	prefixes := podPrefixes(Target{Namespace: p.Namespace, Pod: p.Pod})
+	return p.Pod != "" && !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.Prefix(), prefix) })
 }
 
 // indexKeys are all keys by which the pod's Job is found.

@@ -30,8 +30,8 @@ type JobPod struct {
 	Diagnosis string    `json:"diagnosis"`
 }
 
-// maxDocument and maxDocumentObjects bound what a reader allocates for a Job's document. Of each pod it has some 300 bytes, and one object; an Indexed Job
-// can have 100,000, and as many that were tried again.
+// maxDocument and maxDocumentObjects bound what a reader allocates for a Job's document. Of each pod it has some 300
+// bytes, and one object; an Indexed Job can have 100,000, and as many that were tried again.
 const (
 	maxDocument        = 64 << 20
 	maxDocumentObjects = 400_000
@@ -40,8 +40,9 @@ const (
 // Job writes the document of a finished Job from the manifests that are in the store, and says whether it has. Where it is
 // there already nothing happens. It says nothing that the manifests do not say, so a crash before it loses nothing.
 //
-// A Job that never had a pod, as one that was cancelled while it was suspended, has no manifest whose seal would put index keys. Its document leads to
-// them: a crash before them leaves a document that the next call finds, and puts them.
+// A Job that never had a pod, as one that was cancelled while it was suspended, has no manifest whose seal would put
+// index keys. Its document leads to them: a crash before them leaves a document that the next call finds, and puts
+// them.
 func (s *Sealer) Job(ctx context.Context, job PodRef, d *JobDocument) (written bool, err error) {
 	if there, err := s.jobThere(ctx, job); there || err != nil {
 		return false, err

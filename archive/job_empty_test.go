@@ -104,7 +104,8 @@ func TestJobWithoutPodsCrash(t *testing.T) {
 	}
 }
 
-// TestRetentionOfAJobWithoutPods: it goes when its document is old enough, however old the Job was by then, and all of it goes.
+// TestRetentionOfAJobWithoutPods: it goes when its document is old enough, however old the Job was by then, and all
+// of it goes.
 func TestRetentionOfAJobWithoutPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)

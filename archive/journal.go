@@ -235,7 +235,9 @@ func (j *Journal) list(ctx context.Context, replica string) ([]Object, error) {
 	return objects, nil
 }
 
-// begin finds the sequence to go on with.
+// begin finds the sequence to go on with. It is never one that an earlier life had, also where that has left no
+// object: readers hold what they know of an object by its key, and would take the new one for the old. So it begins
+// with the time; a life does not put an object for each microsecond.
 func (j *Journal) begin(ctx context.Context) error {
 	if j.sequence > 0 {
 		return nil
@@ -244,9 +246,9 @@ func (j *Journal) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.sequence = 1
+	j.sequence = max(1, time.Now().UnixMicro())
 	if n := len(objects); n > 0 {
-		j.sequence = sequenceOf(objects[n-1].Key) + 1
+		j.sequence = max(j.sequence, sequenceOf(objects[n-1].Key)+1)
 	}
 	return nil
 }

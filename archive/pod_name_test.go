@@ -12,7 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestPodOfAStrangeName: a pod that its Job has adopted is found by its own name once it is sealed, and nothing is left of it after the retention.
+// TestPodOfAStrangeName: a pod that its Job has adopted is found by its own name once it is sealed, and nothing is
+// left of it after the retention.
 func TestPodOfAStrangeName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)

@@ -72,8 +72,8 @@ type Query struct {
 	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader goes on
 	// where it stopped. The value is the Number of the last Entry that was had.
 	After map[LogID]int64
-	// Whole says that After names every log that the answer had which is gone on with: one that it does not name has come since, and all of it is
-	// given, whatever Tail says.
+	// Whole says that After names every log that the answer had which is gone on with: one that it does not name has
+	// come since, and all of it is given, whatever Tail says.
 	Whole bool
 	// Mark names pods of which all was had, besides the logs in After; nil: none.
 	Mark *Mark
@@ -83,15 +83,16 @@ type Query struct {
 	Follow bool
 	// NoMore, closed, says that no further pod will come: a Follow ends when all that there is was read to its end.
 	NoMore <-chan struct{}
-	// More, with Follow, says that further pods may come although every Job that is known has its document: of a Job that waits for its turn, and has had no
-	// pod, nothing is known here. It is asked with each look for what is new. nil: nobody knows of such.
+	// More, with Follow, says that further pods may come although every Job that is known has its document: of a Job
+	// that waits for its turn, and has had no pod, nothing is known here. It is asked with each look for what is new.
+	// nil: nobody knows of such.
 	More func() bool
-	// Begun, with Follow, is told between two entries of each log behind which of its lines the answer begins: of those that are there at first together, as
-	// soon as that is known of all of them, later of those that have come since. With these and the numbers of the entries that were had After names every
-	// log. nil: nobody is told.
+	// Begun, with Follow, is told between two entries of each log behind which of its lines the answer begins: of
+	// those that are there at first together, as soon as that is known of all of them, later of those that have come
+	// since. With these and the numbers of the entries that were had After names every log. nil: nobody is told.
 	Begun func(lines map[LogID]int64)
-	// Marked is told between two entries how far the answer is: which pods were given to their ends. done are the logs that the mark covers now, so that After
-	// need not name them any more. nil: nobody is told.
+	// Marked is told between two entries how far the answer is: which pods were given to their ends. done are the
+	// logs that the mark covers now, so that After need not name them any more. nil: nobody is told.
 	Marked func(mark Mark, done []LogID)
 }
 
@@ -229,7 +230,8 @@ func (g *Grep) compile() (*matcher, error) {
 		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
 	}
 	if n := programSize(parsed); n > maxProgram {
-		return nil, badQuery("Pattern", shortened(g.Pattern), fmt.Sprintf("an expression of at most %d steps, with its repetitions written out; it has %d", maxProgram, n))
+		want := fmt.Sprintf("an expression of at most %d steps, with its repetitions written out; it has %d", maxProgram, n)
+		return nil, badQuery("Pattern", shortened(g.Pattern), want)
 	}
 	expr, err := regexp.Compile(pattern)
 	if err != nil {
@@ -239,7 +241,8 @@ func (g *Grep) compile() (*matcher, error) {
 	return m, nil
 }
 
-// programSize is how many steps an expression has, nearly, once it is compiled. It is told before that, for compiling costs, too.
+// programSize is how many steps an expression has, nearly, once it is compiled. It is told before that, for compiling
+// costs, too.
 func programSize(expr *syntax.Regexp) int {
 	const enough = 1 << 20 // more is not told apart
 	size := 0

@@ -91,8 +91,8 @@ type Answer struct {
 	// Logs are the instances that the query names, in the order in which they come. Where one has no lines its Verdict and
 	// Reason say why.
 	Logs []LogStatus
-	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one will come. Had says that all lines
-	// of all Logs, which have ended, were had before, as After and Mark say.
+	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one
+	// will come. Had says that all lines of all Logs, which have ended, were had before, as After and Mark say.
 	Over, Had bool
 	// Entries gives the lines: log after log; with Follow those of logs that are open at once as they come. It may be ranged
 	// over once. Stopping early costs nothing.
@@ -141,7 +141,8 @@ func (r *Reader) Read(ctx context.Context, q Query) (*Answer, error) {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, err)
 	}
 	found = found.within(q.Within)
-	if len(found.pods) == 0 && (q.Target.Pod != "" || !found.documented()) { // a Job that never had a pod has no log, and is known
+	// A Job that never had a pod has no log, and is known.
+	if len(found.pods) == 0 && (q.Target.Pod != "" || !found.documented()) {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, ErrNotFound)
 	}
 	return r.answer(ctx, &q, found)

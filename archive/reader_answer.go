@@ -160,6 +160,7 @@ type reading struct {
 	begun  bool         // where the tail begins is known
 	start  int64        // number of the line behind which the answer begins, once that is known
 	ended  bool         // no further line will come
+	moves  int          // how often it went from a journal object while that was read
 }
 
 func (a *answering) reading(p *foundPod, record InstanceRecord) *reading {
@@ -202,9 +203,10 @@ func (p *foundPod) settled(record InstanceRecord) InstanceRecord {
 	return record
 }
 
-// begin finds where in the log the answer begins, as far as that can be told before the log is read. late: the log came after the answer had begun, so
-// that all of it counts. Who follows from the end begins behind what is there now, and not behind what is there when the log's turn comes: the
-// place that he is told must hold every line that he was not given.
+// begin finds where in the log the answer begins, as far as that can be told before the log is read. late: the log
+// came after the answer had begun, so that all of it counts. Who follows from the end begins behind what is there
+// now, and not behind what is there when the log's turn comes: the place that he is told must hold every line that he
+// was not given.
 func (l *reading) begin(late bool) {
 	q := l.query
 	after, resumed := q.After[l.instance.ID()]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +48,8 @@ func waiting() (initial, main archive.Instance, draft archive.Manifest) {
 	}}
 }
 
-// TestFollowBeforeAContainerStarts: who follows a pod while its init container runs, or from its end, gets every line of the container that starts later.
+// TestFollowBeforeAContainerStarts: who follows a pod while its init container runs, or from its end, gets every line
+// of the container that starts later.
 func TestFollowBeforeAContainerStarts(t *testing.T) {
 	for _, tail := range []*int64{nil, new(int64(0)), new(int64(1))} {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,7 +107,8 @@ func (s *shelf) sealPod(instances ...archive.Instance) {
 	}
 }
 
-// TestNotStartedYet: what an open pod's draft calls never started is open, and read without an error; its reason is told.
+// TestNotStartedYet: what an open pod's draft calls never started is open, and read without an error; its reason is
+// told.
 func TestNotStartedYet(t *testing.T) {
 	s := newShelf(t)
 	initial, main, draft := waiting()
@@ -113,6 +116,10 @@ func TestNotStartedYet(t *testing.T) {
 	s.say(initial, "init says something")
 	flush(t, s.journal())
 	for name, r := range map[string]*archive.Reader{"here": s.reader, "elsewhere": s.remote()} {
+		job, err := r.Job(t.Context(), pod.Namespace, pod.Job, "")
+		if err != nil || !slices.Equal(job.Document.Pods[0].Verdicts, []archive.Verdict{"", ""}) {
+			t.Errorf("%s: Job %+v, %v, want both logs open", name, job, err)
+		}
 		a, got := read(t, r, archive.Query{Target: wholeJob})
 		if len(got) != 1 || a.Over {
 			t.Errorf("%s: %d lines, over %v, want one line and more to come", name, len(got), a.Over)
@@ -125,8 +132,8 @@ func TestNotStartedYet(t *testing.T) {
 	}
 }
 
-// TestFollowWorkloadOfTwoReplicas: of a workload's two Jobs each is another replica's. Who follows it at the first one's has the second one's lines some
-// seconds after they were written.
+// TestFollowWorkloadOfTwoReplicas: of a workload's two Jobs each is another replica's. Who follows it at the first
+// one's has the second one's lines some seconds after they were written.
 func TestFollowWorkloadOfTwoReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)
@@ -169,8 +176,8 @@ func TestFollowWorkloadOfTwoReplicas(t *testing.T) {
 	})
 }
 
-// TestFollowerKnowsWhereItBegan: with where its logs began, the numbers of the lines that it had and nothing else a follower goes on, also of logs of
-// which it had no line, and of those that came while it was away.
+// TestFollowerKnowsWhereItBegan: with where its logs began, the numbers of the lines that it had and nothing else a
+// follower goes on, also of logs of which it had no line, and of those that came while it was away.
 func TestFollowerKnowsWhereItBegan(t *testing.T) {
 	for _, tail := range []int64{0, 1} {
 		t.Run(fmt.Sprint(tail), func(t *testing.T) {

@@ -93,8 +93,8 @@ func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[str
 	return ahead, nil
 }
 
-// farthest is how far in the future a day may lie from which a list goes back: further than any clock goes ahead, and not so far that the days
-// between cost anything.
+// farthest is how far in the future a day may lie from which a list goes back: further than any clock goes ahead, and
+// not so far that the days between cost anything.
 const farthest = 100 // years
 
 // span gives the first and the last day that can have Jobs.

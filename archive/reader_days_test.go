@@ -98,7 +98,8 @@ func TestListOfManyDays(t *testing.T) {
 	}
 }
 
-// TestListFromTheFarFuture: a place that is made by hand costs no more than one that a list gave, and whoever leaves ends his list.
+// TestListFromTheFarFuture: a place that is made by hand costs no more than one that a list gave, and whoever leaves
+// ends his list.
 func TestListFromTheFarFuture(t *testing.T) {
 	s, want := shelfOfDays(t, 3, func(int) int { return 2 })
 	for n := range 20 {

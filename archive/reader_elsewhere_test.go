@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestReadRightAfterAHandOver: until the next owner has journaled a pod its lines are in the journal of the replica that gave it away, and that one
-// gives them.
+// TestReadRightAfterAHandOver: until the next owner has journaled a pod its lines are in the journal of the replica
+// that gave it away, and that one gives them.
 func TestReadRightAfterAHandOver(t *testing.T) {
 	s := newShelf(t)
 	s.append("main", numbered(10))
@@ -36,7 +36,8 @@ func TestReadRightAfterAHandOver(t *testing.T) {
 	}
 }
 
-// TestOlderOfAName: a name's newer Job, or newer pod without a Job, is open here, and the older one at another replica: by the name both are found.
+// TestOlderOfAName: a name's newer Job, or newer pod without a Job, is open here, and the older one at another
+// replica: by the name both are found.
 func TestOlderOfAName(t *testing.T) {
 	for _, test := range []struct {
 		name         string
@@ -69,8 +70,8 @@ func TestOlderOfAName(t *testing.T) {
 	}
 }
 
-// TestFollowWaitsForASuspendedJob: the builder of a workload has its document, and the runner waits for its turn: nothing is known of that one here, and
-// who follows the workload gets its lines all the same.
+// TestFollowWaitsForASuspendedJob: the builder of a workload has its document, and the runner waits for its turn:
+// nothing is known of that one here, and who follows the workload gets its lines all the same.
 func TestFollowWaitsForASuspendedJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)
@@ -92,6 +93,36 @@ func TestFollowWaitsForASuspendedJob(t *testing.T) {
 		<-f.ended
 		if len(f.entries) != 2 || f.err != nil {
 			t.Errorf("%d lines, %v, want one of each Job", len(f.entries), f.err)
+		}
+	})
+}
+
+// TestJournalNamesDoNotComeAgain: a replica's journal is empty, the replica dies, and its next life's objects are
+// others than those that a reader knows.
+func TestJournalNamesDoNotComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := journalMemory(t)
+		reader := archive.NewReader(archive.ReaderConfig{Store: memory, Codec: oneCodec})
+		for life := range 3 {
+			l := newLife(t, "replica-0", t.TempDir(), memory, 0)
+			p := podNumber(life)
+			l.write(p, "main", numbered(5))
+			l.flush()
+			if _, got := read(t, reader, archive.Query{Target: archive.Target{Namespace: p.Namespace, Pod: p.Pod}}); len(got) != 5 {
+				t.Errorf("life %d: %d lines, want 5", life, len(got))
+			}
+			if err := l.sealPod(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+			if err := l.journal.Collect(t.Context(), nobody); err != nil {
+				t.Fatal(err)
+			}
+			if left := journalKeys(memory); len(left) > 0 {
+				t.Fatalf("life %d leaves %q, want nothing", life, left)
+			}
+			l.spool.Still()
+			time.Sleep(time.Second)
 		}
 	})
 }

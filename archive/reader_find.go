@@ -98,7 +98,8 @@ func (r *Reader) mayBeElsewhere(t Target, here map[PodUID]*foundPod, stored *inS
 	}
 }
 
-// nameComesAgain: a pod without a Job can be made anew under its name, and then be another replica's. Names that a Job makes have random letters.
+// nameComesAgain: a pod without a Job can be made anew under its name, and then be another replica's. Names that a
+// Job makes have random letters.
 func nameComesAgain(here map[PodUID]*foundPod, stored *inStore) bool {
 	for _, p := range here {
 		if p.Pod.Job == "" {
@@ -111,7 +112,8 @@ func nameComesAgain(here map[PodUID]*foundPod, stored *inStore) bool {
 	})
 }
 
-// gaveAway: this process has handed a pod of the target over, whose next owner may not have journaled it yet: until then it is in the journal of this one.
+// gaveAway: this process has handed a pod of the target over, whose next owner may not have journaled it yet: until
+// then it is in the journal of this one.
 func (r *Reader) gaveAway(t Target, here map[PodUID]*foundPod) bool {
 	if r.cfg.Spool == nil {
 		return false

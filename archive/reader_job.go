@@ -39,7 +39,8 @@ func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*
 	return r.job(ctx, newest, pods)
 }
 
-// withoutPods gives the newest of the Jobs that have a document and no pod: those that were cancelled or ended before they had one. It is nil without any.
+// withoutPods gives the newest of the Jobs that have a document and no pod: those that were cancelled or ended before
+// they had one. It is nil without any.
 func (r *Reader) withoutPods(ctx context.Context, f *found) (*KeptJob, error) {
 	var newest *KeptJob
 	for uid, at := range f.jobs {
@@ -141,7 +142,7 @@ func (j *KeptJob) describe(pods []*foundPod) {
 		}
 		j.Open = j.Open || !p.sealed
 		for _, i := range p.Instances {
-			pod.Verdicts = append(pod.Verdicts, i.Verdict)
+			pod.Verdicts = append(pod.Verdicts, p.settled(i).Verdict)
 		}
 		d.Pods = append(d.Pods, pod)
 	}

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// journaled finds the target's pods in the journals of other replicas. own: in that of this process, too, which holds what its spool holds and what
-// it has handed over.
+// journaled finds the target's pods in the journals of other replicas. own: in that of this process, too, which holds
+// what its spool holds and what it has handed over.
 func (r *Reader) journaled(ctx context.Context, t Target, own bool) (map[PodUID]*foundPod, error) {
 	return r.inJournals(ctx, t, func(replica string) bool { return own || r.cfg.Spool == nil || replica != r.cfg.Replica })
 }
@@ -76,27 +76,12 @@ type keyPart struct {
 }
 
 func (r *Reader) readJournal(ctx context.Context, t Target, replica string, all map[PodUID]*textPod, listed map[Key]bool) error {
-	var keys []Key
-	for object, err := range r.cfg.Store.List(ctx, replicaPrefix(replica), "") {
-		if err != nil {
-			return err
-		}
-		if sequenceOf(object.Key) >= 0 {
-			keys = append(keys, object.Key)
-			listed[object.Key] = true
-		}
-	}
-	indexes := make([]*JournalIndex, len(keys))
-	for start := 0; start < len(keys); start += atOnce {
-		err := inParallel(min(atOnce, len(keys)-start), func(i int) (err error) {
-			indexes[start+i], err = r.journalIndex(ctx, keys[start+i])
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	keys, indexes, err := r.journalIndexes(ctx, replica)
+	if err != nil {
+		return err
 	}
 	for n, x := range indexes {
+		listed[keys[n]] = true
 		if x != nil {
 			r.plan(t, replica, keys[n], x, all)
 		}
@@ -104,15 +89,51 @@ func (r *Reader) readJournal(ctx context.Context, t Target, replica string, all 
 	return nil
 }
 
-// journalIndex gives an index, nil where the object is gone or its index damaged: what only it held shows as a hole.
+// journalIndexes gives the objects of a journal with their indexes, nil for one that is damaged: what only it held
+// shows as a hole. An object that goes between the listing and the reading is garbage, and what it held is in a newer
+// one that the listing may not have: it is listed again.
+func (r *Reader) journalIndexes(ctx context.Context, replica string) (keys []Key, indexes []*JournalIndex, err error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		if keys, err = r.journalKeys(ctx, replica); err != nil {
+			return nil, nil, err
+		}
+		indexes = make([]*JournalIndex, len(keys))
+		gone := make([]bool, len(keys))
+		for start := 0; start < len(keys) && err == nil; start += atOnce {
+			err = inParallel(min(atOnce, len(keys)-start), func(i int) (err error) {
+				n := start + i
+				indexes[n], err = r.journalIndex(ctx, keys[n])
+				if gone[n] = errors.Is(err, ErrNotFound); gone[n] || errors.Is(err, ErrDamaged) {
+					err = nil
+				}
+				return err
+			})
+		}
+		if err != nil || try == tries || !slices.Contains(gone, true) {
+			return keys, indexes, err
+		}
+	}
+}
+
+func (r *Reader) journalKeys(ctx context.Context, replica string) (keys []Key, err error) {
+	for object, err := range r.cfg.Store.List(ctx, replicaPrefix(replica), "") {
+		if err != nil {
+			return nil, err
+		}
+		if sequenceOf(object.Key) >= 0 {
+			keys = append(keys, object.Key)
+		}
+	}
+	return keys, nil
+}
+
+// journalIndex gives an index.
 func (r *Reader) journalIndex(ctx context.Context, key Key) (*JournalIndex, error) {
 	if x := r.journals.get(key); x != nil {
 		return x, nil
 	}
 	x, err := r.cfg.Codec.ReadJournalIndex(ctx, r.cfg.Store, key)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
-		return nil, nil
-	}
 	if err == nil {
 		r.journals.put(key, x)
 	}

@@ -14,7 +14,8 @@ func (s *sieve) canLeap(p piece) bool {
 	return len(p.marks) == 0 || !bytes.Contains(p.text, g.needle) // a marked line may have no end or no time
 }
 
-// leap lets a frame through from one needle to the next. It returns false where the consumer has had enough, or the context has ended.
+// leap lets a frame through from one needle to the next. It returns false where the consumer has had enough, or the
+// context has ended.
 func (s *sieve) leap(ctx context.Context, p piece, yield func(Entry, error) bool) bool {
 	needle, line, at := s.grep.needle, 0, 0
 	for !s.done {

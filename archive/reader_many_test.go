@@ -9,7 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestFollowerOfManyPodsCosts: pods that come and go one after the other cost their follower requests that grow with their number.
+// TestFollowerOfManyPodsCosts: pods that come and go one after the other cost their follower requests that grow with
+// their number.
 func TestFollowerOfManyPodsCosts(t *testing.T) {
 	for _, pods := range []int{100, 300} {
 		t.Run(fmt.Sprint(pods), func(t *testing.T) {

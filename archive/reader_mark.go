@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Mark says which pods of an answer were given to their ends, in few words however many they are: those up to one of them, in the order in which pods
-// come, that had been sealed by some time, but for some. With it, and with the last lines of the logs of other pods, an answer is gone on with.
+// Mark says which pods of an answer were given to their ends, in few words however many they are: those up to one of
+// them, in the order in which pods come, that had been sealed by some time, but for some. With it, and with the last
+// lines of the logs of other pods, an answer is gone on with.
 type Mark struct {
 	PodKey
 	Sealed time.Time // when the one of them was sealed that was sealed last
@@ -25,7 +26,10 @@ type PodKey struct {
 }
 
 func (k PodKey) compare(o PodKey) int {
-	return cmp.Or(cmp.Compare(k.Job, o.Job), cmp.Compare(k.Pod, o.Pod), cmp.Compare(k.Name, o.Name), cmp.Compare(k.UID, o.UID))
+	if made := cmp.Or(cmp.Compare(k.Job, o.Job), cmp.Compare(k.Pod, o.Pod)); made != 0 {
+		return made
+	}
+	return cmp.Or(cmp.Compare(k.Name, o.Name), cmp.Compare(k.UID, o.UID))
 }
 
 func (p *foundPod) key() PodKey {
@@ -38,8 +42,8 @@ func hashOf(uid PodUID) uint64 {
 	return h.Sum64()
 }
 
-// covers gives the pods that the mark speaks of; ok is false where that cannot be told any more. A pod that was found late is known by its hash; of those
-// that the retention took nothing is said.
+// covers gives the pods that the mark speaks of; ok is false where that cannot be told any more. A pod that was found
+// late is known by its hash; of those that the retention took nothing is said.
 func (m *Mark) covers(pods []*foundPod) (covered map[PodUID]bool, ok bool) {
 	covered = map[PodUID]bool{}
 	sum := uint64(0)
@@ -80,7 +84,7 @@ func (p *answeredPod) atEnd() bool {
 // progress is how far an answer is. Owned by who ranges over it.
 type progress struct {
 	pods  map[PodUID]*answeredPod
-	order []*answeredPod // but for those at the start that are done
+	order []*answeredPod // those that are not done
 	mark  Mark
 }
 
@@ -122,29 +126,28 @@ func (g *progress) add(p *answeredPod) {
 
 // sweep has the mark cover the pods at their ends, up to one; nil: all of them. It gives their logs.
 func (g *progress) sweep(upTo *answeredPod) (done []LogID) {
-	for len(g.order) > 0 && g.order[0].done {
-		g.order = g.order[1:]
-	}
-	for _, p := range g.order {
-		if upTo != nil && p.compare(upTo.PodKey) > 0 {
-			break
-		}
-		if p.done || !p.atEnd() {
+	n, left := 0, []*answeredPod(nil)
+	for ; n < len(g.order) && (upTo == nil || g.order[n].compare(upTo.PodKey) <= 0); n++ {
+		p := g.order[n]
+		if !p.done && !p.atEnd() {
+			left = append(left, p)
 			continue
 		}
-		g.add(p)
+		if !p.done {
+			g.add(p)
+		}
 		for _, l := range p.logs {
 			done = append(done, l.instance.ID())
 		}
 	}
+	g.order = g.order[n-len(left):]
+	copy(g.order, left)
 	g.mark.Except = nil
 	for _, p := range g.order {
 		if p.compare(g.mark.PodKey) > 0 {
 			break
 		}
-		if !p.done {
-			g.mark.Except = append(g.mark.Except, p.UID)
-		}
+		g.mark.Except = append(g.mark.Except, p.UID)
 	}
 	return done
 }

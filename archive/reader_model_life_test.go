@@ -9,7 +9,10 @@ import (
 )
 
 func (m *readerModel) collect() {
-	m.must(m.lives[m.r.IntN(2)].journal.Collect(m.t.Context(), nobody))
+	k := m.r.IntN(2)
+	m.note("collect at %d", k)
+	m.must(m.lives[k].journal.Collect(m.t.Context(), nobody))
+	m.note("collected at %d", k)
 }
 
 func (m *readerModel) seal(p *playedPod, l *playedLog) {
@@ -70,7 +73,8 @@ func (m *readerModel) finishJob(p *playedPod) {
 	m.note("document of %s", ref.Job)
 }
 
-// handOver gives the pods of one Job to the other replica, which takes some time; readers and followers meet them on their way.
+// handOver gives the pods of one Job to the other replica, which takes some time; readers and followers meet them on
+// their way.
 func (m *readerModel) handOver() {
 	p, _ := m.some()
 	if p == nil {

@@ -36,8 +36,8 @@ type playedPod struct {
 	over       bool
 }
 
-// readerModel plays two replicas that follow pods, hand them to each other, die and come back; readers and followers of both, and of nothing but the store.
-// What a reader must give is known from what was written.
+// readerModel plays two replicas that follow pods, hand them to each other, die and come back; readers and followers
+// of both, and of nothing but the store. What a reader must give is known from what was written.
 type readerModel struct {
 	t         *testing.T
 	r         *rand.Rand
@@ -62,8 +62,9 @@ func modelSeeds(usual int) int {
 	return usual
 }
 
-// TestReaderModel: wherever logs are, sealed, open, journaled or on their way, and however often an answer breaks off and is gone on with at another
-// replica, each reader has each line that he asked for once and in order; and every follower comes to an end.
+// TestReaderModel: wherever logs are, sealed, open, journaled or on their way, and however often an answer breaks off
+// and is gone on with at another replica, each reader has each line that he asked for once and in order; and every
+// follower comes to an end.
 func TestReaderModel(t *testing.T) {
 	warmCodec(t)
 	for seed := range uint64(modelSeeds(200)) {

@@ -46,7 +46,16 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 		return true // nothing is kept of it, or a follower looks up what became of it
 	}
 	defer h.close()
-	goOn := l.run(ctx, h.holding, !l.begun && l.query.Tail != nil, yield)
+	moved := false
+	goOn := l.run(ctx, h.holding, !l.begun && l.query.Tail != nil, func(e Entry, err error) bool {
+		if moved = l.begun && l.text != nil && err != nil && errors.Is(err, ErrNotFound) && !isDamage(err); moved {
+			return false
+		}
+		return yield(e, err)
+	})
+	if moved {
+		return l.lookAgain(ctx, yield)
+	}
 	l.begun = true
 	if goOn && !l.done {
 		p := &pick{l.sieve, h, h.sections()}
@@ -54,6 +63,22 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 	}
 	l.ended = h.last || l.done
 	return goOn
+}
+
+// lookAgain goes on with a log whose journal object went while it was read: what it held has been sealed, or is in a
+// newer one. A follower does so with his next look.
+func (l *reading) lookAgain(ctx context.Context, yield func(Entry, error) bool) bool {
+	const tries = 5
+	l.text = nil
+	if l.query.Follow {
+		return true
+	}
+	if l.moves++; l.moves > tries {
+		l.ended = true
+		yield(Entry{}, fmt.Errorf("read log of %s: its journal changes while it is read: %w", l.instance, ErrGone))
+		return false
+	}
+	return l.advance(ctx, yield)
 }
 
 // open opens the log where it is now, nil where no place is known: it is on its way to another replica.
@@ -87,7 +112,8 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 	return nil, nil
 }
 
-// needed gives the position from which lines are wanted. A line without a time needs the ones before it, and so do lines after a match that was had.
+// needed gives the position from which lines are wanted. A line without a time needs the ones before it, and so do
+// lines after a match that was had.
 func (l *reading) needed() (lines, raw int64) {
 	if l.timed() && !l.atKnown || l.recall {
 		return 0, 0

@@ -2,8 +2,9 @@ package archive
 
 import "context"
 
-// recallPending finds how many lines after a match are due where a log is gone on with, so that an answer which was broken off between them has the
-// rest of them. It looks back over as many lines as may stand after a match, section by section.
+// recallPending finds how many lines after a match are due where a log is gone on with, so that an answer which was
+// broken off between them has the rest of them. It looks back over as many lines as may stand after a match, section
+// by section.
 func (p *pick) recallPending(ctx context.Context) error {
 	if err := p.turn.take(ctx); err != nil {
 		return err

@@ -100,7 +100,8 @@ func (s *sieve) may(x *section) bool {
 		return false
 	case q.LastLine > 0 && x.FirstLine >= q.LastLine:
 		return false
-	case x.Offset >= 0 && (x.Offset+x.Bytes < q.FromByte || q.ToByte > 0 && x.Offset >= q.ToByte): // its last line may have no byte
+	case x.Offset >= 0 && (x.Offset+x.Bytes < q.FromByte || q.ToByte > 0 && x.Offset >= q.ToByte):
+		// A section that ends where the bytes begin may have a last line without any.
 		return false
 	}
 	return true

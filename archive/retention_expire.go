@@ -100,7 +100,8 @@ func (e *expiry) look(ctx context.Context) (due bool, err error) {
 	return true, nil
 }
 
-// lookAtDocument is look for a Job that never had a pod: it is as old as its document, which may be much younger than the Job where that was suspended.
+// lookAtDocument is look for a Job that never had a pod: it is as old as its document, which may be much younger than
+// the Job where that was suspended.
 func (e *expiry) lookAtDocument(ctx context.Context) (due bool, err error) {
 	r := e.retention
 	d, err := readDocument(ctx, r.store, e.ref.JobKey())
@@ -157,8 +158,8 @@ func (r *Retention) manifest(ctx context.Context, key Key) (*Manifest, error) {
 	return ReadManifest(body)
 }
 
-// mend puts the index keys back where a pod was sealed meanwhile, or the document written: its sealer may have put them before they were deleted here.
-// One that seals from now on puts them after its manifest.
+// mend puts the index keys back where a pod was sealed meanwhile, or the document written: its sealer may have put
+// them before they were deleted here. One that seals from now on puts them after its manifest.
 func (e *expiry) mend(ctx context.Context) error {
 	for object, err := range e.retention.store.List(ctx, e.folder(), "") {
 		if err != nil {

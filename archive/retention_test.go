@@ -100,7 +100,8 @@ func TestRetentionDeletesWhatIsOldAndNothingElse(t *testing.T) {
 		if got := store.Keys(); !slices.Equal(got, wanted) {
 			t.Errorf("got keys\n%q, want\n%q", got, wanted)
 		}
-		// Of the Job: document, two manifests, two logs, three index keys, for its pods are not called after it. Of the pod: manifest, log, two index keys.
+		// Of the Job: document, two manifests, two logs, three index keys, for its pods are not called after it. Of
+		// the pod: manifest, log, two index keys.
 		if stats.Jobs != 2 || stats.Objects != 12 || stats.Last != time.Now().Unix() {
 			t.Errorf("got %+v, want 2 Jobs, 12 objects, and the time of now", stats)
 		}

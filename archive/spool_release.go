@@ -20,8 +20,8 @@ type given struct {
 	at time.Time
 }
 
-// givenFor is how long a reader looks for a pod that was handed over in the journal of who gave it away. The next owner takes over one Lease duration
-// later at the most, and journals what he took with his next interval.
+// givenFor is how long a reader looks for a pod that was handed over in the journal of who gave it away. The next
+// owner takes over one Lease duration later at the most, and journals what he took with his next interval.
 const givenFor = 10 * time.Minute
 
 func (s *Spool) noteGiven(ref draftRef) {

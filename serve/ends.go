@@ -8,8 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no interest. It matters only
-// where a Job was deleted before it had finished, so that its document is never written.
+// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no
+// interest. It matters only where a Job was deleted before it had finished, so that its document is never written.
 func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archive.Target) <-chan struct{} {
 	if a.parts.Cluster == nil || target.Pod != "" {
 		return nil
@@ -31,7 +31,8 @@ func (a *API) more(target archive.Target) func() bool {
 	return func() bool { return a.parts.Cluster.Unfinished(target) }
 }
 
-// exhausted says that no line will come after the given ones: all logs were had to their ends, and no further pod will come.
+// exhausted says that no line will come after the given ones: all logs were had to their ends, and no further pod
+// will come.
 func exhausted(answer *archive.Answer, noMore <-chan struct{}) bool {
 	return answer.Had && (answer.Over || toldSoon(noMore))
 }

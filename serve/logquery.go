@@ -23,7 +23,8 @@ type logRequest struct {
 	tell   func() // sse: tells the place; nil: there is no answer yet
 }
 
-// begun notes where logs begin in the answer, and tells it at once: whoever is cut off before the first line has to know it.
+// begun notes where logs begin in the answer, and tells it at once: whoever is cut off before the first line has to
+// know it.
 func (l *logRequest) begun(lines map[archive.LogID]int64) {
 	l.place.begun(lines)
 	if l.tell != nil {

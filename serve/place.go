@@ -7,9 +7,10 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// place is where a reader of several logs is: which pods he has had to their ends, and of the other logs the number of the last line that he had. As text it
-// is the id of an event, which a client sends back as Last-Event-ID. It holds all that there is to know, so that any replica, and the next
-// life of this one, goes on behind it. So it grows with the logs that are open, and not with those that have ended.
+// place is where a reader of several logs is: which pods he has had to their ends, and of the other logs the number
+// of the last line that he had. As text it is the id of an event, which a client sends back as Last-Event-ID. It
+// holds all that there is to know, so that any replica, and the next life of this one, goes on behind it. So it grows
+// with the logs that are open, and not with those that have ended.
 type place struct {
 	lines map[archive.LogID]int64
 	order []archive.LogID // of lines, and of some that a mark covers by now
@@ -58,8 +59,8 @@ func (p *place) marked(mark archive.Mark, done []archive.LogID) {
 // maxPlace bounds a place as text, by what a header takes along with others: some thousand logs that are open at once.
 const maxPlace = 48 << 10
 
-// appendID appends the field of an event. A place that would not be taken back is not given: a client who comes back with the one before has some
-// lines twice, and none is missing.
+// appendID appends the field of an event. A place that would not be taken back is not given: a client who comes back
+// with the one before has some lines twice, and none is missing.
 func (p *place) appendID(dst []byte) []byte {
 	text := p.String()
 	if len(text) > maxPlace {

@@ -9,7 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestPlaceIsTakenBack: whatever the number of logs, what is given is taken back, and it is short where they have ended.
+// TestPlaceIsTakenBack: whatever the number of logs, what is given is taken back, and it is short where they have
+// ended.
 func TestPlaceIsTakenBack(t *testing.T) {
 	const logs = 10_000
 	id := func(n int) archive.LogID {
@@ -52,7 +53,8 @@ func TestPlaceIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestIDsDoNotGrow: of an answer of many logs, of which some are open, each event's id is short, and each is gone on with.
+// TestIDsDoNotGrow: of an answer of many logs, of which some are open, each event's id is short, and each is gone on
+// with.
 func TestIDsDoNotGrow(t *testing.T) {
 	s := newShelf(t)
 	const pods = 60

@@ -17,7 +17,8 @@ func compareIDs(a, b archive.LogID) int {
 	return cmp.Or(cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Restart, b.Restart))
 }
 
-// What a place begins with: it names the logs of which lines were given, or all that there were; or it has a mark before them.
+// What a place begins with: it names the logs of which lines were given, or all that there were; or it has a mark
+// before them.
 const (
 	partPlace   = "1."
 	wholePlace  = "2."
@@ -71,7 +72,8 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// appendUID writes one that is a UUID, as Kubernetes makes them, in 16 bytes behind a 0, which no other one begins with.
+// appendUID writes one that is a UUID, as Kubernetes makes them, in 16 bytes behind a 0, which no other one begins
+// with.
 func appendUID(b []byte, uid archive.PodUID) []byte {
 	if raw, err := hex.DecodeString(strings.ReplaceAll(string(uid), "-", "")); err == nil && len(raw) == 16 && uuid(raw) == uid {
 		return append(append(b, 0), raw...)

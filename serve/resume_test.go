@@ -52,8 +52,9 @@ func (l *listener) until(text string) (all string) {
 	}
 }
 
-// TestFollowFromTheEndGoesOn: a follower of what comes loses its connection, as where the daemon restarts: before the first line, and after a line of
-// one log of several. What came meanwhile in each log, also in one that is new, comes when it is back, and nothing else does.
+// TestFollowFromTheEndGoesOn: a follower of what comes loses its connection, as where the daemon restarts: before the
+// first line, and after a line of one log of several. What came meanwhile in each log, also in one that is new, comes
+// when it is back, and nothing else does.
 func TestFollowFromTheEndGoesOn(t *testing.T) {
 	for _, tail := range []string{"0", "1"} {
 		t.Run(tail, func(t *testing.T) {
@@ -90,7 +91,8 @@ func TestFollowFromTheEndGoesOn(t *testing.T) {
 	}
 }
 
-// TestComesBackWhileMoreMayCome: an EventSource is not told to stay away (204) while a container, or a pod, may start yet.
+// TestComesBackWhileMoreMayCome: an EventSource is not told to stay away (204) while a container, or a pod, may start
+// yet.
 func TestComesBackWhileMoreMayCome(t *testing.T) {
 	t.Run("a container", func(t *testing.T) {
 		s := newShelf(t)
