@@ -162,14 +162,6 @@ func (a *API) Add(routes ...Route) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
-// briefly gives a handler whose whole answer has the time that others have for each piece.
-func (a *API) briefly(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) // a recorder has none
-		next(w, r)
-	}
-}
-
 // guarded answers a route for those who may.
 func (a *API) guarded(route Route) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, r *http.Request) {

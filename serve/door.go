@@ -134,3 +134,11 @@ func (c *connections) drop(e *list.Element) {
 	_ = conn.Close() // it is gone already otherwise
 	c.dropped()
 }
+
+// briefly gives a handler whose whole answer has the time that others have for each piece.
+func (a *API) briefly(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) // a recorder has none
+		next(w, r)
+	}
+}
