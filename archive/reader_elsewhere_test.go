@@ -3,6 +3,7 @@ package archive_test
 import (
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,8 +77,9 @@ func TestFollowWaitsForASuspendedJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)
 		defer s.spool.Still()
-		waits := true
-		q := archive.Query{Target: archive.Target{Workload: workload}, More: func() bool { return waits }}
+		var waits atomic.Bool
+		waits.Store(true)
+		q := archive.Query{Target: archive.Target{Workload: workload}, More: waits.Load}
 		s.keep(workload, kept{job: "build", pod: "build-x", container: "main", kind: archive.KindMain})
 		s.finish("build")
 		if a, err := s.reader.Read(t.Context(), q); err != nil || a.Over {
@@ -88,7 +90,7 @@ func TestFollowWaitsForASuspendedJob(t *testing.T) {
 		runner := kept{job: "run", pod: "run-x", container: "main", kind: archive.KindMain, at: 100}
 		s.keep(workload, runner)
 		time.Sleep(time.Minute)
-		waits = false
+		waits.Store(false)
 		s.finish("run")
 		<-f.ended
 		if len(f.entries) != 2 || f.err != nil {

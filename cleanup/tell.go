@@ -87,7 +87,8 @@ func (d Decision) waited(now time.Time) time.Duration {
 
 // sayEnded tells of a pod, or of a Job that gets none, that was just ended.
 func (j *Janitor) sayEnded(ctx context.Context, f Facts, d Decision, now time.Time) {
-	reason, message := podCannotStart, ""
+	reason := podCannotStart
+	var message string
 	switch {
 	case d.Pod == nil:
 		message = "no pod can be created, so the Job is ended "

@@ -184,7 +184,7 @@ func (d *downloading) file(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", whole, err)
 	}
-	defer d.root.Remove(half) // gone already where all went well
+	defer func() { _ = d.root.Remove(half) }() // gone already where all went well
 	err = write(f)
 	if closing := f.Close(); err == nil {
 		err = closing

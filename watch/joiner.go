@@ -24,14 +24,14 @@ func (j *joiner) take(piece archive.Line) {
 		j.inside, j.index = true, 0
 		j.rest = archive.Line{Time: piece.Time, Text: j.rest.Text[:0], Partial: true}
 	}
-	text := append(j.rest.Text, piece.Text...)
-	whole := text
+	j.rest.Text = append(j.rest.Text, piece.Text...)
+	text := j.rest.Text
 	for len(text) > pieceBytes {
 		j.emit(archive.Line{Time: j.rest.Time, Text: text[:pieceBytes], Partial: true}, j.index)
 		j.index++
 		text = text[pieceBytes:]
 	}
-	j.rest.Text = append(whole[:0], text...)
+	j.rest.Text = append(j.rest.Text[:0], text...)
 	if !piece.Partial {
 		j.emit(archive.Line{Time: j.rest.Time, Text: j.rest.Text}, j.index)
 		j.inside = false

@@ -115,7 +115,7 @@ func TestNumbers(t *testing.T) {
 			p := newPod(podOf(corev1.ContainerStatus{}))
 			for _, s := range c.steps {
 				i := archive.Instance{Container: "main", Restart: s.count, ContainerID: s.id}
-				got := p.numbers[s.id].Instance
+				var got archive.Instance
 				if s.log {
 					p.hold(i)
 					got = p.numbers[s.id].Instance

@@ -151,8 +151,9 @@ func (s *seamSearch) look(piece archive.Line) {
 		}
 		return
 	}
-	text := append(c.tail, piece.Text...)
 	begin := c.length - int64(len(c.tail))
+	c.tail = append(c.tail, piece.Text...)
+	text := c.tail
 	c.length += int64(len(piece.Text))
 	for at := 0; !s.whole && len(s.text) > 0 && c.places < 2; at++ {
 		next := bytes.Index(text[at:], s.text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -96,12 +97,9 @@ func named(accounts []types.NamespacedName) string {
 	if a := accounts[0]; a.Name == "" {
 		return "namespace " + a.Namespace
 	}
-	text := "service account"
-	for i, a := range accounts {
-		if i > 0 {
-			text += ","
-		}
-		text += " " + a.String()
+	names := make([]string, 0, len(accounts))
+	for _, a := range accounts {
+		names = append(names, a.String())
 	}
-	return text
+	return "service account " + strings.Join(names, ", ")
 }

@@ -35,11 +35,11 @@ func NewTable(out io.Writer) *Table { return &Table{printers.GetNewTabWriter(out
 func (t *Table) Row(cells ...string) {
 	for i, cell := range cells {
 		if i > 0 {
-			io.WriteString(t.to, "\t") // Flush tells what fails
+			fmt.Fprint(t.to, "\t") // Flush tells what fails
 		}
-		io.WriteString(t.to, Safe(cell))
+		fmt.Fprint(t.to, Safe(cell))
 	}
-	io.WriteString(t.to, "\n")
+	fmt.Fprintln(t.to)
 }
 
 // Flush writes what there is.

@@ -48,7 +48,7 @@ func run(args []string, out io.Writer) error {
 		}
 	}
 	if len(images) == 0 {
-		return errors.New("no image named: want IMAGE=PROGRAM[,BASE.tar] ...")
+		return errors.New("no image named: want IMAGE=PROGRAM or IMAGE=PROGRAM,BASE.tar")
 	}
 	return tarball.MultiWrite(images, out)
 }
