@@ -14,7 +14,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
@@ -195,8 +194,7 @@ func TestKeepWins(t *testing.T) {
 func TestForeignJobStays(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.cfg.Gate = config.GateNever
-		b.start()
-		b.janitor.cfg.Selector = labels.SelectorFromSet(labels.Set{"ours": "yes"})
+		b.startSelecting()
 		j, p := b.finished("a") // its label went while the cache had it
 		b.seal(p, archive.Complete)
 		b.finish(j.UID)

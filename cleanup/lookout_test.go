@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -158,6 +161,13 @@ func (l *lookout) Related(job *batchv1.Job) []*batchv1.Job {
 	return related
 }
 
+// known gives the Jobs in the cache.
+func (l *lookout) known() []types.UID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.jobs))
+}
+
 // see takes one state of an object into the cache, and gives the UID of the Job that it concerns.
 func (l *lookout) see(o metav1.Object, gone bool) types.UID {
 	l.mu.Lock()
@@ -186,6 +196,7 @@ type bench struct {
 	shelf   *shelf
 	lookout *lookout
 	cfg     config.Cleanup
+	selects labels.Selector // nil: everything
 	count   *metrics.Cleanup
 
 	janitor *Janitor
@@ -207,7 +218,7 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) start() {
-	b.janitor = New(Config{Cleanup: b.cfg}, Parts{
+	b.janitor = New(Config{Cleanup: b.cfg, Selector: b.selects}, Parts{
 		Client: b.api.client(), Cache: b.lookout, Store: b.shelf, Count: b.count, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -215,7 +226,7 @@ func (b *bench) start() {
 	j := b.janitor
 	work.Go(func() { _ = j.Run(ctx) }) // gives no error
 	b.stop = func() { cancel(); work.Wait(); b.stop = func() {} }
-	for uid := range b.lookout.jobs {
+	for _, uid := range b.lookout.known() {
 		j.Notice(uid)
 	}
 	for _, tell := range b.later {

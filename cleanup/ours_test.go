@@ -23,8 +23,8 @@ func selected(j *batchv1.Job) { j.Labels = oursOnly }
 
 // startSelecting is start for a daemon with a selector.
 func (b *bench) startSelecting() {
+	b.selects = labels.SelectorFromSet(oursOnly)
 	b.start()
-	b.janitor.cfg.Selector = labels.SelectorFromSet(oursOnly)
 }
 
 // writes counts the changes of Jobs and pods that the janitor asks for.

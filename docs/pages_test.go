@@ -116,7 +116,7 @@ func TestNamedMetricsExist(t *testing.T) {
 // TestNamedVariablesExist: docs/configuration.md and docs/cli.md are made of the programs' own.
 func TestNamedVariablesExist(t *testing.T) {
 	known := named(t, "configuration.md", "`((?:EPILOGUE|ZENML)_[A-Z0-9_]+)`")
-	for _, other := range []string{"cli.md", "../deploy/zenml/epilogue_zenml/client.py", "../e2e/cluster/lib.sh", "../release/vuln.sh"} {
+	for _, other := range []string{"cli.md", "../deploy/zenml/epilogue_zenml/client.py", "../e2e/cluster/lib.sh", "../e2e/cluster/cold.sh", "../e2e/cluster/up.sh", "../release/vuln.sh", "../Makefile"} {
 		for name := range named(t, other, `\b(EPILOGUE_[A-Z0-9_]+)\b`) {
 			known[name] = true
 		}

@@ -135,7 +135,7 @@ func (s *scene) pod(job types.UID, name string, change func(*corev1.Pod), lines 
 	controller := true
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Namespace: "jobs", UID: types.UID(name + "-uid"), CreationTimestamp: metav1.Now(),
-		OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: strings.TrimSuffix(string(job), "-uid"), UID: job, Controller: &controller}},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: strings.TrimSuffix(string(job), "-uid"), UID: job, Controller: &controller}},
 	}}
 	change(p)
 	s.mu.Lock()
