@@ -45,18 +45,19 @@ test: ## Run every test: unit and e2e side by side, for one computes and the oth
 # What only integration needs is built while e2e waits.
 unit-beside:
 	@nice -n 10 $(MAKE) --no-print-directory unit
+	@[ -z "$(RACE)" ] || nice -n 10 $(MAKE) --no-print-directory models SEEDS=
 	@nice -n 10 e2e/cluster/binaries.sh prometheus promtool >/dev/null
 
 unit: ## Run the unit tests, under the race detector where there is a C compiler
 	@test -n "$(RACE)" || echo "unit: no C compiler, so no race detector"
 	CGO_ENABLED=$(if $(RACE),1,0) $(THRIFT) go test $(RACE) $(TESTS) -timeout 20m ./...
 
-models: ## Play SEEDS random schedules of each model, 20000 unless it is set; for hours
-	EPILOGUE_MODEL_SEEDS=$(SEEDS) go test -count=1 -timeout 48h -run 'Model|Property' ./...
+models: ## Play SEEDS random schedules of each model, 20000 unless it is set, for hours; with SEEDS= as many as make test
+	$(if $(SEEDS),EPILOGUE_MODEL_SEEDS=$(SEEDS)) go test -count=1 -timeout 48h -run 'Model|Property' ./archive ./watch
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
-	  $(THRIFT) go test -tags integration $(TESTS) -count=1 -timeout 20m ./integration/... ./archive/...
+	  $(THRIFT) go test -tags integration $(TESTS) -count=1 -timeout 20m ./integration/... ./archive/s3/...
 
 e2e: ## Run the end-to-end tests on the kind cluster
 	@vars=$$(e2e/cluster/env.sh e2e); eval "$$vars"; \

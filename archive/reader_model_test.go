@@ -59,7 +59,7 @@ func modelSeeds(usual int) int {
 	if testing.Short() {
 		return usual / 10
 	}
-	return usual
+	return usual / fewer
 }
 
 // TestReaderModel: wherever logs are, sealed, open, journaled or on their way, and however often an answer breaks off

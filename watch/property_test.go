@@ -50,7 +50,7 @@ func seedRange(t *testing.T, count uint64) (first, last uint64) {
 	if seed := number("EPILOGUE_SEED", 0); seed > 0 {
 		return seed, seed
 	}
-	return 1, number("EPILOGUE_MODEL_SEEDS", count)
+	return 1, number("EPILOGUE_MODEL_SEEDS", count/fewer)
 }
 
 // schedule is one random run.
