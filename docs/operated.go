@@ -38,6 +38,7 @@ var Operated = []Typed{
 	{Begins: "kubectl -n $NS get jobs -o custom-columns", Want: `(?m)^operated +<none> +\[epilogue.dev/archive\]`},
 	{Begins: "kubectl -n $NS get job JOB -o jsonpath", Want: "epilogue.dev/archive"},
 	{Begins: "kubectl -n $NS get jobs -o json | jq", Want: "^$"}, // no log is lost
+	{Begins: "kubectl -n $NS get jobs -o json | jq '.items[] | [.metadata.name, .metadata.ownerReferences", Want: `"operated"`},
 	{Begins: "kubectl -n $NS describe job JOB", Want: "Name: +operated"},
 	{Begins: "kubectl -n $NS describe pod", Want: "Name: +operated-"},
 	{Begins: "kubectl -n $NS get pods --field-selector=status.phase=Pending", Want: "No resources found"},

@@ -34,7 +34,7 @@ func TestAPI(t *testing.T) {
 }
 
 // TestAPIOfTwoReplicas asks each of two replicas for a log that only one of them follows: both give it live, the other one by asking
-// that one with the caller's token.
+// that one with the caller's token, which has to be for no audience but theirs: the connection between them is not authenticated.
 func TestAPIOfTwoReplicas(t *testing.T) {
 	t.Parallel()
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-api2", Values: []string{"replicaCount=2"}})
@@ -46,7 +46,7 @@ func TestAPIOfTwoReplicas(t *testing.T) {
 	if err != nil || len(pods.Items) != 2 {
 		t.Fatalf("got %d replicas, %v, want 2", len(pods.Items), err)
 	}
-	token := p.token("reader")
+	token := p.token("reader", "epilogue")
 	for _, pod := range pods.Items {
 		f, err := s.Forward(p.ctx, "pod/"+pod.Name, apiPort)
 		if err != nil {

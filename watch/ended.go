@@ -1,12 +1,40 @@
 package watch
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// reportWait is how long a container may run on whose pod is over by its phase: the kubelet writes the phase first where it
+// ends a pod itself, as at a deadline, and then gives the containers their grace. Nobody reports the end of one whose
+// node is lost, and nothing of that one is proven.
+const reportWait = 2 * time.Minute
 
 // runs says that the instance runs and that the API serves its log. A pod that was deleted by force is gone while its
-// last known state still says that it runs; and nobody reports the end of a container whose node is lost, though its
-// pod is marked as over.
-func (s Sight) runs() bool {
-	return !s.Gone && s.Running && s.Current && !s.over()
+// last known state still says that it runs.
+func (f *Follower) runs(s Sight) bool {
+	if s.Gone || !s.Running || !s.Current {
+		return false
+	}
+	if !s.over() {
+		f.over = time.Time{}
+		return true
+	}
+	if f.over.IsZero() {
+		f.over = time.Now()
+	}
+	return time.Since(f.over) < reportWait
+}
+
+var errUnreported = errors.New("the pod is over, and nobody has reported the container's end for a while")
+
+// untilReported bounds the stream of a container whose pod is over: a node that is cut off may hold it open for hours.
+func (f *Follower) untilReported(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f.over.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, f.over.Add(reportWait), errUnreported)
 }
 
 // ended says that nothing more will be written: somebody has reported the instance's end, or that of its pod. One that

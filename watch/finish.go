@@ -41,7 +41,7 @@ func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error
 		if err != nil {
 			return false, err
 		}
-		if after.runs() {
+		if f.runs(after) {
 			return true, nil
 		}
 		// The identity after the read must be the one before it: else another instance may have answered.

@@ -61,6 +61,7 @@ type Follower struct {
 	ended    bool              // the last stream ended as that of a container does that has ended
 	empty    bool              // the last answer was whole and empty
 	counted  int               // bytes that the log was told of as held here
+	over     time.Time         // when its pod was first seen over by its phase while it ran; zero: never
 	behind   bool              // there may be lines behind such a time: the file must be read from its start
 	since    atomic.Int64      // of the stream that is open
 	stuckOn  uint64            // the last record of the file at the last stall; owned by the minder
@@ -99,7 +100,7 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if !seen.runs() {
+		if !f.runs(seen) {
 			if runs, err := f.finish(ctx, seen); !runs {
 				return err
 			}
@@ -236,6 +237,8 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 func (f *Follower) minded(ctx context.Context) (added int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ctx, stop := f.untilReported(ctx)
+	defer stop()
 	wait := f.watchStream(ctx, cancel)
 	defer wait()
 	defer cancel(nil)

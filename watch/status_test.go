@@ -51,6 +51,25 @@ func TestFollowContainerThatIsCreated(t *testing.T) {
 	}
 }
 
+// TestFollowPodThatIsOverFirst: at a pod's deadline the kubelet writes the phase and then gives the containers their grace.
+// What they write in it is kept, and the log is proven by their end.
+func TestFollowPodThatIsOverFirst(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		b.write("one")
+		time.Sleep(time.Minute)
+		b.pod.Finish(corev1.PodFailed, "DeadlineExceeded", "")
+		b.k.KillStreams()
+		time.Sleep(20 * time.Second)
+		b.write("two")
+		time.Sleep(10 * time.Second)
+		b.c.Exit(137)
+		if record := b.proven(time.Hour); record.Verdict != archive.Complete || record.Log.Lines != 2 {
+			t.Errorf("got verdict %s and log %+v, want %s of 2 lines", record.Verdict, record.Log, archive.Complete)
+		}
+	})
+}
+
 // TestFollowPodOfALostNode: the pod is marked as failed, nobody is left to say that its container has ended, and a
 // finalizer keeps the object. The log is sealed, and its end is in doubt, whether the node answers or not.
 func TestFollowPodOfALostNode(t *testing.T) {
