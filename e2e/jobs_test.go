@@ -106,8 +106,8 @@ func TestSeveralContainers(t *testing.T) {
 	p := start(t, shared, job, 2*minute)
 	pod := p.pod(stage.Over)
 	m := p.manifest()
-	for _, name := range []string{"prepare", "main", "beside"} {
-		p.whole(m, name, 0, status(pod, name).State.Terminated)
+	for name, more := range map[string]int64{"prepare": 0, "main": 0, "beside": 2} { // lines of 100,000 and 70,000 bytes
+		p.wholeIn(m, name, 0, status(pod, name).State.Terminated, more)
 	}
 	if got, want := p.record(m, "prepare", 0).Kind, archive.KindInit; got != want {
 		t.Errorf("got kind %s, want %s", got, want)

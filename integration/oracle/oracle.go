@@ -9,9 +9,27 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
+// pieceBytes is where the follower cuts lines (docs/format.md): what is longer is archived in pieces of one time.
+const pieceBytes = 64 << 10
+
+// pieces gives lines as they are archived.
+func pieces(lines []kubelet.Line) []kubelet.Line {
+	var cut []kubelet.Line
+	for _, l := range lines {
+		for len(l.Text) > pieceBytes {
+			piece := l
+			piece.Text, piece.Partial = l.Text[:pieceBytes], true
+			cut, l.Text = append(cut, piece), l.Text[pieceBytes:]
+		}
+		cut = append(cut, l)
+	}
+	return cut
+}
+
 // Accounted says whether the archived lines are the written ones, in order and each once, but for those inside gaps.
 // Between two gaps the archive must hold an unbroken run of what was written.
 func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
+	written = pieces(written)
 	cuts := map[int]bool{}
 	for _, g := range gaps {
 		through := max(g.AfterLine, g.ThroughLine)
