@@ -263,8 +263,8 @@ func TestBoard(t *testing.T) {
 		{"suspended", Config{Lines: LinesNew}, func(s *scene) { s.job("a", suspended) }, "* job a: suspended\n", true},
 		{"another's Job", Config{Lines: LinesNew, Selector: "app=b"}, func(s *scene) { s.pod("a-uid", "a-1", alive, "one") }, "", true},
 		{"pods that outlive their Job", Config{Lines: LinesNew}, func(s *scene) {
-			s.act()
 			s.pod("a-uid", "a-1", alive, "one")
+			s.act() // the cache is filled by now: a board that acts without a pod is idle
 		}, "* a/main: started in pod a-1\n[a/main] one\n", false},
 		{"pods that come before their Job", Config{Lines: LinesNew}, func(s *scene) {
 			s.pod("a-uid", "a-1", alive, "one", "two")

@@ -72,6 +72,12 @@ func FuzzPodMetadata(f *testing.F) {
 		for _, key := range memory.Keys() {
 			parts := strings.Split(string(key), "/")
 			at := map[string]int{"_index": 4}[parts[1]]
+			if at > 0 && parts[2] == "pod" { // v1/_index/pod/<namespace>/<pod>/...
+				at = 5
+				if parts[3] != jobsNamespace {
+					t.Errorf("key %q leaves the folder of its namespace", key)
+				}
+			}
 			if at == 0 && parts[1] != jobsNamespace || at > 0 && (len(parts) != at+1 || !strings.HasPrefix(parts[at], jobsNamespace+".")) {
 				t.Errorf("key %q leaves the folder of its namespace", key)
 			}
