@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -63,6 +64,40 @@ func TestFollowClockSetBackWhileRotated(t *testing.T) {
 			t.Errorf("got verdict %s, want partial", record.Verdict)
 		}
 	})
+}
+
+// TestFollowSilenceThenRotation: a log that was read on from a time is silent for long, and is rotated right before its
+// next lines come. Its clock went on meanwhile, so that nothing can be hidden; only one that stood still is doubted.
+func TestFollowSilenceThenRotation(t *testing.T) {
+	silences := []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 10 * time.Second, time.Hour}
+	for _, silence := range silences {
+		for _, stands := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, clock stands still: %t", silence, stands), func(t *testing.T) {
+				inBubble(t, func(b *bed) {
+					b.start()
+					c := &clocked{bed: b}
+					c.say(5, 10)
+					b.stop()
+					b.start() // as after a takeover
+					synctest.Wait()
+					time.Sleep(silence)
+					if stands {
+						c.ahead = -silence
+					}
+					b.c.Rotate()
+					c.say(5, 10)
+					b.c.Exit(0)
+					want := archive.Complete
+					if stands && silence > reach+time.Second { // since may be as far back
+						want = archive.Partial
+					}
+					if record := b.proven(time.Hour); record.Verdict != want {
+						t.Errorf("got verdict %s (%s), want %s", record.Verdict, record.Reason, want)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestFollowClockSetBackByAnything: the clock is set right while the container runs, and once a stream breaks. Each
