@@ -17,7 +17,8 @@ import (
 
 // served is what the log API still gave when the container had ended.
 type served struct {
-	lines  int64
+	lines  int64 // whole ones
+	torn   bool  // before them stands the rest of a line that a rotation cut, as if it were a line
 	sha256 string
 	first  int64                // number of its first line
 	stamps map[string]time.Time // of each line, by its text
@@ -30,17 +31,22 @@ func readServed(ctx context.Context, s *stage.Stage, pod string) (*served, error
 		return nil, err
 	}
 	v, sum := &served{stamps: map[string]time.Time{}}, sha256.New()
-	for rows := bufio.NewScanner(strings.NewReader(out)); rows.Scan(); v.lines++ {
+	for rows := bufio.NewScanner(strings.NewReader(out)); rows.Scan(); {
 		stamp, text, ok := strings.Cut(rows.Text(), " ")
 		at, err := time.Parse(time.RFC3339Nano, stamp)
 		if !ok || err != nil {
 			return nil, fmt.Errorf("kubectl logs gave line %q, want a time before it", rows.Text())
 		}
+		fmt.Fprintln(sum, text)
 		if v.lines == 0 {
+			if !strings.HasPrefix(text, "line ") && !v.torn {
+				v.torn = true
+				continue
+			}
 			v.first, _ = number(text) // 0 where the line is none of ours
 		}
+		v.lines++
 		v.stamps[text] = at
-		fmt.Fprintln(sum, text)
 	}
 	v.sha256 = fmt.Sprintf("%x", sum.Sum(nil))
 	return v, nil
@@ -71,7 +77,11 @@ func compare(ctx context.Context, s *stage.Stage, truth stage.Truth, api *served
 	row("with its time", "", count(api.lines), count(stamped))
 	row("SHA-256", truth.SHA256[:16], api.sha256[:16], got.SHA256[:16])
 	row("bytes", count(truth.Bytes), "", fmt.Sprintf("%s in %s", count(got.Bytes), count(r.Log.Size)))
-	say("   Of %s lines that kubectl gave, %s have the very same time in the archive, to the nanosecond.\n", count(api.lines), count(agree))
+	say("   Of %s lines that kubectl gave, %s have the very same time in the archive, to the nanosecond.", count(api.lines), count(agree))
+	if api.torn {
+		say("   Before them kubectl gave the rest of a line that the rotation had cut; the archive has that line whole.")
+	}
+	say("")
 	brief(m)
 	if err := byHand(ctx, s, r.Log); err != nil {
 		return false, err
