@@ -39,7 +39,7 @@ build: ## Build bin/epilogue and bin/kubectl-epilogue
 	go build -trimpath -buildvcs=auto -ldflags "$(LDFLAGS)" -o bin/ ./cmd/kubectl-epilogue
 
 test: ## Run every test: unit and e2e side by side, for one computes and the other waits, then integration
-	@$(MAKE) --no-print-directory --output-sync=line -j2 e2e unit-beside
+	@$(MAKE) --no-print-directory -j2 e2e unit-beside
 	@$(MAKE) --no-print-directory integration
 
 # What only integration needs is built while e2e waits.
