@@ -240,8 +240,9 @@ func (w *world) judgeDeletion(o metav1.Object, how *metav1.DeleteOptions) {
 	}
 }
 
-// mostRequests bounds what one Job and its pods may cost, with crashes and one error in fifty answers.
-const mostRequests = 40
+// mostRequests bounds what one Job and its pods may cost, with crashes and one error in fifty answers. Before each change of one the API
+// server is asked for it, and for its Job: that is half as much again as the changes themselves.
+const mostRequests = 60
 
 func (w *world) judgeEnd() {
 	if len(w.lives) < 10 {
