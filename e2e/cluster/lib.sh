@@ -98,13 +98,13 @@ heartbeat() {
 }
 
 # progress NAME BEGAN LOG says how far a step is. In a cold `make demo` a bar goes with it, made of the shares that plan.tsv holds:
-# the seconds that each step took on two idle cores. What comes before this step counts as done, and what is left is stretched by how
+# the seconds that each step took on two cores. What comes before this step counts as done, and what is left is stretched by how
 # slow this machine was so far. A compiler's -v names each package, which says more about its step than the clock.
 progress() {
 	local elapsed=$(($(date +%s) - $2)) packages=0 of=0
 	[ ! -f "$3" ] || packages=$(grep -c '^[a-z][a-z0-9.-]*[./][^ ]*$' "$3" || true)
 	[ ! -f "$cache/build/packages" ] || read -r of <"$cache/build/packages"
-	LC_ALL=C awk -F '\t' -v name="$1" -v elapsed="$elapsed" -v packages="$packages" -v of="$of" -v run="$(($(date +%s) - started_at))" \
+	LC_ALL=C awk -F '\t' -v name="$1" -v elapsed="$elapsed" -v packages="$packages" -v of="$of" \
 		-v bar="${EPILOGUE_BAR:-}" -f "$here/progress.awk" "$here/plan.tsv"
 }
 

@@ -1,13 +1,12 @@
 # Prints how far a step is, and with bar=yes a bar of the whole run: see progress in lib.sh. Input: plan.tsv, seconds and step a line.
 /^#/ || !NF { next }
-{ total += $1; if (seen) after += $1; else if (index(name, $2) == 1) { share = $1; seen = 1 } else before += $1 }
+{ total += $1; if (seen) next; if (index(name, $2) == 1) { share = $1; seen = 1 } else before += $1 }
 END {
-	of_all = of > 0 ? of : 0
 	fraction = share > 0 ? elapsed / share : 0
-	if (share > 0 && name ~ /^build/ && of_all && packages / of_all > 0) fraction = packages / of_all
+	if (share > 0 && name ~ /^build/ && of > 0 && packages > 0) fraction = packages / of
 	if (fraction > 0.98) fraction = 0.98
 	text = name ": " elapsed " s"
-	if (name ~ /^build/ && packages > 0) text = text ", " packages (of_all ? " of " of_all : "") " packages"
+	if (name ~ /^build/ && packages > 0) text = text ", " packages (of > 0 ? " of " of : "") " packages"
 	if (bar == "" || !seen) { print text; exit }
 	done = before + share * fraction
 	slow = done - before > 20 && elapsed > 20 ? elapsed / (done - before) : 1
