@@ -20,7 +20,9 @@ type output struct {
 	bytes int64
 	last  byte // the last byte written, to count a line that no newline ends
 
-	tick time.Duration // between the bursts of pace; 0: a few milliseconds
+	tick  time.Duration // between the bursts of pace; 0: a few milliseconds
+	block int           // pace writes just so many bytes at a time; 0: what is due
+	held  []byte        // what fills no block yet
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -79,7 +81,7 @@ func (o *output) pace(n int, rate float64, stop <-chan struct{}, piece func(b []
 		for ; i < due && len(burst) < 64<<10; i++ {
 			burst = piece(burst, i)
 		}
-		if _, err := o.Write(burst); err != nil {
+		if err := o.give(burst); err != nil {
 			return i, err
 		}
 		if i < due {
@@ -92,4 +94,25 @@ func (o *output) pace(n int, rate float64, stop <-chan struct{}, piece func(b []
 		}
 	}
 	return n, nil
+}
+
+// give writes the burst: at once, or as much of all that is held as fills blocks.
+func (o *output) give(burst []byte) error {
+	if o.block == 0 {
+		_, err := o.Write(burst)
+		return err
+	}
+	for o.held = append(o.held, burst...); len(o.held) >= o.block; o.held = o.held[o.block:] {
+		if _, err := o.Write(o.held[:o.block]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes what filled no block.
+func (o *output) flush() error {
+	_, err := o.Write(o.held)
+	o.held = nil
+	return err
 }

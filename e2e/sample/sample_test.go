@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,9 @@ func TestSteps(t *testing.T) {
 	}{
 		{"lines", "lines -n 2 -size 20", "line 000000001 bcde\nline 000000002 cdef\n", 2, 0},
 		{"from", "lines -n 1 -size 17 -from 3", "line 000000003 d\n", 1, 0},
+		{"mixed", "lines -n 2 -size 20 -mixed", "line 000000001 bcde\nline 000000002 cde\n", 2, 0},
+		{"blocks", "lines -n 2 -size 17 -block 10", "line 000000001 b\nline 000000002 c\n", 2, 0},
+		{"bar", "bar -n 2 -size 17", "step 000000001 b\rstep 000000002 c\r", 1, 0},
 		{"text without an end", `text a\nb`, "a\nb", 2, 0},
 		{"long", "long -bytes 18", "0123456789abcdef01\n", 1, 0},
 		{"long without an end", "long -bytes 3 -end=false", "012", 1, 0},
@@ -86,4 +90,22 @@ func TestTell(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// TestBlocks: each write but the last fills a block, and nothing stays behind.
+func TestBlocks(t *testing.T) {
+	writes := &sizes{}
+	if err := run(strings.Fields("lines -n 10 -size 17 -block 64"), &output{file: writes}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := *writes, (sizes{64, 64, 42}); !slices.Equal(got, want) {
+		t.Errorf("got writes of %d bytes, want %d", got, want)
+	}
+}
+
+type sizes []int
+
+func (s *sizes) Write(b []byte) (int, error) {
+	*s = append(*s, len(b))
+	return len(b), nil
 }

@@ -17,6 +17,7 @@ import (
 // steps are what the program can do.
 var steps = map[string]func(args []string, out *output) error{
 	"lines": lines,
+	"bar":   bar,
 	"text":  text,
 	"long":  long,
 	"sleep": sleep,
@@ -39,15 +40,44 @@ func numbered(b []byte, word string, i, size int) []byte {
 	return append(b, '\n')
 }
 
-// lines -n 1000 -rate 0 -size 40 -from 1: numbered lines, so many a second (0: as fast as it goes), of so many bytes each.
+// lines -n 1000 -rate 0 -size 40 -from 1 -mixed=false -block 0: numbered lines, so many a second (0: as fast as it goes), of so many
+// bytes each, or mixed up to it. With a block the bytes go out in writes of just so many, wherever that cuts a line, as of a
+// program whose output is buffered.
 func lines(args []string, out *output) error {
 	f := flag.NewFlagSet("lines", flag.ContinueOnError)
 	n, rate := f.Int("n", 1000, "lines"), f.Float64("rate", 0, "lines a second")
 	size, from := f.Int("size", 40, "bytes of a line"), f.Int("from", 1, "number of the first line")
+	mixed := f.Bool("mixed", false, "lines of any length from 15 bytes to the size")
+	f.IntVar(&out.block, "block", 0, "bytes of each write")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	_, err := out.pace(*n, *rate, nil, func(b []byte, i int) []byte { return numbered(b, "line", *from+i, *size) })
+	_, err := out.pace(*n, *rate, nil, func(b []byte, i int) []byte {
+		of := *size
+		if *mixed {
+			of = mixedSize(*from+i, *size)
+		}
+		return numbered(b, "line", *from+i, of)
+	})
+	return errors.Join(err, out.flush())
+}
+
+// mixedSize gives line i a length from 15 bytes to most. Its like in the tests says the same.
+func mixedSize(i, most int) int { return 15 + i*7919%(most-14) }
+
+// bar -n 1000 -rate 0 -size 40: as many steps of a progress bar, each of so many bytes up to its carriage return, and no newline.
+func bar(args []string, out *output) error {
+	f := flag.NewFlagSet("bar", flag.ContinueOnError)
+	n, rate := f.Int("n", 1000, "steps"), f.Float64("rate", 0, "steps a second")
+	size := f.Int("size", 40, "bytes of a step")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	_, err := out.pace(*n, *rate, nil, func(b []byte, i int) []byte {
+		b = numbered(b, "step", i+1, *size)
+		b[len(b)-1] = '\r'
+		return b
+	})
 	return err
 }
 
