@@ -55,6 +55,7 @@ e2e | buildkit)
 	"$here/tools.sh" jq
 	EPILOGUE_BESIDE="daemon sample builder" "$here/up.sh" >/dev/null
 	"$here/binaries.sh" kubectl helm versitygw registry >/dev/null # by one build
+	[ -z "${EPILOGUE_ENGINE:-}" ] || printf 'export DOCKER_HOST=unix://%q/docker.sock\n' "$EPILOGUE_ENGINE" # the tests kill and pause in the node
 	printf 'export KUBECONFIG=%q\n' "$kubeconfig"
 	program EPILOGUE_E2E_KUBECTL kubectl
 	program EPILOGUE_E2E_HELM helm
