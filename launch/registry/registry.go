@@ -32,8 +32,10 @@ func New(login Login, insecure bool) *Registry { return &Registry{login: login, 
 // patience bounds one question with its retries.
 const patience = 30 * time.Second
 
-// Has says whether the registry holds the image of this full name. A registry that refuses to say is an error: building what is
-// there costs minutes, but taking a wrong password for a missing image would hide it until the push.
+// Has says whether the registry holds the image of this full name. One that takes the login and yet refuses to show the
+// repository hides what is not there, as Docker Hub, Quay and GHCR do with a repository before its first push: it does not hold
+// the image, and the push decides. A login that is refused, or none where one is wanted, is an error: building what is there
+// costs minutes, but taking a wrong password for a missing image would hide it until the push.
 func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -51,13 +53,41 @@ func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
 	}
 	_, err = remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(keys))
 	var refused *transport.Error
-	if errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+	if errors.As(err, &refused) && (refused.StatusCode == http.StatusNotFound || hides(ctx, ref.Context(), keys, refused)) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("look for image %s: %w", image, err)
 	}
 	return true, nil
+}
+
+// hides says whether a refusal is of this repository alone: 401 and 403, by the registry or by whoever gives its tokens, where the
+// login itself is taken.
+func hides(ctx context.Context, repository name.Repository, keys authn.Keychain, refused *transport.Error) bool {
+	if refused.StatusCode != http.StatusUnauthorized && refused.StatusCode != http.StatusForbidden {
+		return false
+	}
+	login, err := keys.Resolve(repository)
+	return err == nil && login != authn.Anonymous && taken(ctx, repository.Registry, login)
+}
+
+// taken asks as docker login does: for a token without a scope, and with it, or with the password, for the API's root.
+func taken(ctx context.Context, of name.Registry, login authn.Authenticator) bool {
+	with, err := transport.NewWithContext(ctx, of, login, remote.DefaultTransport, nil)
+	if err != nil {
+		return false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, of.Scheme()+"://"+of.RegistryStr()+"/v2/", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := with.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // Ready has nothing to do: a registry makes repositories by itself, and a builder that needs a login mounts the Secret.
