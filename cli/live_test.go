@@ -98,10 +98,39 @@ func TestLiveOfBothFollowed(t *testing.T) {
 // TestLiveError: the kubelet tells its errors with status 200, and they are no lines.
 func TestLiveError(t *testing.T) {
 	server := playAPIServer(t, "unable to retrieve container logs for containerd://1")
-	c := newScreen()
-	code := c.does(t.Context(), "logs", "live", "--source", "live", "--server", server)
-	if code != codeFailed || c.out.Len() > 0 || !strings.Contains(c.errOut.String(), "unable to retrieve") {
-		t.Errorf("got exit code %d, %q and %q, want an error and no line", code, c.out, c.errOut)
+	for _, args := range []string{"logs live --source live", "logs live --source live --since 1h"} {
+		c := newScreen()
+		code := c.does(t.Context(), append(strings.Split(args, " "), "--server", server)...)
+		if code != codeFailed || c.out.Len() > 0 || !strings.Contains(c.errOut.String(), "unable to retrieve") {
+			t.Errorf("%s: got exit code %d, %q and %q, want an error and no line", args, code, c.out, c.errOut)
+		}
+	}
+}
+
+// TestLiveLongLine: a line of any length is given whole, and no words of it are taken for the kubelet's.
+func TestLiveLongLine(t *testing.T) {
+	long := strings.Repeat("0123456789", 300_000)
+	const stamp = "2026-11-23T10:00:00.123456789Z "
+	for _, tt := range []struct {
+		name, args string
+		log, want  string
+	}{
+		{"between lines", "", stamp + "one\n" + stamp + long + "\n" + stamp + "two\n", "one\n" + long + "\ntwo\n"},
+		{"without an end", "", stamp + "one\n" + stamp + long, "one\n" + long},
+		{"times inside of it", "", stamp + long + " " + stamp + long + "\n", long + " " + stamp + long + "\n"},
+		{"of exactly a piece", "", stamp + long[:64<<10] + "\n" + stamp + "two\n", long[:64<<10] + "\ntwo\n"},
+		{"the rest of one that began before", " --since-time 2026-11-23T10:00:00Z", "3456789\n" + stamp + "two\n", "3456789\ntwo\n"},
+		{"the long rest of one", " --since-time 2026-11-23T10:00:00Z", long + "\n" + stamp + "two\n", long + "\ntwo\n"},
+		{"the rest of one without an end", " --since-time 2026-11-23T10:00:00Z", long, long},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newScreen()
+			args := "logs live -c main --source live" + tt.args + " --server " + playAPIServer(t, tt.log)
+			code := c.does(t.Context(), strings.Split(args, " ")...)
+			if got := c.out.String(); code != codeOK || got != tt.want || c.errOut.Len() > 0 {
+				t.Errorf("got exit code %d, %d bytes and %.200q, want %d bytes and not a word", code, len(got), c.errOut, len(tt.want))
+			}
+		})
 	}
 }
 

@@ -137,7 +137,7 @@ func (r *reading) entries(ctx context.Context, i *archive.Instance) iter.Seq2[ar
 			return
 		}
 		defer body.Close()
-		all := r.wanted(lines(body), i)
+		all := r.wanted(lines(body, o.SinceTime != nil), i)
 		if r.query.Tail != nil && o.TailLines == nil && !r.query.Follow {
 			all = last(all, int(*r.query.Tail))
 		}
@@ -190,23 +190,33 @@ func last(all iter.Seq2[archive.Entry, error], n int) iter.Seq2[archive.Entry, e
 	}
 }
 
-// lines cuts what the API serves into lines. What does not begin with a time is the kubelet's error, told with status 200.
-func lines(body io.Reader) iter.Seq2[archive.Line, error] {
+// pieceBytes is the longest line that is given whole, as in the archive: who follows sees a line without an end grow, and no
+// more of it is held.
+const pieceBytes = 64 << 10
+
+// lines cuts what the API serves into lines, and longer ones into pieces, all with their line's time and all but the last
+// Partial. Where since falls inside a line of several records, the rest of it comes first and without a time.
+func lines(body io.Reader, since bool) iter.Seq2[archive.Line, error] {
 	return func(yield func(archive.Line, error) bool) {
-		in := bufio.NewReaderSize(body, 64<<10)
-		var text []byte
+		in := bufio.NewReaderSize(body, pieceBytes+longestStamp)
+		var at int64
+		inside := false // the bytes go on with a line of which a piece was given
 		for {
-			piece, err := in.ReadSlice('\n')
-			text = append(text, piece...)
-			if errors.Is(err, bufio.ErrBufferFull) && len(text) < archive.MaxLine {
-				continue
-			}
+			text, err := in.ReadSlice('\n')
 			if len(text) > 0 {
-				line, wrong := cut(text)
-				if !yield(line, wrong) || wrong != nil {
+				ended := err != nil && !errors.Is(err, bufio.ErrBufferFull)
+				line, stamped := cut(text)
+				switch {
+				case inside:
+					line = archive.Line{Time: at, Text: bytes.TrimSuffix(text, []byte("\n")), Partial: line.Partial}
+				case !stamped && (!since || ended && len(text) <= longestError):
+					yield(archive.Line{}, fmt.Errorf("the kubelet says %q", line.Text[:min(len(line.Text), longestError)]))
 					return
 				}
-				text = text[:0]
+				at, inside = line.Time, line.Partial
+				if !yield(line, nil) {
+					return
+				}
 			}
 			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 				if !errors.Is(err, io.EOF) {
@@ -218,12 +228,19 @@ func lines(body io.Reader) iter.Seq2[archive.Line, error] {
 	}
 }
 
-func cut(text []byte) (archive.Line, error) {
+const (
+	longestStamp = 40 // a date, nine digits of fraction, a zone, and the space
+	// longestError: the kubelet tells its errors with status 200, as text without a time and a newline. What is longer is none.
+	longestError = 1 << 10
+)
+
+// cut cuts the time off a line's front; a text without one stays whole.
+func cut(text []byte) (line archive.Line, stamped bool) {
 	body, whole := bytes.CutSuffix(text, []byte("\n"))
-	stamp, rest, _ := bytes.Cut(body, []byte(" "))
+	stamp, _, _ := bytes.Cut(body[:min(len(body), longestStamp)], []byte(" "))
 	at, err := time.Parse(time.RFC3339Nano, string(stamp))
 	if err != nil {
-		return archive.Line{}, fmt.Errorf("the kubelet says %q", body)
+		return archive.Line{Text: body, Partial: !whole}, false
 	}
-	return archive.Line{Time: at.UnixNano(), Text: rest, Partial: !whole}, nil
+	return archive.Line{Time: at.UnixNano(), Text: bytes.TrimPrefix(body[len(stamp):], []byte(" ")), Partial: !whole}, true
 }
