@@ -153,6 +153,51 @@ func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
 	}
 }
 
+// TestObjectOfAnotherSealing: an object that is whole and not the one that the manifest is of is told once, before its lines,
+// however few of them are wanted.
+func TestObjectOfAnotherSealing(t *testing.T) {
+	key := instance("main").LogKey()
+	other := func(lines []archive.Line) []byte {
+		var object []byte
+		damagedLog(t, lines, func(b []byte, _ *archive.Index) []byte {
+			object = bytes.Clone(b)
+			return b
+		})
+		return object
+	}
+	three := int64(3)
+	for _, test := range []struct {
+		name  string
+		lines []archive.Line
+		query archive.Query
+		want  []int64
+	}{
+		{"fewer lines", numbered(40), archive.Query{Tail: &three}, []int64{38, 39, 40}},
+		{"more lines", numbered(60), archive.Query{FirstLine: 50}, []int64{50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60}},
+		{"none of them wanted", numbered(40), archive.Query{Grep: &archive.Grep{Pattern: "nothing of it"}}, nil},
+		{"as many lines, with another text", append(numbered(49), archive.Line{Time: numbered(50)[49].Time, Text: []byte("else")}),
+			archive.Query{LastLine: 2}, []int64{1, 2}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			object := other(test.lines)
+			r := damagedLog(t, numbered(50), func([]byte, *archive.Index) []byte { return object })
+			test.query.Target = wholeJob
+			entries, damage := readOn(t, r, test.query)
+			var got []int64
+			for _, e := range entries {
+				got = append(got, e.Number)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("lines %v, want %v", got, test.want)
+			}
+			if len(damage) != 1 || damage[0].Key != key || !strings.Contains(damage[0].Error(), "its manifest says") {
+				t.Errorf("told of %v, want one word on %s", damage, key)
+			}
+			testVerifyFinds(t, r, key)
+		})
+	}
+}
+
 // testStopAtDamage: whoever stops at the damage is given nothing more.
 func testStopAtDamage(t *testing.T, r *archive.Reader) {
 	t.Helper()

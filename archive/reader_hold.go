@@ -72,6 +72,34 @@ func (r *Reader) sealed(ctx context.Context, i *Instance, key Key, size int64) (
 	return &sealedLog{reader: r, instance: i, key: key, index: x}, nil
 }
 
+// strange is a log object that is not the one that its manifest is of: it was replaced, or cut and mended. What it holds is
+// given, behind that word.
+type strange struct {
+	*sealedLog
+	err error
+}
+
+// sealedAs opens a log object as the record has it. The index says what its text is, so comparing the two costs nothing.
+func (r *Reader) sealedAs(ctx context.Context, i *Instance, record *LogRecord) (holding, *Index, error) {
+	o, err := r.sealed(ctx, i, record.Key, record.Bytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &o.index.Summary
+	if err := record.compare(&LogRecord{Size: o.index.size, Lines: s.Lines, Bytes: s.Bytes, SHA256: s.SHA256}); err != nil {
+		return &strange{o, err}, o.index, nil
+	}
+	return o, o.index, nil
+}
+
+func (o *strange) frames(ctx context.Context, numbers []int) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		if yield(piece{}, &DamageError{Instance: *o.instance, Key: o.key, Frame: -1, Err: o.err}) {
+			o.sealedLog.frames(ctx, numbers)(yield)
+		}
+	}
+}
+
 // likelyIndex is how much of an object's end holds the index and the seek table of so many bytes of text.
 func likelyIndex(text int64) int64 {
 	const perFrame, summary = 48, 4 << 10

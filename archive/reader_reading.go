@@ -96,7 +96,7 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		}
 	}
 	if record := l.status.Log; record != nil {
-		o, err := l.reader.sealed(ctx, l.instance, record.Key, record.Bytes)
+		o, x, err := l.reader.sealedAs(ctx, l.instance, record)
 		if damage, ok := errors.AsType[*DamageError](err); ok {
 			rest := &salvage{reader: l.reader, instance: l.instance, key: record.Key, lines: record.Lines, index: damage.Err}
 			return &opened{rest, record.Lines, record.Bytes, true}, nil
@@ -104,7 +104,7 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read log of %s: %w", l.instance, err)
 		}
-		return &opened{o, o.index.Summary.Lines, o.index.Summary.Bytes, true}, nil
+		return &opened{o, x.Summary.Lines, x.Summary.Bytes, true}, nil
 	}
 	if l.text != nil {
 		return &opened{l.text, l.text.lines, l.text.bytes, l.text.ended}, nil
