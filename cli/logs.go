@@ -37,8 +37,9 @@ Lines go to standard output. What is to be said about them goes to standard erro
 not whole what is missing and why.
 
 To a pipe or a file goes what the container wrote, byte by byte. To a terminal colours pass, and other control characters
-are shown in caret notation (^M, ^[): a log could otherwise steer the terminal. -o raw passes everything, whatever the
-output is.`
+are shown in caret notation (^G, ^[): a log could otherwise steer the terminal. Of a line that was drawn over and over, as
+progress bars are, a terminal gets what it was in the end, and with -f what it was at the end of each piece that came.
+-o raw passes everything, whatever the output is.`
 
 const exampleLogs = `  # All that a Job wrote
   kubectl epilogue logs nightly-28390

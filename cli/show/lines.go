@@ -40,6 +40,7 @@ type Lines struct {
 	out   *bufio.Writer
 	style LineStyle
 	open  *archive.Instance // whose line has no end yet; nil: at the start of a line
+	row   *row              // of that line, where it is drawn over and over; nil: it is not
 	buf   []byte
 
 	encoder *json.Encoder
@@ -84,8 +85,7 @@ func (l *Lines) Line(e *archive.Entry) error {
 func (l *Lines) Note(text string) error {
 	l.buf = l.buf[:0]
 	if l.open != nil {
-		l.buf = append(l.buf, '\n')
-		l.open = nil
+		l.end()
 	}
 	l.buf, _ = Clean(l.buf, []byte(text), false)
 	if _, err := l.out.Write(append(l.buf, '\n')); err != nil || !l.style.Flush {
@@ -100,8 +100,9 @@ func (l *Lines) Flush() error { return l.out.Flush() }
 // Close ends the last line where a person reads it, and writes all.
 func (l *Lines) Close() error {
 	if l.open != nil && l.style.Terminal {
-		l.open = nil
-		if err := l.out.WriteByte('\n'); err != nil {
+		l.buf = l.buf[:0]
+		l.end()
+		if _, err := l.out.Write(l.buf); err != nil {
 			return err
 		}
 	}
@@ -110,8 +111,11 @@ func (l *Lines) Close() error {
 
 func (l *Lines) text(e *archive.Entry) {
 	if l.open != nil && l.open.ID() != e.Instance.ID() {
-		l.buf = append(l.buf, '\n')
-		l.open = nil
+		l.end()
+	}
+	if l.row != nil || l.style.Terminal && drawnOver(e) {
+		l.bar(e)
+		return
 	}
 	if l.open == nil {
 		l.head(e)
@@ -123,6 +127,15 @@ func (l *Lines) text(e *archive.Entry) {
 	}
 	l.open = nil
 	l.buf = append(l.buf, '\n')
+}
+
+// drawnOver says whether anything of a line was overwritten: a carriage return at its end is that of another system.
+func drawnOver(e *archive.Entry) bool {
+	text := e.Text
+	if !e.Partial {
+		text = bytes.TrimSuffix(text, []byte("\r"))
+	}
+	return bytes.IndexByte(text, '\r') >= 0
 }
 
 func (l *Lines) head(e *archive.Entry) {
