@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -35,10 +34,11 @@ func (s *Spool) SaveDraft(d *Draft) error {
 	if s.hasDraft(pod, sum) {
 		return nil
 	}
-	if err := os.MkdirAll(s.podDir(pod), 0o700); err != nil {
+	if err := s.makePodDir(pod); err != nil {
 		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
 	}
-	if err := writeFile(s.draftPath(pod), text); err != nil {
+	err = s.written(int64(len(text)), s.exceed, func() error { return writeFile(s.draftPath(pod), text) })
+	if err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
 	s.mu.Lock()

@@ -47,6 +47,7 @@ func (s *sheet) add(r io.Reader, size int64) (JournalPart, error) {
 	}
 	part := JournalPart{Offset: s.size, Size: size}
 	n, err := io.Copy(s.out, r)
+	s.noted(err)
 	s.size += n
 	s.journal.spool.grow(n)
 	if err == nil && n != size {
@@ -158,7 +159,16 @@ func (s *sheet) finish() ([]byte, error) {
 	if _, err := s.addBytes(index); err != nil {
 		return nil, err
 	}
-	return index, s.out.Flush()
+	err = s.out.Flush()
+	s.noted(err)
+	return index, err
+}
+
+// noted has the spool know that the disk is full. The journal waits for room as the streams do, and grows old.
+func (s *sheet) noted(err error) {
+	if lacksRoom(err) {
+		s.journal.spool.lost(err)
+	}
 }
 
 func (s *sheet) cutBack(size int64) error {

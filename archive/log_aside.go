@@ -13,7 +13,9 @@ type identity struct {
 	Doubted int64 `json:"doubted,omitempty"` // when it was begun in doubt, ns since 1970; see Spool.Doubt
 }
 
-func (l *Log) writeIdentity() error { return writeJSON(l.path(".json"), identity{l.instance, l.begun}) }
+func (l *Log) writeIdentity() error {
+	return l.spool.written(0, l.spool.exceed, func() error { return writeJSON(l.path(".json"), identity{l.instance, l.begun}) })
+}
 
 // aside stands in the name of the file with what was served of a log while nobody could look at the journals.
 const aside = ".aside"

@@ -66,17 +66,23 @@ func (l *Log) writeRecord(r *InstanceRecord) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(l.path(".tail"), os.O_CREATE|os.O_WRONLY, 0o600)
+	err = l.spool.written(int64(len(text)), l.spool.exceed, func() error { return overwrite(l.path(".tail"), text) })
+	if err != nil {
+		return err
+	}
+	return os.Rename(l.path(".tail"), l.path(sealedExt))
+}
+
+// overwrite writes a file whose bytes nobody needs, and takes no new room where it had as many.
+func overwrite(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	if _, err = file.WriteAt(text, 0); err == nil {
 		err = file.Truncate(int64(len(text)))
 	}
-	if err := closing(file, err); err != nil {
-		return err
-	}
-	return os.Rename(l.path(".tail"), l.path(sealedExt))
+	return closing(file, err)
 }
 
 // Ended says whether End was called, by this process or an earlier one: nothing can be appended any more.

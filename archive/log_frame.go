@@ -105,7 +105,8 @@ func (l *Log) write(ext string, at int64, b []byte, take func(int64) error) erro
 	if err := take(int64(len(b))); err != nil {
 		return err
 	}
-	if err := writeAt(l.path(ext), at, b); err != nil {
+	err := l.spool.written(int64(len(b)), take, func() error { return writeAt(l.path(ext), at, b) })
+	if err != nil {
 		l.spool.grow(-int64(len(b)))
 		return fmt.Errorf("write spool file: %w", err)
 	}

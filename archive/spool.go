@@ -24,6 +24,7 @@ type SpoolConfig struct {
 	Limit         int64         // bytes on disk, all logs together
 	Memory        int64         // bytes of text that is not yet on disk, all logs together
 	FlushInterval time.Duration // text is on disk this long after it came, at the latest
+	Reserve       int64         // bytes on disk, besides Limit, that sealing may use where the disk is full; 0: none
 }
 
 // Spool keeps the frames of open logs on the local disk until they are sealed. It owns its directory alone. Files are
@@ -54,6 +55,8 @@ type Spool struct {
 	given   map[PodUID]given    // guarded by mu; that were handed over, for readers
 	told    atomic.Int64        // counts what readers were told
 
+	disk disk
+
 	hands   chan struct{} // a token for each frame that is closed beside
 	pressed chan struct{} // holds one token when memory ran over its limit
 }
@@ -82,6 +85,9 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 		return nil, fmt.Errorf("empty %s: %w", s.takenDir(), err)
 	}
 	s.readSince()
+	if err := s.beginReserve(); err != nil {
+		return nil, fmt.Errorf("reserve room in spool %s: %w", cfg.Dir, err)
+	}
 	if err := s.recover(); err != nil {
 		return nil, fmt.Errorf("recover spool %s: %w", cfg.Dir, err)
 	}
@@ -96,6 +102,7 @@ func (s *Spool) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
+			s.regain()
 			s.flush()
 		case <-s.pressed:
 			s.flush()
@@ -114,7 +121,9 @@ func (s *Spool) flush() {
 	for l := range dirty {
 		if err := l.Flush(); err != nil {
 			// The text stays in memory and the follower meets the same error at its next Append, where it is acted on.
-			s.log.Warn("flush log", "instance", l.instance, "err", err)
+			if !errors.Is(err, ErrSpoolFull) {
+				s.log.Warn("flush log", "instance", l.instance, "err", err)
+			}
 			s.markDirty(l)
 		}
 	}
@@ -144,7 +153,7 @@ func (s *Spool) take(i Instance) (*Log, error) {
 	if l := s.logs[i.name()]; l != nil {
 		return l, nil
 	}
-	if err := os.MkdirAll(s.podDir(i.PodUID), 0o700); err != nil {
+	if err := s.makePodDir(i.PodUID); err != nil {
 		return nil, fmt.Errorf("make spool of %s: %w", i, err)
 	}
 	l := newLog(s, i)
@@ -227,8 +236,14 @@ func (s *Spool) Drop(pod PodUID) error {
 	return nil
 }
 
-// Used gives the bytes on disk and their limit.
-func (s *Spool) Used() (used, limit int64) { return s.used.Load(), s.cfg.Limit }
+// Used gives the bytes on disk and their limit, which is what there is where the disk itself is full.
+func (s *Spool) Used() (used, limit int64) {
+	used, limit = s.used.Load(), s.cfg.Limit
+	if s.disk.full.Load() {
+		limit = min(limit, used)
+	}
+	return used, limit
+}
 
 // Held gives the bytes of lines in memory that are not on disk, and their limit.
 func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.cfg.Memory }
@@ -241,6 +256,11 @@ func (s *Spool) Open() int {
 }
 
 func (s *Spool) podDir(pod PodUID) string { return filepath.Join(s.cfg.Dir, string(pod)) }
+
+// makePodDir makes the pod's folder, for what is known of the pod and whose a log is: that is little, and it is what a verdict is made of.
+func (s *Spool) makePodDir(pod PodUID) error {
+	return s.written(0, s.exceed, func() error { return os.MkdirAll(s.podDir(pod), 0o700) })
+}
 
 func (s *Spool) newFrame(firstLine int64) *frame {
 	f, ok := s.text.Get().(*frame)

@@ -43,7 +43,8 @@ func (s *Spool) Trust() error {
 	defer s.mu.Unlock()
 	since := max(time.Now().UnixNano(), s.newest+1)
 	// The number is on disk before any journal object has it.
-	if err := writeJSON(filepath.Join(s.cfg.Dir, sinceFile), sinceDocument{since}); err != nil {
+	err := s.written(0, s.exceed, func() error { return writeJSON(filepath.Join(s.cfg.Dir, sinceFile), sinceDocument{since}) })
+	if err != nil {
 		return fmt.Errorf("write since when the spool counts: %w", err)
 	}
 	s.newest = since

@@ -89,7 +89,7 @@ func (s *Spool) place(l, old *Log, files map[string]string, since int64) error {
 	if err := s.clear(old, since); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.podDir(l.instance.PodUID), 0o700); err != nil {
+	if err := s.makePodDir(l.instance.PodUID); err != nil {
 		return err
 	}
 	// What stood there without an identity would be taken for the end of what comes now.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Room waits until a tenth of the spool is free, and what was last refused has room. It returns the context's error when
+// Room waits until a tenth of the spool is free, and what was last refused has room, on the disk, too. It returns the context's error when
 // that ends first.
 func (s *Spool) Room(ctx context.Context) error {
 	for {
@@ -13,7 +13,7 @@ func (s *Spool) Room(ctx context.Context) error {
 		freed := s.freed
 		s.mu.Unlock()
 		want := min(max(s.cfg.Limit/10, s.refused.Load()), s.cfg.Limit)
-		if s.used.Load()+want <= s.cfg.Limit {
+		if s.used.Load()+want <= s.cfg.Limit && !s.disk.full.Load() {
 			s.refused.Store(0)
 			return nil
 		}
@@ -25,8 +25,11 @@ func (s *Spool) Room(ctx context.Context) error {
 	}
 }
 
-// reserve takes n bytes of the limit, or says that they are not there.
+// reserve takes n bytes of the limit, or says that they are not there. On a disk that is full nothing is there.
 func (s *Spool) reserve(n int64) error {
+	if s.disk.full.Load() {
+		return fmt.Errorf("%d bytes on a disk without room: %w", n, ErrSpoolFull)
+	}
 	for {
 		used := s.used.Load()
 		if used+n > s.cfg.Limit {
@@ -56,9 +59,13 @@ func (s *Spool) press() {
 // grow changes the bytes on disk without asking, and wakes those who wait for room where they became less.
 func (s *Spool) grow(n int64) {
 	s.used.Add(n)
-	if n >= 0 {
-		return
+	if n < 0 {
+		s.wake()
 	}
+}
+
+// wake has whoever waits for room look again.
+func (s *Spool) wake() {
 	s.mu.Lock()
 	close(s.freed)
 	s.freed = make(chan struct{})

@@ -171,7 +171,12 @@ func (l *takenLog) take(file *os.File, b []byte, h *head) error {
 		return err
 	}
 	l.reserved += int64(len(b))
-	if _, err := file.Write(b); err != nil {
+	// A part of it is no harm: the takeover is repeated, and begins with new files.
+	err := l.spool.written(int64(len(b)), l.spool.reserve, func() error {
+		_, err := file.Write(b)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	l.next, l.missing = end, 0

@@ -66,6 +66,7 @@ type Spool struct {
 	Limit         int64 // bytes on disk
 	BufferMemory  int64 // bytes of lines that are not yet on disk, all logs together
 	FlushInterval time.Duration
+	Reserve       int64 // bytes on disk besides Limit, for sealing where the disk is full; no setting
 }
 
 // Follow bounds and times the log streams.

@@ -126,6 +126,7 @@ type parts struct {
 }
 
 func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts, error) {
+	cfg.Spool.Reserve = min(spoolReserve, cfg.Spool.Limit/16)
 	to, err := restConfig(cfg.Kubernetes)
 	if err != nil {
 		return nil, err
@@ -152,6 +153,9 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	return p, p.answerLaunches(cfg, p.store)
 }
 
+// spoolReserve is enough for the last frame and the index of the logs that are sealed at once.
+const spoolReserve = 8 << 20
+
 // keeping makes the parts that keep logs: with no Leases in the settings they write nothing in the cluster.
 func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.Logger) (*parts, error) {
 	p := &parts{registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)}
@@ -166,6 +170,7 @@ func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.
 	}
 	p.spool, err = archive.OpenSpool(archive.SpoolConfig{
 		Dir: cfg.Spool.Dir, Limit: cfg.Spool.Limit, Memory: cfg.Spool.BufferMemory, FlushInterval: cfg.Spool.FlushInterval,
+		Reserve: cfg.Spool.Reserve,
 	}, p.codec, log.With("component", "spool"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
