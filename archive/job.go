@@ -13,6 +13,7 @@ import (
 // JobDocument is the document of one finished Job: how it ended, and what is kept of its pods.
 type JobDocument struct {
 	Version   string     `json:"version"`
+	Cluster   string     `json:"cluster,omitempty"` // see Spool.BelongTo
 	Namespace string     `json:"namespace"`
 	Job       JobSummary `json:"job"`
 	Workloads []string   `json:"workloads,omitempty"`
@@ -89,7 +90,8 @@ func (d *JobDocument) recover(job PodRef, manifests []*Manifest) {
 }
 
 func (s *Sealer) putJob(ctx context.Context, job PodRef, d *JobDocument, e Evidence) (written bool, err error) {
-	d.Version, d.Pods, d.WrittenAt, d.WrittenBy = formatVersion, jobPods(e.Manifests), time.Now().UTC(), s.name
+	d.Version, d.Cluster, d.Pods = formatVersion, s.spool.cluster, jobPods(e.Manifests)
+	d.WrittenAt, d.WrittenBy = time.Now().UTC(), s.name
 	text, err := encodeDocument(d)
 	if err != nil {
 		return false, fmt.Errorf("encode Job %s/%s: %w", job.Namespace, job.Job, err)

@@ -68,6 +68,7 @@ type awaited struct {
 	more    bool // the object has others, which the index tells
 	damaged bool // nothing can be read from the index
 	version bool // for it is of another version
+	foreign bool // it is another cluster's, and none of ours to judge
 }
 
 type journalCounts struct{ objects, bytes, frames, tails, compacted, collisions, removed atomic.Int64 }

@@ -108,8 +108,8 @@ func (g *garbage) foreign(ctx context.Context, replica string, listed map[Key]bo
 			return err
 		}
 		switch {
-		case j.foreign[object.Key].isOfAnotherVersion():
-			kept = true // a replica of that version can take it over
+		case j.foreign[object.Key].isOfOthers():
+			kept = true // a replica of that version, or of that cluster, can take it over
 		case j.foreign[object.Key].isDamaged():
 			unreadable = append(unreadable, object.Key)
 		case needed:
@@ -162,7 +162,10 @@ func (g *garbage) await(ctx context.Context, key Key) (*awaited, error) {
 	case err != nil:
 		return nil, err
 	}
-	w := &awaited{}
+	w := &awaited{foreign: g.journal.spool.isForeign(x.Cluster)}
+	if w.foreign {
+		return w, nil
+	}
 	for i := range x.Pods {
 		if g.sealed[x.Pods[i].PodUID] {
 			continue
@@ -177,7 +180,7 @@ func (g *garbage) await(ctx context.Context, key Key) (*awaited, error) {
 
 func (w *awaited) isDamaged() bool { return w != nil && w.damaged }
 
-func (w *awaited) isOfAnotherVersion() bool { return w != nil && w.version }
+func (w *awaited) isOfOthers() bool { return w != nil && (w.version || w.foreign) }
 
 // isSealed asks for the manifest of a pod that is not in our spool. Having left the spool proves nothing: it may have been
 // handed over.

@@ -15,6 +15,7 @@ import (
 // JournalIndex says what one journal object holds. It stands at the object's end.
 type JournalIndex struct {
 	Version  string       `json:"version"`
+	Cluster  string       `json:"cluster,omitempty"` // see Spool.BelongTo
 	Replica  string       `json:"replica"`
 	Life     string       `json:"life"` // one run of one process
 	Sequence int64        `json:"sequence"`

@@ -150,7 +150,7 @@ func (s *sheet) addLog(c *cut) error {
 // finish writes the index at the end.
 func (s *sheet) finish() ([]byte, error) {
 	j := s.journal
-	s.index.Version, s.index.Replica, s.index.Life = formatVersion, j.cfg.Replica, j.life
+	s.index.Version, s.index.Cluster, s.index.Replica, s.index.Life = formatVersion, j.spool.cluster, j.cfg.Replica, j.life
 	s.index.Sequence, s.index.Written, s.index.Since = j.sequence, time.Now().UTC(), j.spool.since.Load()
 	index, err := j.spool.codec.encodeJournalIndex(&s.index)
 	if err != nil {

@@ -27,6 +27,7 @@ var Verdicts = []Verdict{Complete, Partial, Empty, Lost, NeverStarted}
 // holds the pod's environment, which carries credentials.
 type Manifest struct {
 	Version   string           `json:"version"`
+	Cluster   string           `json:"cluster,omitempty"` // see Spool.BelongTo
 	Pod       PodSummary       `json:"pod"`
 	Job       *JobSummary      `json:"job,omitempty"`
 	Workloads []string         `json:"workloads,omitempty"`

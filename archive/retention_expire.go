@@ -87,7 +87,7 @@ func (e *expiry) look(ctx context.Context) (due bool, err error) {
 			return false, nil
 		case err != nil:
 			return false, err
-		case !m.SealedAt.Before(e.cutoff):
+		case !m.SealedAt.Before(e.cutoff) || r.journal.spool.isForeign(m.Cluster):
 			return false, nil
 		}
 		for _, k := range m.ref().indexKeys(time.Time{}, m.Workloads)[1:] { // the day's goes last
@@ -118,7 +118,7 @@ func (e *expiry) lookAtDocument(ctx context.Context) (due bool, err error) {
 	for _, w := range d.Workloads {
 		e.workloads = append(e.workloads, e.ref.WorkloadIndexKey(w))
 	}
-	return d.WrittenAt.Before(e.cutoff), nil
+	return d.WrittenAt.Before(e.cutoff) && !r.journal.spool.isForeign(d.Cluster), nil
 }
 
 const (

@@ -51,8 +51,9 @@ func (r *Retention) named(ctx context.Context, replica string, cutoff time.Time,
 		case err != nil:
 			return nil, err
 		}
+		foreign := r.journal.spool.isForeign(x.Cluster)
 		needed := func(p JournalPod) bool { return slices.Contains(held, p.PodUID) || !r.isOurs(p.Namespace) }
-		if r.cfg.Dead(replica) && x.Written.Before(cutoff) && !slices.ContainsFunc(x.Pods, needed) {
+		if !foreign && r.cfg.Dead(replica) && x.Written.Before(cutoff) && !slices.ContainsFunc(x.Pods, needed) {
 			if err := r.store.Delete(ctx, object.Key); err != nil {
 				return nil, err
 			}

@@ -62,7 +62,7 @@ func (s *Sealer) manifestAt(ctx context.Context, key Key) (*Manifest, error) {
 // Pod seals a pod whose logs are sealed: the manifest is written and read back, the indexes follow, and the spool
 // forgets the pod. Where a manifest is there already the spool forgets the pod all the same and ErrSealed is returned.
 func (s *Sealer) Pod(ctx context.Context, m *Manifest) error {
-	m.Version, m.SealedBy, m.SealedAt = formatVersion, s.name, time.Now().UTC()
+	m.Version, m.Cluster, m.SealedBy, m.SealedAt = formatVersion, s.spool.cluster, s.name, time.Now().UTC()
 	if m.Instances == nil {
 		m.Instances = []InstanceRecord{} // a list in the document, and not null
 	}

@@ -57,6 +57,9 @@ type Spool struct {
 
 	disk disk
 
+	cluster string   // see BelongTo
+	foreign sync.Map // of the other clusters that were seen
+
 	hands   chan struct{} // a token for each frame that is closed beside
 	pressed chan struct{} // holds one token when memory ran over its limit
 }

@@ -147,6 +147,8 @@ func (t *takeover) readIndex(ctx context.Context, key Key) (*JournalIndex, error
 		return nil, nil
 	case errors.Is(err, ErrNotFound):
 		return nil, errMoved
+	case err == nil && t.journal.spool.isForeign(x.Cluster):
+		return nil, nil
 	}
 	return x, err
 }

@@ -101,6 +101,25 @@ func TestClusterRoleIsForReviews(t *testing.T) {
 	}
 }
 
+// The one object outside namespaces that the daemon may see says which cluster it is in.
+func TestClusterIsKnown(t *testing.T) {
+	objects := render(t, "namespace=jobs", "api.enabled=false")
+	role := objects["ClusterRole of the cluster"].(*rbacv1.ClusterRole)
+	want := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}}}
+	if !reflect.DeepEqual(role.Rules, want) {
+		t.Errorf("got rules %+v, want %+v", role.Rules, want)
+	}
+	binding := objects["ClusterRoleBinding of the cluster"].(*rbacv1.ClusterRoleBinding)
+	if got := binding.Subjects[0]; binding.RoleRef.Name != role.Name || got.Namespace != "system" || got.Name != objects["ServiceAccount"].(*corev1.ServiceAccount).Name {
+		t.Errorf("got a binding of %s to %+v, want of %s to the release's service account", binding.RoleRef.Name, got, role.Name)
+	}
+	for _, off := range []string{"rbac.create=false", "rbac.identity=false"} {
+		if objects := render(t, off); objects["ClusterRole of the cluster"] != nil || objects["ClusterRoleBinding of the cluster"] != nil {
+			t.Errorf("%s: got a ClusterRole that shows the cluster, want none", off)
+		}
+	}
+}
+
 func TestAPI(t *testing.T) {
 	portsOf := func(values ...string) (container, service bool) {
 		objects := render(t, values...)

@@ -106,7 +106,7 @@ func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtim
 
 // keyOf tells apart what there are two of.
 func keyOf(kind string, object metav1.Object) string {
-	for ending, of := range map[string]string{"-leases": " of Leases", "-uninstall-daemon": " of the daemon", "-gate-pods": " of pods"} {
+	for ending, of := range map[string]string{"-leases": " of Leases", "-uninstall-daemon": " of the daemon", "-cluster": " of the cluster", "-gate-pods": " of pods"} {
 		if strings.HasSuffix(object.GetName(), ending) {
 			return kind + of
 		}

@@ -36,6 +36,7 @@ func table() string {
 		{"the Jobs' namespace", "with cleanup", Deleting},
 		{"its own namespace", "always", Sharing},
 		{"its own namespace", "with `replica-account`, which the chart sets", Knowing},
+		{"namespace `kube-system`", "unless `rbac.identity=false`", Identifying},
 		{"the cluster", "with the API, or `metrics-auth: kubernetes`", Serving},
 		{"the Jobs' namespace", "with the launcher", Launching},
 		{"the Jobs' namespace", "with `launcher.registrySecret`", RegistryLogin("of that name")},

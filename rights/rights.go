@@ -62,6 +62,11 @@ var Knowing = []Right{
 	{Verb: "list", Resource: "pods", For: "to believe no Lease but a replica's"},
 }
 
+// Identifying is what keeps the logs of clusters that share a bucket apart, in the namespace kube-system.
+var Identifying = []Right{
+	{Verb: "get", Resource: "namespaces", Name: "kube-system", For: "to know which cluster this is"},
+}
+
 // Holding is what the gate and the cleanup need in the namespace of the Jobs: whoever holds a Job has to end its pods gently
 // once somebody deletes it.
 var Holding = []Right{

@@ -23,6 +23,9 @@ func uses(cfg config.Config) []rights.Use {
 			all = append(all, rights.Use{Namespace: own, Rights: rights.Knowing, Without: "whoever can write Leases there can keep logs from being read"})
 		}
 	}
+	all = append(all, rights.Use{
+		Namespace: metav1.NamespaceSystem, Rights: rights.Identifying, Without: "what another cluster keeps under the same prefix is taken for this one's",
+	})
 	if cfg.Cleanup.Acts() || cfg.Launch.Enabled {
 		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Holding, Without: "no Job is held until its logs are safe"})
 	}

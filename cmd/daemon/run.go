@@ -60,6 +60,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLast()
 	p.serve(last, &servers, open, p.ready(ctx))
+	p.identify(ctx)
 	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFlusher()
 	flusher.Go(func() error { return p.spool.Run(flushed) })

@@ -64,6 +64,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-%s-reviews" .Release.Namespace (include "epilogue.fullname" .) -}}
 {{- end }}
 
+{{- define "epilogue.clusterRoleName" -}}
+{{- printf "%s-%s-cluster" .Release.Namespace (include "epilogue.fullname" .) -}}
+{{- end }}
+
 {{- define "epilogue.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
