@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,4 +61,24 @@ func differs(a, b string) int {
 		n++
 	}
 	return n
+}
+
+// TestOldKubeletStampsEachRecord: kubelets before 1.24.8 and 1.25.4 put a time before each 16 KiB of a line that is longer. Nothing tells
+// those from text, so they are kept as they are served; and every byte that was written is there, in its order.
+func TestOldKubeletStampsEachRecord(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		b.write("before", strings.Repeat("x", 40<<10), "after")
+		time.Sleep(5 * time.Second)
+		b.c.Exit(0)
+		record, lines := b.end(time.Hour)
+		if record.Verdict != archive.Complete {
+			t.Errorf("got verdict %s (%s), want complete", record.Verdict, record.Reason)
+		}
+		stamp := regexp.MustCompile(`2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z `)
+		got, want := text(lines), text(b.c.Lines())
+		if n := len(stamp.FindAllString(got, -1)); n != 2 || stamp.ReplaceAllString(got, "") != want {
+			t.Errorf("got %d bytes with %d times inside, want the %d that were written and two times", len(got), n, len(want))
+		}
+	}, kubelet.StampRecords())
 }

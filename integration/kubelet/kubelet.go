@@ -49,6 +49,7 @@ type podName struct{ namespace, name string }
 type options struct {
 	zone        *time.Location
 	shortTimes  bool
+	stampAll    bool
 	forceCheck  time.Duration
 	streamLimit time.Duration
 	maxWatches  int
@@ -66,6 +67,9 @@ func Zone(z *time.Location) Option { return func(o *options) { o.zone = z } }
 
 // ShortTimes makes the node print times without zeros at the end, as old kubelets do.
 func ShortTimes() Option { return func(o *options) { o.shortTimes = true } }
+
+// StampRecords makes the node print a time before each record of a line, as kubelets before 1.24.8 and 1.25.4 do.
+func StampRecords() Option { return func(o *options) { o.stampAll = true } }
 
 // ForceCheck sets how long after a container's end its followers learn of it. The real kubelet takes up to 1 s.
 // Default: 20 ms.

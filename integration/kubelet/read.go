@@ -148,7 +148,7 @@ func (r *reader) print(rec Record, n int) error {
 
 func (r *reader) format(rec Record, fresh bool) []byte {
 	line := r.line[:0]
-	if r.opts.timestamps && fresh {
+	if r.opts.timestamps && (fresh || r.inst.pod.kubelet.opts.stampAll) {
 		line = r.inst.pod.kubelet.appendTime(line, rec.Time)
 		line = append(line, ' ')
 	}
