@@ -150,7 +150,7 @@ const patience = 10 * time.Minute
 
 // gate looks for Jobs that are to go and cannot.
 func (v *visit) gate(ctx context.Context) {
-	held := 0
+	held, going := 0, 0
 	options := metav1.ListOptions{Limit: 500}
 	for {
 		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
@@ -164,11 +164,18 @@ func (v *visit) gate(ctx context.Context) {
 				continue
 			}
 			held++
+			if job.DeletionTimestamp != nil && job.Status.Active > 0 {
+				going++
+			}
 			v.stuck(job.ObjectMeta)
 		}
 		if options.Continue = list.Continue; options.Continue == "" {
 			break
 		}
+	}
+	if going > 0 && !slices.ContainsFunc(v.pods, func(p daemonPod) bool { return p.ready }) {
+		v.say(Bad, fmt.Sprintf("%d Jobs that were deleted run on, for no daemon is there to end their pods; what has replaced them runs beside them", going),
+			"bring the daemon back, which ends them with their logs, or let them go: kubectl epilogue release NAME")
 	}
 	if held > 0 && len(v.pods) == 0 {
 		v.say(Bad, fmt.Sprintf("%d Jobs carry the gate and no daemon is there to release them", held), "install the daemon again, or let them go: kubectl epilogue release --all")

@@ -133,6 +133,13 @@ func held(deleted time.Duration) *batchv1.Job {
 	return job
 }
 
+// replaced is a Job that was deleted and still runs.
+func replaced() *batchv1.Job {
+	job := held(time.Minute)
+	job.Status.Active = 1
+	return job
+}
+
 func TestVisit(t *testing.T) {
 	well := ward{objects: []runtime.Object{keeper(true), held(time.Minute)}, version: "v1.37.2"}
 	for _, tt := range []struct {
@@ -167,6 +174,8 @@ func TestVisit(t *testing.T) {
 		{"may not ask", func(w *ward) { w.noAsk = true }, "note: you may not ask what the daemon's service account may do", false},
 		{"gate is held", func(*ward) {}, "ok: 1 Jobs of jobs carry the gate", false},
 		{"stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(time.Hour)} }, "bad: Job held was deleted 60m ago and still waits for its logs", true},
+		{"replaced while the daemon is away", func(w *ward) { w.objects = []runtime.Object{keeper(false), replaced()} }, "bad: 1 Jobs that were deleted run on", true},
+		{"replaced", func(w *ward) { w.objects = []runtime.Object{keeper(true), replaced()} }, "ok: 1 Jobs of jobs carry the gate", false},
 		{"gate without a daemon", func(w *ward) { w.objects = []runtime.Object{held(0)} }, "kubectl epilogue release --all", true},
 		{"no store", func(*ward) {}, "note: the store was not looked at", false},
 		{"store", func(w *ward) { w.store = storetest.NewMemory(nil) }, "ok: the store refuses to replace what is there", false},
