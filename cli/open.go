@@ -39,7 +39,7 @@ func (p *program) store(ctx context.Context) (archive.Store, error) {
 	case place.Bucket != "":
 		return s3.Open(ctx, s3.Config{
 			Bucket: place.Bucket, Prefix: place.Prefix, Region: bucket.Region, Endpoint: bucket.Endpoint,
-			PathStyle: &bucket.PathStyle, CAFile: bucket.CAFile, Timeout: bucket.Timeout,
+			PathStyle: bucket.Style(), CAFile: bucket.CAFile, Timeout: bucket.Timeout,
 		})
 	default:
 		return nil, nil

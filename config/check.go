@@ -10,7 +10,7 @@ import (
 // resolve fills in what "auto" stands for, once everything else is known.
 func (l *loading) resolve() {
 	if l.isAuto("s3-path-style") {
-		l.config.S3.PathStyle = l.config.S3.Endpoint != ""
+		l.config.S3.PathStyle, l.config.S3.AutoStyle = l.config.S3.Endpoint != "", true
 	}
 	if l.isAuto("launcher") {
 		l.config.Launch.Enabled = strings.HasPrefix(strings.ToLower(l.config.Launch.Implementation), "epilogue")
@@ -40,6 +40,7 @@ func (l *loading) check() {
 	l.checkPair("metrics-listen", "health-listen", !sameAddress, "want another address than health-listen")
 	l.checkPair("settle-delay", "shutdown-grace", c.Follow.SettleDelay < c.Process.ShutdownGrace,
 		"want less than shutdown-grace, or no log that ends during a stop can be verified")
+	l.checkPair("s3-kms-key", "s3-encryption", c.S3.KMSKey == "" || strings.HasPrefix(c.S3.Encryption, "aws:kms"), "want s3-encryption aws:kms besides")
 	l.checkServe()
 	if c.Launch.Enabled {
 		l.checkLaunch()

@@ -56,8 +56,22 @@ type S3 struct {
 	Endpoint  string // URL; "": AWS
 	Region    string // "": what the AWS chain says
 	PathStyle bool   // the bucket's name goes into the path, not into the host
+	AutoStyle bool   // nobody said so: an endpoint may also come from the AWS chain
 	CAFile    string // PEM file; "": the system's roots
 	Timeout   time.Duration
+
+	Encryption   string            // AES256, aws:kms or aws:kms:dsse; "": the bucket's default
+	KMSKey       string            // of aws:kms; "": AWS's own
+	StorageClass string            // of log objects; "": the bucket's default
+	Tags         map[string]string // of every object
+}
+
+// Style says whether the bucket's name goes into the path; nil: as the endpoint is, wherever that comes from.
+func (s S3) Style() *bool {
+	if s.AutoStyle {
+		return nil
+	}
+	return &s.PathStyle
 }
 
 // Spool bounds what waits on local disk and in memory.

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,9 @@ func TestAuto(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := load(t, input{env: with(enough(), tt.env...)})
+			if said := slices.Contains(tt.env, "EPILOGUE_S3_PATH_STYLE"); (c.S3.Style() != nil) != said {
+				t.Errorf("got style %v, want the client's own choice unless one is set", c.S3.Style())
+			}
 			if err != nil || c.S3.PathStyle != tt.pathStyle || c.Launch.Enabled != tt.launcher {
 				t.Errorf("got %t %t %v, want %t %t", c.S3.PathStyle, c.Launch.Enabled, err, tt.pathStyle, tt.launcher)
 			}

@@ -41,6 +41,9 @@ func (o origin) described() string {
 func (l *loading) printed(s setting, text string) string {
 	switch {
 	case text == auto && s.name == "s3-path-style":
+		if l.config.S3.Endpoint == "" {
+			return auto // the AWS chain may have an endpoint
+		}
 		return fmt.Sprintf("auto (%t)", l.config.S3.PathStyle)
 	case text == auto && s.name == "launcher":
 		return fmt.Sprintf("auto (%t)", l.config.Launch.Enabled)

@@ -112,12 +112,28 @@ func archiveSettings() []setting {
 		set:  field(func(c *Config) *string { return &c.S3.Region }, region),
 	}, {
 		name: "s3-path-style", group: groupArchive, kind: "auto|true|false", def: auto,
-		help: "Whether the bucket's name goes into the path of requests instead of the host name; auto means true with s3-endpoint.",
+		help: "Whether the bucket's name goes into the path of requests instead of the host name; auto means true with an endpoint, also one of AWS_ENDPOINT_URL_S3.",
 		set:  autoOrBool(func(c *Config) *bool { return &c.S3.PathStyle }),
 	}, {
 		name: "s3-ca-file", group: groupArchive, kind: "path",
 		help: "PEM file with the certificate authorities that may sign the S3 server's certificate; empty means the system's.",
 		set:  field(func(c *Config) *string { return &c.S3.CAFile }, asIs),
+	}, {
+		name: "s3-encryption", group: groupArchive, kind: "AES256|aws:kms|aws:kms:dsse",
+		help: "Server-side encryption that is asked for with every object, for a bucket whose policy insists on it; empty means the bucket's default.",
+		set:  field(func(c *Config) *string { return &c.S3.Encryption }, oneOf("AES256", "aws:kms", "aws:kms:dsse")),
+	}, {
+		name: "s3-kms-key", group: groupArchive, kind: "name",
+		help: "Key of s3-encryption aws:kms: its id, ARN or alias; empty means AWS's own.",
+		set:  field(func(c *Config) *string { return &c.S3.KMSKey }, asIs),
+	}, {
+		name: "s3-storage-class", group: groupArchive, kind: "name",
+		help: "Storage class of log objects, such as STANDARD_IA; not one that has to be restored before it is read.",
+		set:  field(func(c *Config) *string { return &c.S3.StorageClass }, storageClass),
+	}, {
+		name: "s3-tags", group: groupArchive, kind: "list",
+		help: "Comma-separated tags of every object, such as team=data,cost=7; they take the right s3:PutObjectTagging.",
+		set:  field(func(c *Config) *map[string]string { return &c.S3.Tags }, objectTags),
 	}, {
 		name: "store-timeout", group: groupArchive, kind: "duration", def: "60s",
 		help: "How long one request to the store may take before it is given up and tried again.",

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,33 @@ func asIs(text string) (string, error) {
 	}
 	return text, nil
 }
+
+// storageClass takes a class whose objects can be read at once.
+func storageClass(text string) (string, error) {
+	if ok, _ := regexp.MatchString(`^[A-Z][A-Z0-9_]*$`, text); !ok || text == "GLACIER" || text == "DEEP_ARCHIVE" {
+		return "", errors.New("want a storage class that is read without a restoration, such as STANDARD_IA or GLACIER_IR")
+	}
+	return text, nil
+}
+
+// objectTags takes name=value, separated by commas.
+func objectTags(text string) (map[string]string, error) {
+	const most = 10 // of S3
+	tags := map[string]string{}
+	for tag := range strings.SplitSeq(text, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(tag), "=")
+		if _, twice := tags[name]; !ok || twice || !tagText.MatchString(name) || len(name) > 128 || !tagText.MatchString(value+"x") || len(value) > 256 {
+			return nil, fmt.Errorf("want tags such as team=data,cost=7, each name once, of letters, digits, spaces and + - = . _ : / @; %q is none", tag)
+		}
+		tags[name] = value
+	}
+	if len(tags) > most {
+		return nil, fmt.Errorf("want %d tags at most, as S3 takes, found %d", most, len(tags))
+	}
+	return tags, nil
+}
+
+var tagText = regexp.MustCompile(`^[\p{L}\p{N} +\-=._:/@]+$`)
 
 func boolean(text string) (bool, error) {
 	v, err := strconv.ParseBool(text)

@@ -60,6 +60,7 @@ func (s *Store) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjec
 		return nil, errors.New("key holds letters that XML cannot write, and so a listing")
 	}
 	input := &s3.PutObjectInput{Bucket: &s.bucket, Key: name, ContentType: aws.String("application/octet-stream")}
+	s.marks.put(input)
 	if opts.ContentType != "" {
 		input.ContentType = &opts.ContentType
 	}

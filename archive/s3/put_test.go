@@ -39,6 +39,55 @@ func TestPutHeaders(t *testing.T) {
 	}
 }
 
+// TestMarks: encryption and tags go along with every object, the storage class with logs, in one request or in parts.
+func TestMarks(t *testing.T) {
+	all := Config{
+		Encryption: "aws:kms", KMSKey: "alias/logs", StorageClass: "STANDARD_IA", Tags: map[string]string{"team": "a b", "cost": "7"},
+	}
+	want := map[string]string{
+		"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/logs",
+		"X-Amz-Storage-Class": "STANDARD_IA", "X-Amz-Tagging": "cost=7&team=a+b",
+	}
+	for _, tt := range []struct {
+		key     archive.Key
+		size    int64
+		request string // whose headers count: method and part of the target
+		with    Config
+		class   bool
+	}{
+		{"v1/a/main.0.log.zst", 10, "PUT main", all, true},
+		{"v1/a/main.0.log.zst", 20 << 20, "POST uploads", all, true},
+		{"v1/a/manifest.json", 10, "PUT manifest", all, false},
+		{"v1/_journal/r/1", 10, "PUT _journal", all, false},
+		{"v1/a/main.0.log.zst", 10, "PUT main", Config{}, false},
+	} {
+		transport := &answers{answer: multipart(usual)}
+		s := openFake(t, transport, "")
+		s.marks = newMarks(tt.with)
+		if err := s.Put(t.Context(), tt.key, io.NewSectionReader(zeros{}, 0, tt.size), archive.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		method, target, _ := strings.Cut(tt.request, " ")
+		got := transport.seen(method, target)[0].header
+		for name, want := range want {
+			if tt.with.Encryption == "" || name == "X-Amz-Storage-Class" && !tt.class {
+				want = ""
+			}
+			if got.Get(name) != want {
+				t.Errorf("%s of %d bytes: header %s: got %q, want %q", tt.key, tt.size, name, got.Get(name), want)
+			}
+		}
+	}
+}
+
+// zeros is a body of any length.
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // TestPartHeaders: AWS gets a checksum behind each part, others get none of that framing but a digest before it.
 func TestPartHeaders(t *testing.T) {
 	const zeros4MiB = "tc+p1sj+vWGPkawoQ9UKHA=="

@@ -40,6 +40,15 @@ type Config struct {
 	Endpoint string // URL of a store that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL_S3 says
 	// PathStyle puts the bucket into the path instead of the host name. nil is true where an endpoint is set.
 	PathStyle *bool
+	// Encryption is the x-amz-server-side-encryption of every object: AES256, aws:kms or aws:kms:dsse. "" is the bucket's own
+	// default, and no header, which a policy of the bucket may insist on.
+	Encryption string
+	// KMSKey is the key of aws:kms: its id, ARN or alias. "" is AWS's own.
+	KMSKey string
+	// StorageClass is that of log objects; all else is small, or short-lived. "" is the bucket's default.
+	StorageClass string
+	// Tags stand on every object. They take the right s3:PutObjectTagging.
+	Tags map[string]string
 	// CAFile is a PEM file of certificates to trust besides the system's. "" is none.
 	CAFile string
 	// Timeout is how long a request may go without a byte moving in either direction. 0 is 20 seconds.
@@ -60,6 +69,7 @@ type Store struct {
 	uploader    *manager.Uploader
 	bucket      string
 	prefix      string // "" or ends in a slash
+	marks       marks
 	partSize    int64
 	concurrency int
 	// singly is set once the store has refused to delete many objects in one request but deleted them one by one.
@@ -87,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		client: client, uploader: newUploader(client, cfg),
-		bucket: cfg.Bucket, prefix: cfg.Prefix, partSize: cfg.PartSize, concurrency: cfg.Concurrency,
+		bucket: cfg.Bucket, prefix: cfg.Prefix, marks: newMarks(cfg), partSize: cfg.PartSize, concurrency: cfg.Concurrency,
 	}
 	return s, nil
 }

@@ -97,6 +97,8 @@ func TestPrefixAndStyle(t *testing.T) {
 		style                  *bool
 		want                   string
 	}{
+		{"by AWS's own variable", "p", "env", nil, "https://s3.example.com/bucket/p/v1/a"},
+		{"by AWS's own variable, by host", "p", "env", &no, "https://bucket.s3.example.com/p/v1/a"},
 		{"AWS", "p", "", nil, "https://bucket.s3.eu-central-1.amazonaws.com/p/v1/a"},
 		{"AWS by path", "p", "", &yes, "https://s3.eu-central-1.amazonaws.com/bucket/p/v1/a"},
 		{"custom", "p", custom, nil, "https://s3.example.com/bucket/p/v1/a"},
@@ -108,6 +110,10 @@ func TestPrefixAndStyle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "access")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+			if tt.endpoint == "env" {
+				tt.endpoint = ""
+				t.Setenv("AWS_ENDPOINT_URL_S3", custom)
+			}
 			var got string
 			transport := &answers{answer: func(_ int, req *http.Request) (*http.Response, error) {
 				got = req.URL.Scheme + "://" + req.URL.Host + req.URL.Path

@@ -240,7 +240,8 @@ func openStore(ctx context.Context, cfg config.Config) (archive.Store, error) {
 	}
 	return s3.Open(ctx, s3.Config{
 		Bucket: cfg.Archive.Bucket, Prefix: cfg.Archive.Prefix, Region: cfg.S3.Region, Endpoint: cfg.S3.Endpoint,
-		PathStyle: &cfg.S3.PathStyle, CAFile: cfg.S3.CAFile, Timeout: cfg.S3.Timeout,
+		PathStyle: cfg.S3.Style(), CAFile: cfg.S3.CAFile, Timeout: cfg.S3.Timeout,
+		Encryption: cfg.S3.Encryption, KMSKey: cfg.S3.KMSKey, StorageClass: cfg.S3.StorageClass, Tags: cfg.S3.Tags,
 	})
 }
 
