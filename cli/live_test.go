@@ -23,8 +23,12 @@ func playAPIServer(t *testing.T, log string) string {
 	}
 	mux.HandleFunc("GET /api/v1/namespaces/zenml/pods", func(w http.ResponseWriter, r *http.Request) {
 		items := ""
-		if r.URL.Query().Get("labelSelector") == "batch.kubernetes.io/job-name=live" {
+		switch r.URL.Query().Get("labelSelector") {
+		case "batch.kubernetes.io/job-name=live":
 			items = pod
+		case "": // one of a Job with a selector of its own, and one of a stranger's kind
+			items = strings.ReplaceAll(pod, `"name":"live","uid":"2"`, `"name":"picky","uid":"3"`) + "," +
+				strings.ReplaceAll(pod, `"kind":"Job","name":"live"`, `"apiVersion":"batch.example.com/v1","kind":"Job","name":"foreign"`)
 		}
 		answer(w, `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[`+items+`]}`)
 	})
@@ -71,6 +75,8 @@ func TestLive(t *testing.T) {
 		{"logs live --source live -c main --limit-bytes 11", "main one\nma", codeOK},
 		{"logs live --source live -c main -f", "main one\nmain two error\nmain three\n", codeOK},
 		{"logs none --source live", "", codeNotFound},
+		{"logs picky --source live -c main --tail 1", "main three\n", codeOK},
+		{"logs foreign --source live", "", codeNotFound},
 		{"logs live --source near", "", codeUse},
 		{"logs workload/x --source live", "", codeNotFound},
 		{"logs live -c main", "main one\nmain two error\nmain three\n", codeOK}, // there is no daemon

@@ -58,12 +58,16 @@ func NewSource(cfg *rest.Config) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log source: %w", err)
 	}
+	dial, err := dialOf(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("log source: %w", err)
+	}
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	transport := &http.Transport{
 		Proxy:                 proxyOf(cfg),
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           dial,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second,
@@ -93,6 +97,18 @@ func proxyOf(cfg *rest.Config) func(*http.Request) (*url.URL, error) {
 		return cfg.Proxy
 	}
 	return http.ProxyFromEnvironment
+}
+
+// dialOf gives the config's dialer, which may be that of a login whose connections end with it, or a plain one.
+func dialOf(cfg *rest.Config) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	t, err := cfg.TransportConfig()
+	if err != nil {
+		return nil, err
+	}
+	if t.DialHolder != nil {
+		return t.DialHolder.Dial, nil
+	}
+	return (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext, nil
 }
 
 // Open asks the API server. The body must be closed.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -71,11 +72,20 @@ func (c *Cluster) podsOf(ctx context.Context, t archive.Target) ([]corev1.Pod, e
 	if t.Job == "" {
 		return nil, fmt.Errorf("%s: the cluster alone does not know workloads: %w", t, archive.ErrNotFound)
 	}
-	list, err := c.client.CoreV1().Pods(t.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + t.Job})
-	if err != nil {
-		return nil, err
+	var pods []corev1.Pod
+	// A Job with a selector of its own need not give its pods the label: then they are among all.
+	for _, selector := range []string{batchv1.JobNameLabel + "=" + t.Job, ""} {
+		list, err := c.client.CoreV1().Pods(t.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return nil, err
+		}
+		pods = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+			return jobName(&p) != t.Job || t.JobUID != "" && jobUID(&p) != t.JobUID
+		})
+		if len(pods) > 0 {
+			break
+		}
 	}
-	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return t.JobUID != "" && jobUID(&p) != t.JobUID })
 	if len(pods) == 0 {
 		return nil, fmt.Errorf("%s has no pod in the cluster: %w", t, archive.ErrNotFound)
 	}
@@ -85,11 +95,28 @@ func (c *Cluster) podsOf(ctx context.Context, t archive.Target) ([]corev1.Pod, e
 	return pods, nil
 }
 
-func jobUID(p *corev1.Pod) archive.JobUID {
-	for _, r := range p.OwnerReferences {
-		if r.Kind == "Job" {
-			return archive.JobUID(r.UID)
+// owner gives the Job that owns the pod, nil where none does. The word of a label is not enough: anybody writes one. Other groups have a
+// kind of that name, too.
+func owner(p *corev1.Pod) *metav1.OwnerReference {
+	for i := range p.OwnerReferences {
+		group, _, _ := strings.Cut(p.OwnerReferences[i].APIVersion, "/")
+		if p.OwnerReferences[i].Kind == "Job" && (group == batchv1.GroupName || group == "") {
+			return &p.OwnerReferences[i]
 		}
+	}
+	return nil
+}
+
+func jobUID(p *corev1.Pod) archive.JobUID {
+	if r := owner(p); r != nil {
+		return archive.JobUID(r.UID)
+	}
+	return ""
+}
+
+func jobName(p *corev1.Pod) string {
+	if r := owner(p); r != nil {
+		return r.Name
 	}
 	return ""
 }

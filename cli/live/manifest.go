@@ -33,15 +33,6 @@ func manifest(p *corev1.Pod) *archive.Manifest {
 	return m
 }
 
-func jobName(p *corev1.Pod) string {
-	for _, r := range p.OwnerReferences {
-		if r.Kind == "Job" {
-			return r.Name
-		}
-	}
-	return ""
-}
-
 func record(ref archive.PodRef, kind archive.ContainerKind, s *corev1.ContainerStatus) archive.InstanceRecord {
 	r := archive.InstanceRecord{Instance: archive.Instance{
 		PodRef: ref, Container: s.Name, Kind: kind, Restart: int(s.RestartCount), ContainerID: s.ContainerID,
