@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/mark"
@@ -51,7 +52,6 @@ const (
 // Job frees one Job and its pods.
 func (r *Releaser) Job(ctx context.Context, name string) error {
 	jobs := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
-	pods := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name}
 	found, err := r.client.BatchV1().Jobs(r.cfg.Namespace).List(ctx, jobs)
 	if err != nil {
 		return fmt.Errorf("find Job %s/%s: %w", r.cfg.Namespace, name, err)
@@ -59,7 +59,11 @@ func (r *Releaser) Job(ctx context.Context, name string) error {
 	if len(found.Items) == 0 {
 		return fmt.Errorf("job %s/%s: %w", r.cfg.Namespace, name, ErrNoJob)
 	}
-	freed, err := r.passes(ctx, jobs, pods)
+	selector, err := selectorOf(&found.Items[0])
+	if err != nil {
+		return fmt.Errorf("read selector of Job %s/%s: %w", r.cfg.Namespace, name, err)
+	}
+	freed, err := r.passes(ctx, jobs, metav1.ListOptions{LabelSelector: selector}, found.Items[0].UID)
 	if err != nil || freed > 0 {
 		return err
 	}
@@ -73,13 +77,14 @@ func (r *Releaser) Job(ctx context.Context, name string) error {
 // All frees every Job and every pod of the namespace that carries the gate, whatever the selection is now: it may have been
 // another one when the gate was put on. It says how many these were.
 func (r *Releaser) All(ctx context.Context) (int, error) {
-	return r.passes(ctx, metav1.ListOptions{Limit: pageSize}, metav1.ListOptions{Limit: pageSize})
+	return r.passes(ctx, metav1.ListOptions{Limit: pageSize}, metav1.ListOptions{Limit: pageSize}, "")
 }
 
-// passes repeats until a pass finds nothing: what has changed between its listing and its patch is left to the next one.
-func (r *Releaser) passes(ctx context.Context, jobs, pods metav1.ListOptions) (freed int, err error) {
+// passes repeats until a pass finds nothing: what has changed between its listing and its patch is left to the next one. Of the
+// pods those of one Job alone are meant, where one is named: a selector of its own may pick others' pods, too.
+func (r *Releaser) passes(ctx context.Context, jobs, pods metav1.ListOptions, of types.UID) (freed int, err error) {
 	for range releasePasses {
-		n, err := r.pass(ctx, jobs, pods)
+		n, err := r.pass(ctx, jobs, pods, of)
 		freed += n
 		if err != nil || n == 0 || r.cfg.DryRun {
 			return freed, err
@@ -88,7 +93,7 @@ func (r *Releaser) passes(ctx context.Context, jobs, pods metav1.ListOptions) (f
 	return freed, fmt.Errorf("release Jobs of %s: %d times there were new ones; does a daemon or an admission policy put the gate on again", r.cfg.Namespace, releasePasses)
 }
 
-func (r *Releaser) pass(ctx context.Context, jobs, pods metav1.ListOptions) (freed int, err error) {
+func (r *Releaser) pass(ctx context.Context, jobs, pods metav1.ListOptions, of types.UID) (freed int, err error) {
 	for more := true; more; more = jobs.Continue != "" {
 		list, err := r.client.BatchV1().Jobs(r.cfg.Namespace).List(ctx, jobs)
 		if err != nil {
@@ -109,6 +114,9 @@ func (r *Releaser) pass(ctx context.Context, jobs, pods metav1.ListOptions) (fre
 			return freed, fmt.Errorf("list pods of %s: %w", r.cfg.Namespace, err)
 		}
 		for i := range list.Items {
+			if of != "" && !belongs(&list.Items[i], of) {
+				continue
+			}
 			done, err := r.pod(ctx, &list.Items[i])
 			if err != nil {
 				return freed, err

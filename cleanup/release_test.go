@@ -34,7 +34,9 @@ func gated(name string, finalizers []string, annotations ...string) *batchv1.Job
 
 func gatedPod(name, job string, finalizers ...string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "jobs", Name: name, UID: types.UID(name + "-uid"), Finalizers: finalizers, Labels: map[string]string{batchv1.JobNameLabel: job},
+		Namespace: "jobs", Name: name, UID: types.UID(name + "-uid"), Finalizers: finalizers,
+		Labels:          map[string]string{batchv1.JobNameLabel: job, "controller-uid": job + "-uid"},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job, UID: types.UID(job + "-uid")}},
 	}}
 }
 
@@ -75,6 +77,24 @@ func TestReleaseOneJob(t *testing.T) {
 			t.Errorf("got finalizers %q, want the other one alone", got)
 		}
 	})
+}
+
+// TestReleaseOfAJobWithItsOwnSelector frees its pods, which need not have the usual labels, and no others that the selector picks.
+func TestReleaseOfAJobWithItsOwnSelector(t *testing.T) {
+	picky := gated("picky", []string{mark.Finalizer})
+	picky.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"picky": "yes"}}
+	mine, theirs := gatedPod("picky-1", "picky", mark.Finalizer), gatedPod("other-1", "other", mark.Finalizer)
+	mine.Labels, theirs.Labels = picky.Spec.Selector.MatchLabels, picky.Spec.Selector.MatchLabels
+	client := only(fake.NewClientset(picky, mine, theirs), "picky")
+	if err := NewReleaser(ReleaseConfig{Namespace: "jobs"}, client, &strings.Builder{}).Job(t.Context(), "picky"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"picky-1": 0, "other-1": 1} {
+		pod, err := client.CoreV1().Pods("jobs").Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil || len(pod.Finalizers) != want {
+			t.Errorf("%s has finalizers %q, %v, want %d", name, pod.Finalizers, err, want)
+		}
+	}
 }
 
 // only has the fake answer a list by name, which it does not do by itself.
