@@ -29,14 +29,16 @@ import (
 // finalizers, and no scheduling of what is deleted. It is a transport, so that the real client speaks to it, in a bubble, too.
 type apiServer struct {
 	mu      sync.Mutex
-	version int                         // guarded by mu
-	serial  int                         // guarded by mu
-	jobs    map[string]*batchv1.Job     // guarded by mu
-	pods    map[string]*corev1.Pod      // guarded by mu
-	crons   map[string]*batchv1.CronJob // guarded by mu
-	events  []*corev1.Event             // guarded by mu
-	ofJob   map[types.UID][]string      // guarded by mu; names of the pods that were made of a Job
-	calls   map[string]int              // guarded by mu; requests of the client, by name of the object
+	version int                           // guarded by mu
+	serial  int                           // guarded by mu
+	jobs    map[string]*batchv1.Job       // guarded by mu
+	pods    map[string]*corev1.Pod        // guarded by mu
+	crons   map[string]*batchv1.CronJob   // guarded by mu
+	events  []*corev1.Event               // guarded by mu
+	ending  *metav1.Time                  // guarded by mu; when the namespace was deleted
+	parent  *metav1.PartialObjectMetadata // never changes
+	ofJob   map[types.UID][]string        // guarded by mu; names of the pods that were made of a Job
+	calls   map[string]int                // guarded by mu; requests of the client, by name of the object
 
 	changed func(o metav1.Object, gone bool)                 // guarded by mu, called with it held; nil: nobody listens
 	deletes func(o metav1.Object, how *metav1.DeleteOptions) // called with mu held, before the client's deletion is done
@@ -72,8 +74,16 @@ func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if r.URL.Path == "/apis/argoproj.io/v1" {
+		return reply(http.StatusOK, metav1.APIResourceList{GroupVersion: "argoproj.io/v1", APIResources: []metav1.APIResource{
+			{Name: "workflows/status", Kind: "Workflow", Namespaced: true}, {Name: "workflows", Kind: "Workflow", Namespaced: true},
+		}})
+	}
 	at := slices.Index(parts, "namespaces")
-	kind, name := parts[at+2], ""
+	kind, name := "namespaces", parts[at+1]
+	if len(parts) > at+2 {
+		kind, name = parts[at+2], ""
+	}
 	if len(parts) > at+3 {
 		name = parts[at+3]
 	}
@@ -120,6 +130,19 @@ func (a *apiServer) answer(r *http.Request, kind, name string, body []byte) (any
 		a.calls[e.InvolvedObject.Name]++
 		a.events = append(a.events, e)
 		return e, nil
+	}
+	if kind == "namespaces" {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, DeletionTimestamp: a.ending}}, nil
+	}
+	if kind == "workflows" {
+		return a.parent, nil
+	}
+	if name == "" && kind == "jobs" {
+		list := &batchv1.JobList{}
+		for _, j := range a.jobs {
+			list.Items = append(list.Items, *j.DeepCopy())
+		}
+		return list, nil
 	}
 	if name == "" {
 		return a.list(r)

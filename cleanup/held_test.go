@@ -5,7 +5,9 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
@@ -63,6 +65,51 @@ func TestAppliedAgain(t *testing.T) {
 			t.Errorf("got %d patches and %+v, want one patch and the TTL left", *writes, got.Spec)
 		}
 	})
+}
+
+// TestParentOfAnyKind: where the daemon may read it, a parent of another kind is heeded as a CronJob is. Its words make no path of their own.
+func TestParentOfAnyKind(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "workflows"}, "", nil)
+	for _, tt := range []struct {
+		name   string
+		parent metav1.OwnerReference
+		err    error
+		goes   bool
+		most   int // requests for the parent in an hour
+	}{
+		{"may be read", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "w", UID: "w-uid"}, nil, true, 61},
+		{"may not be read", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "w", UID: "w-uid"}, forbidden, false, 7},
+		{"of a kind that nobody knows", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Other", Name: "w", UID: "w-uid"}, nil, false, 0},
+		{"another one of its name", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "w", UID: "x"}, nil, false, 61},
+		{"with a path for a name", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "../secrets/w", UID: "w-uid"}, nil, false, 0},
+		{"with a path for a version", metav1.OwnerReference{APIVersion: "../api/v1", Kind: "Workflow", Name: "w", UID: "w-uid"}, nil, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				now, asked := metav1.Now(), 0
+				b.api.parent = &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+					Name: "w", UID: "w-uid", DeletionTimestamp: &now, Finalizers: []string{metav1.FinalizerDeleteDependents},
+				}}
+				b.api.intercept(func(_, kind, _ string) error {
+					if kind != "workflows" {
+						return nil
+					}
+					asked++
+					return tt.err
+				})
+				b.start()
+				j := b.unfinishedJob(func(j *batchv1.Job) {
+					j.Finalizers, j.OwnerReferences = []string{mark.Finalizer}, []metav1.OwnerReference{tt.parent}
+				})
+				b.api.create(b.podOf(j, "runs"))
+				after(time.Hour)
+				left := b.job("a")
+				if got := left == nil || left.DeletionTimestamp != nil; got != tt.goes || asked > tt.most {
+					t.Errorf("got it deleted %t after %d requests, want %t and at most %d", got, asked, tt.goes, tt.most)
+				}
+			})
+		})
+	}
 }
 
 // TestParentInTheForeground: the CronJob waits for its Job, which the API server does not let be deleted in the foreground.

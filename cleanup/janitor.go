@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -66,7 +67,11 @@ type Janitor struct {
 
 	seen, proofs, deletions watch.Queue[types.UID]
 
+	parents parentKinds
+	ending  atomic.Bool // the namespace is being deleted, which nothing stops any more
+
 	mu      sync.Mutex
+	asked   time.Time                           // guarded by mu; when it was last asked whether the namespace is being deleted
 	acted   map[types.UID]versions              // guarded by mu; by Job
 	untold  map[types.UID]bool                  // guarded by mu; Jobs whose document was just written, and of which nobody was told
 	stuck   map[types.UID]map[types.UID]trouble // guarded by mu; by Job and pod
