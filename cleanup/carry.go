@@ -60,12 +60,15 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 		j.told(job)
 		return nil
 	}
-	if p.Job.DeletionTimestamp == nil {
+	if p.Job.DeletionTimestamp == nil && !p.Ending {
 		if err := j.pace.Wait(ctx); err != nil {
 			return err
 		}
 	}
 	words := map[string]string{mark.ArchiveKey: p.ref.JobPrefix(), mark.Verdict: string(p.verdict())}
+	if p.Ending && len(release) > 0 {
+		words[mark.Released] = time.Now().UTC().Format(time.RFC3339) // a daemon that starts meanwhile must not put it on again
+	}
 	if len(release) == 0 && carries(p.Job, words) {
 		// An answer was lost: all is done. Done again it would give the Job no new version, and the deletion waits for one.
 		j.told(job)

@@ -77,6 +77,7 @@ type Facts struct {
 	Kind   string    // mark.Runner or mark.Builder; "": not known
 	Newer  int       // finished Jobs of the same workload and kind that ended later
 	Hidden bool      // it had pods, and nobody can be sure that they were seen
+	Ending bool      // its namespace is being deleted: no pod is made of it any more
 	Since  time.Time // when this replica began to act for it: the gate's time counts from then on
 }
 
@@ -187,6 +188,13 @@ func (j *judgement) owned(p Pod) bool { return belongs(p.Pod, j.Job.UID) }
 
 // running is for a Job that is not finished.
 func (j *judgement) running() {
+	if j.Ending {
+		if j.sealed() && has(j.Job.Finalizers, mark.Finalizer) {
+			j.add(Decision{Action: Release, Reason: Sealed}) // its own deletion comes together with that of the right to release it
+		}
+		j.keep(Running)
+		return
+	}
 	j.hold(true)
 	if why, off := j.handsOff(); off {
 		j.keep(why)
@@ -232,7 +240,7 @@ func (j *judgement) finished() {
 // hold puts the gate on where it is wanted and something is to be protected, and takes over the TTL. A Job that is being
 // deleted takes no finalizer any more.
 func (j *judgement) hold(protect bool) {
-	wanted := j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job)
+	wanted := !j.Ending && (j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job))
 	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) && j.Job.Annotations[mark.Released] == "" && !hook(j.Job) {
 		j.add(Decision{Action: Hold, Reason: Gate})
 	}

@@ -19,7 +19,7 @@ func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 		j.forget(job)
 		return Facts{Job: s.Job}, false
 	}
-	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since}
+	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since, Ending: j.ending.Load()}
 	for _, p := range s.Pods {
 		if s.Job == nil && !j.claims(p.Pod) {
 			continue // perhaps of a Job that is not selected: that one is not in the cache, and its pods are
@@ -127,7 +127,7 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	}
 	if job := f.Job; job != nil {
 		p.unseen = counted(job) - len(p.evidence.Manifests)
-		if finished := !finishedAt(job).IsZero(); finished && p.unseen > 0 || !finished && job.DeletionTimestamp != nil {
+		if finished := !finishedAt(job).IsZero(); finished && p.unseen > 0 || !finished && (job.DeletionTimestamp != nil || f.Ending) {
 			if err := j.addUnknown(ctx, &p); err != nil {
 				j.blocked("api")
 				return p, err

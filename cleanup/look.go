@@ -30,6 +30,10 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 		return nil
 	}
 	j.prune(job, f)
+	var err error
+	if f.Ending, err = j.heedNamespace(ctx, job, f); err != nil {
+		return j.again("look at namespace", f, err)
+	}
 	list := Decide(f, j.cfg.Cleanup, now)
 	j.route(job, f, list, now)
 	if err := j.mark(ctx, job, f, list); err != nil {

@@ -33,6 +33,7 @@ func table() string {
 	}{
 		{"the Jobs' namespace", "always", Watching},
 		{"the Jobs' namespace", "unless `gate.mode=never` and without cleanup, or `dryRun`", Holding},
+		{"the Jobs' namespace", "unless `gate.mode=never` and without cleanup, or `dryRun`", Ending("of that name")},
 		{"the Jobs' namespace", "with cleanup", Deleting},
 		{"its own namespace", "always", Sharing},
 		{"its own namespace", "with `replica-account`, which the chart sets", Knowing},

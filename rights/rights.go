@@ -77,6 +77,11 @@ var Holding = []Right{
 	{Verb: "get", Group: batch, Resource: "cronjobs", For: "to end what a deleted CronJob waits for"},
 }
 
+// Ending is what holders need besides, to open gates before a namespace that is deleted takes the right to along.
+func Ending(namespace string) []Right {
+	return []Right{{Verb: "get", Resource: "namespaces", Name: namespace, For: "to open gates before the namespace goes"}}
+}
+
 // Deleting is what the cleanup needs besides.
 var Deleting = []Right{
 	{Verb: "delete", Group: batch, Resource: "jobs", For: "cleanup"},

@@ -150,28 +150,10 @@ const patience = 10 * time.Minute
 
 // gate looks for Jobs that are to go and cannot.
 func (v *visit) gate(ctx context.Context) {
-	held, going := 0, 0
-	options := metav1.ListOptions{Limit: 500}
-	for {
-		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
-		if err != nil {
-			v.say(Note, fmt.Sprintf("whether Jobs hang on the gate is not known: %v", err), "ask as somebody who may list Jobs")
-			return
-		}
-		for i := range list.Items {
-			job := &list.Items[i]
-			if !slices.Contains(job.Finalizers, mark.Finalizer) {
-				continue
-			}
-			held++
-			if job.DeletionTimestamp != nil && job.Status.Active > 0 {
-				going++
-			}
-			v.stuck(job.ObjectMeta)
-		}
-		if options.Continue = list.Continue; options.Continue == "" {
-			break
-		}
+	held, going, err := v.gated(ctx)
+	if err != nil {
+		v.say(Note, fmt.Sprintf("whether Jobs hang on the gate is not known: %v", err), "ask as somebody who may list Jobs")
+		return
 	}
 	if going > 0 && !slices.ContainsFunc(v.pods, func(p daemonPod) bool { return p.ready }) {
 		v.say(Bad, fmt.Sprintf("%d Jobs that were deleted run on, for no daemon is there to end their pods; what has replaced them runs beside them", going),
@@ -184,8 +166,32 @@ func (v *visit) gate(ctx context.Context) {
 	}
 }
 
+// gated counts the Jobs that carry the gate, and those of them that were deleted and run on.
+func (v *visit) gated(ctx context.Context) (held, going int, err error) {
+	options := metav1.ListOptions{Limit: 500}
+	for more := true; more; more = options.Continue != "" {
+		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
+		if err != nil {
+			return held, going, err
+		}
+		for i := range list.Items {
+			job := &list.Items[i]
+			if !slices.Contains(job.Finalizers, mark.Finalizer) {
+				continue
+			}
+			held++
+			if job.DeletionTimestamp != nil && job.Status.Active > 0 {
+				going++
+			}
+			v.stuck(job.ObjectMeta)
+		}
+		options.Continue = list.Continue
+	}
+	return held, going, nil
+}
+
 func (v *visit) stuck(job metav1.ObjectMeta) {
-	if job.DeletionTimestamp == nil || v.Now().Sub(job.DeletionTimestamp.Time) < patience {
+	if v.goes || job.DeletionTimestamp == nil || v.Now().Sub(job.DeletionTimestamp.Time) < patience {
 		return
 	}
 	v.say(Bad, fmt.Sprintf("Job %s was deleted %s ago and still waits for its logs", job.Name, duration.HumanDuration(v.Now().Sub(job.DeletionTimestamp.Time))),

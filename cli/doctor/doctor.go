@@ -54,12 +54,13 @@ type visit struct {
 	Config
 	tell func(Finding)
 	pods []daemonPod
+	goes bool // the namespace of the Jobs is being deleted
 }
 
 // Visit looks at everything and tells each finding as it comes. It ends early only with its context.
 func Visit(ctx context.Context, cfg Config, tell func(Finding)) error {
 	v := &visit{Config: cfg, tell: tell}
-	steps := []func(context.Context){v.apiServer, v.findDaemon, v.daemon, v.ownRights, v.daemonRights, v.gate, v.store}
+	steps := []func(context.Context){v.apiServer, v.namespace, v.findDaemon, v.daemon, v.ownRights, v.daemonRights, v.gate, v.store}
 	for _, step := range steps {
 		within, cancel := context.WithTimeout(ctx, callTimeout)
 		step(within)

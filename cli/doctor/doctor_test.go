@@ -133,6 +133,11 @@ func held(deleted time.Duration) *batchv1.Job {
 	return job
 }
 
+// going is the namespace of the Jobs once it is being deleted.
+func going() *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "jobs", DeletionTimestamp: &metav1.Time{Time: now}, Finalizers: []string{"kubernetes"}}}
+}
+
 // replaced is a Job that was deleted and still runs.
 func replaced() *batchv1.Job {
 	job := held(time.Minute)
@@ -176,6 +181,11 @@ func TestVisit(t *testing.T) {
 		{"stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(time.Hour)} }, "bad: Job held was deleted 60m ago and still waits for its logs", true},
 		{"replaced while the daemon is away", func(w *ward) { w.objects = []runtime.Object{keeper(false), replaced()} }, "bad: 1 Jobs that were deleted run on", true},
 		{"replaced", func(w *ward) { w.objects = []runtime.Object{keeper(true), replaced()} }, "ok: 1 Jobs of jobs carry the gate", false},
+		{"the namespace goes", func(w *ward) {
+			w.objects, w.denied = []runtime.Object{keeper(true), held(time.Hour), going()}, []string{"watch jobs.batch"}
+		}, "bad: namespace jobs is being deleted, with what Epilogue has in it -> the daemon's rights go with it, so it may never go by itself; " +
+			"to let its Jobs go: kubectl epilogue release --all -n jobs", true},
+		{"the namespace goes, and nothing is held", func(w *ward) { w.objects = []runtime.Object{keeper(true), going()} }, "-> nothing: it goes by itself", true},
 		{"gate without a daemon", func(w *ward) { w.objects = []runtime.Object{held(0)} }, "kubectl epilogue release --all", true},
 		{"no store", func(*ward) {}, "note: the store was not looked at", false},
 		{"store", func(w *ward) { w.store = storetest.NewMemory(nil) }, "ok: the store refuses to replace what is there", false},
@@ -194,6 +204,9 @@ func TestVisit(t *testing.T) {
 			got := w.visit(t)
 			if !strings.Contains(got, tt.says) {
 				t.Errorf("got\n%swant %q", got, tt.says)
+			}
+			if strings.Contains(tt.name, "namespace goes") && strings.Count("\n"+got, "\nbad: ") != 1 {
+				t.Errorf("got\n%swant one cause and no others", got)
 			}
 			if bad := strings.Contains("\n"+got, "\nbad: "); bad != tt.bad {
 				t.Errorf("got\n%swant something bad: %t", got, tt.bad)

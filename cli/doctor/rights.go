@@ -70,9 +70,13 @@ func (v *visit) daemonRights(ctx context.Context) {
 		{v.Daemon, rights.Sharing, Bad, "replicas cannot share the work"},
 		{v.Daemon, rights.Knowing, Warn, "whoever can write Leases there can keep logs from being read"},
 		{v.Namespace, slices.Concat(rights.Holding, rights.Deleting), Warn, "no Job is held or deleted, if that is switched on"},
+		{v.Namespace, rights.Ending(v.Namespace), Warn, "the gate may keep a deleted namespace"},
 		{metav1.NamespaceSystem, rights.Identifying, Warn, "what another cluster keeps under the same prefix is taken for this one's"},
 		{metav1.NamespaceAll, rights.Serving, Warn, "the API lets nobody in"},
 	} {
+		if v.goes && of.namespace == v.Namespace {
+			continue // they go with it
+		}
 		missing, err := v.missing(ctx, account, of.namespace, of.rights)
 		switch {
 		case apierrors.IsForbidden(err):

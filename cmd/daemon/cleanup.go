@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 
@@ -46,4 +49,23 @@ func janitor(cfg config.Config, client kubernetes.Interface, watcher *watch.Watc
 	watcher.Listen(j.Notice)
 	watcher.ListenSettled(j.Settled)
 	return j, nil
+}
+
+// leave takes the gate off all Jobs where the namespace is being deleted in which this daemon runs, too: it will not be back, nor
+// will another one, and Jobs that are held would keep the namespace for ever. What was read of their logs is in the journal.
+// Kubernetes takes the rights to do so only once the pods are gone, this one among them.
+func (p *parts) leave(ctx context.Context, cfg config.Config) {
+	const limit = 10 * time.Second
+	namespace := cfg.Kubernetes.Namespace
+	if !cfg.Cleanup.Acts() || leaseNamespace(cfg.Replica) != namespace {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got, err := p.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	if err != nil || got.DeletionTimestamp == nil {
+		return // as far as is known it stays
+	}
+	released, err := cleanup.NewReleaser(cleanup.ReleaseConfig{Namespace: namespace}, p.client, io.Discard).All(ctx)
+	p.log.Warn("the namespace is being deleted and this daemon with it: no Job is held any more", "released", released, "err", err)
 }

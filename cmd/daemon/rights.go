@@ -27,7 +27,8 @@ func uses(cfg config.Config) []rights.Use {
 		Namespace: metav1.NamespaceSystem, Rights: rights.Identifying, Without: "what another cluster keeps under the same prefix is taken for this one's",
 	})
 	if cfg.Cleanup.Acts() || cfg.Launch.Enabled {
-		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Holding, Without: "no Job is held until its logs are safe"})
+		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Holding, Without: "no Job is held until its logs are safe"},
+			rights.Use{Namespace: jobs, Rights: rights.Ending(jobs), Without: "the gate may keep a deleted namespace"})
 	}
 	if cfg.Cleanup.Acts() && cfg.Cleanup.Enabled {
 		all = append(all, rights.Use{Namespace: jobs, Rights: rights.Deleting, Without: "nothing is deleted"})

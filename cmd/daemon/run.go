@@ -90,6 +90,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		// What it lacks is read again by whoever takes over, and a store in trouble is no reason to fail a stop.
 		log.Warn("last journal", "err", jerr)
 	}
+	p.leave(context.WithoutCancel(ctx), cfg)
 	// Only now: from here on others take over what the journal holds.
 	stopLease()
 	if lerr := lease.Wait(); err == nil {

@@ -1,0 +1,98 @@
+package cleanup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/epilogue-dev/epilogue/mark"
+)
+
+// A namespace that is deleted takes the daemon's own rights in it along, in the very moment in which its Jobs are told to go: Kubernetes
+// takes the pods first, and all else in one pass without an order once they are gone. A gate that is on then stays on for ever,
+// and the namespace with it. So the janitor finds out that the namespace is going while its pods do, and opens each gate as soon
+// as all pods that there were are sealed, without waiting for the Job's deletion: no pod is made there any more.
+
+// endingAsked is how often it is asked at the most: a pod that is deleted while its Job lives is the hint.
+const endingAsked = 2 * time.Second
+
+// heedNamespace says whether the Job's namespace is going, as far as that is known or can be found out.
+func (j *Janitor) heedNamespace(ctx context.Context, job types.UID, f Facts) (bool, error) {
+	if f.Ending || f.Job == nil || f.Job.DeletionTimestamp != nil || !has(f.Job.Finalizers, mark.Finalizer) || !vanishing(f) {
+		return f.Ending, nil
+	}
+	if !j.mayAsk(time.Now()) {
+		j.seen.AddAfter(job, endingAsked)
+		return false, nil
+	}
+	ending, err := j.cluster.ending(ctx, f.Job.Namespace)
+	if err != nil || !ending {
+		return false, err
+	}
+	if j.ending.Swap(true) {
+		return true, nil
+	}
+	j.log.Info("the namespace is being deleted: gates open as soon as what there is of a Job is sealed", "namespace", f.Job.Namespace)
+	return true, j.noticeAll(ctx, f.Job.Namespace)
+}
+
+// vanishing: somebody deletes the Job's pods and not the Job.
+func vanishing(f Facts) bool {
+	return slices.ContainsFunc(f.Pods, func(p Pod) bool { return p.DeletionTimestamp != nil && belongs(p.Pod, f.Job.UID) })
+}
+
+func (j *Janitor) mayAsk(now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if now.Sub(j.asked) < endingAsked {
+		return false
+	}
+	j.asked = now
+	return true
+}
+
+// noticeAll has every Job looked at: of those without a pod nothing tells.
+func (j *Janitor) noticeAll(ctx context.Context, namespace string) error {
+	jobs, err := j.cluster.jobs(ctx, namespace)
+	for _, uid := range jobs {
+		j.seen.Add(uid)
+	}
+	return err
+}
+
+// ending asks whether the namespace is being deleted. Without the right to ask it is not known.
+func (c cluster) ending(ctx context.Context, namespace string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	got, err := c.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	if gone(err) || apierrors.IsForbidden(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at namespace %s: %w", namespace, err)
+	}
+	return got.DeletionTimestamp != nil, nil
+}
+
+// jobs gives the UIDs of all Jobs there are.
+func (c cluster) jobs(ctx context.Context, namespace string) (uids []types.UID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	options := metav1.ListOptions{Limit: pageSize}
+	for more := true; more; more = options.Continue != "" {
+		list, err := c.client.BatchV1().Jobs(namespace).List(ctx, options)
+		if err != nil {
+			return uids, fmt.Errorf("list Jobs of %s: %w", namespace, err)
+		}
+		for i := range list.Items {
+			uids = append(uids, list.Items[i].UID)
+		}
+		options.Continue = list.Continue
+	}
+	return uids, nil
+}
