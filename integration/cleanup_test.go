@@ -67,6 +67,23 @@ func TestDeletedJobKeepsItsLog(t *testing.T) {
 	h.hear(job, "GateReleased", "archived")
 }
 
+// TestNamespaceIsDeleted plays what a namespace's controller does first: the pods go, by a plain deletion, and their Job is not touched.
+// Its gate must be open before its turn comes, in the same moment as that of the daemon's Role.
+func TestNamespaceIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := settle(t, setting{cleanup: tidy()}, chatty)
+	job := h.launch("going", func(j *batchv1.Job) { *j.Spec.BackoffLimit = 6 })
+	p := h.podOf(job)
+	h.until("its pod", job, func(j *batchv1.Job) bool { return j.Status.Active > 0 && slices.Contains(j.Finalizers, mark.Finalizer) })
+	core := h.set.plane.Client().CoreV1()
+	must(t, core.Namespaces().Delete(h.ctx, h.ns, metav1.DeleteOptions{}))
+	must(t, core.Pods(h.ns).Delete(h.ctx, p.Name(), metav1.DeleteOptions{}))
+	open := h.until("the gate to open", job, func(j *batchv1.Job) bool { return !slices.Contains(j.Finalizers, mark.Finalizer) })
+	if open.DeletionTimestamp != nil || open.Annotations[mark.Verdict] == "" || len(h.manifests(job, 1)) != 1 {
+		t.Errorf("got %+v, want the gate open before the Job is deleted, with its log sealed", open.ObjectMeta)
+	}
+}
+
 // TestForegroundDeletion cannot be stopped: what was read is sealed, and what is missing is named.
 func TestForegroundDeletion(t *testing.T) {
 	t.Parallel()

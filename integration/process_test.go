@@ -139,12 +139,16 @@ func (p *process) withoutRights() string {
 func (p *process) give() {
 	p.t.Helper()
 	var rules []rbacv1.PolicyRule
-	for _, right := range slices.Concat(rights.Watching, rights.Sharing, rights.Holding, rights.Deleting) {
+	for _, right := range slices.Concat(rights.Watching, rights.Sharing, rights.Holding, rights.Ending(p.ns), rights.Deleting) {
 		resource := right.Resource
 		if right.Subresource != "" {
 			resource += "/" + right.Subresource
 		}
-		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{right.Group}, Resources: []string{resource}, Verbs: []string{right.Verb}})
+		rule := rbacv1.PolicyRule{APIGroups: []string{right.Group}, Resources: []string{resource}, Verbs: []string{right.Verb}}
+		if right.Name != "" {
+			rule.ResourceNames = []string{right.Name}
+		}
+		rules = append(rules, rule)
 	}
 	rbac, name := p.set.plane.Client().RbacV1(), metav1.ObjectMeta{Name: "keeper"}
 	_, err := rbac.Roles(p.ns).Create(p.ctx, &rbacv1.Role{ObjectMeta: name, Rules: rules}, metav1.CreateOptions{})
@@ -192,6 +196,9 @@ func (p *process) stop(cmd *exec.Cmd, said *spoken) {
 		if !strings.Contains(said.String(), part) {
 			p.t.Errorf("got no %q in the output", part)
 		}
+	}
+	if strings.Contains(said.String(), "get namespaces "+p.ns) {
+		p.t.Errorf("got a daemon that may not see its namespace, want a Role there to be enough")
 	}
 	_, err := p.set.plane.Client().CoordinationV1().Leases(p.ns).Get(p.ctx, "epilogue-one", metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
