@@ -20,6 +20,8 @@ const (
 	codeConflict       = "ConditionalRequestConflict"
 	codeInvalidRange   = "InvalidRange"
 	codeNotImplemented = "NotImplemented"
+	codeKeyTooLong     = "KeyTooLongError"
+	codeMinIOName      = "XMinioInvalidObjectName"
 )
 
 // translate turns an error of the SDK into what archive.Store promises. It goes by the code that the store itself gave, and
@@ -40,6 +42,8 @@ func translate(ctx context.Context, err error) error {
 		return archive.ErrNotFound
 	case codePrecondition:
 		return archive.ErrExists
+	case codeKeyTooLong, codeMinIOName:
+		return fmt.Errorf("%w: %w", archive.ErrKey, err) // stores over a file system take 255 bytes between slashes
 	case codeNotImplemented:
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestTranslate(t *testing.T) {
-	sentinels := []error{archive.ErrNotFound, archive.ErrExists, errors.ErrUnsupported}
+	sentinels := []error{archive.ErrNotFound, archive.ErrExists, archive.ErrKey, errors.ErrUnsupported}
 	tests := []struct {
 		name   string
 		answer *http.Response
@@ -27,6 +27,8 @@ func TestTranslate(t *testing.T) {
 		{"condition failed, without a word", reply(412, ""), archive.ErrExists},
 		{"upload that is gone", refusal(404, "NoSuchUpload"), nil},
 		{"folder in the way", refusal(409, "ObjectParentIsFile"), nil},
+		{"a name that is too long", refusal(400, "KeyTooLongError"), archive.ErrKey},
+		{"a name that is too long, to MinIO", refusal(400, "XMinioInvalidObjectName"), archive.ErrKey},
 		{"not implemented", refusal(501, "NotImplemented"), errors.ErrUnsupported},
 		{"moved", refusal(301, "PermanentRedirect"), nil},
 		{"slow down", refusal(503, "SlowDown"), nil},
