@@ -64,6 +64,7 @@ type answering struct {
 	known  map[LogID]*reading
 	begun  bool // what is found from now on came after the answer had begun
 
+	context  contextRoom
 	progress *progress // nil: nobody asks how far it is
 }
 

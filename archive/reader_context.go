@@ -13,7 +13,26 @@ type contextLines struct {
 	head  int // lines that count no more, at the start
 	own   int // lines with a text of their own, at the start
 	size  int // bytes of the texts
+	room  *contextRoom
 }
+
+// contextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are followed each may
+// hold what a single one may; where that is too much in all, a log drops of its own. nil: that of a log alone. Owned by who
+// ranges over the answer.
+type contextRoom struct{ used int }
+
+const (
+	maxContextRoom = 2 * MaxContextBytes
+	contextEntry   = 256 // bytes that a line takes besides its text, with what a slice has to grow
+)
+
+func (r *contextRoom) take(bytes int) {
+	if r != nil {
+		r.used += bytes
+	}
+}
+
+func (r *contextRoom) short() bool { return r != nil && r.used > maxContextRoom }
 
 func (c *contextLines) add(e *Entry, most int) {
 	if most == 0 {
@@ -21,15 +40,22 @@ func (c *contextLines) add(e *Entry, most int) {
 	}
 	c.lines = append(c.lines, *e)
 	c.size += len(e.Text)
-	for len(c.lines)-c.head > most || c.size > MaxContextBytes {
+	c.room.take(len(e.Text) + contextEntry)
+	for len(c.lines)-c.head > most || c.head < len(c.lines) && (c.size > MaxContextBytes || c.room.short()) {
 		c.size -= len(c.lines[c.head].Text)
+		c.room.take(-len(c.lines[c.head].Text) - contextEntry)
 		c.lines[c.head] = Entry{}
 		c.head++
 	}
 	const few = 16
 	if c.head > few && c.head > len(c.lines)/2 {
-		c.lines = c.lines[:copy(c.lines, c.lines[c.head:])]
-		c.own, c.head = max(0, c.own-c.head), 0
+		c.own = max(0, c.own-c.head)
+		if left := c.lines[c.head:]; cap(c.lines) > 4*(len(left)+few) {
+			c.lines = slices.Clone(left)
+		} else {
+			c.lines = c.lines[:copy(c.lines, left)]
+		}
+		c.head = 0
 	}
 }
 
@@ -44,8 +70,15 @@ func (c *contextLines) detach() {
 // take gives the lines and forgets them. They are good until the next one is added.
 func (c *contextLines) take() []Entry {
 	lines := c.lines[c.head:]
+	c.room.take(-c.size - contextEntry*len(lines))
 	c.lines, c.head, c.own, c.size = c.lines[:0], 0, 0, 0
 	return lines
+}
+
+// forget is for a log of which no more is matched.
+func (c *contextLines) forget() {
+	c.take()
+	c.lines = nil
 }
 
 // needle gives a text that every line holds which the expression matches; "" where none is known.

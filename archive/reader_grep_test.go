@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -123,4 +124,72 @@ func TestGrepOfManyLogs(t *testing.T) {
 	if got := allocated(q); got > plain+2*one {
 		t.Errorf("%d allocations for 50 logs, want %d at most: an expression for one costs %d, the logs without it %d", got, plain+2*one, one, plain)
 	}
+}
+
+// TestContextOfManyLogs: what an answer holds of lines that may be before a match does not grow with its logs, whether they are followed,
+// or read one after the other.
+func TestContextOfManyLogs(t *testing.T) {
+	const logs, lines, most = 40, 500, 64 << 20
+	q := archive.Query{Target: wholeJob, Grep: &archive.Grep{Pattern: "nowhere", Fixed: true, Before: archive.MaxContext}}
+	for name, followed := range map[string]bool{"followed": true, "one after the other": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShelf(t)
+				defer s.spool.Still()
+				text := bytes.Repeat([]byte("abcdefgh"), 1000) // 4 MB a log: as much as is kept of one
+				for n := range logs {
+					all := make([]archive.Line, lines)
+					for i := range all {
+						all[i] = archive.Line{Time: start + int64(i), Text: text}
+					}
+					s.append(fmt.Sprintf("c%d", n), all)
+				}
+				before, during := heapOf(), uint64(0)
+				ctx, leave := context.WithCancel(t.Context())
+				if followed {
+					f := follow(ctx, t, s.reader, q, func() {})
+					synctest.Wait()
+					during = heapOf()
+					leave()
+					<-f.ended
+				} else {
+					a, err := s.reader.Read(ctx, q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range a.Entries {
+						t.Error("got a line, want none")
+					}
+					during = heapOf()
+					runtime.KeepAlive(a)
+					leave()
+				}
+				if during > before+most {
+					t.Errorf("got %d MiB held for one answer, want at most %d", (during-before)>>20, most>>20)
+				}
+			})
+		})
+	}
+}
+
+// TestContextIsGivenInFull: what bounds the context of an answer of many logs takes nothing from one whose logs are few, nor from the last of
+// many that are read one after the other.
+func TestContextIsGivenInFull(t *testing.T) {
+	s := newShelf(t)
+	const logs, lines = 60, 1000
+	for n := range logs {
+		s.append(fmt.Sprintf("c%02d", n), append(numbered(lines), archive.Line{Time: start + 1e12, Text: []byte("found")}))
+	}
+	_, got := read(t, s.reader, archive.Query{Target: wholeJob, Grep: &archive.Grep{Pattern: "found", Fixed: true, Before: archive.MaxContext}})
+	if want := logs * (lines + 1); len(got) != want {
+		t.Errorf("got %d lines, want %d", len(got), want)
+	}
+}
+
+// heapOf gives what is held, without what the collector would take.
+func heapOf() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

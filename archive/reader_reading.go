@@ -26,6 +26,11 @@ func (a *answering) entries(ctx context.Context, yield func(Entry, error) bool) 
 // advance gives what came since the last time. It returns false where the answer is at its end: the consumer has had enough,
 // or was given an error that ends it.
 func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bool {
+	defer func() {
+		if l.ended || !l.query.Follow {
+			l.before.forget()
+		}
+	}()
 	if l.ended || l.done {
 		l.ended = true
 		return true

@@ -45,7 +45,7 @@ func (b *budget) cut(e *Entry) {
 
 func (a *answering) sieve(i *Instance) *sieve {
 	q := a.query
-	s := &sieve{query: q, grep: a.grep, instance: i, budget: a.budget, turn: a.turn, atKnown: true}
+	s := &sieve{query: q, grep: a.grep, instance: i, budget: a.budget, turn: a.turn, atKnown: true, before: contextLines{room: &a.context}}
 	s.since, s.until = nanos(q.Since), nanos(q.Until)
 	s.passTo(q.After[i.ID()], -1)
 	return s
