@@ -162,7 +162,7 @@ func TestTakeOverOfWhatMoves(t *testing.T) {
 		store.Break(storetest.Fault{Op: storetest.OpGet, Key: string(key), Skip: skip,
 			Effect: func(ctx context.Context, _ *storetest.Call, through func(context.Context) error) error {
 				whole, _ := memory.Bytes(key)
-				put(t, memory, key[:len(key)-1]+"9", whole)
+				put(t, memory, key+"0", whole) // a newer one: its number is longer
 				if err := memory.Delete(ctx, key); err != nil {
 					t.Error(err)
 				}
