@@ -23,6 +23,12 @@ func (i Images) of(r Run) string {
 	return r.Image
 }
 
+// makes says whether builders here make the image: its name is one in our registry, and nothing in it leads elsewhere.
+func (i Images) makes(image string) bool {
+	name, ok := strings.CutPrefix(image, i.Registry+"/")
+	return i.Build && ok && repositoryTag.MatchString(name)
+}
+
 // Registry is where built images are. Safe for concurrent use.
 type Registry interface {
 	// Has says whether the registry holds the image of this full name.
@@ -88,9 +94,10 @@ func (l *Launcher) builderDraft(b Build, image string, login []byte, server Serv
 }
 
 // builderFor finds the workload's newest builder of an image, "" where there is none that matters: the image is there, or nobody
-// here makes it. It asks the API server, for a run may come before the cache shows its build.
+// here makes it. It asks the API server, for a run may come before the cache shows its build. Whoever may create Jobs can forge a
+// builder that has failed, for an image of any name: no registry but our own is asked for it, with our login.
 func (l *Launcher) builderFor(ctx context.Context, workload, image string) (string, error) {
-	if !l.cfg.Images.Build {
+	if !l.cfg.Images.makes(image) {
 		return "", nil
 	}
 	jobs, err := l.kube.ofWorkload(ctx, workload)
