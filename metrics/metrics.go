@@ -179,7 +179,7 @@ func (c JournalCounts) Register(r prometheus.Registerer) {
 		{"journal_bytes_total", "Bytes that were put into the journal.", c.Bytes},
 		{"journal_reframed_bytes_total", "Bytes of these in frames that were not full, whose lines come again when they are.", c.Reframed},
 		{"journal_compacted_bytes_total", "Bytes of these in frames that were in the journal before, and are written again side by side.", c.Compacted},
-		{"journal_collisions_total", "Objects of the journal that another process under this replica's name had put. Two replicas must not have one name.", c.Collisions},
+		{"journal_collisions_total", "Objects of the journal whose number another process under this replica's name had taken. Numbers begin with the time of the start, so 0 does not prove that there is none: two replicas must not have one name.", c.Collisions},
 		{"journal_removed_total", "Objects that were removed from journals because nobody needed them any more.", c.Removed},
 	}...)
 }
