@@ -27,7 +27,8 @@ type JobPod struct {
 	Name      string    `json:"name"`
 	UID       PodUID    `json:"uid"`
 	Manifest  Key       `json:"manifest"`
-	Verdicts  []Verdict `json:"verdicts"` // of its instances, in the manifest's order
+	Verdicts  []Verdict `json:"verdicts"`        // of its instances, in the manifest's order
+	Seams     int64     `json:"seams,omitempty"` // of all its logs together
 	Diagnosis string    `json:"diagnosis"`
 }
 
@@ -147,12 +148,18 @@ func (s *Sealer) jobThere(ctx context.Context, job PodRef) (bool, error) {
 	return true, s.putKeys(ctx, job.indexKeys(d.Job.CreatedAt, d.Workloads))
 }
 
+// take counts one more instance.
+func (p *JobPod) take(r *InstanceRecord) {
+	p.Verdicts = append(p.Verdicts, r.Verdict)
+	p.Seams += r.Seams
+}
+
 func jobPods(manifests []*Manifest) []JobPod {
 	pods := make([]JobPod, 0, len(manifests))
 	for _, m := range manifests {
 		pod := JobPod{Name: m.Pod.Pod, UID: m.Pod.PodUID, Manifest: m.ref().ManifestKey(), Diagnosis: m.Diagnosis}
-		for _, r := range m.Instances {
-			pod.Verdicts = append(pod.Verdicts, r.Verdict)
+		for i := range m.Instances {
+			pod.take(&m.Instances[i])
 		}
 		pods = append(pods, pod)
 	}

@@ -14,6 +14,7 @@ type Verdict string
 // The verdicts.
 const (
 	Complete     Verdict = "complete"      // every line, proven by a read after the end
+	Seamed       Verdict = "seamed"        // every line that was served, proven so; the seams between files are unproven
 	Partial      Verdict = "partial"       // there are gaps; they are listed
 	Empty        Verdict = "empty"         // it ran and wrote nothing, proven by a read after the end
 	Lost         Verdict = "lost"          // it ran, and nothing of what it may have written could be had
@@ -21,7 +22,7 @@ const (
 )
 
 // Verdicts are all verdicts, for those who count them.
-var Verdicts = []Verdict{Complete, Partial, Empty, Lost, NeverStarted}
+var Verdicts = []Verdict{Complete, Seamed, Partial, Empty, Lost, NeverStarted}
 
 // Manifest is the document of one pod: what is kept of each instance, and what there was to know when it ended. It never
 // holds the pod's environment, which carries credentials.
@@ -120,7 +121,10 @@ type InstanceRecord struct {
 	Reason  string         `json:"reason,omitempty"` // of every verdict but complete and empty, in words
 	State   ContainerState `json:"state"`
 	Gaps    []Gap          `json:"gaps,omitempty"`
-	Log     *LogRecord     `json:"log,omitempty"` // nil where nothing is kept
+	// Seams is in how many places, at least, one file of the log ends and the next begins. What the runtime wrote to the old
+	// file between its renaming and its reopening is served to nobody, and nothing in the API tells whether that was anything.
+	Seams int64      `json:"seams,omitempty"`
+	Log   *LogRecord `json:"log,omitempty"` // nil where nothing is kept
 }
 
 // LogRecord says where a log object is and what its text is.
@@ -132,23 +136,47 @@ type LogRecord struct {
 	SHA256 string    `json:"sha256"` // of the text
 	First  time.Time `json:"first,omitzero"`
 	Last   time.Time `json:"last,omitzero"`
-	// Rotations is how often the log was seen to have been rotated, at least. At each one a few milliseconds' lines may have been
-	// written to the old file after its renaming; no API serves those, or tells whether there were any.
+	// Rotations is what Seams is called in records that were written before there was a verdict for it. It is read, and
+	// 0 in what is read: see InstanceRecord.UnmarshalJSON.
 	Rotations int64 `json:"rotations,omitempty"`
 }
 
-// judge gives the verdict of a log that has ended: from what is held and from the gaps, nothing else.
+// judge gives the verdict of a log that has ended: from what is held, the gaps and the seams, nothing else.
 func judge(s *Summary) (Verdict, string) {
 	switch {
-	case s.Lines > 0 && len(s.Gaps) == 0:
-		return Complete, ""
-	case s.Lines > 0:
+	case len(s.Gaps) > 0 && s.Lines > 0:
 		return Partial, inWords(s.Gaps)
-	case len(s.Gaps) == 0:
-		return Empty, ""
-	default:
+	case len(s.Gaps) > 0:
 		return Lost, inWords(s.Gaps)
+	case s.Rotations > 0:
+		return Seamed, seamsInWords(s.Rotations)
+	case s.Lines > 0:
+		return Complete, ""
+	default:
+		return Empty, ""
 	}
+}
+
+func seamsInWords(n int64) string {
+	if n == 1 {
+		return "1 seam between two files of the log is unproven"
+	}
+	return fmt.Sprintf("%d seams between files of the log are unproven", n)
+}
+
+// UnmarshalJSON reads a record of any age. An old one has its seams in its log, as rotations, and calls them complete.
+func (r *InstanceRecord) UnmarshalJSON(text []byte) error {
+	type plain InstanceRecord // without this method
+	if err := json.Unmarshal(text, (*plain)(r)); err != nil {
+		return err
+	}
+	if r.Log != nil && r.Log.Rotations > 0 {
+		r.Seams, r.Log.Rotations = max(r.Seams, r.Log.Rotations), 0
+	}
+	if r.Seams > 0 && r.Verdict == Complete {
+		r.Verdict, r.Reason = Seamed, seamsInWords(r.Seams)
+	}
+	return nil
 }
 
 func inWords(gaps []Gap) string {

@@ -175,7 +175,8 @@ func (a *answering) reading(p *foundPod, record InstanceRecord) *reading {
 	case p.logs[i.ID()] != nil:
 		l.log = p.logs[i.ID()]
 		sum := l.log.Summary()
-		l.status.Lines, l.status.Bytes, l.status.Gaps, l.status.Source = sum.Lines, sum.Bytes, sum.Gaps, FromLive
+		l.status.Lines, l.status.Bytes, l.status.Source = sum.Lines, sum.Bytes, FromLive
+		l.status.Gaps, l.status.Seams = sum.Gaps, sum.Rotations
 	case p.journal[i.ID()] != nil:
 		l.text = p.journal[i.ID()]
 		l.status.Lines, l.status.Bytes, l.status.Source = l.text.lines, l.text.bytes, FromJournal

@@ -199,6 +199,6 @@ func (r *InstanceRecord) takeRecord(l *Log) {
 		return
 	}
 	if sealed, ok, err := l.Record(); ok && err == nil {
-		r.Verdict, r.Reason, r.Gaps, r.Log = sealed.Verdict, sealed.Reason, sealed.Gaps, sealed.Log
+		r.Verdict, r.Reason, r.Gaps, r.Seams, r.Log = sealed.Verdict, sealed.Reason, sealed.Gaps, sealed.Seams, sealed.Log
 	}
 }

@@ -142,7 +142,8 @@ func (j *KeptJob) describe(pods []*foundPod) {
 		}
 		j.Open = j.Open || !p.sealed
 		for _, i := range p.Instances {
-			pod.Verdicts = append(pod.Verdicts, p.settled(i).Verdict)
+			i = p.settled(i)
+			pod.take(&i)
 		}
 		d.Pods = append(d.Pods, pod)
 	}

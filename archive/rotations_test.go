@@ -43,12 +43,12 @@ func TestRotationsAreKept(t *testing.T) {
 	}
 	sum := logOf(t, spoolWith(t, dir, 0, 0), "c").Summary()
 	r := (&kept{Summary: sum, key: l.instance.LogKey(), size: 1}).record(l.instance)
-	if got := r.summary(); r.Log.Rotations != 3 || got.Rotations != 3 {
-		t.Errorf("record says %d rotations, and gives back %d; want 3", r.Log.Rotations, got.Rotations)
+	if got := r.summary(); r.Seams != 3 || got.Rotations != 3 {
+		t.Errorf("record says %d seams, and gives back %d rotations; want 3", r.Seams, got.Rotations)
 	}
 }
 
-// TestRotationsMakeNoGap: a log that was rotated is complete, and one that waits for its next line holds no frame for it.
+// TestRotationsMakeNoGap: a log that was rotated is seamed and has no gap, and one that waits for its next line holds no frame for it.
 func TestRotationsMakeNoGap(t *testing.T) {
 	l := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
 	appendAll(t, l, numbered(0, 10))
@@ -63,7 +63,7 @@ func TestRotationsMakeNoGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, reason := judge(&sum); v != Complete || sum.Rotations != 1 {
-		t.Errorf("got verdict %s (%s) with %d rotations, want complete with 1", v, reason, sum.Rotations)
+	if v, reason := judge(&sum); v != Seamed || sum.Rotations != 1 {
+		t.Errorf("got verdict %s (%s) with %d rotations, want seamed with 1", v, reason, sum.Rotations)
 	}
 }

@@ -46,12 +46,12 @@ type kept struct {
 }
 
 func (k *kept) record(i Instance) InstanceRecord {
-	r := InstanceRecord{Instance: i, Gaps: k.Gaps}
+	r := InstanceRecord{Instance: i, Gaps: k.Gaps, Seams: k.Rotations}
 	r.Verdict, r.Reason = judge(&k.Summary)
 	if k.key != "" {
 		r.Log = &LogRecord{
 			Key: k.key, Size: k.size, Lines: k.Lines, Bytes: k.Bytes, SHA256: k.SHA256,
-			First: timeOf(k.First), Last: timeOf(k.Last), Rotations: k.Rotations,
+			First: timeOf(k.First), Last: timeOf(k.Last),
 		}
 	}
 	return r
@@ -59,10 +59,10 @@ func (k *kept) record(i Instance) InstanceRecord {
 
 // summary is what a record says of its log.
 func (r *InstanceRecord) summary() Summary {
-	s := Summary{Version: formatVersion, Instance: r.Instance, Gaps: r.Gaps}
+	s := Summary{Version: formatVersion, Instance: r.Instance, Gaps: r.Gaps, Rotations: r.Seams}
 	if r.Log != nil {
 		s.Lines, s.Bytes, s.SHA256 = r.Log.Lines, r.Log.Bytes, r.Log.SHA256
-		s.First, s.Last, s.Rotations = nanos(r.Log.First), nanos(r.Log.Last), r.Log.Rotations
+		s.First, s.Last = nanos(r.Log.First), nanos(r.Log.Last)
 	}
 	return s
 }
@@ -71,10 +71,11 @@ func (r *InstanceRecord) summary() Summary {
 // vouch for it at any time.
 func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
 	key := l.instance.LogKey()
-	switch verdict, _ := judge(&sum); verdict {
-	case Empty:
+	switch {
+	case sum.Lines > 0:
+	case len(sum.Gaps) == 0:
 		return &kept{Summary: sum}, nil
-	case Lost:
+	default:
 		// An earlier life may have stored the log, and then lost its disk.
 		there, err := s.look(ctx, l.instance, key)
 		if there == nil && err == nil {

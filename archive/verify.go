@@ -172,6 +172,9 @@ func (r *Reader) verifyLog(ctx context.Context, record *InstanceRecord) error {
 	if err := want.compare(&got); err != nil {
 		return fmt.Errorf("%s: %w", want.Key, err)
 	}
+	if got := o.index.Summary.Rotations; got != record.Seams {
+		return fmt.Errorf("%s: seams: %d, its manifest says %d: %w", want.Key, got, record.Seams, ErrDamaged)
+	}
 	return nil
 }
 
