@@ -59,6 +59,7 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", fmt.Sprintf("%s.%s.%d.log.zst", m.Pod.Pod, record.Container, record.Restart)))
 	h.Set(headerSource, string(archive.FromArchive))
 	h.Set(headerVerdict, string(record.Verdict))
+	tellSeams(h, record.Seams)
 	body := &objectReader{ctx: r.Context(), objects: a.parts.Objects, key: record.Log.Key, size: record.Log.Size}
 	defer body.close()
 	http.ServeContent(w, r, "", m.SealedAt, body)

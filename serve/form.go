@@ -39,6 +39,7 @@ type logRecord struct {
 	Lines   int64           `json:"lines"`
 	Bytes   int64           `json:"bytes"`
 	Gaps    []archive.Gap   `json:"gaps,omitempty"`
+	Seams   int64           `json:"seams,omitempty"`
 }
 
 // lineOf names an instance.

@@ -121,7 +121,7 @@ func parseJobs(r *http.Request) (archive.JobQuery, *jobFilter, error) {
 	}
 	for _, v := range p.list("verdict") {
 		if !slices.Contains(archive.Verdicts, archive.Verdict(v)) {
-			p.bad("verdict", v, "complete, partial, empty, lost or never-started")
+			p.bad("verdict", v, "complete, seamed, partial, empty, lost or never-started")
 		}
 		f.verdicts = append(f.verdicts, v)
 	}

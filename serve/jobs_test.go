@@ -159,7 +159,7 @@ func TestWrongListParameters(t *testing.T) {
 	s := kept(t)
 	tests := []struct{ query, want string }{
 		{"limit=0", `parameter limit is "0", want a whole number from 1 to 1000`},
-		{"verdict=bad", `parameter verdict is "bad", want complete, partial, empty, lost or never-started`},
+		{"verdict=bad", `parameter verdict is "bad", want complete, seamed, partial, empty, lost or never-started`},
 		{"state=done", `parameter state is "done"`},
 		{"failed&state=running", `parameter failed is "true"`},
 		{"labelSelector=a%3D%3D%3D", `parameter labelSelector is "a==="`},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 const (
 	headerSource  = "X-Log-Source"  // live, journal, archive or mixed; not there where no line is held
 	headerVerdict = "X-Log-Verdict" // the worst of all logs; open while one is
+	headerSeams   = "X-Log-Seams"   // of all logs together, as far as they are known; not there where there is none
 	// headerWithheld is the number of namespaces that have logs of the workload which the caller may not read; not there where there is none.
 	headerWithheld = "X-Log-Withheld"
 )
@@ -141,7 +143,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 	end := &endRecord{Source: answer.Source, Logs: []logRecord{}}
 	for i := range answer.Logs {
 		s := &answer.Logs[i]
-		end.Logs = append(end.Logs, logRecord{instanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps})
+		end.Logs = append(end.Logs, logRecord{instanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps, s.Seams})
 	}
 	return end
 }
@@ -152,6 +154,7 @@ func tell(h http.Header, answer *archive.Answer) {
 		h.Set(headerSource, string(answer.Source))
 	}
 	h.Set(headerVerdict, worst(answer.Logs))
+	tellSeams(h, seamsOf(answer.Logs))
 	const most = 20 // of warnings; headers have a limit everywhere
 	warned := 0
 	for i := range answer.Logs {
@@ -164,6 +167,19 @@ func tell(h http.Header, answer *archive.Answer) {
 		}
 		h.Add("Warning", `299 epilogue "`+quoted(text)+`"`)
 	}
+}
+
+func tellSeams(h http.Header, seams int64) {
+	if seams > 0 {
+		h.Set(headerSeams, strconv.FormatInt(seams, 10))
+	}
+}
+
+func seamsOf(logs []archive.LogStatus) (n int64) {
+	for i := range logs {
+		n += logs[i].Seams
+	}
+	return n
 }
 
 // quoted is text for within quotes in a header.
@@ -183,7 +199,7 @@ func quoted(text string) string {
 
 // worst is the verdict that a reader must know of: the one that says least good of its log.
 func worst(logs []archive.LogStatus) string {
-	order := []archive.Verdict{archive.Complete, archive.Empty, archive.NeverStarted, archive.Partial, archive.Lost}
+	order := []archive.Verdict{archive.Complete, archive.Empty, archive.NeverStarted, archive.Seamed, archive.Partial, archive.Lost}
 	at, open := -1, false
 	for i := range logs {
 		open = open || logs[i].Verdict == ""
@@ -216,6 +232,8 @@ func explain(s *archive.LogStatus) string {
 		return fmt.Sprintf("the log of %s is lost%s", s.Instance, because)
 	case archive.NeverStarted:
 		return fmt.Sprintf("%s never started%s", s.Instance, because)
+	case archive.Seamed:
+		return fmt.Sprintf("the log of %s was rotated while it was read%s", s.Instance, because)
 	case archive.Partial:
 		return fmt.Sprintf("lines of %s are missing, or may be%s", s.Instance, because)
 	}
