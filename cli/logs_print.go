@@ -70,6 +70,8 @@ func remark(s *archive.LogStatus) string {
 		return ""
 	case archive.Empty:
 		return "it ran and wrote nothing"
+	case archive.Seamed:
+		return "it was rotated while it was read: " + reason
 	case archive.Partial:
 		return fmt.Sprintf("lines are missing, or may be: %s; `kubectl epilogue describe pod/%s` lists the gaps", reason, s.Pod)
 	case archive.Lost:

@@ -225,6 +225,7 @@ func (r *reading) end(text []byte) error {
 			Lines   int64           `json:"lines"`
 			Bytes   int64           `json:"bytes"`
 			Gaps    []archive.Gap   `json:"gaps"`
+			Seams   int64           `json:"seams"`
 		} `json:"logs"`
 	}
 	if err := unmarshal(text, &end); err != nil {
@@ -234,7 +235,7 @@ func (r *reading) end(text []byte) error {
 	for i := range end.Logs {
 		l := &end.Logs[i]
 		s := archive.LogStatus{Source: l.Source, Lines: l.Lines, Bytes: l.Bytes}
-		s.Instance, s.Verdict, s.Reason, s.Gaps = l.instance(), l.Verdict, l.Reason, l.Gaps
+		s.Instance, s.Verdict, s.Reason, s.Gaps, s.Seams = l.instance(), l.Verdict, l.Reason, l.Gaps, l.Seams
 		r.answer.Logs = append(r.answer.Logs, s)
 	}
 	return nil

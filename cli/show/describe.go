@@ -53,7 +53,7 @@ func Job(out io.Writer, job *archive.KeptJob, now time.Time) error {
 		p.line(0, "UID", "%s", job.JobUID)
 		p.line(0, "Status", "%s", jobStatus(job))
 	}
-	p.line(0, "Logs", "%s", Worst(Verdicts(job)))
+	p.line(0, "Logs", "%s", proof(job))
 	p.line(0, "Workloads", "%s", orNone(strings.Join(d.Workloads, ", ")))
 	p.labels(0, "Labels", j.Labels)
 	p.line(0, "Created", "%s", moment(now, j.CreatedAt))
@@ -160,6 +160,9 @@ func (p *post) instance(r *archive.InstanceRecord, pod *archive.PodSummary) {
 	if r.Log != nil {
 		p.line(3, "Lines", "%d, %s (%s stored)", r.Log.Lines, Bytes(r.Log.Bytes), Bytes(r.Log.Size))
 		p.line(3, "Object", "%s", r.Log.Key)
+	}
+	if r.Seams > 0 {
+		p.line(3, "Seams", "%d: what the runtime wrote to a file between its renaming and its reopening is served to nobody", r.Seams)
 	}
 	for _, g := range r.Gaps {
 		p.line(3, "Gap", "%s", gap(&g))

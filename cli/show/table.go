@@ -76,7 +76,7 @@ func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
 	for i := range jobs {
 		job := &jobs[i]
 		d := &job.Document
-		cells := []string{JobName(job), JobStatus(&d.Job), Worst(Verdicts(job)), fmt.Sprint(len(d.Pods)), age(cols.Now, d.Job.CreatedAt)}
+		cells := []string{JobName(job), JobStatus(&d.Job), proof(job), fmt.Sprint(len(d.Pods)), age(cols.Now, d.Job.CreatedAt)}
 		if cols.Wide {
 			cells = append(cells, orNone(strings.Join(d.Workloads, ",")), orNone(lastDiagnosis(d)))
 		}
@@ -102,6 +102,15 @@ func Verdicts(job *archive.KeptJob) (all []archive.Verdict) {
 		all = append(all, "")
 	}
 	return all
+}
+
+// proof is the worst of a Job's verdicts, with the seams of all its logs.
+func proof(job *archive.KeptJob) string {
+	var seams int64
+	for _, pod := range job.Document.Pods {
+		seams += pod.Seams
+	}
+	return Proof(Worst(Verdicts(job)), seams)
 }
 
 func lastDiagnosis(d *archive.JobDocument) string {
@@ -133,7 +142,7 @@ func instanceCells(r *archive.InstanceRecord, cols Columns) []string {
 		lines, size, stored, key = fmt.Sprint(r.Log.Lines), Bytes(r.Log.Bytes), Bytes(r.Log.Size), string(r.Log.Key)
 	}
 	cells := []string{
-		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Verdict(r.Verdict), lines, size, age(cols.Now, r.State.StartedAt),
+		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Proof(Verdict(r.Verdict), r.Seams), lines, size, age(cols.Now, r.State.StartedAt),
 	}
 	if cols.Wide {
 		cells = append(cells, stored, key, orNone(r.Reason))

@@ -18,7 +18,7 @@ const none = "<none>"
 const Open = "open"
 
 // badness orders verdicts: a later one is worse.
-var badness = []archive.Verdict{archive.Complete, archive.Empty, "", archive.NeverStarted, archive.Partial, archive.Lost}
+var badness = []archive.Verdict{archive.Complete, archive.Empty, "", archive.NeverStarted, archive.Seamed, archive.Partial, archive.Lost}
 
 // Worst gives the worst of some verdicts in a word: "open" where the worst is that a log is not sealed yet, "none" without any.
 func Worst(verdicts []archive.Verdict) string {
@@ -37,6 +37,20 @@ func Verdict(v archive.Verdict) string {
 		return Open
 	}
 	return string(v)
+}
+
+// Proof is the verdict in a word, and how many seams there are: "seamed (2)", "partial (2 seams)".
+func Proof(verdict string, seams int64) string {
+	switch {
+	case seams == 0:
+		return verdict
+	case verdict == string(archive.Seamed):
+		return fmt.Sprintf("%s (%d)", verdict, seams)
+	case seams == 1:
+		return verdict + " (1 seam)"
+	default:
+		return fmt.Sprintf("%s (%d seams)", verdict, seams)
+	}
 }
 
 // JobStatus is how a Job ended, in a word: Complete, Failed, or Deleted before it was either; or Running.

@@ -20,9 +20,39 @@ func TestWorst(t *testing.T) {
 		{[]archive.Verdict{"", archive.Complete}, "open"},
 		{[]archive.Verdict{archive.Lost, archive.Partial, ""}, "lost"},
 		{[]archive.Verdict{archive.NeverStarted, archive.Partial}, "partial"},
+		{[]archive.Verdict{archive.Complete, archive.Seamed, archive.Empty, archive.NeverStarted, ""}, "seamed"},
+		{[]archive.Verdict{archive.Seamed, archive.Partial}, "partial"},
 	} {
 		if got := Worst(tt.verdicts); got != tt.want {
 			t.Errorf("%q: got %s, want %s", tt.verdicts, got, tt.want)
+		}
+	}
+}
+
+// TestBadnessIsOfAllVerdicts: one that is not in the order would count as better than complete.
+func TestBadnessIsOfAllVerdicts(t *testing.T) {
+	for _, v := range archive.Verdicts {
+		if got := Worst([]archive.Verdict{archive.Complete, v}); got != string(v) {
+			t.Errorf("complete and %s: got %s", v, got)
+		}
+	}
+}
+
+func TestProof(t *testing.T) {
+	for _, tt := range []struct {
+		verdict string
+		seams   int64
+		want    string
+	}{
+		{"complete", 0, "complete"},
+		{"seamed", 1, "seamed (1)"},
+		{"seamed", 12, "seamed (12)"},
+		{"partial", 0, "partial"},
+		{"partial", 1, "partial (1 seam)"},
+		{"open", 2, "open (2 seams)"},
+	} {
+		if got := Proof(tt.verdict, tt.seams); got != tt.want {
+			t.Errorf("%s with %d: got %q, want %q", tt.verdict, tt.seams, got, tt.want)
 		}
 	}
 }
