@@ -206,7 +206,7 @@ func (j *Janitor) expire(ctx context.Context, p proven, d Decision) error {
 		eligible = latest(eligible, j.dueSince(p.Job.UID)) // its own end is long ago: that a newer one has ended is what counts
 	}
 	j.say(ctx, p.Job, jobExpired, fmt.Sprintf("deleted: %s, due since %s; its logs stay in the archive below %s, verdict %s",
-		d.Reason, d.At.UTC().Format(time.RFC3339), p.ref.JobPrefix(), p.verdict()))
+		d.Reason, d.At.UTC().Format(time.RFC3339), p.ref.JobPrefix(), p.inWords()))
 	if err := j.cluster.deleteJob(ctx, p.Job); err != nil {
 		return j.refused("delete Job", p.Facts, err)
 	}

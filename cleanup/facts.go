@@ -3,6 +3,7 @@ package cleanup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -198,7 +199,7 @@ func refOf(f Facts) archive.PodRef {
 
 // verdict gives the worst verdict on the logs of the Job. A pod that nobody saw is lost.
 func (p *proven) verdict() archive.Verdict {
-	order := []archive.Verdict{archive.Lost, archive.Partial, archive.Complete, archive.Empty, archive.NeverStarted}
+	order := []archive.Verdict{archive.Lost, archive.Partial, archive.Seamed, archive.Complete, archive.Empty, archive.NeverStarted}
 	there := map[archive.Verdict]bool{archive.Lost: p.unseen > 0}
 	for _, m := range p.evidence.Manifests {
 		for _, r := range m.Instances {
@@ -211,6 +212,20 @@ func (p *proven) verdict() archive.Verdict {
 		}
 	}
 	return archive.NeverStarted
+}
+
+// inWords is the verdict with the number of seams, if there are any.
+func (p *proven) inWords() string {
+	var seams int64
+	for _, m := range p.evidence.Manifests {
+		for i := range m.Instances {
+			seams += m.Instances[i].Seams
+		}
+	}
+	if seams == 0 {
+		return string(p.verdict())
+	}
+	return fmt.Sprintf("%s, unproven seams: %d", p.verdict(), seams)
 }
 
 // sealedAt gives when the last manifest was written.

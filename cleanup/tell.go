@@ -109,7 +109,7 @@ func (j *Janitor) sayEnded(ctx context.Context, f Facts, d Decision, now time.Ti
 // sayLogs tells what became of the Job's logs, and when it goes: this is the notice before its deletion.
 func (j *Janitor) sayLogs(ctx context.Context, p proven, list []Decision) {
 	verdict := p.verdict()
-	message := fmt.Sprintf("the logs are in the archive below %s, verdict %s", p.ref.JobPrefix(), verdict)
+	message := fmt.Sprintf("the logs are in the archive below %s, verdict %s", p.ref.JobPrefix(), p.inWords())
 	if p.unseen > 0 {
 		message += fmt.Sprintf("; %d pods came and went before they were seen", p.unseen)
 	}
