@@ -252,6 +252,13 @@ func TestBoard(t *testing.T) {
 			s.screen()
 			s.seal(p, complete(2))
 		}, "* job a: running\n* a/main: started in pod a-1\n* a/main: complete, 2 lines, 20 B\n* pod a-1: it is over\n", false},
+		{"rotated", Config{Lines: LinesNone}, func(s *scene) {
+			r := complete(2)
+			r.Verdict, r.Seams = archive.Seamed, 3
+			p := s.pod(s.job("a", running), "a-1", alive, "one", "two")
+			s.screen()
+			s.seal(p, r)
+		}, "* job a: running\n* a/main: started in pod a-1\n* a/main: seamed, 2 lines, 20 B, 3 unproven seams\n* pod a-1: it is over\n", false},
 		{"deleted", Config{Lines: LinesNew}, func(s *scene) {
 			a := s.job("a", running)
 			p := s.pod(a, "a-1", alive, "one", "two")
@@ -312,10 +319,12 @@ func TestEnd(t *testing.T) {
 		{Instance: *instance("nightly-1", "main", 0), Verdict: archive.Complete, Log: &archive.LogRecord{Key: "v1/jobs/nightly/main.0.log.zst"}},
 		{Verdict: archive.Lost},
 	}})
-	b.count.add(&archive.Manifest{Instances: []archive.InstanceRecord{{Verdict: archive.Partial, Log: &archive.LogRecord{Key: "other"}}}})
+	b.count.add(&archive.Manifest{Instances: []archive.InstanceRecord{
+		{Verdict: archive.Partial, Log: &archive.LogRecord{Key: "other"}}, {Verdict: archive.Seamed, Log: &archive.LogRecord{Key: "other"}},
+	}})
 	text := strings.Join(b.end(&Folder{Archive: "/tmp/kept"}, func(k archive.Key) string { return "/tmp/kept/" + string(k) }), "\n")
 	for _, want := range []string{
-		"2 Jobs, 3 pods. Their logs: 1 complete, 1 partial, 1 lost. Of 1 pod that had not ended all that came is kept, too",
+		"2 Jobs, 3 pods. Their logs: 1 complete, 1 seamed, 1 partial, 1 lost. Of 1 pod that had not ended all that came is kept, too",
 		"    kubectl epilogue list -n jobs --archive file:///tmp/kept\n",
 		"    kubectl epilogue logs nightly -n jobs --archive file:///tmp/kept\n",
 		"    zstd -dc /tmp/kept/v1/jobs/nightly/main.0.log.zst\n",

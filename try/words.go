@@ -82,6 +82,9 @@ func verdictOf(r *archive.InstanceRecord) string {
 	if r.Log != nil {
 		text += fmt.Sprintf(", %s, %s", several(r.Log.Lines, "line"), show.Bytes(r.Log.Bytes))
 	}
+	if r.Seams > 0 {
+		text += ", " + several(r.Seams, "unproven seam")
+	}
 	switch r.Verdict {
 	case archive.Empty:
 		text += ", it ran and wrote nothing"

@@ -362,7 +362,7 @@ request, and wants none but to get, list and watch.
 
 | line | what it says |
 |---|---|
-| ` + "`* ...`" + ` | a Job, a pod or a container came, waits for something, ended; at the end of a log its verdict, and each gap below it |
+| ` + "`* ...`" + ` | a Job, a pod or a container came, waits for something, ended; at the end of a log its verdict with the number of seams, if any, and each gap below it |
 | ` + "`[job/container] ...`" + ` | what a container wrote; a Job's second pod has the pod's name in the Job's place, a container that has restarted ` + "`[1]`" + ` behind its own |
 | ` + "`! ...`" + ` | something went wrong and is tried again: a full disk, an API server that is away; told once a minute at most |
 
