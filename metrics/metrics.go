@@ -84,6 +84,7 @@ func NewFollow(r prometheus.Registerer) *Follow {
 // Seal counts what becomes of logs and pods.
 type Seal struct {
 	Logs        *prometheus.CounterVec // by verdict
+	Seams       prometheus.Counter
 	Pods        prometheus.Counter
 	Lines       prometheus.Counter
 	TextBytes   prometheus.Counter
@@ -99,6 +100,7 @@ func NewSeal(r prometheus.Registerer) *Seal {
 	f := promauto.With(r)
 	return &Seal{
 		Logs:        f.NewCounterVec(counter("logs_sealed_total", "Logs of container instances that were sealed, by verdict."), []string{"verdict"}),
+		Seams:       f.NewCounter(counter("log_seams_total", "Places in sealed logs where one file ends and the next begins, and nothing proves that all of the old one was served.")),
 		Pods:        f.NewCounter(counter("pods_sealed_total", "Pods whose manifest is in the store.")),
 		Lines:       f.NewCounter(counter("sealed_lines_total", "Log lines in sealed logs.")),
 		TextBytes:   f.NewCounter(counter("sealed_text_bytes_total", "Bytes of text in sealed logs.")),

@@ -202,10 +202,13 @@ func (b *bed) proven(patience time.Duration) archive.InstanceRecord {
 }
 
 // complete is proven without any gap.
-func (b *bed) complete() {
+func (b *bed) complete() { b.whole(b.proven(time.Hour)) }
+
+// whole: the record is that of a log without a gap, with all its seams.
+func (b *bed) whole(record archive.InstanceRecord) {
 	b.t.Helper()
-	if record := b.proven(time.Hour); record.Verdict != archive.Complete {
-		b.t.Errorf("got verdict %s (%s), want complete", record.Verdict, record.Reason)
+	if err := oracle.Whole(record, b.c); err != nil {
+		b.t.Errorf("%v; gaps %+v", err, record.Gaps)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestFollowSilenceThenRotation(t *testing.T) {
 					b.c.Rotate()
 					c.say(5, 10)
 					b.c.Exit(0)
-					want := archive.Complete
+					want := archive.Seamed
 					if stands && silence > reach+time.Second { // since may be as far back
 						want = archive.Partial
 					}

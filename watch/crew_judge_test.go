@@ -57,6 +57,9 @@ func (d *drama) judgeInstance(r *role, m *archive.Manifest, i *kubelet.Instance)
 	if record.Log == nil && len(record.Gaps) == 0 && len(written) > 0 && record.Verdict != archive.Lost {
 		d.t.Errorf("%s[%d]: got verdict %s (%s) and %d lines were written", r.pod.Name(), i.Restart(), record.Verdict, record.Reason, len(written))
 	}
+	if files := len(i.Files()); record.Verdict == archive.Complete && files > 1 || record.Verdict == archive.Seamed && files == 1 {
+		d.t.Errorf("%s[%d]: got verdict %s with %d seams of %d files", r.pod.Name(), i.Restart(), record.Verdict, record.Seams, files)
+	}
 	have, unserved, served := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, l := range lines {
 		have[l.Text] = true

@@ -10,8 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
 // doubt is a takeover while the taker cannot reach the store. Of the dead replica the journal holds lines that the kubelet serves
@@ -129,7 +129,10 @@ func (d *doubt) wantAll(ended bool) {
 	for n := range d.next {
 		want = append(want, fmt.Sprint("line ", n))
 	}
-	if !slices.Equal(got, want) || ended && r.Verdict != archive.Complete {
+	if err := oracle.Whole(*r, d.log); err != nil && ended {
+		d.t.Error(err)
+	}
+	if !slices.Equal(got, want) {
 		d.t.Errorf("got %q, verdict %s (%s), gaps %+v; want %d lines", got, r.Verdict, r.Reason, r.Gaps, len(want))
 	}
 	for range 12 {

@@ -119,7 +119,10 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 	if fresh := p.settlePending(); fresh || !settled {
 		return false, nil
 	}
-	return p.tailMatches(ctx, r), nil
+	if !p.tailMatches(ctx, r) {
+		return false, nil
+	}
+	return f.findNewest(ctx, r)
 }
 
 // roomWait bounds how long a log that has ended waits for room in the spool: it may be the one that fills it, and only
@@ -213,6 +216,9 @@ func (p *proof) tailMatches(ctx context.Context, r Request) bool {
 // proven ends a log whose end was read and adds nothing more.
 func (f *Follower) proven() error {
 	if err := f.settleRotation(); err != nil {
+		return err
+	}
+	if err := f.countNewest(); err != nil {
 		return err
 	}
 	if o := f.overlap; o != nil && !o.found && !o.gapped {

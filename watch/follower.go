@@ -60,6 +60,8 @@ type Follower struct {
 	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
 	ended    bool              // the last stream ended as that of a container does that has ended
 	empty    bool              // the last answer was whole and empty
+	opens    int64             // the time of its first line; 0: it had none
+	newest   int64             // that of the first record of the file that was there at the end; 0: not known
 	counted  int               // bytes that the log was told of as held here
 	over     time.Time         // when its pod was first seen over by its phase while it ran; zero: never
 	behind   bool              // there may be lines behind such a time: the file must be read from its start

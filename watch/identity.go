@@ -18,6 +18,7 @@ type answer struct {
 	opened time.Time
 	mine   bool // it is known to be this instance's
 
+	first  int64         // the time of its first line; 0: none came
 	last   time.Time     // when it brought something last; zero: it has not
 	silent time.Duration // how long nothing had come before that
 	judged bool          // a new line of this reading was looked at for what since may hide

@@ -10,6 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take
@@ -55,6 +56,9 @@ func (m *model) play() {
 	}
 	record, lines := m.end(3 * time.Hour)
 	if err := truthful(lines, m.wrote.String(), record); err != nil {
+		m.t.Errorf("%v\n%s", err, strings.Join(m.said, "\n"))
+	}
+	if err := oracle.Whole(record, m.c); err != nil && len(record.Gaps) == 0 {
 		m.t.Errorf("%v\n%s", err, strings.Join(m.said, "\n"))
 	}
 }

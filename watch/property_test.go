@@ -90,6 +90,9 @@ func (s *schedule) play() {
 	if err := oracle.Accounted(lines, written, record.Gaps); err != nil {
 		s.t.Errorf("%v\n%s", err, strings.Join(s.said, "\n"))
 	}
+	if err := oracle.Whole(record, s.c); err != nil && len(record.Gaps) == 0 {
+		s.t.Errorf("%v\n%s", err, strings.Join(s.said, "\n"))
+	}
 	s.justified(lines, written, record.Gaps)
 }
 

@@ -30,7 +30,7 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	if early := f.settleEarly(); early != nil {
 		err = early
 	}
-	f.empty = err == nil && a.last.IsZero()
+	f.empty, f.opens = err == nil && a.last.IsZero(), a.first
 	f.lines.reset()
 	f.countHeld()
 	added = f.log.Summary().Lines - before
@@ -129,6 +129,9 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 
 // takeLine takes a line, or the piece of one before which so many have come.
 func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, index int) error {
+	if a.first == 0 {
+		a.first = line.Time
+	}
 	if index == 0 {
 		f.joined = 0
 		if again, err := f.servedAgain(line); again || err != nil {

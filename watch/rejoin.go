@@ -84,7 +84,11 @@ func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error
 	for range summary.Rotations {
 		f.log.Rotated()
 	}
-	return nil
+	// It was read from the start of its file, which is the one at the end where it was never rotated.
+	if f.newest, err = begin(aside); err != nil {
+		return &spoolError{err}
+	}
+	return f.countNewest()
 }
 
 // asidePlace is how far what lies aside has been taken up.

@@ -82,6 +82,13 @@ func (r *rotationWatch) begins(first int64) {
 	}
 }
 
+// another says that the file with this first record is not the one of the last look.
+func (r *rotationWatch) another(first int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.latest != 0 && r.latest != first
+}
+
 // soon says that a look is due soon, for one found a new file.
 func (r *rotationWatch) soon() bool {
 	r.mu.Lock()

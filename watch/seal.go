@@ -245,6 +245,7 @@ func (w *Watcher) sealed(key podKey, p *pod, m *archive.Manifest) {
 	count := w.parts.Seal
 	for _, r := range m.Instances {
 		count.Logs.WithLabelValues(string(r.Verdict)).Inc()
+		count.Seams.Add(float64(r.Seams))
 		if r.Log != nil {
 			count.Lines.Add(float64(r.Log.Lines))
 			count.TextBytes.Add(float64(r.Log.Bytes))

@@ -170,7 +170,7 @@ depend on what runs. Counters and gauges with labels show every value of theirs 
 where the scraper asks for these. The alerts that read them have their [runbooks](runbooks/README.md).
 
 How many *lines* are missing in a gap is not known to anyone: the kubelet does not number them. So what is lost is counted in gaps (` + "`epilogue_log_gaps_total`" + `), in logs by their verdict
-(` + "`epilogue_logs_sealed_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.
+(` + "`epilogue_logs_sealed_total`" + `), in seams (` + "`epilogue_log_seams_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.
 
 With ` + "`metrics-auth: kubernetes`" + ` only accounts may scrape that may get the non-resource URL ` + "`/metrics`" + `, as the usual ClusterRole of Prometheus allows; it sends its token (` + "`serviceMonitor.endpoint`" + `
 of the chart takes an ` + "`authorization`" + `). The daemon needs two rights outside namespaces for it ([security.md](security.md#what-it-may-do-in-the-cluster)), which the chart gives

@@ -57,6 +57,26 @@ func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
 	return nil
 }
 
+// Whole says whether a log that is held whole is called what it is: complete or empty where it is one file, and seamed
+// otherwise, with one seam at least and none that is not there.
+func Whole(record archive.InstanceRecord, written *kubelet.Instance) error {
+	files := len(written.Files())
+	want := archive.Complete
+	switch {
+	case files > 1:
+		want = archive.Seamed
+	case len(written.Records()) == 0:
+		want = archive.Empty
+	}
+	if record.Verdict != want {
+		return fmt.Errorf("got verdict %s (%s), want %s of %d files", record.Verdict, record.Reason, want, files)
+	}
+	if (record.Seams > 0) != (files > 1) || record.Seams >= int64(files) {
+		return fmt.Errorf("got %d seams of %d files", record.Seams, files)
+	}
+	return nil
+}
+
 // find looks for a run of lines in what was written from line at on, and gives where it ends. Without a gap before it
 // the run begins right there.
 func find(run, written []kubelet.Line, at int, gap bool) (end int, err error) {
