@@ -55,9 +55,10 @@ func lost() row {
 		{"Logs lost", stat, "short", "Containers ran, and nothing of their logs could be had. Over the time that is shown.", 4, just(counted(`epilogue_logs_sealed_total{of, verdict="lost"}`)), 1},
 		{"Gone before they were archived", stat, "short", "Jobs that the gate let go at its deadline, and pods that nobody saw.", 4,
 			just(counted(`epilogue_gate_released_total{of, reason="deadline"}`) + " + " + counted("epilogue_pods_unseen_total{of}")), 1},
-		{"Logs with gaps", stat, "short", "Their manifests say what is missing, or may be.", 4, just(counted(`epilogue_logs_sealed_total{of, verdict="partial"}`)), 1},
-		{"Sealed logs by verdict", series, "short", "", 6, by("round(sum by (verdict) (increase(epilogue_logs_sealed_total{of}[$__rate_interval])))", "{{verdict}}"), 0},
-		{"Gaps by reason", series, "short", "", 6, by("round(sum by (reason) (increase(epilogue_log_gaps_total{of}[$__rate_interval])))", "{{reason}}"), 0},
+		{"Logs with gaps", stat, "short", "Their manifests say what is missing, or may be.", 3, just(counted(`epilogue_logs_sealed_total{of, verdict="partial"}`)), 1},
+		{"Unproven seams", stat, "short", "Where one file of a sealed log ends and the next begins: nothing proves that all of the old one was served.", 3, just(counted(`epilogue_log_seams_total{of}`)), 0},
+		{"Sealed logs by verdict", series, "short", "", 5, by("round(sum by (verdict) (increase(epilogue_logs_sealed_total{of}[$__rate_interval])))", "{{verdict}}"), 0},
+		{"Gaps by reason", series, "short", "", 5, by("round(sum by (reason) (increase(epilogue_log_gaps_total{of}[$__rate_interval])))", "{{reason}}"), 0},
 	}}
 }
 
