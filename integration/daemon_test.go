@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -150,6 +151,15 @@ func assemble(w wiring) (*daemon, error) {
 
 // value sums up a metric over its labels.
 func (d *daemon) value(name string) float64 {
+	return d.valueOf(name, func(*dto.Metric) bool { return true })
+}
+
+// sealedAs gives how many logs were counted with a verdict.
+func (d *daemon) sealedAs(verdict string) float64 {
+	return d.valueOf("epilogue_logs_sealed_total", func(m *dto.Metric) bool { return m.GetLabel()[0].GetValue() == verdict })
+}
+
+func (d *daemon) valueOf(name string, wanted func(*dto.Metric) bool) float64 {
 	families, err := d.metrics.Gather()
 	if err != nil {
 		panic("integration: a registry of our own always gathers: " + err.Error())
@@ -160,6 +170,9 @@ func (d *daemon) value(name string) float64 {
 			continue
 		}
 		for _, m := range f.GetMetric() {
+			if !wanted(m) {
+				continue
+			}
 			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}

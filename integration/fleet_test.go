@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/gateway"
+	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
 // fleetLease is as long as a machine with much else to do may take to renew one: who loses his Lease while logs are rotated has lost
@@ -226,8 +226,8 @@ func (f *fleet) finishAll(all []played) {
 	for _, x := range all {
 		f.job = x.job
 		record := f.proven(x.pod, x.c)
-		if record.Verdict != archive.Complete {
-			f.t.Errorf("%s: got verdict %s (%s), want complete", x.pod.Name(), record.Verdict, record.Reason)
+		if err := oracle.Whole(record, x.c); err != nil {
+			f.t.Errorf("%s: %v", x.pod.Name(), err)
 		}
 		lines += len(x.c.Lines())
 	}
