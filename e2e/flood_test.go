@@ -23,8 +23,8 @@ func TestFlood(t *testing.T) {
 			ended := status(pod, "main").State.Terminated
 			r := p.record(m, "main", 0)
 			missing, seams := p.flooded(r, 1_000_000)
-			t.Logf("written in %s, sealed %s later; %d lines kept, %d missing, of them %d at seams of %d rotations; verdict %s, gaps %+v",
-				ended.FinishedAt.Sub(ended.StartedAt.Time), m.SealedAt.Sub(ended.FinishedAt.Time), r.Log.Lines, missing, seams, r.Log.Rotations, r.Verdict, r.Gaps)
+			t.Logf("written in %s, sealed %s later; %d lines kept, %d missing, of them %d at some of %d seams; verdict %s, gaps %+v",
+				ended.FinishedAt.Sub(ended.StartedAt.Time), m.SealedAt.Sub(ended.FinishedAt.Time), r.Log.Lines, missing, seams, r.Seams, r.Verdict, r.Gaps)
 		})
 	}
 }
@@ -49,7 +49,7 @@ func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed
 			return
 		}
 		seams++
-		if seamed += skipped; skipped < 0 || skipped > seam || seams > r.Log.Rotations {
+		if seamed += skipped; skipped < 0 || skipped > seam || seams > r.Seams {
 			p.Errorf("line %d is followed by %d outside any gap of %+v", last, next, r.Gaps)
 		}
 	}

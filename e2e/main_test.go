@@ -162,6 +162,21 @@ func (p *play) record(m *archive.Manifest, container string, restart int) archiv
 	return archive.InstanceRecord{}
 }
 
+// calledRight: a log with gaps is partial, one without is complete only where no rotation of it was seen.
+func (p *play) calledRight(r archive.InstanceRecord) {
+	p.Helper()
+	want := archive.Complete
+	switch {
+	case len(r.Gaps) > 0:
+		want = archive.Partial
+	case r.Seams > 0:
+		want = archive.Seamed
+	}
+	if r.Verdict != want {
+		p.Errorf("%s[%d]: got verdict %s (%s) with %d seams and gaps %+v, want %s", r.Container, r.Restart, r.Verdict, r.Reason, r.Seams, r.Gaps, want)
+	}
+}
+
 // whole checks that the archive holds, of one instance, exactly what its container says it wrote.
 func (p *play) whole(m *archive.Manifest, container string, restart int, ended *corev1.ContainerStateTerminated) {
 	p.Helper()

@@ -94,7 +94,7 @@ func (p *play) eachLog() (whole int) {
 	pod, m := p.pod(allEnded), p.manifest()
 	for _, c := range pod.Status.ContainerStatuses {
 		r := p.record(m, c.Name, 0)
-		if r.Log != nil && r.Log.Rotations+int64(len(r.Gaps)) > 0 {
+		if r.Log != nil && r.Seams+int64(len(r.Gaps)) > 0 {
 			if slices.ContainsFunc(r.Gaps, func(g archive.Gap) bool { return !fair(g) }) {
 				p.Errorf("%s: got gaps %+v, want none but by a rotation", c.Name, r.Gaps)
 			}
