@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Verdict says how much of an instance's log is kept. It is never guessed: what could not be proven is partial.
+// Verdict says how much of an instance's log is kept. It is never guessed: what could not be proven is seamed or partial.
 type Verdict string
 
 // The verdicts.
