@@ -232,8 +232,10 @@ func (f *Follower) proven() error {
 		}
 	}
 	// An empty file proves an empty log only where it is the first one.
-	if f.log.Summary().Lines == 0 && !f.silence.late.IsZero() {
-		f.gap(archive.Gap{Reason: archive.GapLateStart, Unproven: true, Detail: lateStart})
+	if f.log.Summary().Lines == 0 {
+		if g, late := f.lateStart(0); late {
+			f.gap(g)
+		}
 	}
 	return nil
 }

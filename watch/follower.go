@@ -124,6 +124,8 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		switch {
 		case err == nil && added == 0 && time.Since(opened) < newsWait:
 			stopped = await(ctx, changed, newsWait)
+		case err == nil && f.silence.broke.After(opened):
+			stopped = f.awaitNews(ctx)
 		case errors.Is(err, errHidden):
 			f.behind = true
 		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
@@ -146,6 +148,15 @@ func (f *Follower) open(ctx context.Context, r Request) (io.ReadCloser, error) {
 
 // newsWait is how long the kubelet may take to report that a container has ended.
 const newsWait = 2 * time.Second
+
+// awaitNews waits for the news of an end, where the stream of a log without a line ended: whether its start is in doubt hangs on that.
+func (f *Follower) awaitNews(ctx context.Context) error {
+	changed := f.looker.Changed(f.log.Instance())
+	if seen, err := f.look(ctx, false); err != nil || !f.runs(seen) {
+		return err
+	}
+	return await(ctx, changed, newsWait)
+}
 
 // await waits for the channel to be closed, but not for long.
 func await(ctx context.Context, closed <-chan struct{}, limit time.Duration) error {

@@ -161,14 +161,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one
 // that is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too
-// early. Or it is passed over, for the node's clock was set back.
+// early. Or it is passed over, for the node's clock was set back. A stream that outlives its container hangs, too: the
+// kubelet ends it within a second.
 func (f *Follower) hangs(ctx context.Context) error {
 	newer, line := f.newer(ctx)
+	if newer && line.Time < f.since.Load() {
+		return errHidden
+	}
+	if seen, err := f.looker.Look(ctx, f.log.Instance(), false); err == nil && seen.Terminated != nil {
+		return errStalled
+	}
 	if !newer {
 		return nil
-	}
-	if line.Time < f.since.Load() {
-		return errHidden
 	}
 	// The last record of a split line is never equal to the line. A stream that was opened anew and did not bring the
 	// record would not bring it the next time either.

@@ -195,32 +195,41 @@ func (s *schedule) cut() {
 
 // fault plays a fault on the next requests.
 func (s *schedule) fault() {
-	f := &kubelet.Fault{Optional: true, Times: 1 + s.rand.IntN(3)}
-	if s.rand.IntN(2) == 0 {
+	f := randomFault(s.rand)
+	s.note("fault of %s", saysFault(f))
+	s.c.Inject(f)
+	s.k.KillStreams()
+}
+
+func saysFault(f *kubelet.Fault) string {
+	return fmt.Sprintf("cut %t, text %q, hang %t, status %d, speed %d after %d lines or %d bytes, %d times",
+		f.Cut, f.Text, f.Hang, f.Status, f.BytesPerSecond, f.AfterLines, f.AfterBytes, f.Times)
+}
+
+func randomFault(random *rand.Rand) *kubelet.Fault {
+	f := &kubelet.Fault{Optional: true, Times: 1 + random.IntN(3)}
+	if random.IntN(2) == 0 {
 		f.On = kubelet.OnFollow
 	}
-	switch s.rand.IntN(3) {
+	switch random.IntN(3) {
 	case 0:
-		f.AfterLines = s.rand.IntN(50)
+		f.AfterLines = random.IntN(50)
 	case 1:
-		f.AfterBytes = s.rand.Int64N(5000)
+		f.AfterBytes = random.Int64N(5000)
 	}
-	switch s.rand.IntN(5) {
+	switch random.IntN(5) {
 	case 0:
 		f.Cut = true
 	case 1:
 		f.Text = "failed to create fsnotify watcher: too many open files"
 	case 2:
-		// A stream that hangs from its start looks like that of a container which writes nothing.
-		f.Hang, f.On, f.AfterLines = true, kubelet.OnFollow, max(1, f.AfterLines)
+		f.Hang, f.On = true, kubelet.OnFollow
 	case 3:
 		f.Status, f.Text = 500, "no"
 	case 4:
-		f.BytesPerSecond = 1 << (10 + s.rand.IntN(8))
+		f.BytesPerSecond = 1 << (10 + random.IntN(8))
 	}
-	s.note("fault of cut %t, text %q, hang %t, status %d, speed %d after %d lines or %d bytes, %d times", f.Cut, f.Text, f.Hang, f.Status, f.BytesPerSecond, f.AfterLines, f.AfterBytes, f.Times)
-	s.c.Inject(f)
-	s.k.KillStreams()
+	return f
 }
 
 // clock sets the node's clock, back by less than what a log is read again by.

@@ -84,7 +84,7 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 			err = f.remainder(ctx, a)
 		}
 		if err != nil || ended {
-			f.noteSilence(ctx, err)
+			f.noteSilence(ctx, a, err)
 			return err
 		}
 	}

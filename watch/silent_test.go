@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -38,6 +39,112 @@ func TestFollowHangsFromTheStart(t *testing.T) {
 			t.Errorf("got gaps %+v and %d lines, want the start in doubt and one line", g, record.Log.Lines)
 		}
 	})
+}
+
+// TestFollowHangsFromTheStartAndEnds: a stream that brought nothing and ended by itself does not show that there was nothing: a
+// file may have come and gone.
+func TestFollowHangsFromTheStartAndEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends  func(b *bed)
+		lines int
+	}{
+		"it breaks": {lines: 1, ends: func(b *bed) {
+			b.k.KillStreams()
+			time.Sleep(time.Second)
+			b.write("served")
+		}},
+		"it breaks, and the log is silent from then on": {ends: func(b *bed) { b.k.KillStreams() }},
+		"it outlives its container":                     {ends: func(b *bed) { b.c.Exit(0) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, Hang: true})
+				b.start()
+				b.write("never served")
+				time.Sleep(usualPace)
+				b.c.Rotate()
+				time.Sleep(time.Second)
+				c.ends(b)
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				record, lines := b.end(20 * time.Minute)
+				if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapLateStart || !g[0].Unproven || len(lines) != c.lines {
+					t.Errorf("got gaps %+v and %d lines, want the start in doubt and %d lines", g, len(lines), c.lines)
+				}
+			})
+		})
+	}
+}
+
+// TestFollowSilentToItsEnd: a stream that was there in time and lasted until its container ended has seen all of the log, though it
+// ended by itself and the news of the container's end came after.
+func TestFollowSilentToItsEnd(t *testing.T) {
+	for name, words := range map[string][]string{"nothing": nil, "last words behind the end": {"flushed late"}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.looker = &slowNews{looker{b}, time.Second}
+				b.start()
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				for _, word := range words {
+					b.c.Write(time.Now(), word)
+				}
+				if record, lines := b.end(20 * time.Minute); len(record.Gaps) != 0 || len(lines) != len(words) {
+					t.Errorf("got gaps %+v and %d lines, want none and %d lines", record.Gaps, len(lines), len(words))
+				}
+			})
+		})
+	}
+}
+
+// slowNews sees that a container has ended a while after its stream has.
+type slowNews struct {
+	looker
+	late time.Duration
+}
+
+func (l *slowNews) Look(ctx context.Context, i archive.Instance, live bool) (Sight, error) {
+	s, err := l.looker.Look(ctx, i, live)
+	if end := s.Terminated; end != nil && time.Since(end.FinishedAt.Time) < time.Second+l.late {
+		s.Running, s.Terminated = true, nil
+	}
+	return s, err
+}
+
+// TestLateReadingCannotTell: a log that wrote a file before anybody read it, had that rotated away and was silent then is served as
+// one is that had been silent from its start. So the start of both is in doubt; that of one which is read soon is not.
+func TestLateReadingCannotTell(t *testing.T) {
+	for name, c := range map[string]struct {
+		burst bool
+		begin time.Duration // of reading
+		doubt int           // gaps
+	}{
+		"silent, read late":             {begin: 2 * promptly, doubt: 1},
+		"a file came and went before":   {begin: 2 * promptly, doubt: 1, burst: true},
+		"silent, read soon":             {begin: promptly - time.Second},
+		"silent, read right from there": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				begun := time.Now()
+				if c.burst {
+					b.write("a file", "that comes and goes")
+					time.Sleep(time.Second)
+					b.c.Rotate()
+				}
+				time.Sleep(c.begin - time.Since(begun))
+				b.start()
+				time.Sleep(usualPace)
+				b.write("the first line that is served")
+				time.Sleep(time.Second)
+				b.c.Exit(0)
+				record := b.proven(time.Hour)
+				if g := record.Gaps; len(g) != c.doubt || c.doubt > 0 && (g[0].Reason != archive.GapLateStart || !g[0].Unproven) {
+					t.Errorf("got gaps %+v, want %d of an unproven late start", g, c.doubt)
+				}
+			})
+		})
+	}
 }
 
 // TestFollowHangsInsideTheFirstLine: a stream that hangs inside the log's first line and then ends properly does not show that there
