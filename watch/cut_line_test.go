@@ -16,6 +16,7 @@ type blocks struct {
 	*bed
 	lines int
 	kept  string
+	ends  func(line int) string // what each line ends with; nil: nothing
 }
 
 const blockBytes = 8 << 10
@@ -23,7 +24,11 @@ const blockBytes = 8 << 10
 // say writes so many lines, a millisecond each.
 func (w *blocks) say(count int) {
 	for range count {
-		w.kept += fmt.Sprintf("line %d %s\n", w.lines, strings.Repeat("x", 80))
+		end := ""
+		if w.ends != nil {
+			end = w.ends(w.lines)
+		}
+		w.kept += fmt.Sprintf("line %d %s%s\n", w.lines, strings.Repeat("x", 80), end)
 		if w.lines++; len(w.kept) >= blockBytes {
 			w.c.Print(time.Now(), w.kept[:blockBytes])
 			w.kept = w.kept[blockBytes:]
@@ -136,4 +141,48 @@ func TestFollowServedACutFileTwice(t *testing.T) {
 			t.Errorf("got gaps %+v, want one of rotated", record.Gaps)
 		}
 	})
+}
+
+// TestFollowJoinedLine: where the kubelet's reader is taken past a file it joins the line inside which the file before ended with the
+// first record of the newest file. Nobody wrote that line, so the gap lies inside it, though its end be that of every other line.
+func TestFollowJoinedLine(t *testing.T) {
+	ends := map[string]func(int) string{
+		"ends of their own": func(n int) string { return fmt.Sprintf(" line %d ends here", n) },
+		"the same end":      func(int) string { return " level=info source=worker" },
+	}
+	for name, end := range ends {
+		for _, slow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, slow %t", name, slow), func(t *testing.T) {
+				inBubble(t, func(b *bed) {
+					hold := kubelet.NewHold()
+					if slow {
+						b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, AfterLines: 1, BytesPerSecond: 20 << 10})
+					} else {
+						b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 1500, Hold: hold})
+					}
+					b.start()
+					w := &blocks{bed: b, ends: end}
+					for range 2 {
+						w.say(4000)
+						b.c.Rotate()
+					}
+					w.say(3000)
+					w.last()
+					hold.Release()
+					time.Sleep(time.Minute)
+					w.say(500)
+					w.last()
+					time.Sleep(time.Minute)
+					b.c.Exit(0)
+					record, lines := b.end(time.Hour)
+					if err := truthful(lines, text(b.c.Lines()), record); err != nil {
+						t.Error(err)
+					}
+					if record.Verdict != archive.Partial || len(record.Gaps) != 1 {
+						t.Errorf("got verdict %s and gaps %+v, want partial and one gap", record.Verdict, record.Gaps)
+					}
+				})
+			})
+		}
+	}
 }

@@ -216,6 +216,9 @@ func (f *Follower) head(ctx context.Context, previous bool) (head, bool) {
 	line, stamped, whole := reader.next()
 	if !whole {
 		line, stamped, ok = reader.remainder()
+		if at := errorIn(line.Text); at >= 0 {
+			line.Text = line.Text[:at]
+		}
 		return head{time: line.Time, text: line.Text}, ok && stamped
 	}
 	first := head{time: line.Time, text: line.Text, whole: true}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -24,6 +25,16 @@ func (e *errText) removed() bool {
 var kubeletTexts = []string{
 	"unable to retrieve container logs for ", "failed to create fsnotify watcher: ", "failed to open log file ",
 	"rpc error: code = ", "failed to try resolving symlinks in path ", "failed to get container status ",
+}
+
+// errorIn gives where what may be such a text begins, -1 for nowhere.
+func errorIn(text []byte) int {
+	for _, start := range kubeletTexts {
+		if at := bytes.Index(text, []byte(start)); at >= 0 {
+			return at
+		}
+	}
+	return -1
 }
 
 // remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
@@ -59,10 +70,8 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 		}
 	}
 	line.Text = append([]byte(nil), line.Text...)
-	for _, start := range kubeletTexts {
-		if at := strings.Index(string(line.Text), start); at >= 0 {
-			return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
-		}
+	if at := errorIn(line.Text); at >= 0 {
+		return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
 	}
 	if o := f.overlap; o != nil && f.vouched(line, f.lines.piece) {
 		if err := f.addEarly(); err != nil {

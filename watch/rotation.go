@@ -24,8 +24,9 @@ type rotationWatch struct {
 	level       level         // guarded by mu; of the stream
 	news        []firstRecord // guarded by mu; found and not taken up yet
 
-	expected []firstRecord // both owned by the follower
+	expected []firstRecord // all three owned by the follower
 	settled  firstRecord   // the last one that was met or missed
+	inLine   firstRecord   // the last one that was met inside a line
 }
 
 // firstRecord is a file's first record, by its time.

@@ -20,6 +20,17 @@ type head struct {
 	next  int64  // the time of the line behind it; 0: not known
 }
 
+// is says that the line, or the piece of one, is the record. Others may have its time: those that a process wrote in one block.
+func (h head) is(line archive.Line) bool {
+	if line.Time != h.time {
+		return false
+	}
+	if n := len(line.Text); n < len(h.text) {
+		return line.Partial && bytes.HasPrefix(h.text, line.Text)
+	}
+	return bytes.HasPrefix(line.Text, h.text) && (!h.whole || !line.Partial && len(line.Text) == len(h.text))
+}
+
 // seam is the place in a held line where a file begins.
 type seam struct {
 	time    int64 // of the line
@@ -45,8 +56,12 @@ const (
 )
 
 // proves says that the seam is no chance: the text is long, or the line behind it is the one behind the first record,
-// or comes so soon after the record that no other file can lie between.
+// or comes so soon after the record that no other file can lie between. Where it is known to be another line the text
+// proves nothing: the ends of many lines are the same.
 func (s seam) proves(h head) bool {
+	if s.next != 0 && h.next != 0 && s.next != h.next {
+		return false
+	}
 	behind := s.next != 0 && (s.next == h.next || time.Duration(s.next-h.time) < kubeletLeast-slack)
 	return s.sure && (len(h.text) >= leastProof || behind)
 }

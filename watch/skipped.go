@@ -86,10 +86,10 @@ func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err err
 	err = f.log.Held(since, func(line archive.Line) bool {
 		switch {
 		case met:
-		case line.Time == first.time:
+		case first.is(line):
 			met, at = true, n
 			first.from, first.to = before, line.Time
-		case line.Time > first.time && !first.crossed:
+		case line.Time >= first.time && !first.crossed:
 			first.crossed, at = true, n
 			first.from, first.to = before, line.Time
 		case !first.crossed:
@@ -107,7 +107,7 @@ func (f *Follower) expect(line archive.Line) error {
 	expected := f.rotation.expected
 	f.rotation.expected = expected[:0]
 	for n, first := range expected {
-		left, err := f.expectOne(&first, line)
+		left, err := f.expectOne(&first, line, expected[n+1:])
 		if left || err != nil {
 			f.rotation.expected = append(f.rotation.expected, first)
 		}
@@ -119,11 +119,11 @@ func (f *Follower) expect(line archive.Line) error {
 	return nil
 }
 
-// expectOne says whether the first record is still expected when the line has come.
-func (f *Follower) expectOne(first *firstRecord, line archive.Line) (left bool, err error) {
+// expectOne says whether the first record is still expected when the line has come. Later ones are expected behind it.
+func (f *Follower) expectOne(first *firstRecord, line archive.Line, later []firstRecord) (left bool, err error) {
 	gone := line.Time > first.time+int64(slack)
 	switch {
-	case line.Time == first.time:
+	case first.is(line):
 		first.cross(f, line)
 		f.confirm(*first)
 		return false, nil
@@ -142,9 +142,9 @@ func (f *Follower) expectOne(first *firstRecord, line archive.Line) (left bool, 
 	case met:
 		f.confirm(*first)
 	case gone:
-		f.skipped(*first)
+		err = f.skippedBefore(*first, later, line.Time)
 	}
-	return !met && !gone, nil
+	return !met && !gone, err
 }
 
 // cross notes the place where the stream goes past the record.
@@ -165,6 +165,7 @@ func (r *firstRecord) cross(f *Follower, line archive.Line) {
 func (f *Follower) confirm(first firstRecord) {
 	level := f.rotation.sinceLook(first.level)
 	f.settle(first)
+	f.joinedTwo(first)
 	if first.late && level.hides(first.from, first.to) {
 		f.gap(archive.Gap{
 			AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
@@ -176,13 +177,57 @@ func (f *Follower) confirm(first firstRecord) {
 func (f *Follower) skipped(first firstRecord) {
 	f.settle(first)
 	g := archive.Gap{
-		AfterLine: first.after, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: first.chance,
+		AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: first.chance,
 		Detail: "the kubelet rotated the log while it was read too slowly, and a file was skipped",
 	}
 	if first.chance {
 		g.Detail = "the kubelet rotated the log inside a line, and it is not certain that this is the one that was read"
 	}
 	f.gap(g)
+}
+
+// skippedBefore writes the gap of a file that was skipped. The line before it, behind which one of the given time comes (0: look for
+// that), may be two: see joinedTwo. Then the gap lies inside it.
+func (f *Follower) skippedBefore(first firstRecord, later []firstRecord, next int64) error {
+	for _, newer := range later {
+		met, err := f.meetInside(&newer, next)
+		if err != nil {
+			return &spoolError{err}
+		}
+		if met && newer.through == first.after {
+			first.after, first.through = newer.after, newer.through
+			break
+		}
+	}
+	f.skipped(first)
+	return nil
+}
+
+// joinedTwo writes the gap inside a line that was never written. Where the kubelet's reader is taken past a file it joins what it
+// had of an unfinished line with the first record of the newest file. That shows by a file that was skipped right behind the
+// line in which this one was met, or by another one that was met there as well, and ends no later than that line.
+func (f *Follower) joinedTwo(first firstRecord) {
+	if first.through == 0 {
+		return
+	}
+	other := f.rotation.inLine
+	f.rotation.inLine = first
+	two := other.through == first.through && other.whole && other.time != first.time
+	for _, g := range f.log.Summary().Gaps {
+		if g.Reason != archive.GapRotated {
+			continue
+		}
+		if through := max(g.AfterLine, g.ThroughLine); g.AfterLine <= first.after && first.through <= through {
+			return
+		}
+		two = two || g.AfterLine == first.through
+	}
+	if two {
+		f.gap(archive.Gap{
+			AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
+			Detail: "a file was skipped, and this line may be the start of one line and the end of another, which the kubelet joined",
+		})
+	}
 }
 
 // twice takes a line that a stream served again, the first of a file that it began anew. The kubelet's reader does so
@@ -221,7 +266,7 @@ func (f *Follower) settleRotation() error {
 	if err := f.rotated(); err != nil {
 		return err
 	}
-	for _, first := range f.rotation.expected {
+	for n, first := range f.rotation.expected {
 		met, err := f.meet(&first)
 		if !met && err == nil && !first.crossed {
 			met, err = f.meetInside(&first, 0)
@@ -232,7 +277,9 @@ func (f *Follower) settleRotation() error {
 		case met:
 			f.confirm(first)
 		case first.crossed:
-			f.skipped(first)
+			if err := f.skippedBefore(first, f.rotation.expected[n+1:], 0); err != nil {
+				return err
+			}
 		default: // what is missing at the end is the sentinel's affair
 			first.after = f.log.Summary().Lines
 			f.settle(first)
