@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -10,11 +11,12 @@ import (
 // prepare chooses where the answer begins and takes up what is held from there on.
 func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	from := place{since: since(f.resumeTime(f.log.Summary()))}
-	if !r.All {
+	// Inside a line nothing shows that since has hidden a part of it, where the clock was set back while it was written.
+	if r.All = r.All || f.tail.open(); !r.All {
 		r.Since = from.since
 		f.resumed = f.resumed || r.Follow && from.since > 0
 	} else if from, err = f.fileBegins(ctx, r, from); err != nil {
-		return &spoolError{err}
+		return err
 	}
 	if r.Follow {
 		f.since.Store(r.Since)
@@ -25,14 +27,27 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	return nil
 }
 
+// errNoHead: where a file begins could not be asked.
+var errNoHead = errors.New("the file's first record was not served")
+
+// fileSeam is where a file begins in what is held, known by what stands behind its first record of that time.
+type fileSeam struct {
+	time int64
+	seam seam
+}
+
 // fileBegins gives the place of the file's first record in what is held: the whole file is compared, so what is held of
 // it must be known whole. Times do not tell, for the clock may have been set back inside it. Where the record is not
 // held a time well before it must do.
 func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (place, error) {
 	first, ok := f.head(ctx, r.Previous)
 	if !ok {
-		return from, nil
+		return from, errNoHead
 	}
+	if first.time == 0 {
+		return f.fileEmpty(from)
+	}
+	f.empties, f.begins = 0, fileSeam{}
 	var n int64
 	found := false
 	err := f.log.Held(0, func(line archive.Line) bool {
@@ -41,14 +56,34 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 		return !found
 	})
 	if found || err != nil {
-		return place{after: n - 1}, err
+		return place{after: n - 1}, wrapSpool(err)
 	}
 	if s, ok, err := f.findSeam(first); ok || err != nil {
-		return place{after: s.after}, err
+		return place{after: s.after}, wrapSpool(err)
+	}
+	s, ok, err := f.findSeamBehind(first)
+	if ok || err != nil {
+		f.begins = fileSeam{first.time, s}
+		return place{after: s.after}, wrapSpool(err)
 	}
 	from.since = min(from.since, first.time-int64(10*time.Minute))
 	return from, nil
 }
+
+// fileEmpty gives the place where the file's first record will be, once there is one. An answer that was cut on its way looks
+// like that of an empty file, so all that is held is compared. Of a log for which that is too much the file must be found empty
+// again and again.
+func (f *Follower) fileEmpty(from place) (place, error) {
+	if f.log.Summary().Bytes <= wholeBytes {
+		return place{}, nil
+	}
+	if f.empties++; f.empties < enoughEmpties {
+		return from, errNoHead
+	}
+	return from, nil
+}
+
+const enoughEmpties = 5
 
 // resumeTime is the time to resume from: that of the last line in the order served, for a clock that stepped back
 // serves its next lines with earlier times than the latest one.

@@ -41,11 +41,15 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	return errHidden
 }
 
-// came notes that a reading brought bytes.
+// came notes that a reading brought bytes. A line may take several: the longest silence since the last one that was looked at
+// counts.
 func (a *answer) came() {
 	now := time.Now()
-	if a.judged = false; !a.last.IsZero() {
-		a.silent = now.Sub(a.last)
+	if a.judged {
+		a.judged, a.silent = false, 0
+	}
+	if !a.last.IsZero() {
+		a.silent = max(a.silent, now.Sub(a.last))
 	}
 	a.last = now
 }

@@ -108,6 +108,9 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 	if _, disk := errors.AsType[*spoolError](err); disk {
 		return false, err
 	}
+	if errors.Is(err, errHidden) {
+		p.whole = true
+	}
 	if p.failed(err) {
 		return false, nil
 	}

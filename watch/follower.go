@@ -62,6 +62,8 @@ type Follower struct {
 	empty    bool              // the last answer was whole and empty
 	opens    int64             // the time of its first line; 0: it had none
 	newest   int64             // that of the first record of the file that was there at the end; 0: not known
+	begins   fileSeam          // of the file that was asked for as a whole last
+	empties  int               // how often in a row the file was found empty where its first record was asked for
 	counted  int               // bytes that the log was told of as held here
 	over     time.Time         // when its pod was first seen over by its phase while it ran; zero: never
 	behind   bool              // there may be lines behind such a time: the file must be read from its start

@@ -20,7 +20,7 @@ type answer struct {
 
 	first  int64         // the time of its first line; 0: none came
 	last   time.Time     // when it brought something last; zero: it has not
-	silent time.Duration // how long nothing had come before that
+	silent time.Duration // how long nothing had come before that, or while its line came
 	judged bool          // a new line of this reading was looked at for what since may hide
 	fresh  bool          // or one of another reading
 	begun  bool          // its first line was looked at for being the rest of a held one

@@ -22,6 +22,7 @@ type tailMark struct {
 	mu   sync.Mutex
 	hash uint64 // guarded by mu
 	at   int64  // guarded by mu
+	part bool   // guarded by mu; it has no end so far
 	end  uint64 // guarded by mu; the hash when the stream was last seen to have reached the end of its file; 0: it was not
 }
 
@@ -42,8 +43,15 @@ func (t *tailMark) atEnd() bool {
 func (t *tailMark) set(line archive.Line) {
 	h := line.Hash()
 	t.mu.Lock()
-	t.hash, t.at = h, line.Time
+	t.hash, t.at, t.part = h, line.Time, line.Partial
 	t.mu.Unlock()
+}
+
+// open says that the last held line has no end so far.
+func (t *tailMark) open() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.part
 }
 
 func (t *tailMark) time() int64 {
@@ -200,17 +208,17 @@ const grace = 500 * time.Millisecond
 // probe asks for the first record of the file that is being written.
 func (f *Follower) probe(ctx context.Context) {
 	began, total := time.Now(), f.rotation.total.Load()
-	if first, ok := f.head(ctx, false); ok {
+	if first, ok := f.head(ctx, false); ok && first.time != 0 {
 		f.rotation.looked(first, began, total)
 	}
 }
 
 // head asks for the first record of a file, and for so much of the line behind it that its time is known if there is
-// one.
+// one. Its time is 0 where the file is empty.
 func (f *Follower) head(ctx context.Context, previous bool) (head, bool) {
 	b, ok := f.some(ctx, Request{Previous: previous, Limit: longestStamp + headBytes})
-	if !ok {
-		return head{}, false
+	if !ok || len(b) == 0 {
+		return head{}, ok
 	}
 	reader := &lineReader{buf: b, end: len(b)}
 	line, stamped, whole := reader.next()

@@ -27,7 +27,9 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.pending, f.left, f.joined = archive.Line{}, openPiece{pending, f.piece, f.follows && pending.Time != 0}, 0
 	a := &answer{Request: r, opened: time.Now()}
 	err = f.readBody(ctx, body, a)
-	if early := f.settleEarly(); early != nil {
+	if errors.Is(err, errHidden) && f.overlap != nil {
+		f.overlap.early = nil // all of them come again
+	} else if early := f.settleEarly(); early != nil {
 		err = early
 	}
 	f.empty, f.opens = err == nil && a.last.IsZero(), a.first
@@ -115,11 +117,10 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			return f.append()
 		}
 		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where
-		// times are out of order, soon after. The whole line is held: it began before since, and since lies before the
-		// last one.
-		if !stamped && a.Since > 0 && f.overlap != nil {
-			a.begun = true
-			continue
+		// times are out of order, soon after. The whole line is held, for it began before since, unless the node's clock was set
+		// back and it began after all that is held: only the whole file tells.
+		if !stamped && a.Since > 0 {
+			return errors.Join(errHidden, f.append())
 		}
 		if err := f.takeLine(ctx, a, line, f.lines.piece); err != nil {
 			return errors.Join(err, f.append())
@@ -144,10 +145,8 @@ func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, i
 	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
 		return err
 	}
-	if index == 0 {
-		if err := f.hidden(ctx, a, line); err != nil {
-			return err
-		}
+	if err := f.hidden(ctx, a, line); err != nil {
+		return err
 	}
 	if a.All && (f.overlap == nil || f.overlap.found) {
 		f.behind = false

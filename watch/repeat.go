@@ -81,13 +81,16 @@ func (f *Follower) graft(a *answer, line archive.Line) error {
 	if err != nil {
 		return &spoolError{err}
 	}
+	if b := f.begins; !ok && a.All && b.time == h.time {
+		s, ok = b.seam, true
+	}
 	if !ok || s.last && s.inside && !s.proves(h) {
 		return f.graftLeft(h)
 	}
 	if s.last && !s.proves(h) && o.missed() {
 		// The end of many a line is like this. It may be a line of its own, and others may lie before it: all of them
 		// are in doubt.
-		if f.left.there {
+		if f.left.there && f.left.line.Time < h.time {
 			o.gapped = false
 			return f.graftLeft(h)
 		}

@@ -92,7 +92,10 @@ func (f *Follower) findSeam(h head) (s seam, ok bool, err error) {
 // findSeamAnywhere does so whatever the times say: where the node's clock was set back the lines of later times lie
 // elsewhere. Then the text alone must prove it, in one line of all.
 func (f *Follower) findSeamAnywhere(h head) (s seam, ok bool, err error) {
-	if s, ok, err = f.findSeam(h); ok || err != nil || len(h.text) < leastProof {
+	if s, ok, err = f.findSeam(h); ok || err != nil {
+		return s, ok, err
+	}
+	if s, ok, err = f.findSeamLast(h); ok || err != nil || len(h.text) < leastProof {
 		return s, ok, err
 	}
 	search := seamSearch{head: h, anywhere: true}
@@ -102,6 +105,33 @@ func (f *Follower) findSeamAnywhere(h head) (s seam, ok bool, err error) {
 	search.close()
 	search.best.last = search.apart == 0
 	return search.best.seam, search.best.found && search.fits == 1, nil
+}
+
+// findSeamBehind does so by the time of the line behind the first record, wherever in the log it is.
+func (f *Follower) findSeamBehind(h head) (seam, bool, error) {
+	if h.next == 0 {
+		return seam{}, false, nil
+	}
+	search := seamSearch{head: h, anywhere: true, behind: true}
+	if err := f.log.Held(0, search.take); err != nil {
+		return seam{}, false, err
+	}
+	s := search.best
+	return s.seam, s.found && s.next != 0 && search.fits == 1, nil
+}
+
+// findSeamLast does so in the last line that is held alone.
+func (f *Follower) findSeamLast(h head) (seam, bool, error) {
+	search := seamSearch{head: h, since: f.tail.time(), anywhere: true}
+	if err := f.log.Held(search.since, search.take); err != nil {
+		return seam{}, false, err
+	}
+	search.close()
+	s := search.best.seam
+	s.last = search.apart == 0
+	total := f.log.Summary().Lines
+	s.after, s.through = total-(s.through-s.after), total
+	return s, search.best.found && s.last, nil
 }
 
 // seamSearch is the state of that.
@@ -116,6 +146,7 @@ type seamSearch struct {
 	apart   int // lines since the best one
 
 	anywhere bool // times do not count
+	behind   bool // but that of the line behind it does
 	fits     int  // lines in which the text fits
 }
 
@@ -145,7 +176,10 @@ func (s *seamSearch) take(piece archive.Line) bool {
 
 func (s *seamSearch) begin(piece archive.Line) {
 	if s.best.found && s.best.next == 0 {
-		s.best.next = piece.Time
+		if s.best.next = piece.Time; s.behind && s.best.next != s.head.next {
+			s.best = candidate{}
+			s.fits--
+		}
 	}
 	if s.crossed = !s.anywhere && piece.Time >= s.time; s.crossed {
 		return

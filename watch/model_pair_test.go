@@ -1,0 +1,166 @@
+package watch
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
+)
+
+// pair is one random run of one or two replicas over one pod. Its container is restarted now and then, and its restarts may be
+// counted from 0 again.
+type pair struct {
+	*drama
+	pod     *kubelet.Pod
+	runs    []*process // oldest first
+	count   int32      // the kubelet's restart count of the newest
+	anew    bool       // the kubelet has no earlier status of the container
+	rotated time.Time
+	step    time.Duration // of the node's clock
+}
+
+func newPair(t *testing.T, seed uint64) *pair {
+	m := &pair{drama: &drama{
+		crew: newCrew(t), rand: rand.New(rand.NewPCG(seed, 3)), durable: map[string]bool{}, written: map[string]time.Time{}, returned: map[string]time.Time{},
+	}}
+	m.pod = m.crew.pod(kubelet.Spec{Restart: corev1.RestartPolicyOnFailure})
+	return m
+}
+
+func (m *pair) play() {
+	defer func() {
+		if m.t.Failed() {
+			m.t.Log(strings.Join(m.said, "\n"))
+		}
+	}()
+	m.join()
+	m.second()
+	m.begin()
+	acts := []func(){
+		m.say, m.say, m.say, m.slowly, m.aside, m.turn, m.turn, m.streams, m.fault, m.set,
+		m.second, m.leave, m.die, m.crash, m.stand, m.stand, m.offAPI, m.offStore, m.again, m.again,
+	}
+	for range 5 + m.rand.IntN(20) {
+		acts[m.rand.IntN(len(acts))]()
+		m.pause()
+	}
+	m.k.Heal()
+	m.sleep(time.Minute)
+	m.now().Exit(0)
+	m.pod.Finish(corev1.PodSucceeded, "", "")
+	m.report()
+	m.judge()
+}
+
+// judge holds what was sealed against what was written: of each instance, whatever the kubelet called it.
+func (m *pair) judge() {
+	records := map[string]*archive.InstanceRecord{}
+	manifest := m.sealed(m.pod)
+	for n := range manifest.Instances {
+		records[manifest.Instances[n].ContainerID] = &manifest.Instances[n]
+	}
+	for n, p := range m.runs {
+		record := records[p.ID()]
+		switch {
+		case record == nil:
+			m.t.Errorf("run %d has no record", n)
+		case record.Log == nil && record.Verdict == archive.Lost: // that is said
+		default:
+			if err := p.truthful(m.crew.lines(record), *record); err != nil {
+				m.t.Errorf("run %d: %v", n, err)
+			}
+		}
+	}
+}
+
+func (m *pair) now() *process { return m.runs[len(m.runs)-1] }
+
+func (m *pair) say() { m.now().say() }
+
+func (m *pair) slowly() { m.now().slowly() }
+
+func (m *pair) aside() { m.now().aside(m.rand) }
+
+// second has another replica join where there is one.
+func (m *pair) second() {
+	if len(m.hands) < 2 {
+		m.join()
+	}
+}
+
+// begin starts the container.
+func (m *pair) begin() {
+	m.note("run %d begins with count %d", len(m.runs), m.count)
+	clock := func() time.Time { return time.Now().Add(m.step) }
+	m.runs = append(m.runs, &process{Instance: m.pod.Start("main"), rand: m.rand, now: clock, note: m.note})
+	m.rotated = time.Now().Add(promptly - kubeletLeast)
+	m.report()
+}
+
+// again ends the container, while somebody reads, and starts it once more. Where it is removed with its logs before, the kubelet
+// counts from 0 again.
+func (m *pair) again() {
+	if len(m.runs) > 2 {
+		return
+	}
+	m.calm()
+	m.note("run %d fails", len(m.runs)-1)
+	m.now().Exit(1)
+	m.report()
+	m.sleep(m.upTo(time.Minute))
+	m.calm()
+	m.count++
+	if m.anew = m.rand.IntN(2) == 0; m.anew {
+		m.now().Remove()
+		m.count = 0
+	}
+	m.begin()
+	m.sleep(time.Second)
+}
+
+// calm waits until nobody has been away for a while: what comes and goes while nobody watches nobody knows.
+func (m *pair) calm() {
+	for _, w := range m.trouble {
+		if wait := time.Until(w.to); wait > 0 {
+			m.sleep(wait)
+		}
+	}
+}
+
+// report has the API server tell what the kubelet says, with its own count.
+func (m *pair) report() {
+	o := m.pod.Object()
+	s := &o.Status.ContainerStatuses[0]
+	if s.RestartCount = m.count; m.anew {
+		s.LastTerminationState = corev1.ContainerState{}
+	}
+	m.must(m.server.Tracker().Update(podResource, o, jobsNamespace))
+}
+
+// turn rotates the log, wherever the process is.
+func (m *pair) turn() {
+	m.now().grow(m.sleep)
+	if wait := kubeletLeast - time.Since(m.rotated); wait > 0 {
+		m.sleep(wait)
+	}
+	m.rotated = time.Now()
+	m.note("rotate")
+	m.now().Rotate()
+}
+
+func (m *pair) fault() {
+	f := randomFault(m.rand)
+	m.note("fault of %s", saysFault(f))
+	m.now().Inject(f)
+	m.k.KillStreams()
+}
+
+func (m *pair) set() {
+	m.step = m.upTo([]time.Duration{time.Second, time.Second, 20 * time.Second}[m.rand.IntN(3)])
+	m.note("clock is %s ahead", m.step)
+}
