@@ -89,3 +89,20 @@ func TestFollowSilentAfterABurst(t *testing.T) {
 		})
 	}
 }
+
+// TestFollowLastWordsThenRotation: what a log ends with has no newline, and is in a file that was rotated before the end could be
+// read again.
+func TestFollowLastWordsThenRotation(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		b.burstOf(0, 25_000)
+		time.Sleep(5 * time.Second)
+		b.c.WritePartial(time.Now(), "no end")
+		time.Sleep(time.Second)
+		b.c.Rotate()
+		time.Sleep(time.Second)
+		b.c.Exit(0)
+		record, lines := b.end(time.Hour)
+		b.sameText(record, lines)
+	})
+}

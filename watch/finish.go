@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
@@ -183,7 +181,7 @@ func (p *proof) echoed(line archive.Line) bool {
 func (p *proof) settlePending() (fresh bool) {
 	f := p.follower
 	line := f.pending
-	if line.Time == 0 {
+	if line.Time == 0 || f.empty { // no second read gives what stands in a file before this one; see proven
 		return false
 	}
 	if p.pending.Hash() != line.Hash() {
@@ -224,11 +222,14 @@ func (f *Follower) proven() error {
 	if err := f.countNewest(); err != nil {
 		return err
 	}
+	// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty then. A stream
+	// that stood at the end of the file before, or came there in time, and stayed until the container's end has missed nothing.
+	stood := f.empty && f.ended && (f.tail.atEnd() || f.rotation.inTime(f.tail.time()))
+	if err := f.lastWords(); err != nil {
+		return err
+	}
 	if o := f.overlap; o != nil && !o.found && !o.gapped {
-		// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty
-		// then. A stream that stood at the end of the file before, or came there in time, and stayed until the
-		// container's end has missed nothing.
-		if f.empty && f.ended && (f.tail.atEnd() || f.rotation.inTime(f.tail.time())) {
+		if stood {
 			f.log.Rotated()
 		} else {
 			f.unserved(0)
@@ -270,36 +271,8 @@ func (p *proof) lastWords() error {
 	if f.pending.Time == 0 {
 		f.pending = p.pending
 	}
-	if f.pending.Time == 0 || f.tail.is(f.pending) {
-		return nil
-	}
-	if err := f.appendAlone(f.pending); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
+	if err := f.lastWords(); !errors.Is(err, archive.ErrSpoolFull) {
 		return err
 	}
 	return nil
-}
-
-// reasonOf tells why the log of a pod went away.
-func reasonOf(s Sight) archive.GapReason {
-	if s.Pod != nil {
-		if s.Pod.Status.Reason == "Evicted" {
-			return archive.GapEvicted
-		}
-		for _, c := range s.Pod.Status.Conditions {
-			if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "DeletionByPodGC" {
-				return archive.GapNodeLost
-			}
-		}
-		if s.Pod.Status.Reason == "NodeLost" {
-			return archive.GapNodeLost
-		}
-	}
-	switch {
-	case s.Gone || s.Deleting:
-		return archive.GapDeleted
-	case !s.Current && !s.Previous:
-		return archive.GapReplaced
-	default:
-		return archive.GapUnreachable
-	}
 }

@@ -1,6 +1,10 @@
 package watch
 
-import "github.com/epilogue-dev/epilogue/archive"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
 
 // unserved writes the gap of an answer that did not show the last line held: up to a line of the given time, 0 for
 // none. The file before may have been read to its end. Lines are known to be missing only where they came and found no
@@ -29,4 +33,29 @@ func (f *Follower) gap(g archive.Gap) {
 	f.log.Gap(g)
 	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
 	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
+}
+
+// reasonOf tells why the log of a pod went away.
+func reasonOf(s Sight) archive.GapReason {
+	if s.Pod != nil {
+		if s.Pod.Status.Reason == "Evicted" {
+			return archive.GapEvicted
+		}
+		for _, c := range s.Pod.Status.Conditions {
+			if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "DeletionByPodGC" {
+				return archive.GapNodeLost
+			}
+		}
+		if s.Pod.Status.Reason == "NodeLost" {
+			return archive.GapNodeLost
+		}
+	}
+	switch {
+	case s.Gone || s.Deleting:
+		return archive.GapDeleted
+	case !s.Current && !s.Previous:
+		return archive.GapReplaced
+	default:
+		return archive.GapUnreachable
+	}
 }

@@ -36,8 +36,8 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.lines.reset()
 	f.countHeld()
 	added = f.log.Summary().Lines - before
-	if err != nil && added == 0 && f.pending.Time == 0 {
-		f.pending = pending // an answer that failed says nothing of the last words of the one before
+	if (err != nil || f.empty) && added == 0 && f.pending.Time == 0 {
+		f.pending = pending // an answer that failed, or of a file that was begun since, says nothing of the last words before
 	}
 	return added, err
 }

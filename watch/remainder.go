@@ -81,3 +81,16 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	f.pending, f.piece, f.follows = line, f.lines.piece, f.overlap == nil || f.overlap.found
 	return nil
 }
+
+// lastWords keeps a last line without an end, of which nothing more will be served, as it is.
+func (f *Follower) lastWords() error {
+	if f.pending.Time == 0 || f.tail.is(f.pending) {
+		return nil
+	}
+	if !f.follows {
+		f.unserved(f.pending.Time)
+	}
+	last := f.pending
+	f.pending = archive.Line{}
+	return f.appendAlone(last)
+}
