@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
@@ -85,6 +86,26 @@ func TestFollowSilentAfterABurst(t *testing.T) {
 				}
 				b.c.Exit(0)
 				b.complete()
+			})
+		})
+	}
+}
+
+// TestFollowRotatedRightAfterABurst: the kubelet looks at the sizes whenever it will, now and then right after a burst that is
+// the log's last.
+func TestFollowRotatedRightAfterABurst(t *testing.T) {
+	for _, soon := range []time.Duration{600 * time.Millisecond, time.Second, 2 * time.Second} {
+		t.Run(soon.String(), func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				b.burstOf(0, 25_000)
+				time.Sleep(soon)
+				b.c.Rotate()
+				time.Sleep(20 * time.Second)
+				b.c.Exit(0)
+				if record := b.proven(time.Hour); record.Verdict != archive.Seamed || record.Seams != 1 {
+					t.Errorf("got verdict %s with %d seams and gaps %+v, want %s with one", record.Verdict, record.Seams, record.Gaps, archive.Seamed)
+				}
 			})
 		})
 	}

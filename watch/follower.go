@@ -72,6 +72,7 @@ type Follower struct {
 	silence  leadSilence
 	rotation rotationWatch
 	burst    chan struct{} // wakes the minder
+	dozing   dozing
 }
 
 func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -81,6 +82,10 @@ const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
+	// burstEnds is how long nothing comes until a burst is over, and askAgain after how long, and ever longer, it is asked again
+	// whether the stream has come to the end of it.
+	burstEnds = 250 * time.Millisecond
+	askAgain  = 500 * time.Millisecond
 )
 
 // watchStream minds an open stream from beside: it ends one that hangs and one that is old, and looks for rotations.
@@ -100,7 +105,10 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
 	pause := min(probeEvery, f.cfg.StallAfter)
-	ask, again, level := now, 2*probeEvery, int64(0)
+	next := now.Add(pause) // the next look at the file, where one is due
+	ask, again := now, askAgain
+	f.dozing.level.Store(0)
+	f.dozing.Store(true)
 	for f.sleepOrBusy(ctx, pause) {
 		slept := time.Since(now)
 		now = now.Add(slept)
@@ -121,15 +129,16 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			}
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
-		case f.rotation.due(false):
-			f.probe(ctx)
-		case !busy && total-level >= probeBytes && now.After(ask):
+		case !busy && f.dozing.burst(total) && !now.Before(ask):
 			// A burst is over. What is rotated from now on is no loss where the stream stands at the end.
 			if f.newer(ctx); f.tail.atEnd() {
-				ask, again, level = now, 2*probeEvery, total
+				ask, again = now.Add(probeEvery), askAgain
+				f.dozing.level.Store(total)
 			} else {
-				ask, again = now.Add(again), 8*again
+				ask, again = now.Add(again), 16*again
 			}
+		case f.rotation.due(false) && (!now.Before(next) || f.rotation.overdue()):
+			f.probe(ctx)
 		}
 		if pause = probeEvery; !busy {
 			pause = max(probeEvery, f.cfg.StallAfter/6)
@@ -138,8 +147,25 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		pause = min(pause, f.cfg.StallAfter)
 		now = time.Now()
+		if at := now.Add(pause); !now.Before(next) || at.Before(next) {
+			next = at
+		}
+		pause = next.Sub(now)
+		burst := f.dozing.burst(total)
+		if burst { // its end must be seen before the kubelet rotates the file
+			pause = min(pause, max(burstEnds, ask.Sub(now)))
+		}
+		f.dozing.Store(!burst)
 	}
 }
+
+// dozing is set while the minder does not look for the end of a burst. A burst that begins then wakes it.
+type dozing struct {
+	atomic.Bool
+	level atomic.Int64 // what the stream had brought when it was last seen to stand at the end of its file
+}
+
+func (d *dozing) burst(total int64) bool { return total-d.level.Load() >= probeBytes }
 
 // sleepOrBusy is sleep, but ends when the follower asks for a look.
 func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {

@@ -92,12 +92,13 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 	}
 }
 
-// noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue: a rotation may be near.
+// noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue or a burst has begun: a rotation may be
+// near.
 func (f *Follower) noteBurst() {
 	if f.first != 0 { // a piece of a line says nothing of how late lines come
 		f.rotation.came(f.first, f.served)
 	}
-	if f.rotation.overdue() {
+	if f.rotation.overdue() || f.dozing.burst(f.rotation.total.Load()) && f.dozing.CompareAndSwap(true, false) {
 		select {
 		case f.burst <- struct{}{}:
 		default: // it is awake
