@@ -83,15 +83,22 @@ func (w writer) play(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s: verdict %s, %d rotations, gaps %+v; missing: %+v", name, r.Verdict, r.Log.Rotations, r.Gaps, holes)
+	t.Logf("%s: verdict %s, %d seams, gaps %+v; missing: %+v", name, r.Verdict, r.Seams, r.Gaps, holes)
 	w.judge(p, r, holes, held == truth)
 }
 
 // judge holds the verdict against what is missing.
 func (w writer) judge(p *play, r archive.InstanceRecord, holes []hole, whole bool) {
 	p.Helper()
-	if r.Verdict == archive.Complete && !whole {
-		p.Errorf("%s: got verdict %s, want none that says so: %+v are missing", p.job, r.Verdict, holes)
+	want := archive.Complete
+	switch {
+	case len(r.Gaps) > 0:
+		want = archive.Partial
+	case r.Seams > 0:
+		want = archive.Seamed
+	}
+	if r.Verdict != want || want == archive.Complete && !whole {
+		p.Errorf("%s: got verdict %s, want %s with gaps %+v and %d seams; missing: %+v", p.job, r.Verdict, want, r.Gaps, r.Seams, holes)
 	}
 	if whole != (len(holes) == 0) {
 		p.Errorf("%s: the sum says whole: %t, and the marks miss %+v", p.job, whole, holes)
@@ -102,8 +109,8 @@ func (w writer) judge(p *play, r archive.InstanceRecord, holes []hole, whole boo
 			silent++
 		}
 	}
-	if int64(silent) > r.Log.Rotations {
-		p.Errorf("%s: got %d holes outside the gaps %+v of %d rotations: %+v", p.job, silent, r.Gaps, r.Log.Rotations, holes)
+	if int64(silent) > r.Seams {
+		p.Errorf("%s: got %d holes outside the gaps %+v and %d seams: %+v", p.job, silent, r.Gaps, r.Seams, holes)
 	}
 	for _, g := range r.Gaps {
 		if !slices.ContainsFunc(holes, func(h hole) bool { return h.within(g) }) {
