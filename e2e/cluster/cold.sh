@@ -61,7 +61,7 @@ away() {
 	[ ! -f "$scratch/engine/docker.pid" ] || kill "$(cat "$scratch/engine/docker.pid")" || true
 	[ -z "${EPILOGUE_COLD:-}" ] || return 0
 	while [ -f "$scratch/engine/docker.pid" ]; do read -rt 0.2 <> <(:) || true; done
-	umount "$scratch"/engine/data/overlay2/*/merged 2>/dev/null || true
+	umount "$scratch"/engine/data/overlay2/*/merged "$scratch"/engine/run/netns/* 2>/dev/null || true
 	chmod -R u+w "$scratch" && rm -rf "$scratch"
 }
 trap away EXIT
