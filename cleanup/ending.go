@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,15 +31,22 @@ func (j *Janitor) heedNamespace(ctx context.Context, job types.UID, f Facts) (bo
 		j.seen.AddAfter(job, endingAsked)
 		return false, nil
 	}
-	ending, err := j.cluster.ending(ctx, f.Job.Namespace)
-	if err != nil || !ending {
+	since, err := j.cluster.ending(ctx, f.Job.Namespace)
+	if err != nil || since == nil {
 		return false, err
 	}
-	if j.ending.Swap(true) {
+	if j.ending.Swap(since.UnixNano()) == since.UnixNano() {
 		return true, nil
 	}
 	j.log.Info("the namespace is being deleted: gates open as soon as what there is of a Job is sealed", "namespace", f.Job.Namespace)
 	return true, j.noticeAll(ctx, f.Job.Namespace)
+}
+
+// ends says whether the Job goes with its namespace. One that was made later is in another namespace of that name, for in one that is
+// being deleted nothing is made.
+func (j *Janitor) ends(job *batchv1.Job) bool {
+	since := j.ending.Load()
+	return since != 0 && job != nil && job.CreationTimestamp.UnixNano() <= since
 }
 
 // vanishing: somebody deletes the Job's pods and not the Job.
@@ -65,18 +73,18 @@ func (j *Janitor) noticeAll(ctx context.Context, namespace string) error {
 	return err
 }
 
-// ending asks whether the namespace is being deleted. Without the right to ask it is not known.
-func (c cluster) ending(ctx context.Context, namespace string) (bool, error) {
+// ending asks since when the namespace is being deleted; nil: it is not, or without the right to ask it is not known.
+func (c cluster) ending(ctx context.Context, namespace string) (*metav1.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	got, err := c.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
 	if gone(err) || apierrors.IsForbidden(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look at namespace %s: %w", namespace, err)
+		return nil, fmt.Errorf("look at namespace %s: %w", namespace, err)
 	}
-	return got.DeletionTimestamp != nil, nil
+	return got.DeletionTimestamp, nil
 }
 
 // jobs gives the UIDs of all Jobs there are.

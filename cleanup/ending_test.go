@@ -66,6 +66,14 @@ func TestNamespaceGoes(t *testing.T) {
 				if got := b.job("a"); held("a") == tt.opens || tt.opens && got.Annotations[mark.Verdict] != string(archive.Complete) {
 					t.Errorf("held: %t with annotations %v, want %t and the verdict", held("a"), got.Annotations, !tt.opens)
 				}
+				b.api.mu.Lock()
+				b.api.ending = nil
+				b.api.mu.Unlock()
+				b.api.create(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "later"}})
+				after(5 * time.Second)
+				if !held("later") {
+					t.Errorf("a Job of a namespace that came later under that name is not held, want the gate")
+				}
 			})
 		})
 	}

@@ -20,7 +20,7 @@ func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 		j.forget(job)
 		return Facts{Job: s.Job}, false
 	}
-	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since, Ending: j.ending.Load()}
+	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since, Ending: j.ends(s.Job)}
 	for _, p := range s.Pods {
 		if s.Job == nil && !j.claims(p.Pod) {
 			continue // perhaps of a Job that is not selected: that one is not in the cache, and its pods are

@@ -68,7 +68,7 @@ type Janitor struct {
 	seen, proofs, deletions watch.Queue[types.UID]
 
 	parents parentKinds
-	ending  atomic.Bool // the namespace is being deleted, which nothing stops any more
+	ending  atomic.Int64 // when the namespace was last deleted, ns since 1970; 0: never, as far as is known
 
 	mu      sync.Mutex
 	asked   time.Time                           // guarded by mu; when it was last asked whether the namespace is being deleted
