@@ -144,7 +144,8 @@ func TestContextOfManyLogs(t *testing.T) {
 					}
 					s.append(fmt.Sprintf("c%d", n), all)
 				}
-				before, during := heapOf(), uint64(0)
+				var during uint64
+				before := heapOf()
 				ctx, leave := context.WithCancel(t.Context())
 				if followed {
 					f := follow(ctx, t, s.reader, q, func() {})

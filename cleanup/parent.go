@@ -12,7 +12,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	validation "k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
@@ -105,7 +105,7 @@ func (k *parentKinds) mayAsk(o metav1.OwnerReference, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at, denied := k.deny[kindOf(o)]
-	sound := groupVersion.MatchString(o.APIVersion) && len(validation.IsValidPathSegmentName(o.Name)) == 0
+	sound := groupVersion.MatchString(o.APIVersion) && len(content.IsPathSegmentName(o.Name)) == 0
 	return sound && (!denied || now.Sub(at) > denyFor) || isCronJob(o)
 }
 

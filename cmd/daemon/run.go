@@ -73,7 +73,6 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	held, stopLease := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLease()
 	lease.Go(func() error { return p.keepLease(held) })
-
 	janitor.Go(func() error { return p.janitor.Run(ctx) })
 	janitor.Go(func() error { return p.runLauncher(ctx) })
 	err = p.watcher.Run(ctx)
