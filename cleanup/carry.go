@@ -14,7 +14,7 @@ import (
 
 // prove takes the gate off what is archived, and tells the owners of Jobs what became of their logs.
 func (j *Janitor) prove(ctx context.Context, job types.UID) error {
-	now := time.Now()
+	now := j.parts.Clock.Now()
 	f, ok := j.facts(job, now)
 	if !ok || f.Job == nil && len(f.Pods) == 0 {
 		return nil
@@ -27,7 +27,7 @@ func (j *Janitor) prove(ctx context.Context, job types.UID) error {
 	if err != nil {
 		return err
 	}
-	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
+	list := Decide(p.Facts, j.cfg.Cleanup, j.parts.Clock.Now())
 	for _, d := range pick(list, ReleasePod) {
 		if d.Reason != Sealed || j.dry(job, d.Pod, d) {
 			continue
@@ -95,7 +95,7 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 
 // openProven is open for a Job as it is now.
 func (j *Janitor) openProven(ctx context.Context, p proven, words map[string]string) error {
-	list := Decide(p.Facts, j.cfg.Cleanup, time.Now())
+	list := Decide(p.Facts, j.cfg.Cleanup, j.parts.Clock.Now())
 	release := pick(list, Release)
 	metadata := map[string]any{"annotations": words}
 	if len(release) > 0 {
@@ -121,7 +121,7 @@ func (j *Janitor) openProven(ctx context.Context, p proven, words map[string]str
 // delete deletes what is due: the manifests are read from the store, the object from the API server, and the policy decides
 // once more on what they say.
 func (j *Janitor) delete(ctx context.Context, job types.UID) error {
-	now := time.Now()
+	now := j.parts.Clock.Now()
 	f, ok := j.facts(job, now)
 	if !ok {
 		return nil
@@ -134,7 +134,7 @@ func (j *Janitor) delete(ctx context.Context, job types.UID) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range j.fresh(job, f, pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeletePod)) {
+	for _, d := range j.fresh(job, f, pick(Decide(p.Facts, j.cfg.Cleanup, j.parts.Clock.Now()), DeletePod)) {
 		if err := j.deletePod(ctx, p, d); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (j *Janitor) fresh(job types.UID, f Facts, list []Decision) []Decision {
 
 // deleteJob deletes a finished Job.
 func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
-	if d := pick(Decide(p.Facts, j.cfg.Cleanup, time.Now()), DeleteJob); len(d) == 0 {
+	if d := pick(Decide(p.Facts, j.cfg.Cleanup, j.parts.Clock.Now()), DeleteJob); len(d) == 0 {
 		j.blocked(string(Unsealed))
 		return errUnsealed
 	}
@@ -185,7 +185,7 @@ func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
 	case !ok && now.Job == cached:
 		return nil // it is gone, or is none of ours any more
 	case !ok:
-		j.log.Info("Job is kept after all", "job", cached.Name, "decisions", reasons(Decide(now, j.cfg.Cleanup, time.Now())))
+		j.log.Info("Job is kept after all", "job", cached.Name, "decisions", reasons(Decide(now, j.cfg.Cleanup, j.parts.Clock.Now())))
 		return nil // its change brings it here again
 	case has(now.Job.Finalizers, mark.Finalizer):
 		return nil // the gate is taken off first, and that brings it here again
@@ -211,7 +211,7 @@ func (j *Janitor) expire(ctx context.Context, p proven, d Decision) error {
 		return j.refused("delete Job", p.Facts, err)
 	}
 	j.parts.Count.Deleted.WithLabelValues("job", string(d.Reason)).Inc()
-	j.parts.Count.Lag.Observe(max(0, time.Since(eligible).Seconds()))
+	j.parts.Count.Lag.Observe(max(0, j.parts.Clock.Now().Sub(eligible).Seconds()))
 	j.log.Info("Job is deleted", "job", p.Job.Name, "job_uid", p.Job.UID, "reason", d.Reason, "verdict", p.verdict())
 	return nil
 }

@@ -33,7 +33,7 @@ func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) e
 // endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
 // Why stands on the object from the same moment on, and so in the pod's manifest.
 func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) {
-	now := time.Now()
+	now := j.parts.Clock.Now()
 	deadline := map[string]any{"activeDeadlineSeconds": endNow}
 	switch d.Action {
 	case EndPod:
@@ -93,7 +93,7 @@ func (j *Janitor) date(ctx context.Context, job types.UID, f Facts, list []Decis
 		if d.Reason != Unsealed && d.Reason != Deadline || j.cfg.DryRun {
 			continue
 		}
-		if _, dated := seenHeld(o, time.Now()); dated || !j.first(job, o) {
+		if _, dated := seenHeld(o, j.parts.Clock.Now()); dated || !j.first(job, o) {
 			continue
 		}
 		now, again, ok, err := j.confirm(ctx, f, d)

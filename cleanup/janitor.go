@@ -48,6 +48,7 @@ type Parts struct {
 	Store  Store
 	Count  *metrics.Cleanup
 	Log    *slog.Logger
+	Clock  *watch.Clock // of the times that the API server writes; nil: this machine's is as good
 }
 
 // Janitor carries out what Decide says.

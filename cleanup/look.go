@@ -16,7 +16,7 @@ import (
 
 // look decides by the cache, does what needs no proof, and leaves the rest to the other queues.
 func (j *Janitor) look(ctx context.Context, job types.UID) error {
-	now := time.Now()
+	now := j.parts.Clock.Now()
 	f, ok := j.facts(job, now)
 	j.crowd(f.Job)
 	if !ok {
@@ -132,7 +132,7 @@ func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decis
 
 // putOn is mark for a Job as it is now.
 func (j *Janitor) putOn(ctx context.Context, f Facts) error {
-	list := Decide(f, j.cfg.Cleanup, time.Now())
+	list := Decide(f, j.cfg.Cleanup, j.parts.Clock.Now())
 	gate, adopt := pick(list, Hold), pick(list, AdoptTTL)
 	if len(gate)+len(adopt) == 0 {
 		return nil // somebody has done it

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -61,7 +60,7 @@ func (j *Janitor) confirm(ctx context.Context, f Facts, d Decision) (now Facts, 
 	if now, ok, err = j.ours(ctx, f, d.Pod, releasing); !ok || err != nil {
 		return now, d, false, err
 	}
-	for _, again := range pick(Decide(now, j.cfg.Cleanup, time.Now()), d.Action) {
+	for _, again := range pick(Decide(now, j.cfg.Cleanup, j.parts.Clock.Now()), d.Action) {
 		if (d.Pod == nil) == (again.Pod == nil) && (d.Pod == nil || d.Pod.UID == again.Pod.UID) {
 			return now, again, true, nil
 		}

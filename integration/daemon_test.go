@@ -30,6 +30,7 @@ type daemon struct {
 	sealer  *archive.Sealer
 	budget  *watch.Budget
 	metrics *prometheus.Registry
+	clock   *watch.Clock
 	said    *spoken
 	cancel  context.CancelFunc
 	work    errgroup.Group
@@ -119,6 +120,8 @@ func assemble(w wiring) (*daemon, error) {
 	seal := metrics.NewSeal(d.metrics)
 	d.sealer = archive.NewSealer(w.store, d.spool, "test", w.log, func(error) { seal.Failures.Inc() })
 	d.budget = watch.NewBudget(2000, 500, d.spool.Room)
+	d.clock = watch.NewClock(w.log)
+	w.config.Wrap(d.clock.Wrap)
 	client, err := kubernetes.NewForConfig(w.config)
 	if err != nil {
 		return nil, err
@@ -129,11 +132,11 @@ func assemble(w wiring) (*daemon, error) {
 	}
 	d.watcher, err = watch.New(watch.Config{Namespace: w.namespace, Sealers: 4, Follow: w.follow}, watch.Parts{
 		Client: client, Source: source, Budget: d.budget, Spool: d.spool, Sealer: d.sealer,
-		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: w.log,
+		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: w.log, Clock: d.clock,
 	})
 	if err == nil && w.cleanup != nil {
 		d.janitor = cleanup.New(cleanup.Config{Cleanup: *w.cleanup}, cleanup.Parts{
-			Client: client, Cache: d.watcher, Store: d.sealer, Count: metrics.NewCleanup(d.metrics), Log: w.log,
+			Client: client, Cache: d.watcher, Store: d.sealer, Count: metrics.NewCleanup(d.metrics), Log: w.log, Clock: d.clock,
 		})
 		d.watcher.Listen(d.janitor.Notice)
 		d.watcher.ListenSettled(d.janitor.Settled)
@@ -143,6 +146,7 @@ func assemble(w wiring) (*daemon, error) {
 		d.launch = launch.New(w.launching.config, launch.Parts{
 			Client: client, Cache: d.watcher, Owns: func() bool { return d.watcher.Owns(launch.QueueKey(w.namespace)) },
 			Registry: w.launching.registry, Metrics: metrics.NewLaunch(d.metrics), Log: w.log,
+			Now: d.clock.Now,
 		})
 		d.watcher.Listen(d.launch.See)
 	}

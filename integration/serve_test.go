@@ -29,6 +29,7 @@ func (r *rig) api() *httptest.Server {
 	reader := archive.NewReader(archive.ReaderConfig{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
 	a := serve.NewAPI(serve.Config{Namespace: r.ns}, serve.Parts{
 		Access: access.NewReviews(r.reviewer(), "epilogue"), Reader: reader, Objects: reader, Log: r.daemon.said.logger(),
+		Now: r.daemon.clock.Now,
 	})
 	server := httptest.NewServer(a)
 	r.t.Cleanup(func() {

@@ -71,7 +71,8 @@ type keeper struct {
 	tail    func(ctx context.Context, pod *corev1.Pod) string // last lines of a pod's log, "" where they cannot be had
 	metrics *metrics.Launch
 	log     *slog.Logger
-	wake    chan struct{} // holds one token when something has changed
+	now     func() time.Time // the API server's time
+	wake    chan struct{}    // holds one token when something has changed
 
 	last   *ticket   // owned by run; nil: to be read
 	unseen time.Time // owned by run; since when the cache does not show the last start; zero: it does
@@ -212,7 +213,7 @@ func (k *keeper) carryOut(ctx context.Context, t ticket) (queue, error) {
 func (k *keeper) start(ctx context.Context, job *batchv1.Job) error {
 	err := k.cluster.Patch(ctx, job, change{suspend: new(false)})
 	if err == nil {
-		waited := time.Since(job.CreationTimestamp.Time)
+		waited := k.now().Sub(job.CreationTimestamp.Time)
 		k.metrics.Started.WithLabelValues(string(kindOf(job))).Inc()
 		k.metrics.Waited.Observe(waited.Seconds())
 		k.log.Info("Job is started", "job", job.Name, "waited", waited)
@@ -245,7 +246,7 @@ func (k *keeper) cancelOne(ctx context.Context, q queue, job *batchv1.Job) error
 		}
 		return nil
 	}
-	switch cancel(job, pods, time.Now()) {
+	switch cancel(job, pods, k.now()) {
 	case stepRelease, stepFail:
 		return k.cluster.Patch(ctx, job, change{suspend: new(false), parallelism: new(int32(0)), deadline: new(int64(1))})
 	case stepEnd:
@@ -271,7 +272,7 @@ func (k *keeper) unwanted(ctx context.Context, q queue, job *batchv1.Job, pods [
 	if timedOut(job, pods) {
 		return "timeout: the pod ran longer than " + job.Annotations[timeout] + " s"
 	}
-	if suspended(job) && job.Annotations[preparedAt] == "" && time.Since(job.CreationTimestamp.Time) > unprepared {
+	if suspended(job) && job.Annotations[preparedAt] == "" && k.now().Sub(job.CreationTimestamp.Time) > unprepared {
 		return "the request was cut off before its environment was stored, and was not repeated"
 	}
 	if b := q.builderOf(job); b != nil && suspended(job) && endOf(b) == batchv1.JobFailed {

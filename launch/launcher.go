@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -41,6 +42,7 @@ type Parts struct {
 	Registry Registry    // nil: nothing is built
 	Metrics  *metrics.Launch
 	Log      *slog.Logger
+	Now      func() time.Time // the API server's time; nil: this machine's is as good
 }
 
 // Launcher makes Jobs on request and starts them in their order. Safe for concurrent use.
@@ -66,9 +68,12 @@ func New(cfg Config, parts Parts) *Launcher {
 		}
 	}
 	metrics.FromZero(parts.Metrics.Started, Runner, Builder)
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
 	l.keeper = &keeper{
 		cache: parts.Cache, cluster: k, tickets: k, owns: parts.Owns, limits: cfg.Limits, tail: l.tail,
-		metrics: parts.Metrics, log: parts.Log, wake: make(chan struct{}, 1),
+		metrics: parts.Metrics, log: parts.Log, now: parts.Now, wake: make(chan struct{}, 1),
 	}
 	return l
 }

@@ -267,7 +267,7 @@ func (w *world) join(owns func() bool) *replica {
 	r := &replica{w: w, cancel: cancel, done: make(chan struct{}), owns: owns, jobs: map[string]*batchv1.Job{}, pods: map[string]*corev1.Pod{}}
 	k := &keeper{
 		cache: r, cluster: api{r}, tickets: api{r}, owns: owns, limits: w.limits, tail: func(context.Context, *corev1.Pod) string { return "" },
-		metrics: metrics.NewLaunch(nil), log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1),
+		metrics: metrics.NewLaunch(nil), log: slog.New(slog.DiscardHandler), now: time.Now, wake: make(chan struct{}, 1),
 	}
 	w.mu.Lock()
 	seen := max(0, len(w.history)-w.number(5))

@@ -77,6 +77,8 @@ type Parts struct {
 	Messages func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error)
 	Metrics  *metrics.Serve // nil: nobody asks
 	Log      *slog.Logger
+	// Now gives the time from which "an hour ago" counts: that of the nodes, which stamp the lines; nil: this machine's.
+	Now func() time.Time
 
 	// Certificate is the one that this replica, and so the others, serve; nil: they serve without TLS.
 	Certificate func() (*tls.Certificate, error)
@@ -99,6 +101,9 @@ func NewAPI(cfg Config, parts Parts) *API {
 	a.streams = newStreams(a.cfg.MaxStreams, a.cfg.MaxStreamsOfUser)
 	if parts.Metrics == nil {
 		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
+	}
+	if parts.Now == nil {
+		a.parts.Now = time.Now
 	}
 	a.peers = newPeering(a.parts, cfg.Audience)
 	a.mux.HandleFunc("GET /openapi.yaml", a.briefly(serveOpenAPI))

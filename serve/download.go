@@ -7,14 +7,13 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // manifest answers with what is known of a pod.
 func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r.URL.RawQuery, time.Now())
+	p := newParams(r.URL.RawQuery, a.parts.Now())
 	uid, _ := p.text("uid")
 	if err := p.finish(); err != nil {
 		return err
@@ -37,7 +36,7 @@ func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
 
 // download answers with a log object as it is stored. It never changes, so that a client may come back for the rest of it.
 func (a *API) download(w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r.URL.RawQuery, time.Now())
+	p := newParams(r.URL.RawQuery, a.parts.Now())
 	uid, _ := p.text("uid")
 	container, _ := p.text("container")
 	restart := p.number("restart", 0, 1<<31-1)

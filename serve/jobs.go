@@ -111,8 +111,8 @@ const (
 	mostLooks = 2000
 )
 
-func parseJobs(r *http.Request) (archive.JobQuery, *jobFilter, error) {
-	p := newParams(r.URL.RawQuery, time.Now())
+func parseJobs(r *http.Request, now time.Time) (archive.JobQuery, *jobFilter, error) {
+	p := newParams(r.URL.RawQuery, now)
 	f := &jobFilter{limit: usualPage, since: p.moment("since"), until: p.moment("until"), selector: labels.Everything()}
 	q := archive.JobQuery{Namespace: r.PathValue("namespace"), Since: f.since, Until: f.until}
 	q.Workload, _ = p.text("workload")
@@ -167,7 +167,7 @@ func (f *jobFilter) wants(j *Job) bool {
 }
 
 func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
-	q, f, err := parseJobs(r)
+	q, f, err := parseJobs(r, a.parts.Now())
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*Jo
 
 // jobPage is a Job with the manifests of its pods.
 func (a *API) oneJob(w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r.URL.RawQuery, time.Now())
+	p := newParams(r.URL.RawQuery, a.parts.Now())
 	uid, _ := p.text("uid")
 	if err := p.finish(); err != nil {
 		return err
@@ -235,7 +235,7 @@ type Workload struct {
 
 // workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may see.
 func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r.URL.RawQuery, time.Now())
+	p := newParams(r.URL.RawQuery, a.parts.Now())
 	if err := p.finish(); err != nil {
 		return err
 	}

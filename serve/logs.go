@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/serve/access"
@@ -42,7 +41,7 @@ func (a *API) logRoutes() []Route {
 
 // serveLog answers with the lines of a log, from wherever they are.
 func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Target) error {
-	l, err := parseLog(r, target, time.Now())
+	l, err := parseLog(r, target, a.parts.Now())
 	if err != nil {
 		return err
 	}

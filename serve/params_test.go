@@ -179,7 +179,7 @@ func FuzzList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.URL.RawQuery = query
-		_, filter, err := parseJobs(r)
+		_, filter, err := parseJobs(r, time.Now())
 		if err == nil {
 			filter.wants(&Job{})
 			return

@@ -160,8 +160,8 @@ type pastJob struct {
 // mostPast bounds the Jobs that are remembered. Of one that is forgotten the pods that are known stay its own.
 const mostPast = 10_000
 
-// left notes a Job that is not in the cache any more.
-func (p *past) left(job *batchv1.Job) {
+// left notes a Job that is not in the cache any more, by the API server's time.
+func (p *past) left(job *batchv1.Job, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.jobs == nil {
@@ -172,7 +172,7 @@ func (p *past) left(job *batchv1.Job) {
 	}
 	end := endOf(job)
 	if end.IsZero() {
-		end = time.Now()
+		end = now
 	}
 	p.jobs[job.UID] = pastJob{job.Name, end}
 	for len(p.order) > mostPast {

@@ -43,6 +43,7 @@ type Follower struct {
 	budget *Budget
 	count  *metrics.Follow
 	slog   *slog.Logger
+	clock  *Clock // the one of the times at which containers start and write
 
 	lines    *lineReader
 	batch    batch
@@ -77,7 +78,7 @@ type Follower struct {
 
 func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {
 	return &Follower{
-		cfg: cfg, log: log, source: parts.Source, looker: looker, budget: parts.Budget, count: parts.Follow, slog: parts.Log,
+		cfg: cfg, log: log, source: parts.Source, looker: looker, budget: parts.Budget, count: parts.Follow, slog: parts.Log, clock: parts.Clock,
 		lines: newLineReader(), burst: make(chan struct{}, 1),
 	}
 }

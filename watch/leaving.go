@@ -90,7 +90,7 @@ func (w *Watcher) jobLeft(object any) {
 		object = tombstone.Obj
 	}
 	if job, ok := object.(*batchv1.Job); ok {
-		w.past.left(job)
+		w.past.left(job, w.parts.Clock.Now())
 		w.leftJob(job)
 		w.leaving.tell(job.UID)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -168,7 +167,7 @@ func (p *pod) ref() archive.PodRef {
 func (w *Watcher) accept(next roster) {
 	w.narrow(next)
 	w.mu.Lock()
-	w.actingSince = time.Now()
+	w.actingSince = w.parts.Clock.Now()
 	clear(w.resting)
 	w.mu.Unlock()
 	for _, o := range w.podInformer.GetStore().List() {

@@ -32,7 +32,7 @@ const (
 // rotated away. Each such answer counts, for the one before it may have brought nothing. Only a container that runs has its
 // log rotated.
 func (f *Follower) noteStart() {
-	from, until := f.seen.startedAt(f.log.Instance()), time.Now()
+	from, until := f.seen.startedAt(f.log.Instance()), f.clock.Now()
 	if from.IsZero() || !f.silence.late.IsZero() {
 		return
 	}
@@ -56,7 +56,7 @@ func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 	if !a.Follow || f.overlap != nil || f.log.Summary().Lines > 0 || f.lines.unfinished() || !f.silence.late.IsZero() {
 		return
 	}
-	now := time.Now()
+	now := f.clock.Now()
 	switch cause := context.Cause(ctx); {
 	case cause == nil && err == nil:
 		f.silence.broke = now
@@ -109,7 +109,7 @@ func (f *Follower) leave(ctx context.Context) {
 		return // or it did not come to a first look
 	}
 	f.noteStart()
-	if now := time.Now(); f.silence.late.IsZero() && f.bare(context.WithoutCancel(ctx), leaveLimit) {
+	if now := f.clock.Now(); f.silence.late.IsZero() && f.bare(context.WithoutCancel(ctx), leaveLimit) {
 		f.silence.left = now
 	}
 }

@@ -21,7 +21,7 @@ type Standing struct {
 	Events []*corev1.Event // of the Job
 	Open   int             // pods that have left the API server and are not sealed
 	Kind   string          // mark.Runner or mark.Builder; "": not known
-	Since  time.Time       // when this replica began to act by the present owners; zero: it does not act for the Job
+	Since  time.Time       // when this replica began to act by the present owners, by the API server's clock; zero: it does not act for the Job
 }
 
 // PodStanding is one pod of it.

@@ -46,6 +46,7 @@ type Parts struct {
 	Journal Journal      // nil: none, and nothing is handed over or taken over
 	Leases  *Leases      // nil: this replica is alone and owns everything
 	Own     *metrics.Own // nil: nobody asks
+	Clock   *Clock       // the API server's; nil: this machine's is as good
 }
 
 // counted fills in counters where nobody asks, and starts those that have labels at zero.
@@ -98,7 +99,7 @@ type Watcher struct {
 	missing []departed         // guarded by mu; pods that left while another replica owned them
 	acting  atomic.Bool        // it has acted once
 
-	actingSince time.Time // guarded by mu; when the present owners were accepted
+	actingSince time.Time // guarded by mu; when the present owners were accepted, by the API server's clock
 
 	left map[types.UID]*batchv1.Job // guarded by mu; Jobs that have left the cache and whose document is not looked for yet
 

@@ -4,30 +4,25 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/kubernetes"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
-	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// janitor makes the part that holds and deletes Jobs. It hears of them from the watcher, and works from its cache.
-func janitor(cfg config.Config, client kubernetes.Interface, watcher *watch.Watcher, sealer *archive.Sealer,
-	registry prometheus.Registerer, log *slog.Logger) (*cleanup.Janitor, error) {
+// newJanitor makes the part that holds and deletes Jobs. It hears of them from the watcher, and works from its cache.
+func (p *parts) newJanitor(cfg config.Config) (*cleanup.Janitor, error) {
 	selector, err := labels.Parse(cfg.Kubernetes.Selector)
 	if err != nil {
 		return nil, fmt.Errorf("selector of cleanup: %w", err)
 	}
 	j := cleanup.New(cleanup.Config{Cleanup: cfg.Cleanup, Selector: selector, Replica: replica(cfg.Replica)}, cleanup.Parts{
-		Client: client, Cache: watcher, Store: sealer, Count: metrics.NewCleanup(registry), Log: log.With("component", "cleanup"),
+		Client: p.client, Cache: p.watcher, Store: p.sealer, Count: metrics.NewCleanup(p.registry), Log: p.log.With("component", "cleanup"),
+		Clock: p.clock,
 	})
 	metrics.Due{
 		Late: func() float64 { n, _ := j.Late(); return float64(n) },
@@ -36,7 +31,7 @@ func janitor(cfg config.Config, client kubernetes.Interface, watcher *watch.Watc
 			if since.IsZero() {
 				return 0
 			}
-			return time.Since(since).Seconds()
+			return p.clock.Now().Sub(since).Seconds()
 		},
 		NextRelease: func() float64 {
 			at := j.NextDeadline()
@@ -45,9 +40,9 @@ func janitor(cfg config.Config, client kubernetes.Interface, watcher *watch.Watc
 			}
 			return float64(at.Unix())
 		},
-	}.Register(registry)
-	watcher.Listen(j.Notice)
-	watcher.ListenSettled(j.Settled)
+	}.Register(p.registry)
+	p.watcher.Listen(j.Notice)
+	p.watcher.ListenSettled(j.Settled)
 	return j, nil
 }
 

@@ -37,7 +37,7 @@ func (p *parts) newLauncher(cfg config.Config, client kubernetes.Interface) erro
 	key := launch.QueueKey(cfg.Kubernetes.Namespace)
 	p.launcher = launch.New(launching, launch.Parts{
 		Client: client, Cache: p.watcher, Owns: func() bool { return p.watcher.Owns(key) }, Registry: images,
-		Metrics: metrics.NewLaunch(p.registry), Log: p.log.With("component", "launch"),
+		Metrics: metrics.NewLaunch(p.registry), Log: p.log.With("component", "launch"), Now: p.clock.Now,
 	})
 	p.watcher.Listen(p.launcher.See)
 	p.launchQueue().Register(p.registry)

@@ -120,6 +120,7 @@ type parts struct {
 	codec  *archive.Codec
 	budget *watch.Budget
 	limit  *watch.APILimit
+	clock  *watch.Clock
 
 	retention *archive.Retention // nil: logs are kept for ever
 	api       *serve.API         // nil: none
@@ -136,7 +137,7 @@ func assemble(cfg config.Config, store archive.Store, log *slog.Logger) (*parts,
 	if err != nil {
 		return nil, err
 	}
-	if p.janitor, err = janitor(cfg, p.client, p.watcher, p.sealer, p.registry, log); err != nil {
+	if p.janitor, err = p.newJanitor(cfg); err != nil {
 		return nil, err
 	}
 	if err := p.newLauncher(cfg, p.client); err != nil {
@@ -159,9 +160,11 @@ const spoolReserve = 8 << 20
 
 // keeping makes the parts that keep logs: with no Leases in the settings they write nothing in the cluster.
 func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.Logger) (*parts, error) {
-	p := &parts{registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)}
+	p := &parts{
+		registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst), clock: watch.NewClock(log),
+	}
 	p.store = archive.NewPartly(measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive))))
-	client, source, err := connect(to, p.limit, metrics.NewWatch(p.registry))
+	client, source, err := p.connect(to)
 	if err != nil {
 		return nil, err
 	}
@@ -195,19 +198,20 @@ func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.
 	}, watch.Parts{
 		Client: client, Source: source, Budget: p.budget, Spool: p.spool, Sealer: p.sealer,
 		Follow: metrics.NewFollow(p.registry), Seal: seal, Log: log.With("component", "watch"),
-		Journal: p.journal, Leases: p.leases, Own: metrics.NewOwn(p.registry),
+		Journal: p.journal, Leases: p.leases, Own: metrics.NewOwn(p.registry), Clock: p.clock,
 	})
 	return p, err
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
-func connect(to *rest.Config, limit *watch.APILimit, count *metrics.Watch) (kubernetes.Interface, watch.Source, error) {
+func (p *parts) connect(to *rest.Config) (kubernetes.Interface, watch.Source, error) {
 	source, err := watch.NewSource(to)
 	if err != nil {
 		return nil, nil, err
 	}
-	to.RateLimiter = limit
-	to.Wrap(watch.Contact(count))
+	to.RateLimiter = p.limit
+	to.Wrap(watch.Contact(metrics.NewWatch(p.registry)))
+	to.Wrap(p.clock.Wrap)
 	client, err := kubernetesClient(to)
 	return client, source, err
 }

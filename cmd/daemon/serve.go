@@ -29,7 +29,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 	if err != nil {
 		return nil, err
 	}
-	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Cluster: p.watcher, Log: log}
+	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Cluster: p.watcher, Log: log, Now: p.clock.Now}
 	parts.Messages = func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error) {
 		return archive.Messages(ctx, store, workload, namespaces...)
 	}
