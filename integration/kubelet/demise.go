@@ -7,10 +7,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Evict plays the kubelet's eviction: every process is killed, the logs are gone at once, the pod stays as Failed.
+// Evict plays the kubelet's eviction: every process is killed, the logs are gone by the time that anybody hears of it, the pod stays
+// as Failed.
 func (p *Pod) Evict(message string) {
-	p.kill(137, "Error")
 	p.RemoveLogs()
+	p.kill(137, "Error")
 	p.Finish(corev1.PodFailed, "Evicted", message)
 }
 
