@@ -14,11 +14,12 @@ import (
 // answer begins where the log does: its first file may have been rotated away, and nothing that the API serves tells a log that was
 // silent so far from one that wrote a whole file, had it rotated away, and was silent since. So all depends on having been there.
 type leadSilence struct {
-	until time.Time     // the log had no line so far; zero: not known
-	late  time.Time     // reading began so long after this time that a file may have come and gone; zero: it did not
-	by    time.Duration // so long after it
-	broke time.Time     // when the last stream ended by itself that had brought nothing, before any was late; zero: none did
-	left  time.Time     // the log had no line when it was left to whoever reads on; zero: not known
+	until  time.Time     // the log had no line so far; zero: not known
+	opened time.Time     // when reading began; zero: too late, or not yet
+	late   time.Time     // reading began so long after this time that a file may have come and gone; zero: it did not
+	by     time.Duration // so long after it
+	broke  time.Time     // when the last stream ended by itself that had brought nothing, before any was late; zero: none did
+	left   time.Time     // the log had no line when it was left to whoever reads on; zero: not known
 }
 
 const (
@@ -44,6 +45,8 @@ func (f *Follower) noteStart() {
 	}
 	if by := until.Sub(from); by > promptly {
 		f.silence.late, f.silence.by = from, by
+	} else if f.silence.opened.IsZero() {
+		f.silence.opened = time.Now()
 	}
 }
 
@@ -77,10 +80,8 @@ func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	if s.late.IsZero() || first != 0 && first-s.late.UnixNano() <= int64(promptly) {
 		return archive.Gap{}, false
 	}
-	if t := f.seen.Terminated; t != nil && !s.broke.IsZero() {
-		if after := s.broke.Sub(t.FinishedAt.Time); after > -time.Second && after < endsWithin {
-			return archive.Gap{}, false
-		}
+	if t := f.seen.Terminated; t != nil && s.lasted(t.StartedAt.Time, t.FinishedAt.Time) {
+		return archive.Gap{}, false
 	}
 	g = archive.Gap{To: first, Reason: archive.GapLateStart, Unproven: true}
 	g.Detail = fmt.Sprintf("reading began %s after the start, or after the log was last seen without a line", s.by.Round(time.Millisecond))
@@ -89,6 +90,19 @@ func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	}
 	g.Detail += ": earlier ones may have been rotated away"
 	return g, true
+}
+
+// lasted says that the stream which broke was there until the container's end, by the node's clock, whose times have whole seconds.
+// Where reading began before the container did, the node's clock is ahead of ours, and only how long both lasted can be compared.
+func (s *leadSilence) lasted(started, finished time.Time) bool {
+	if s.broke.IsZero() {
+		return false
+	}
+	after := s.broke.Sub(finished)
+	if s.opened.Before(started) {
+		after = s.broke.Sub(s.opened) - finished.Sub(started) + promptly
+	}
+	return after > -time.Second && after < endsWithin
 }
 
 // judgeStart writes a gap before the first line of a log where the start is in doubt. It is written with the line, so that a

@@ -2,10 +2,13 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
@@ -77,36 +80,47 @@ func TestFollowHangsFromTheStartAndEnds(t *testing.T) {
 }
 
 // TestFollowSilentToItsEnd: a stream that was there in time and lasted until its container ended has seen all of the log, though it
-// ended by itself and the news of the container's end came after.
+// ended by itself, the news of the container's end came after, and the node's clock is another.
 func TestFollowSilentToItsEnd(t *testing.T) {
 	for name, words := range map[string][]string{"nothing": nil, "last words behind the end": {"flushed late"}} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(b *bed) {
-				b.looker = &slowNews{looker{b}, time.Second}
-				b.start()
-				time.Sleep(time.Minute)
-				b.c.Exit(0)
-				for _, word := range words {
-					b.c.Write(time.Now(), word)
-				}
-				if record, lines := b.end(20 * time.Minute); len(record.Gaps) != 0 || len(lines) != len(words) {
-					t.Errorf("got gaps %+v and %d lines, want none and %d lines", record.Gaps, len(lines), len(words))
-				}
+		for _, ahead := range []time.Duration{0, time.Minute} {
+			t.Run(fmt.Sprintf("%s, clock %s ahead", name, ahead), func(t *testing.T) {
+				inBubble(t, func(b *bed) {
+					b.looker = &slowNews{looker{b}, time.Second, ahead}
+					b.start()
+					time.Sleep(5 * time.Minute)
+					b.c.Exit(0)
+					for _, word := range words {
+						b.c.Write(time.Now().Add(ahead), word)
+					}
+					if record, lines := b.end(20 * time.Minute); len(record.Gaps) != 0 || len(lines) != len(words) {
+						t.Errorf("got gaps %+v and %d lines, want none and %d lines", record.Gaps, len(lines), len(words))
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
-// slowNews sees that a container has ended a while after its stream has.
+// slowNews sees that a container has ended a while after its stream has, by the clock of a node that is ahead.
 type slowNews struct {
 	looker
-	late time.Duration
+	late, ahead time.Duration
 }
 
 func (l *slowNews) Look(ctx context.Context, i archive.Instance, live bool) (Sight, error) {
 	s, err := l.looker.Look(ctx, i, live)
-	if end := s.Terminated; end != nil && time.Since(end.FinishedAt.Time) < time.Second+l.late {
-		s.Running, s.Terminated = true, nil
+	status := &s.Pod.Status.ContainerStatuses[0]
+	if end := s.Terminated; end != nil {
+		if time.Since(end.FinishedAt.Time) < time.Second+l.late {
+			s.Running, s.Terminated = true, nil
+			status.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: end.StartedAt}}
+		} else {
+			end.StartedAt.Time, end.FinishedAt.Time = end.StartedAt.Add(l.ahead), end.FinishedAt.Add(l.ahead)
+		}
+	}
+	if run := status.State.Running; run != nil {
+		run.StartedAt.Time = run.StartedAt.Add(l.ahead)
 	}
 	return s, err
 }
