@@ -111,6 +111,23 @@ func TestFollowRotatedRightAfterABurst(t *testing.T) {
 	}
 }
 
+// TestFollowSilentAndReportedLate: the container's end is reported after its stream has ended, and another one was opened, of the
+// newest file, which is empty.
+func TestFollowSilentAndReportedLate(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.looker = &slowNews{looker{b}, 3 * time.Second, 0}
+		b.start()
+		b.burstOf(0, 25_000)
+		time.Sleep(5 * time.Second)
+		b.c.Rotate()
+		time.Sleep(5 * time.Second)
+		b.c.Exit(0)
+		if record := b.proven(time.Hour); record.Verdict != archive.Seamed || record.Seams != 1 {
+			t.Errorf("got verdict %s with %d seams and gaps %+v, want %s with one", record.Verdict, record.Seams, record.Gaps, archive.Seamed)
+		}
+	})
+}
+
 // TestFollowLastWordsThenRotation: what a log ends with has no newline, and is in a file that was rotated before the end could be
 // read again.
 func TestFollowLastWordsThenRotation(t *testing.T) {

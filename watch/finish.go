@@ -222,9 +222,7 @@ func (f *Follower) proven() error {
 	if err := f.countNewest(); err != nil {
 		return err
 	}
-	// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty then. A stream
-	// that stood at the end of the file before, or came there in time, and stayed until the container's end has missed nothing.
-	stood := f.empty && f.ended && (f.tail.atEnd() || f.rotation.inTime(f.tail.time()))
+	stood := f.empty && (f.ended && f.stands() || f.stayed())
 	if err := f.lastWords(); err != nil {
 		return err
 	}

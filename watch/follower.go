@@ -60,6 +60,7 @@ type Follower struct {
 	seen     Sight             // the last look
 	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
 	ended    bool              // the last stream ended as that of a container does that has ended
+	stood    time.Time         // when a stream so ended that stood at the end of its file, and no later one has brought anything; or zero
 	empty    bool              // the last answer was whole and empty
 	opens    int64             // the time of its first line; 0: it had none
 	newest   int64             // that of the first record of the file that was there at the end; 0: not known
@@ -243,6 +244,7 @@ func (f *Follower) stream(ctx context.Context) (added int64, err error) {
 	f.tail.opened()
 	added, err = f.minded(ctx)
 	f.ended = err == nil
+	f.noteStand(added)
 	// The next stream begins with the newest file and would hide one that this one skipped.
 	if f.rotation.due(true) && ctx.Err() == nil {
 		f.probe(ctx)

@@ -71,3 +71,30 @@ func (r *rotationWatch) inTime(line int64) bool {
 	l := r.level
 	return l.from != 0 && line > l.base && line >= l.from && !(l.late <= line && line <= l.later)
 }
+
+// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty then. A stream that stood
+// at the end of the file before, or came there in time, and stayed until the container's end has missed nothing.
+
+// stands says that the last stream stands, or stood when it ended, at the end of its file.
+func (f *Follower) stands() bool { return f.tail.atEnd() || f.rotation.inTime(f.tail.time()) }
+
+// noteStand takes the end of a stream. One that ends with its container may end before that is reported: then another is opened, of a
+// file that is empty, and says nothing of the one before.
+func (f *Follower) noteStand(added int64) {
+	switch {
+	case f.ended && f.stands():
+		f.stood = f.clock.Now()
+	case added > 0:
+		f.stood = time.Time{}
+	}
+}
+
+// stayed says that a stream which stood at the end of its file was there until the container's end.
+func (f *Follower) stayed() bool {
+	t := f.seen.Terminated
+	if t == nil || f.stood.IsZero() {
+		return false
+	}
+	after := f.stood.Sub(t.FinishedAt.Time) // in whole seconds, by the node's clock
+	return after > -time.Second && after < endsWithin
+}

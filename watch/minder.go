@@ -82,10 +82,11 @@ const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
-	// burstEnds is how long nothing comes until a burst is over, and askAgain after how long, and ever longer, it is asked again
+	// burstEnds is how long nothing comes until a burst is over, and askAgain after how long, and longer up to askSoon, and then rarely, it is asked again
 	// whether the stream has come to the end of it.
 	burstEnds = 250 * time.Millisecond
 	askAgain  = 500 * time.Millisecond
+	askSoon   = 2 * time.Second
 )
 
 // watchStream minds an open stream from beside: it ends one that hangs and one that is old, and looks for rotations.
@@ -135,7 +136,10 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 				ask, again = now.Add(probeEvery), askAgain
 				f.dozing.level.Store(total)
 			} else {
-				ask, again = now.Add(again), 16*again
+				ask = now.Add(again)
+				if again *= 2; again > askSoon { // it stands still, or its last record is never as the line is
+					again *= 30
+				}
 			}
 		case f.rotation.due(false) && (!now.Before(next) || f.rotation.overdue()):
 			f.probe(ctx)
