@@ -15,7 +15,7 @@ import (
 )
 
 func TestLint(t *testing.T) {
-	if said, err := helm(t, "lint", "--strict", "chart/epilogue", "--set", "archive=s3://bucket/logs"); err != nil {
+	if said, err := helm(t, "lint", "--strict", "chart/epilogue", "--set", "archive=s3://bucket/logs,namespace=jobs"); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
 }
@@ -299,6 +299,7 @@ func TestReplicaAddress(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	tests := []struct{ name, value, want string }{
 		{"no archive", "namespace=a", "archive is empty"},
+		{"no namespace", "namespace=", "namespace is empty: want the namespace of the Jobs; a release that watches its own has namespace=system"},
 		{"not a bucket's URL", "archive=bucket", "archive"},
 		{"unknown value", "archives=s3://a", "archives"},
 		{"no time to stop", "terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"},
@@ -316,7 +317,7 @@ func TestWrongValues(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			values := []string{test.value}
+			values := []string{"namespace=jobs", test.value}
 			if !strings.HasPrefix(test.value, "archive=") && test.name != "no archive" {
 				values = append(values, "archive=s3://a/b")
 			}

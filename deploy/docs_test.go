@@ -29,7 +29,7 @@ func TestHelmCommandsOfThePages(t *testing.T) {
 			for _, a := range c.Args {
 				switch {
 				case a == "--reset-then-reuse-values":
-					args = append(args, "--set", "archive=s3://bucket/logs") // what is reused
+					args = append(args, "--set", "archive=s3://bucket/logs,namespace=jobs") // what is reused
 				case strings.HasPrefix(a, "deploy/"):
 					args = append(args, filepath.Join("..", a))
 				default:

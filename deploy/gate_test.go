@@ -131,7 +131,7 @@ func TestPolicySelection(t *testing.T) {
 // A pod that the daemon does not watch would carry its finalizer for ever.
 func TestGateOnPodsSelectsAsTheDaemonDoes(t *testing.T) {
 	for _, value := range []string{"selector=a=b", "gate.mode=launched-only"} {
-		said, err := template(t, withPolicies, "archive=s3://a/b", "gate.pods.enabled=true", value)
+		said, err := template(t, withPolicies, "archive=s3://a/b", "namespace=jobs", "gate.pods.enabled=true", value)
 		if err == nil || !strings.Contains(said, "gate.pods.selector is empty") {
 			t.Errorf("%s: got error %v: %s, want one that names gate.pods.selector", value, err, said)
 		}

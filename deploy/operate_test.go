@@ -256,7 +256,7 @@ func TestNotes(t *testing.T) {
 		{"gate.mode=never", []string{"The gate is off"}},
 		{"uninstall.hook=false", []string{"Before helm uninstall, run epilogue uninstall by hand"}},
 		{"replicaCount=0", []string{"replicaCount is 0"}},
-		{"namespace=", []string{"WARNING: the daemon stands in the namespace of the Jobs", "--set namespace=system"}},
+		{"namespace=system", []string{"WARNING: the daemon stands in the namespace of the Jobs", "--set namespace=system"}},
 	}
 	for _, test := range tests {
 		got := notes(test.value)

@@ -77,7 +77,7 @@ var strict = func() runtime.Decoder {
 
 func renderAll(t *testing.T, uninstall bool, values ...string) map[string]runtime.Object {
 	t.Helper()
-	text, err := template(t, append([]string{"archive=s3://bucket/logs"}, values...)...)
+	text, err := template(t, append([]string{"archive=s3://bucket/logs", "namespace=system"}, values...)...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}

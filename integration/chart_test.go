@@ -39,7 +39,7 @@ func TestServerTakesTheChart(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"defaults", []string{policies, "--set", "archive=s3://bucket/logs"}},
+		{"defaults", []string{policies, "--set", "archive=s3://bucket/logs,namespace=jobs"}},
 		{"everything", []string{policies, "--values=../deploy/testdata/everything.yaml"}},
 		{"example minimal", []string{"--values=../deploy/examples/minimal.yaml"}},
 		{"example prebuilt", []string{"--values=../deploy/examples/prebuilt.yaml"}},
@@ -64,7 +64,7 @@ func TestServerTakesTheChart(t *testing.T) {
 		}
 	})
 	// The same way sees what is wrong.
-	good := renderChart(t, policies, "--set", "archive=s3://bucket/logs")
+	good := renderChart(t, policies, "--set", "archive=s3://bucket/logs,namespace=jobs")
 	for name, change := range map[string]*strings.Replacer{
 		`.readinesProbe: field not declared in schema`: strings.NewReplacer("readinessProbe:", "readinesProbe:"),
 		`allowPrivilegeEscalation != false`:            strings.NewReplacer("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),

@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "epilogue.watched" -}}
-{{- .Values.namespace | default .Release.Namespace -}}
+{{- required (printf "namespace is empty: want the namespace of the Jobs; a release that watches its own has namespace=%s" .Release.Namespace) .Values.namespace -}}
 {{- end }}
 
 {{- /* The Role stands in the watched namespace, where another release may have one of the same name. */ -}}
