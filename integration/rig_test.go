@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,8 @@ type setting struct {
 	spool  func(*archive.SpoolConfig)
 	quiet  bool // the daemon's log is not kept
 
+	patience time.Duration // of the whole test; 0: the usual one
+
 	cleanup   *config.Cleanup                           // nil: no janitor
 	launching *launching                                // nil: no launcher
 	wrap      func(http.RoundTripper) http.RoundTripper // what is between the daemon and the API server; nil: nothing
@@ -70,7 +73,7 @@ func newRig(t *testing.T, set setting) *rig {
 	if set.store == nil {
 		set.store = storetest.NewMemory(t)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(set.patience, patience))
 	t.Cleanup(cancel)
 	codec, err := archive.NewCodec()
 	if err != nil {

@@ -1,0 +1,5 @@
+//go:build integration && faults
+
+package integration
+
+const finishedJobs = 100_000
