@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,7 +149,7 @@ func (s skew) RoundTrip(r *http.Request) (*http.Response, error) {
 			values[i] = string(moved([]byte(values[i]), -s.by))
 		}
 	}
-	r.URL.RawQuery = url.Values(query).Encode()
+	r.URL.RawQuery = query.Encode()
 	r.Header.Set("Accept", "application/json, */*")
 	if r.Body != nil {
 		if err := s.moveBody(r); err != nil {
@@ -211,7 +210,7 @@ func (b *movedBody) Read(p []byte) (int, error) {
 	buffer := make([]byte, 32<<10)
 	for len(b.ready) == 0 && b.err == nil {
 		n, err := b.ReadCloser.Read(buffer)
-		text := append(b.begun, buffer[:n]...)
+		text := slices.Concat(b.begun, buffer[:n])
 		b.begun, b.err = nil, err
 		if at := timeBegun.FindIndex(text); at != nil && err == nil && !timeText.Match(text[at[0]:]) {
 			b.begun = bytes.Clone(text[at[0]:])
