@@ -19,27 +19,29 @@ type Clock struct {
 	known       bool          // guarded by mu; an answer came
 	least, most time.Duration // guarded by mu; the API server's clock goes ahead of ours by so much
 	told        bool          // guarded by mu; that they are far apart was said
+	given       time.Time     // guarded by mu; the latest time that Now gave
 }
 
 // NewClock makes a clock that is this machine's until an answer comes through Wrap.
 func NewClock(log *slog.Logger) *Clock { return &Clock{log: log} }
 
-// Now gives the API server's time.
+// Now gives the API server's time. It does not go back by what it comes to know better, for who was woken at a time would find that it has
+// not come yet; it does where one of the clocks was set.
 func (c *Clock) Now() time.Time {
 	if c == nil {
 		return time.Now()
 	}
-	return time.Now().Add(c.ahead())
-}
-
-// ahead gives by how much the API server's clock goes ahead of ours.
-func (c *Clock) ahead() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.between()
+	now := time.Now().Add(c.between())
+	if now.Before(c.given) {
+		return c.given
+	}
+	c.given = now
+	return now
 }
 
-// between is ahead with mu held.
+// between gives by how much the API server's clock goes ahead of ours. The caller holds mu.
 func (c *Clock) between() time.Duration {
 	if c.least <= 0 && c.most >= 0 {
 		return 0
@@ -59,7 +61,7 @@ func (c *Clock) saw(date, sent, came time.Time) {
 	if c.known && max(least, c.least) <= min(most, c.most) {
 		c.least, c.most = max(least, c.least), min(most, c.most)
 	} else { // the first one, or one of the clocks was set
-		c.known, c.least, c.most = true, least, most
+		c.known, c.least, c.most, c.given = true, least, most, time.Time{}
 	}
 	between := c.between()
 	far := between.Abs() >= farApart

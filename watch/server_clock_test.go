@@ -31,8 +31,8 @@ func TestClock(t *testing.T) {
 				transport := c.Wrap(datedBy(func() time.Time { return time.Now().Add(test.ahead) }, test.slow))
 				for n := range 30 {
 					get(t, transport)
-					if off := (c.ahead() - test.want).Abs(); off > test.off {
-						t.Errorf("answer %d: got the API server's clock %s ahead, want %s", n, c.ahead(), test.want)
+					if off := (aheadOf(c) - test.want).Abs(); off > test.off {
+						t.Errorf("answer %d: got the API server's clock %s ahead, want %s", n, aheadOf(c), test.want)
 					}
 					time.Sleep(time.Duration(n) * 77 * time.Millisecond)
 				}
@@ -51,6 +51,26 @@ func TestClock(t *testing.T) {
 	}
 }
 
+func aheadOf(c *Clock) time.Duration { return time.Until(c.Now()) }
+
+// TestClockDoesNotGoBack: what is known of the difference becomes finer by an answer that is quick, and who was woken at a time finds
+// that it has come.
+func TestClockDoesNotGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := func() time.Time { return time.Now().Add(10 * time.Minute) }
+		for n := range 100 {
+			c := NewClock(slog.New(slog.DiscardHandler))
+			get(t, c.Wrap(datedBy(server, time.Duration(n)*31*time.Millisecond)))
+			last := c.Now()
+			get(t, c.Wrap(datedBy(server, 0)))
+			if now := c.Now(); now.Before(last) {
+				t.Errorf("after an answer that took %d ms: got %s after %s", n*31, now, last)
+			}
+			time.Sleep(37 * time.Millisecond)
+		}
+	})
+}
+
 // TestClockIsSet: one of the two was set, and that is found out by the next answer.
 func TestClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -60,8 +80,8 @@ func TestClockIsSet(t *testing.T) {
 		for _, next := range []time.Duration{ahead, 0, -time.Hour, -time.Hour + 30*time.Second, 0} {
 			ahead = next
 			get(t, transport)
-			if off := (c.ahead() - next).Abs(); off > 500*time.Millisecond {
-				t.Errorf("got the API server's clock %s ahead, want %s", c.ahead(), next)
+			if off := (aheadOf(c) - next).Abs(); off > 500*time.Millisecond {
+				t.Errorf("got the API server's clock %s ahead, want %s", aheadOf(c), next)
 			}
 		}
 	})
