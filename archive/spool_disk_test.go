@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -18,8 +19,8 @@ import (
 type smallDisk struct {
 	t     *testing.T
 	spool *Spool
-	bytes int64
-	asked int
+	bytes atomic.Int64
+	asked atomic.Int64
 }
 
 func spoolOnSmallDisk(t *testing.T, dir string, reserve, bytes int64) (*Spool, *smallDisk) {
@@ -30,14 +31,15 @@ func spoolOnSmallDisk(t *testing.T, dir string, reserve, bytes int64) (*Spool, *
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Still)
-	d := &smallDisk{t: t, spool: s, bytes: bytes}
+	d := &smallDisk{t: t, spool: s}
+	d.bytes.Store(bytes)
 	s.disk.fault = d.fault
 	return s, d
 }
 
 func (d *smallDisk) fault(bytes int64) error {
-	d.asked++
-	if d.used()+bytes > d.bytes {
+	d.asked.Add(1)
+	if d.used()+bytes > d.bytes.Load() {
 		return &fs.PathError{Op: "write", Path: "small", Err: syscall.ENOSPC}
 	}
 	return nil
@@ -84,14 +86,14 @@ func TestDiskIsFullBelowTheLimit(t *testing.T) {
 		appendAll(t, other, lines[:100])
 		taken := flood(t, full, lines)
 		wantLines(t, heldLines(t, full), lines[:taken])
-		asked := disk.asked
+		asked := disk.asked.Load()
 		if n, err := other.Append(lines[100:4000]...); !errors.Is(err, ErrSpoolFull) {
 			t.Errorf("Append to another log: %d, %v, want ErrSpoolFull", n, err)
 		} else {
 			wantLines(t, heldLines(t, other), lines[:100+n])
 		}
-		if disk.asked != asked {
-			t.Errorf("the disk was asked %d times more, want none while it is full", disk.asked-asked)
+		if now := disk.asked.Load(); now != asked {
+			t.Errorf("the disk was asked %d times more, want none while it is full", now-asked)
 		}
 		if used, limit := s.Used(); used != limit {
 			t.Errorf("%d bytes are used of %d, want a spool that is seen to be full", used, limit)
@@ -152,7 +154,7 @@ func TestDiskHasRoomAgain(t *testing.T) {
 				if !s.disk.full.Load() {
 					t.Error("the disk has room, want none yet")
 				}
-				disk.bytes = 64 << 20
+				disk.bytes.Store(64 << 20)
 				if err := s.Room(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -172,7 +174,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	appendAll(t, logOf(t, spoolWith(t, dir, 0, 1), "c"), numbered(0, 100))
 	s, disk := spoolOnSmallDisk(t, dir, 64<<10, 0)
-	disk.bytes = disk.used() // to the last byte
+	disk.bytes.Store(disk.used()) // to the last byte
 	l := logOf(t, s, "c")
 	if sum, err := l.End(); err != nil || sum.Lines != 100 {
 		t.Errorf("End() = %d lines, %v, want 100", sum.Lines, err)
