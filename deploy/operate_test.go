@@ -44,7 +44,7 @@ func one[T any](t *testing.T, all []T, meant func(T) bool) T {
 
 // What operators set on a pod arrives where Kubernetes reads it.
 func TestPodValues(t *testing.T) {
-	d := deployment(t, everything)
+	d := deployment(t, everything, "namespace=jobs")
 	pod := d.Spec.Template
 	container := one(t, pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "epilogue" })
 	selected := metav1.LabelSelector{MatchLabels: d.Spec.Selector.MatchLabels}

@@ -42,6 +42,7 @@ func here(command string) string {
 	}
 	command = regexp.MustCompile(`(-n|--namespace) epilogue\b`).ReplaceAllString(command, "$1 $$SYS")
 	command = regexp.MustCompile(`\bPOD\b`).ReplaceAllLiteralString(command, pod)
+	command = strings.Replace(command, " --service-account NAME", "", 1) // the daemon may have the user's own token here
 	return strings.NewReplacer("zenml-workload-manager", "$NS", "JOB", job, "NODE", "$NODE", "PATTERN", "000000003").Replace(command)
 }
 
