@@ -31,11 +31,13 @@ func gatedJob(t *testing.T, ns, name string, ttl string) {
 	if ttl != "" {
 		job.Annotations = map[string]string{mark.AdoptedTTL: ttl}
 	}
-	if _, err := plane.Client().BatchV1().Jobs(ns).Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+	job, err := plane.Client().BatchV1().Jobs(ns).Create(t.Context(), job, metav1.CreateOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Name: name + "-pod", Finalizers: []string{mark.Finalizer}, Labels: map[string]string{batchv1.JobNameLabel: name},
+		Name: name + "-pod", Finalizers: []string{mark.Finalizer}, Labels: job.Spec.Template.Labels,
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
 	}, Spec: spec}
 	if _, err := plane.Client().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
