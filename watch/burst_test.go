@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
@@ -103,9 +102,7 @@ func TestFollowRotatedRightAfterABurst(t *testing.T) {
 				b.c.Rotate()
 				time.Sleep(20 * time.Second)
 				b.c.Exit(0)
-				if record := b.proven(time.Hour); record.Verdict != archive.Seamed || record.Seams != 1 {
-					t.Errorf("got verdict %s with %d seams and gaps %+v, want %s with one", record.Verdict, record.Seams, record.Gaps, archive.Seamed)
-				}
+				b.complete() // but for one seam
 			})
 		})
 	}
@@ -122,9 +119,7 @@ func TestFollowSilentAndReportedLate(t *testing.T) {
 		b.c.Rotate()
 		time.Sleep(5 * time.Second)
 		b.c.Exit(0)
-		if record := b.proven(time.Hour); record.Verdict != archive.Seamed || record.Seams != 1 {
-			t.Errorf("got verdict %s with %d seams and gaps %+v, want %s with one", record.Verdict, record.Seams, record.Gaps, archive.Seamed)
-		}
+		b.complete() // but for one seam
 	})
 }
 

@@ -92,9 +92,5 @@ func (f *Follower) noteStand(added int64) {
 // stayed says that a stream which stood at the end of its file was there until the container's end.
 func (f *Follower) stayed() bool {
 	t := f.seen.Terminated
-	if t == nil || f.stood.IsZero() {
-		return false
-	}
-	after := f.stood.Sub(t.FinishedAt.Time) // in whole seconds, by the node's clock
-	return after > -time.Second && after < endsWithin
+	return t != nil && !f.stood.IsZero() && atItsEnd(f.stood.Sub(t.FinishedAt.Time))
 }

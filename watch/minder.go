@@ -82,8 +82,8 @@ const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
-	// burstEnds is how long nothing comes until a burst is over, and askAgain after how long, and longer up to askSoon, and then rarely, it is asked again
-	// whether the stream has come to the end of it.
+	// burstEnds is how long nothing comes until a burst is over. Whether the stream has come to its end is asked again after askAgain,
+	// later each time up to askSoon, and then rarely.
 	burstEnds = 250 * time.Millisecond
 	askAgain  = 500 * time.Millisecond
 	askSoon   = 2 * time.Second

@@ -43,12 +43,12 @@ func (f *Follower) countNewest() error {
 	if f.newest == 0 {
 		return nil
 	}
-	start, err := begin(f.log)
-	if err != nil {
-		return &spoolError{err}
-	}
 	turned := f.rotation.another(f.newest)
 	if f.log.Summary().Rotations == 0 {
+		start, err := begin(f.log)
+		if err != nil {
+			return &spoolError{err}
+		}
 		turned = f.newest != start
 	}
 	if turned {

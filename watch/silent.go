@@ -102,8 +102,11 @@ func (s *leadSilence) lasted(started, finished time.Time) bool {
 	if s.opened.Before(started) {
 		after = s.broke.Sub(s.opened) - finished.Sub(started) + promptly
 	}
-	return after > -time.Second && after < endsWithin
+	return atItsEnd(after)
 }
+
+// atItsEnd says whether a stream ended with its container, so long after the end that was reported in whole seconds.
+func atItsEnd(after time.Duration) bool { return after > -time.Second && after < endsWithin }
 
 // judgeStart writes a gap before the first line of a log where the start is in doubt. It is written with the line, so that a
 // crash loses both or neither.
