@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -273,12 +274,7 @@ func TestTryHasAFolderOfItsOwn(t *testing.T) {
 
 // TestTryRefuses: what is wrong is said in one line, that names it, and nothing is made.
 func TestTryRefuses(t *testing.T) {
-	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	away := kubeconfigOf(t, "http://"+closed.Addr().String())
-	closed.Close()
+	away := kubeconfigOf(t, "http://"+refusing(t))
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -329,6 +325,25 @@ func TestTryRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusing gives an address that refuses every connection until the test ends. Its port is held: one that was only given back
+// could be that of the next test's server.
+func refusing(t *testing.T) string {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(socket) })
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
 }
 
 // TestTryHelp: it has the flags of a trial and none of the daemon's.
