@@ -2,10 +2,14 @@ package watch
 
 import "time"
 
+// hears is how long the kubelet's reader may take from a file's last record to hearing of the next file. It has nothing else to do
+// then; and its node answers meanwhile, for it is looked at.
+const hears = time.Second
+
 // level tells where a file cannot have been skipped, though nobody looked. A stream that has reached the end of the
 // current file hears of every rotation from then on, and is taken past a file only where it is still busy with an older
 // one when that file is rotated away. Then the last lines of the older one come late, by the time between the two
-// rotations at least.
+// rotations at least, but for the moment in which it hears of the new file.
 type level struct {
 	base        int64 // the latest time that was held when the stream began: what comes right after it is the sentinel's affair
 	from        int64 // the time of the last line when the stream was first seen to have reached the end; 0: it was not
@@ -33,6 +37,28 @@ func (l *level) settle(first int64) {
 func (l level) hides(before, after int64) bool {
 	hole := time.Duration(after-before) > kubeletLeast-slack
 	return hole && before > l.base && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
+}
+
+// hearing tells where the kubelet's reader must have heard of a file in time: that file was found empty, one rotation at most behind
+// the one before, when the stream had brought nothing for so long that the reader stood at the end of that. A rotation that would hide
+// the empty file comes later, when it has been filled.
+type hearing struct {
+	of    int64 // the last line held when a file was found empty
+	one   bool  // its file was looked at too short a time before for two rotations
+	heard bool
+}
+
+// emptied takes a look that found a file without a record, behind a last line of that time, when nothing had come for so long.
+func (r *rotationWatch) emptied(tail int64, quiet time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tail == 0 || tail <= r.level.base {
+		return
+	}
+	if r.hearing.of != tail {
+		r.hearing = hearing{of: tail, one: time.Since(r.lookedAt) <= kubeletLeast}
+	}
+	r.hearing.heard = r.hearing.heard || r.hearing.one && quiet >= hears
 }
 
 // sinceLook adds to the level at a look what came late after it: the stream may have been far from the file that was

@@ -166,6 +166,60 @@ func TestFaultHungAcrossTwoRotations(t *testing.T) {
 	})
 }
 
+// TestFollowLateAndRotatedOnce: a stream whose lines come late by less than the time between two rotations has skipped no file, where
+// the log is silent then and rotated behind them.
+func TestFollowLateAndRotatedOnce(t *testing.T) {
+	for _, test := range []struct {
+		late time.Duration
+		gaps int
+	}{{500 * time.Millisecond, 0}, {1700 * time.Millisecond, 0}} {
+		t.Run(fmt.Sprint("late by ", test.late), func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				hold := kubelet.NewHold()
+				b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 200, Hold: hold})
+				b.start()
+				b.busy(100)
+				time.Sleep(time.Minute)
+				b.busy(200)
+				time.Sleep(test.late)
+				hold.Release()
+				synctest.Wait()
+				b.c.Rotate()
+				time.Sleep(5 * time.Second)
+				b.busy(200)
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				record := b.proven(time.Hour)
+				if g := record.Gaps; len(g) != test.gaps || record.Seams != 1 || record.Log.Lines != 500 {
+					t.Errorf("got gaps %+v and %d seams in %d lines, want %d gaps and 1 seam in 500", g, record.Seams, record.Log.Lines, test.gaps)
+				}
+			})
+		})
+	}
+}
+
+// TestFollowRotatedBehindTheFirstBurst: a rotation right behind the first lines leaves no doubt, though the stream was never seen at
+// the end of their file: the next one was found empty, for longer than the kubelet's reader needs to hear of it.
+func TestFollowRotatedBehindTheFirstBurst(t *testing.T) {
+	for _, between := range []time.Duration{4 * time.Second, time.Minute} {
+		t.Run(fmt.Sprint("silent for ", between), func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				b.busy(200)
+				b.c.Rotate()
+				time.Sleep(between)
+				b.busy(200)
+				time.Sleep(time.Minute)
+				b.c.Exit(0)
+				record := b.proven(time.Hour)
+				if g := record.Gaps; len(g) != 0 || record.Seams != 1 || record.Log.Lines != 400 {
+					t.Errorf("got gaps %+v and %d seams in %d lines, want no gap and 1 seam in 400", g, record.Seams, record.Log.Lines)
+				}
+			})
+		})
+	}
+}
+
 // TestLevelHides: where a file can have been skipped unseen, by what is known of the stream. Times are in seconds.
 func TestLevelHides(t *testing.T) {
 	late := func(ranges ...int64) (l level) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,73 +17,13 @@ var (
 	errRenew   = errors.New("stream was open for long")
 )
 
-// tailMark is the last held line, for the watchdog.
-type tailMark struct {
-	mu   sync.Mutex
-	hash uint64 // guarded by mu
-	at   int64  // guarded by mu
-	part bool   // guarded by mu; it has no end so far
-	end  uint64 // guarded by mu; the hash when the stream was last seen to have reached the end of its file; 0: it was not
-}
-
-// opened: nothing is known of where a new stream stands.
-func (t *tailMark) opened() {
-	t.mu.Lock()
-	t.end = 0
-	t.mu.Unlock()
-}
-
-// atEnd says that the stream was seen to have reached the end of its file, and has brought nothing since.
-func (t *tailMark) atEnd() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.end != 0 && t.end == t.hash
-}
-
-func (t *tailMark) set(line archive.Line) {
-	h := line.Hash()
-	t.mu.Lock()
-	t.hash, t.at, t.part = h, line.Time, line.Partial
-	t.mu.Unlock()
-}
-
-// open says that the last held line has no end so far.
-func (t *tailMark) open() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.part
-}
-
-func (t *tailMark) time() int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.at
-}
-
-func (t *tailMark) is(line archive.Line) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.hash == line.Hash()
-}
-
-// ends takes the last record of the file: where that is the last line held, the stream has reached the end.
-func (t *tailMark) ends(line archive.Line) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.hash != line.Hash() {
-		return false
-	}
-	t.end = t.hash
-	return true
-}
-
 const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
 	// burstEnds is how long nothing comes until a burst is over. Whether the stream has come to its end is asked again after askAgain,
 	// later each time up to askSoon, and then rarely.
-	burstEnds = 250 * time.Millisecond
+	burstEnds = 100 * time.Millisecond
 	askAgain  = 500 * time.Millisecond
 	askSoon   = 2 * time.Second
 )
@@ -123,7 +62,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			cancel(errRenew)
 			return
 		case now.Sub(quietSince) >= patience:
-			if why := f.hangs(ctx); why != nil && sleep(ctx, grace) && f.rotation.total.Load() == last {
+			if why := f.hangs(ctx, now.Sub(quietSince)); why != nil && sleep(ctx, grace) && f.rotation.total.Load() == last {
 				f.count.Stalled.Inc()
 				cancel(why)
 				return
@@ -132,7 +71,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
 		case !busy && f.dozing.burst(total) && !now.Before(ask):
 			// A burst is over. What is rotated from now on is no loss where the stream stands at the end.
-			if f.newer(ctx); f.tail.atEnd() {
+			if f.newer(ctx, now.Sub(quietSince)); f.tail.atEnd() {
 				ask, again = now.Add(probeEvery), askAgain
 				f.dozing.level.Store(total)
 			} else {
@@ -201,8 +140,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // that is held, the stream has missed it: the kubelet's reader can lose its file for ever when that is rotated too
 // early. Or it is passed over, for the node's clock was set back. A stream that outlives its container hangs, too: the
 // kubelet ends it within a second.
-func (f *Follower) hangs(ctx context.Context) error {
-	newer, line := f.newer(ctx)
+func (f *Follower) hangs(ctx context.Context, quiet time.Duration) error {
+	newer, line := f.newer(ctx, quiet)
 	if newer && line.Time < f.since.Load() {
 		return errHidden
 	}
@@ -222,10 +161,15 @@ func (f *Follower) hangs(ctx context.Context) error {
 	return errStalled
 }
 
-// newer says whether the log's last record is another than the last line that is held, and gives it.
-func (f *Follower) newer(ctx context.Context) (bool, archive.Line) {
-	line, ok := f.peek(ctx, Request{Tail: 1})
-	if ok && f.tail.ends(line) {
+// newer says whether the log's last record is another than the last line that is held, and gives it. The stream has brought nothing
+// for so long.
+func (f *Follower) newer(ctx context.Context, quiet time.Duration) (bool, archive.Line) {
+	tail := f.tail.time()
+	line, ok, empty := f.last(ctx, Request{Tail: 1})
+	switch {
+	case empty:
+		f.rotation.emptied(tail, quiet)
+	case ok && f.tail.ends(line):
 		f.rotation.reached(line.Time)
 		return false, line
 	}
@@ -267,17 +211,23 @@ func (f *Follower) head(ctx context.Context, previous bool) (head, bool) {
 }
 
 // peek reads one line by a request of its own. Not ok where that failed or the line has no time.
-func (f *Follower) peek(ctx context.Context, r Request) (archive.Line, bool) {
+func (f *Follower) peek(ctx context.Context, r Request) (line archive.Line, ok bool) {
+	line, ok, _ = f.last(ctx, r)
+	return line, ok
+}
+
+// last is peek, and says whether the file was served and has no record.
+func (f *Follower) last(ctx context.Context, r Request) (line archive.Line, ok, empty bool) {
 	b, ok := f.some(ctx, r)
-	if !ok {
-		return archive.Line{}, false
+	if !ok || len(b) == 0 {
+		return archive.Line{}, false, ok
 	}
 	reader := &lineReader{buf: b, end: len(b)}
 	line, stamped, ok := reader.next()
 	if !ok {
 		line, stamped, ok = reader.remainder()
 	}
-	return line, ok && stamped
+	return line, ok && stamped, false
 }
 
 // some reads what a small answer has.

@@ -22,6 +22,7 @@ type rotationWatch struct {
 	pace        pace          // guarded by mu
 	lag         lag           // guarded by mu; of the stream
 	level       level         // guarded by mu; of the stream
+	hearing     hearing       // guarded by mu; of the stream
 	news        []firstRecord // guarded by mu; found and not taken up yet
 
 	expected []firstRecord // all three owned by the follower
@@ -35,7 +36,8 @@ type firstRecord struct {
 	turn bool // the file of the look before was another one
 	late bool // nobody looked before for so long that another file may have come and gone unseen,
 
-	level level // which this may rule out
+	level   level // which this may rule out,
+	hearing hearing
 
 	inDoubt   bool  // others may have come and gone since an earlier one,
 	since     int64 // which is the one of that time,
@@ -56,7 +58,7 @@ func (r *rotationWatch) looked(first head, began time.Time, total int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	record := firstRecord{head: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level}
+	record := firstRecord{head: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level, hearing: r.hearing}
 	switch {
 	case r.latest == 0:
 		r.pace.begins(first.time, now)
@@ -101,6 +103,7 @@ func (r *rotationWatch) soon() bool {
 func (r *rotationWatch) opened(now time.Time, last int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.hearing = hearing{}
 	r.lag, r.level = lag{}, level{base: last, late: r.level.late, later: r.level.later}
 	if total := r.total.Load(); r.lookedAt.IsZero() || total == r.lookedTotal {
 		r.lookedAt, r.lookedTotal = now, total
@@ -131,7 +134,7 @@ func (r *rotationWatch) came(first, last int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lag.came(last, now)
-	if r.lag.behind || r.lag.late(first, now) > muchLag {
+	if max(r.lag.late(last, now), r.lag.late(first, now)) > kubeletLeast-hears {
 		r.level.came(min(first, last), max(first, last))
 	}
 }

@@ -166,7 +166,8 @@ func (f *Follower) confirm(first firstRecord) {
 	level := f.rotation.sinceLook(first.level)
 	f.settle(first)
 	f.joinedTwo(first)
-	if first.late && level.hides(first.from, first.to) {
+	heard := first.hearing.heard && first.hearing.of == first.from
+	if first.late && !heard && level.hides(first.from, first.to) {
 		f.gap(archive.Gap{
 			AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",
