@@ -183,7 +183,8 @@ func (p *play) whole(m *archive.Manifest, container string, restart int, ended *
 	p.wholeIn(m, container, restart, ended, 0)
 }
 
-// wholeIn is whole for a container with lines above 64 KiB: each has so many pieces more, which count as lines.
+// wholeIn is whole for a container with lines above 64 KiB: each has so many pieces more, at least, which count as lines; a line that
+// comes slowly has more of them.
 func (p *play) wholeIn(m *archive.Manifest, container string, restart int, ended *corev1.ContainerStateTerminated, more int64) {
 	p.Helper()
 	want, err := stage.TruthOf(ended)
@@ -197,7 +198,10 @@ func (p *play) wholeIn(m *archive.Manifest, container string, restart int, ended
 	if r.Log == nil {
 		p.Fatalf("%s[%d]: got no log, want %d lines", container, restart, want.Lines)
 	}
-	recorded := stage.Truth{Lines: r.Log.Lines - more, Bytes: r.Log.Bytes, SHA256: r.Log.SHA256}
+	if pieces := r.Log.Lines - want.Lines; pieces < more || more == 0 && pieces > 0 {
+		p.Errorf("%s[%d]: manifest says %d lines, want %d and %d pieces more", container, restart, r.Log.Lines, want.Lines, more)
+	}
+	recorded := stage.Truth{Lines: want.Lines, Bytes: r.Log.Bytes, SHA256: r.Log.SHA256}
 	if recorded != want {
 		p.Errorf("%s[%d]: manifest says %+v, want %+v", container, restart, recorded, want)
 	}

@@ -125,3 +125,40 @@ func TestFollowEndlessLineIsSeen(t *testing.T) {
 		b.sameText(b.end(time.Hour))
 	})
 }
+
+// TestFollowSlowLineIsSeen: a line that takes long is seen as it grows, record by record, long before there is a whole piece of it. The
+// first record waits for the second one, for the line may have its end there. It is one line of text in the end, whatever broke its stream; and one that is written in one go stays one piece.
+func TestFollowSlowLineIsSeen(t *testing.T) {
+	const record = 16 << 10 // as containerd serves text without a newline
+	for name, disturb := range map[string]func(b *bed){
+		"undisturbed": func(*bed) {},
+		"cut":         func(b *bed) { b.k.KillStreams() },
+		"crash":       func(b *bed) { b.crash(); b.start() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				b.c.Print(time.Now(), strings.Repeat("y", 3*record)+"\n")
+				for n := range 6 {
+					b.c.Print(time.Now(), strings.Repeat(fmt.Sprintf("%d%%\r", n), record)[:record])
+					time.Sleep(2 * growEvery)
+					if n == 3 {
+						disturb(b)
+						time.Sleep(10 * time.Second)
+					}
+					if held, written := b.life.log.Summary().Bytes, int64(len(text(b.c.Lines()))); written-held > record || n == 2 && held != written {
+						t.Errorf("%d bytes are held of %d after record %d, want all but the first record", held, written, n+1)
+					}
+				}
+				b.c.Print(time.Now(), "done\nnext\n")
+				time.Sleep(time.Second)
+				b.c.Exit(0)
+				record, lines := b.end(time.Hour)
+				b.sameText(record, lines)
+				if len(lines) > 9 || lines[0].Partial {
+					t.Errorf("got %d lines, the first partial: %t; want the first in one piece, and a piece a record of the slow one", len(lines), lines[0].Partial)
+				}
+			})
+		})
+	}
+}

@@ -54,6 +54,7 @@ type Follower struct {
 	follows  bool              // it stands right behind the last line held
 	left     openPiece         // that of the answer before
 	joined   int64             // the line that comes goes on with a held one of this time; 0: with none
+	grown    time.Time         // when the line that has no end so far was taken up last, or its first bytes came; zero: none did
 	served   int64             // the time of the line that this answer served last
 	first    int64             // that of the first line that this reading brought
 	tail     tailMark          // the last line held

@@ -148,6 +148,17 @@ func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
 	return r.clock.read(b)
 }
 
+// soFar gives what has come of the next piece, whose end has not, and how many pieces of its line came before it. It stays to be cut.
+// ok is false where there is none, or one without a time.
+func (r *lineReader) soFar() (piece archive.Line, index int, ok bool) {
+	rest := r.buf[r.start:r.end]
+	t, stamp, ok := r.parse(rest)
+	if r.inside {
+		index = r.piece + 1
+	}
+	return archive.Line{Time: t, Text: rest[stamp:], Partial: true}, index, ok && stamp < len(rest)
+}
+
 // unfinished says that bytes of a line have come and not its end.
 func (r *lineReader) unfinished() bool { return r.inside || r.start < r.end }
 

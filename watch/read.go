@@ -22,7 +22,7 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	}
 	defer body.Close()
 	f.lines.reset()
-	f.served = 0
+	f.served, f.grown = 0, time.Time{}
 	before, pending := f.log.Summary().Lines, f.pending
 	f.pending, f.left, f.joined = archive.Line{}, openPiece{pending, f.piece, f.follows && pending.Time != 0}, 0
 	a := &answer{Request: r, opened: time.Now()}
@@ -45,6 +45,9 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 // countHeld tells the log what is held here of a line that has no end so far. The buffers that are lent do not count.
 func (f *Follower) countHeld() {
 	n := len(f.pending.Text) + len(f.left.line.Text)
+	if o := f.overlap; o != nil {
+		n += len(o.open.line.Text)
+	}
 	if own := len(f.lines.buf); own > busyBuffer {
 		n += own
 	}
@@ -112,10 +115,13 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 	if err := f.rotated(); err != nil {
 		return err
 	}
-	for {
+	for anew := false; ; anew = true {
 		line, stamped, ok := f.lines.next()
 		if !ok {
-			return f.append()
+			if err := f.append(); err != nil {
+				return err
+			}
+			return f.grow(ctx, a, anew)
 		}
 		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where
 		// times are out of order, soon after. The whole line is held, for it began before since, unless the node's clock was set
@@ -146,6 +152,11 @@ func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, i
 	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
 		return err
 	}
+	return f.takeNew(ctx, a, line)
+}
+
+// takeNew takes one that is not held.
+func (f *Follower) takeNew(ctx context.Context, a *answer, line archive.Line) error {
 	if err := f.hidden(ctx, a, line); err != nil {
 		return err
 	}

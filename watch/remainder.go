@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -53,17 +54,16 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 			return err
 		}
 	}
+	goesOn := false
 	if o := f.overlap; o != nil {
 		if o.have(line) {
 			return nil // a final line without an end that is held already
 		}
-		more, goesOn := o.more(line, f.lines.piece)
-		if line = f.place(more); goesOn && len(line.Text) == 0 {
+		if line, goesOn = o.more(line, f.lines.piece); goesOn && len(line.Text) == 0 {
 			return nil
 		}
-	} else {
-		line = f.place(line)
 	}
+	line = f.place(line)
 	if f.overlap != nil && !f.overlap.found {
 		if err := f.prove(ctx, a); err != nil {
 			return err
@@ -72,6 +72,12 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	line.Text = append([]byte(nil), line.Text...)
 	if at := errorIn(line.Text); at >= 0 {
 		return &errText{text: string(line.Text[at:min(len(line.Text), at+300)]), line: line}
+	}
+	if goesOn { // with what is held, as far as it has come
+		if err := f.addEarly(); err != nil {
+			return err
+		}
+		return errors.Join(f.append(), f.appendAlone(line))
 	}
 	if o := f.overlap; o != nil && f.vouched(line, f.lines.piece) {
 		if err := f.addEarly(); err != nil {

@@ -9,8 +9,33 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// pieceBytes is where the follower cuts lines (docs/format.md): what is longer is archived in pieces of one time.
+// pieceBytes is where the follower cuts lines (docs/format.md): what is longer is archived in pieces of one time, or in shorter ones
+// where it came slowly.
 const pieceBytes = 64 << 10
+
+// joined puts the shorter pieces together, but for those with a cut between them, and gives the cuts' places among the others.
+func joined(archived []kubelet.Line, cuts map[int]bool) (lines []kubelet.Line, moved map[int]bool) {
+	moved = map[int]bool{}
+	for n, l := range archived {
+		if cuts[n] {
+			moved[len(lines)] = true
+		}
+		if last := len(lines) - 1; last >= 0 && !cuts[n] && goesOn(lines[last], l) {
+			lines[last].Text += l.Text
+			lines[last].Partial = l.Partial
+			continue
+		}
+		lines = append(lines, l)
+	}
+	if cuts[len(archived)] {
+		moved[len(lines)] = true
+	}
+	return lines, moved
+}
+
+func goesOn(piece, next kubelet.Line) bool {
+	return piece.Partial && piece.Time.Equal(next.Time) && len(piece.Text)%pieceBytes > 0 && len(piece.Text)+len(next.Text) <= pieceBytes
+}
 
 // pieces gives lines as they are archived.
 func pieces(lines []kubelet.Line) []kubelet.Line {
@@ -40,6 +65,7 @@ func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
 			cuts[int(n)] = true
 		}
 	}
+	archived, cuts = joined(archived, cuts)
 	at, begin := 0, 0
 	for end := 1; end <= len(archived); end++ {
 		if end < len(archived) && !cuts[end] {
