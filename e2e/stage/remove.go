@@ -100,3 +100,25 @@ func removePolicies(ctx context.Context, client kubernetes.Interface, namespace 
 	}
 	return nil
 }
+
+// Delete deletes a namespace, as kubectl delete namespace does.
+func (s *Stage) Delete(ctx context.Context, namespace string) error {
+	if err := s.Client.CoreV1().Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("delete namespace %s: %w", namespace, err)
+	}
+	return nil
+}
+
+// AwaitGone waits until a namespace that was deleted is no more.
+func (s *Stage) AwaitGone(ctx context.Context, namespace string) error {
+	return await(ctx, "the end of namespace "+namespace, func() (bool, error) {
+		ns, err := s.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return false, fmt.Errorf("still there: %+v", ns.Status.Conditions)
+	})
+}

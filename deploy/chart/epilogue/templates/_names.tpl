@@ -68,6 +68,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-%s-cluster" .Release.Namespace (include "epilogue.fullname" .) -}}
 {{- end }}
 
+{{- /* What stands outside the release's namespace goes with it: the garbage collector takes it when the namespace is gone. Its UID
+     must be asked for: `helm template` and a namespace that this very `helm install` makes have none yet. */ -}}
+{{- define "epilogue.ownedByNamespace" -}}
+{{- with lookup "v1" "Namespace" "" .Release.Namespace }}
+  ownerReferences:
+    - apiVersion: v1
+      kind: Namespace
+      name: {{ .metadata.name }}
+      uid: {{ .metadata.uid }}
+{{- end }}
+{{- end }}
+
 {{- define "epilogue.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
