@@ -48,6 +48,17 @@ func (b *bounded[K, V]) put(key K, value V, bytes int) {
 	b.bytes += bytes
 }
 
+// sweep drops what is not kept.
+func (b *bounded[K, V]) sweep(keep func(V) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, e := range b.entries {
+		if !keep(e.value) {
+			b.forget(key)
+		}
+	}
+}
+
 func (b *bounded[K, V]) drop(key K) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

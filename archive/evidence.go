@@ -2,27 +2,37 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // Evidence is what the store holds of one Job.
 type Evidence struct {
 	// Manifests are those of all pods, by their keys. Of each there is what a proof needs: whose it is, when it was
-	// sealed, the diagnosis and the records of its instances.
+	// sealed, the diagnosis, and of its instances the verdicts and seams.
 	Manifests []*Manifest
 	Document  bool // the Job's document is there
 }
 
+// ErrUnfinished means that Evidence has read manifests and not all: others have their turn, and it is to be asked again, at once. It
+// goes on where it was.
+var ErrUnfinished = errors.New("not all manifests are read yet")
+
 const (
-	// provenFor is how long a manifest that was read counts as read: what is proven in several tries, because the
+	// provenFor is how long a manifest that was read counts as read: what is proven in several turns, because the
 	// store is slow or the Job has many pods, goes on where it was. That the manifest is in the store is seen with
-	// each try.
+	// each turn.
 	provenFor = time.Hour
-	// provenBytes bounds what is kept so: some ten thousand pods.
-	provenBytes = 8 << 20
+	// provenBytes bounds the memory of what is kept so: some forty thousand pods, of all Jobs together.
+	provenBytes = 64 << 20
+	// evidenceTurn is how long one call reads manifests where there are more, unless the listing, which is done anew each time, took
+	// longer: its caller is needed for other Jobs.
+	evidenceTurn     = 10 * time.Second
+	evidenceLongTurn = time.Minute
 )
 
 // readManifest is one that was read for a proof.
@@ -34,23 +44,42 @@ type readManifest struct {
 // Evidence reads every manifest of the Job from the store: the proof without which nothing is deleted. It waits for a
 // store in trouble as long as the context lives. What it has read by then it does not read again within the hour.
 func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
+	fail := func(err error) (Evidence, error) {
+		return Evidence{}, fmt.Errorf("read manifests of Job %s/%s: %w", job.Namespace, job.Job, err)
+	}
+	begin := time.Now()
 	objects, document, err := s.listJob(ctx, job)
+	if err != nil {
+		return fail(err)
+	}
+	listed := time.Now()
+	s.forgetProven(listed)
+	turn := min(max(evidenceTurn, 2*listed.Sub(begin)), evidenceLongTurn)
+	keeps := len(objects)*provenBytesEach < provenBytes/2 // more would push each other out: they are read in one turn, or never
 	e := Evidence{Document: document}
 	for some := range slices.Chunk(objects, atOnce) {
-		if err != nil {
-			break
+		if keeps && time.Since(listed) >= turn {
+			return fail(fmt.Errorf("%d of %d: %w", len(e.Manifests), len(objects), ErrUnfinished))
 		}
 		read := make([]*Manifest, len(some))
-		err = inParallel(len(some), func(i int) (err error) {
+		err := inParallel(len(some), func(i int) (err error) {
 			read[i], err = s.evident(ctx, some[i])
 			return err
 		})
+		if err != nil {
+			return fail(err)
+		}
 		e.Manifests = append(e.Manifests, read...)
 	}
-	if err != nil {
-		return Evidence{}, fmt.Errorf("read manifests of Job %s/%s: %w", job.Namespace, job.Job, err)
-	}
 	return e, nil
+}
+
+// forgetProven gives back the memory of what does not count any more, now and then.
+func (s *Sealer) forgetProven(now time.Time) {
+	last := s.swept.Load()
+	if now.UnixNano()-last > int64(provenFor/4) && s.swept.CompareAndSwap(last, now.UnixNano()) {
+		s.proven.sweep(func(m readManifest) bool { return now.Before(m.until) })
+	}
 }
 
 // listJob gives the manifests that the store lists of a Job, and whether its document is there.
@@ -80,11 +109,30 @@ func (s *Sealer) evident(ctx context.Context, object Object) (*Manifest, error) 
 	if err != nil {
 		return nil, err
 	}
+	short := m.forProof()
+	s.proven.put(object, readManifest{short, time.Now().Add(provenFor)}, short.weight())
+	return short, nil
+}
+
+// forProof leaves out what no proof needs, which is most of it.
+func (m *Manifest) forProof() *Manifest {
 	short := &Manifest{
 		Version: m.Version, Pod: PodSummary{PodRef: m.Pod.PodRef, Phase: m.Pod.Phase, CreatedAt: m.Pod.CreatedAt},
-		Instances: m.Instances, Diagnosis: m.Diagnosis, SealedAt: m.SealedAt, SealedBy: m.SealedBy,
+		Instances: make([]InstanceRecord, len(m.Instances)), Diagnosis: m.Diagnosis, SealedAt: m.SealedAt, SealedBy: m.SealedBy,
 	}
-	// The document's size is more than what is kept of it takes.
-	s.proven.put(object, readManifest{short, time.Now().Add(provenFor)}, int(object.Size))
-	return short, nil
+	for i := range m.Instances {
+		short.Instances[i] = InstanceRecord{Verdict: m.Instances[i].Verdict, Seams: m.Instances[i].Seams}
+	}
+	return short
+}
+
+// provenBytesEach is what a pod of one container weighs.
+const provenBytesEach = 1500
+
+// weight is about the memory that a manifest for a proof takes, with its place among the others.
+func (m *Manifest) weight() int {
+	const others = 400 // the object's key, and small allocations that are rounded up
+	ref := m.Pod.PodRef
+	texts := len(ref.Namespace) + len(ref.Job) + len(ref.JobUID) + len(ref.Pod) + len(ref.PodUID) + len(m.Diagnosis) + len(m.SealedBy)
+	return others + texts + int(unsafe.Sizeof(*m)) + len(m.Instances)*int(unsafe.Sizeof(InstanceRecord{}))
 }

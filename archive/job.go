@@ -66,28 +66,29 @@ func (s *Sealer) GoneJob(ctx context.Context, job PodRef, d *JobDocument) (writt
 	if err != nil || len(e.Manifests) == 0 {
 		return false, err
 	}
-	d.recover(job, e.Manifests)
+	if err := s.recoverJob(ctx, job, d, e.Manifests); err != nil {
+		return false, err
+	}
 	return s.putJob(ctx, job, d, e)
 }
 
-// recover takes from the manifests of a Job's pods what is not known of it otherwise.
-func (d *JobDocument) recover(job PodRef, manifests []*Manifest) {
-	known := d.Job.UID != ""
-	newest := time.Time{}
-	for _, m := range manifests {
-		if !known && m.Job != nil && !m.SealedAt.Before(newest) {
-			d.Job, newest = *m.Job, m.SealedAt
+// recoverJob takes from the manifest that was written last what that tells of a Job which nobody here has seen.
+func (s *Sealer) recoverJob(ctx context.Context, job PodRef, d *JobDocument, manifests []*Manifest) error {
+	if d.Job.UID == "" {
+		newest := slices.MaxFunc(manifests, func(a, b *Manifest) int { return a.SealedAt.Compare(b.SealedAt) })
+		m, err := s.manifestAt(ctx, newest.ref().ManifestKey()) // most of it is not kept where it was read for a proof
+		if err != nil {
+			return fmt.Errorf("read a manifest of Job %s/%s: %w", job.Namespace, job.Job, err)
 		}
-		for _, w := range m.Workloads {
-			if !slices.Contains(d.Workloads, w) {
-				d.Workloads = append(d.Workloads, w)
-			}
+		if d.Workloads = m.Workloads; m.Job != nil {
+			d.Job = *m.Job
 		}
 	}
 	d.Job.Name, d.Job.UID = job.Job, job.JobUID
 	if d.Job.DeletedAt.IsZero() {
 		d.Job.DeletedAt = time.Now().UTC()
 	}
+	return nil
 }
 
 func (s *Sealer) putJob(ctx context.Context, job PodRef, d *JobDocument, e Evidence) (written bool, err error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type Sealer struct {
 	name    string
 	log     *slog.Logger
 	proven  *bounded[Object, readManifest] // manifests that were read for a proof
+	swept   atomic.Int64                   // when those that count no more were last dropped, ns since 1970
 }
 
 // NewSealer makes a Sealer. name is the replica's, for the manifest. failed is called with each failed try of the store.

@@ -74,6 +74,7 @@ type Facts struct {
 	Pods   []Pod        // in any order
 	Events []*corev1.Event
 	Open   int       // pods of it that have left the API server and are not sealed yet
+	Doubt  bool      // all that is not sealed may be: the store was not asked about it yet
 	Kind   string    // mark.Runner or mark.Builder; "": not known
 	Newer  int       // finished Jobs of the same workload and kind that ended later
 	Hidden bool      // it had pods, and nobody can be sure that they were seen
@@ -144,7 +145,7 @@ func (j *judgement) deleted() {
 		j.add(Decision{Action: Release, Reason: Sealed})
 		return
 	}
-	at := j.heldFrom(j.Job).Add(j.s.GateDeadline)
+	at := j.deadline(j.Job, j.Doubt)
 	if !j.now.Before(at) {
 		j.add(Decision{Action: Release, Reason: Deadline, At: at})
 		return
@@ -158,6 +159,16 @@ func (j *judgement) deleted() {
 			})
 		}
 	}
+}
+
+// deadline gives when an object that is deleted and held is let go. doubt: all of it may be archived, which a daemon that has
+// just started finds out pod by pod: what is whole is never called lost for want of time.
+func (j *judgement) deadline(o metav1.Object, doubt bool) time.Time {
+	at := j.heldFrom(o).Add(j.s.GateDeadline)
+	if doubt {
+		at = latest(at, j.Since.Add(j.s.GateDeadline))
+	}
+	return at
 }
 
 // heldFrom gives the moment from which the gate's deadline counts for an object that is deleted and held: its end, or its
@@ -276,7 +287,7 @@ func (j *judgement) heldPods() {
 		if p.Sealed {
 			j.add(Decision{Action: ReleasePod, Reason: Sealed, Pod: p.Pod})
 		} else if p.DeletionTimestamp != nil {
-			at := j.heldFrom(p.Pod).Add(j.s.GateDeadline)
+			at := j.deadline(p.Pod, p.Unproven)
 			j.due(Decision{Action: ReleasePod, Reason: Deadline, Pod: p.Pod, At: at})
 		}
 	}

@@ -20,7 +20,7 @@ func (j *Janitor) facts(job types.UID, now time.Time) (f Facts, ok bool) {
 		j.forget(job)
 		return Facts{Job: s.Job}, false
 	}
-	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Kind: s.Kind, Since: s.Since, Ending: j.ends(s.Job)}
+	f = Facts{Job: s.Job, Events: s.Events, Open: s.Open, Doubt: s.Doubt, Kind: s.Kind, Since: s.Since, Ending: j.ends(s.Job)}
 	for _, p := range s.Pods {
 		if s.Job == nil && !j.claims(p.Pod) {
 			continue // perhaps of a Job that is not selected: that one is not in the cache, and its pods are
@@ -104,8 +104,9 @@ var (
 	errUnsealed  = errors.New("a pod of the Job is not archived")
 )
 
-// storePatience bounds the wait for a store that does not answer: the worker is needed for others, and comes back.
-const storePatience = 30 * time.Second
+// storePatience bounds the wait for a store that does not answer: the worker is needed for others, and comes back. The listing of a Job
+// as large as Jobs can be fits in, at a third of a second for each page.
+const storePatience = 2 * time.Minute
 
 // proven are facts as the store tells them.
 type proven struct {
@@ -123,7 +124,9 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	defer cancel()
 	var err error
 	if p.evidence, err = j.parts.Store.Evidence(limited, p.ref); err != nil {
-		j.blocked("store")
+		if !errors.Is(err, archive.ErrUnfinished) {
+			j.blocked("store")
+		}
 		return p, err
 	}
 	if job := f.Job; job != nil {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,6 +45,42 @@ func TestDeadlineOutlivesOwners(t *testing.T) {
 				after(4 * time.Minute)
 				if b.job("a") != nil || b.api.pod("waiting") != nil {
 					t.Error("it is held beyond the deadline: that began anew with each owner")
+				}
+			})
+		})
+	}
+}
+
+// TestWholeIsNotLost: a daemon starts when the deadline of a deleted Job, and of a held pod, is long over. It has not asked the store yet
+// whether they are archived, and that takes its time.
+func TestWholeIsNotLost(t *testing.T) {
+	for name, known := range map[string]bool{"and is told": true, "and is never told": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				j, p := b.finished("a", held1)
+				b.api.edit(p, func(o metav1.Object) { o.SetFinalizers([]string{mark.Finalizer}) })
+				b.remove(j)
+				long := map[string]string{mark.HeldSince: time.Now().UTC().Format(time.RFC3339)}
+				b.api.edit(j, func(o metav1.Object) { o.SetAnnotations(long) })
+				b.api.edit(p, func(o metav1.Object) { o.SetAnnotations(long) })
+				after(5 * b.cfg.GateDeadline)
+				b.lookout.since, b.lookout.unproven[p.UID] = time.Now(), true
+				b.shelf.put(p, archive.Complete)
+				b.shelf.write(j.UID)
+				b.start()
+				after(b.cfg.GateDeadline / 2)
+				if b.job("a") == nil {
+					t.Fatal("it was let go as lost, and it is archived")
+				}
+				if known {
+					b.seal(p, archive.Complete)
+				}
+				after(b.cfg.GateDeadline)
+				if b.job("a") != nil {
+					t.Fatal("it is held still")
+				}
+				if got, want := testutil.ToFloat64(b.count.Released.WithLabelValues(string(Deadline))) == 0, known; got != want {
+					t.Errorf("got it let go by proof alone: %t, want %t", got, want)
 				}
 			})
 		})

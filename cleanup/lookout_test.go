@@ -143,7 +143,9 @@ func (l *lookout) Standing(job types.UID) watch.Standing {
 	defer l.mu.Unlock()
 	l.asked++
 	s := watch.Standing{Job: l.jobs[job], Since: l.since, Open: l.open[job], Events: l.events[job]}
+	s.Doubt = l.open[job] == 0
 	for uid, p := range l.pods[job] {
+		s.Doubt = s.Doubt && (l.sealed[uid] || l.unproven[uid])
 		s.Pods = append(s.Pods, watch.PodStanding{Pod: p, Sealed: l.sealed[uid], Unproven: l.unproven[uid], Events: l.events[uid]})
 	}
 	return s
@@ -195,6 +197,7 @@ type bench struct {
 	api     *apiServer
 	shelf   *shelf
 	lookout *lookout
+	store   Store // nil: the shelf
 	cfg     config.Cleanup
 	selects labels.Selector // nil: everything
 	count   *metrics.Cleanup
@@ -218,8 +221,12 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) start() {
+	store := b.store
+	if store == nil {
+		store = b.shelf
+	}
 	b.janitor = New(Config{Cleanup: b.cfg, Selector: b.selects}, Parts{
-		Client: b.api.client(), Cache: b.lookout, Store: b.shelf, Count: b.count, Log: slog.New(slog.DiscardHandler),
+		Client: b.api.client(), Cache: b.lookout, Store: store, Count: b.count, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup

@@ -20,6 +20,7 @@ type Standing struct {
 	Pods   []PodStanding
 	Events []*corev1.Event // of the Job
 	Open   int             // pods that have left the API server and are not sealed
+	Doubt  bool            // what is not sealed may be: the store has not been asked about any of it yet
 	Kind   string          // mark.Runner or mark.Builder; "": not known
 	Since  time.Time       // when this replica began to act by the present owners, by the API server's clock; zero: it does not act for the Job
 }
@@ -46,6 +47,10 @@ func (w *Watcher) Standing(job types.UID) Standing {
 	}
 	s.Since = w.actingSince
 	s.Open = len(w.known.ofJob[job])
+	s.Doubt = true
+	for _, k := range w.known.ofJob[job] {
+		s.Doubt = s.Doubt && !k.checked
+	}
 	for _, p := range pods {
 		k := w.known.get(p.UID)
 		if k != nil {

@@ -2,10 +2,13 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+
+	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // Queue holds keys that something is to be done for, each once.
@@ -38,10 +41,16 @@ func Work[T comparable](ctx context.Context, group *sync.WaitGroup, n int, queue
 	}
 }
 
+// attempt works at one key. What has not failed, but gave way to others, comes again behind those that wait.
 func attempt[T comparable](ctx context.Context, queue Queue[T], key T, do func(context.Context, T) error) {
-	if err := do(ctx, key); err != nil && ctx.Err() == nil {
+	err := do(ctx, key)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		queue.Forget(key)
+	case errors.Is(err, archive.ErrUnfinished):
+		queue.Forget(key)
+		queue.Add(key)
+	default:
 		queue.AddRateLimited(key)
-		return
 	}
-	queue.Forget(key)
 }
