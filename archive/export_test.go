@@ -10,3 +10,9 @@ func (s *Spool) Still() {
 		<-s.hands
 	}
 }
+
+// Fold and Unfold are those of names.
+var (
+	Fold   = fold
+	Unfold = unfold
+)

@@ -44,6 +44,7 @@ func TestReadByHand(t *testing.T) {
 			"pod-uid\tside\t0\tpartial\t1\trotated: two files at once\n" +
 			fmt.Sprintf("pod-uid\tmain\t0\tcomplete\t%d\t-\n", len(lines)-1),
 		"The end of a large log, without the rest": strings.Join(lines[len(lines)-3:], ""),
+		"Names that are too long":                  "only line\n",
 		"What is not sealed yet":                   "open-y2\tmain\t2\t0+%d\nstill\nopen\n",
 	} {
 		if !strings.Contains(want, "%d") {
@@ -112,6 +113,15 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 		t.Fatal(err)
 	}
 	if _, err := sealer.Job(t.Context(), ref, &archive.JobDocument{Namespace: ref.Namespace, Job: *m.Job}); err != nil {
+		t.Fatal(err)
+	}
+	long := archive.PodRef{Namespace: "zenml", Pod: strings.Repeat("long.", 50) + "pod", PodUID: "7c9e6679-7425-40de-944b-e07fc1f90ae7"}
+	r, err := sealer.Log(t.Context(), appendByHand(t, spool, long, "main", 1, began, &text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := archive.PodSummary{PodRef: long, Phase: "Succeeded", CreatedAt: began.AddDate(0, 0, 1)}
+	if err := sealer.Pod(t.Context(), &archive.Manifest{Pod: alone, Instances: []archive.InstanceRecord{r}}); err != nil {
 		t.Fatal(err)
 	}
 	open := archive.PodRef{Namespace: "zenml", Job: "open", JobUID: "open-uid", Pod: "open-y2", PodUID: "open-pod"}

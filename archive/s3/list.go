@@ -23,7 +23,7 @@ const deleteBatch = 1000
 
 // List is archive.Store's. It asks for a page of up to 1000 objects when it comes to it. A store that gives keys out of
 // order is an error: whoever lists goes on from the last key.
-func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
+func (s *bucket) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
 	return func(yield func(archive.Object, error) bool) {
 		last := after
 		for found, err := range s.pages(ctx, prefix, after) {
@@ -47,7 +47,7 @@ func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter
 
 // pages gives what S3 lists; an error is the last thing it gives. Names come encoded: as they are, one that XML has no letters for
 // would make its whole page unreadable, to everybody and for good.
-func (s *Store) pages(ctx context.Context, prefix string, after archive.Key) iter.Seq2[types.Object, error] {
+func (s *bucket) pages(ctx context.Context, prefix string, after archive.Key) iter.Seq2[types.Object, error] {
 	input := &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix), EncodingType: types.EncodingTypeUrl,
 	}
@@ -99,7 +99,7 @@ func inXML(name string) bool {
 }
 
 // Delete is archive.Store's. It deletes 1000 objects in one request, or one by one where the store does not take that.
-func (s *Store) Delete(ctx context.Context, keys ...archive.Key) error {
+func (s *bucket) Delete(ctx context.Context, keys ...archive.Key) error {
 	names := make([]string, 0, len(keys))
 	for _, key := range keys {
 		name, err := s.name(key)
@@ -120,7 +120,7 @@ func (s *Store) Delete(ctx context.Context, keys ...archive.Key) error {
 
 // deleteSome tries one request first. Many stores refuse it, for want of a checksum of another kind or because they do not
 // know it. Only when single deletes work after a refusal is the request left out from then on.
-func (s *Store) deleteSome(ctx context.Context, names []string) error {
+func (s *bucket) deleteSome(ctx context.Context, names []string) error {
 	if len(names) == 1 || s.singly.Load() || !allInXML(names) {
 		return s.deleteEach(ctx, names)
 	}
@@ -139,7 +139,7 @@ func allInXML(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !inXML(name) })
 }
 
-func (s *Store) deleteTogether(ctx context.Context, names []string) error {
+func (s *bucket) deleteTogether(ctx context.Context, names []string) error {
 	objects := make([]types.ObjectIdentifier, len(names))
 	for i := range names {
 		objects[i].Key = &names[i]
@@ -158,7 +158,7 @@ func (s *Store) deleteTogether(ctx context.Context, names []string) error {
 	return nil
 }
 
-func (s *Store) deleteEach(ctx context.Context, names []string) error {
+func (s *bucket) deleteEach(ctx context.Context, names []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.concurrency)
 	for _, name := range names {

@@ -33,7 +33,7 @@ const (
 // Put is archive.Store's. A body up to the part size goes up in one request with its CRC-32, a larger one in parts that
 // are read straight from the body. Where the context ends in the middle of a large body, Put returns up to 3 seconds
 // later, because it takes back the parts.
-func (s *Store) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+func (s *bucket) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	input, err := s.putInput(key, opts)
 	if err != nil {
 		return fmt.Errorf("put %q: %w", key, err)
@@ -51,7 +51,7 @@ func (s *Store) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, op
 	return nil
 }
 
-func (s *Store) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjectInput, error) {
+func (s *bucket) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjectInput, error) {
 	name, err := s.name(key)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *Store) putInput(key archive.Key, opts archive.PutOptions) (*s3.PutObjec
 	return input, nil
 }
 
-func (s *Store) put(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
+func (s *bucket) put(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
 	size, err := body.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err

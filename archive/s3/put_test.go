@@ -63,7 +63,7 @@ func TestMarks(t *testing.T) {
 	} {
 		transport := &answers{answer: multipart(usual)}
 		s := openFake(t, transport, "")
-		s.marks = newMarks(tt.with)
+		s.bucket.marks = newMarks(tt.with)
 		if err := s.Put(t.Context(), tt.key, io.NewSectionReader(zeros{}, 0, tt.size), archive.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}

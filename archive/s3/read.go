@@ -16,7 +16,7 @@ import (
 )
 
 // Get is archive.Store's. Where the store does not know ranges the error is errors.ErrUnsupported.
-func (s *Store) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
+func (s *bucket) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
 	body, size, err := s.get(ctx, key, r)
 	if err != nil {
 		return nil, archive.Object{}, fmt.Errorf("get %s: %w", key, translate(ctx, err))
@@ -24,7 +24,7 @@ func (s *Store) Get(ctx context.Context, key archive.Key, r archive.Range) (io.R
 	return body, archive.Object{Key: key, Size: size}, nil
 }
 
-func (s *Store) get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, int64, error) {
+func (s *bucket) get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, int64, error) {
 	if r.Length < 0 {
 		return nil, 0, fmt.Errorf("range length is %d, must be 0 or more", r.Length)
 	}
@@ -95,7 +95,7 @@ func total(contentRange string) (int64, bool) {
 }
 
 // sizePastEnd gives the size of an object that ends before the range begins, from the store's refusal or by asking again.
-func (s *Store) sizePastEnd(ctx context.Context, name *string, refusal error) (int64, error) {
+func (s *bucket) sizePastEnd(ctx context.Context, name *string, refusal error) (int64, error) {
 	if resp, ok := errors.AsType[*awshttp.ResponseError](refusal); ok {
 		if size, ok := total(resp.Response.Header.Get("Content-Range")); ok {
 			return size, nil

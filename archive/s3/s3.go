@@ -65,6 +65,12 @@ type Config struct {
 
 // Store is an archive.Store in a bucket.
 type Store struct {
+	archive.Folded
+	bucket *bucket
+}
+
+// bucket is a Store but for names that a server may refuse for their length.
+type bucket struct {
 	client      *s3.Client
 	uploader    *manager.Uploader
 	bucket      string
@@ -95,11 +101,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store s3://%s/%s: %w", cfg.Bucket, cfg.Prefix, err)
 	}
-	s := &Store{
+	b := &bucket{
 		client: client, uploader: newUploader(client, cfg),
 		bucket: cfg.Bucket, prefix: cfg.Prefix, marks: newMarks(cfg), partSize: cfg.PartSize, concurrency: cfg.Concurrency,
 	}
-	return s, nil
+	return &Store{Folded: archive.Folded{Store: b}, bucket: b}, nil
 }
 
 // complete checks the settings and gives them with their defaults.
@@ -145,11 +151,11 @@ func (c Config) checkPlace() error {
 	return nil
 }
 
-// name gives the bucket's key for a key of the archive. An empty key would make S3 act on the bucket itself.
 // longestKey is S3's own bound, in bytes.
 const longestKey = 1024
 
-func (s *Store) name(key archive.Key) (*string, error) {
+// name gives the bucket's key for a key of the archive. An empty key would make S3 act on the bucket itself.
+func (s *bucket) name(key archive.Key) (*string, error) {
 	if key == "" {
 		return nil, errors.New("key is empty")
 	}

@@ -19,10 +19,15 @@ const keysBegin = "v1/"
 // codeNoSuchUpload: it was completed or aborted meanwhile.
 const codeNoSuchUpload = "NoSuchUpload"
 
+// AbortUploads is the bucket's.
+func (s *Store) AbortUploads(ctx context.Context, before time.Time) (int, error) {
+	return s.bucket.AbortUploads(ctx, before)
+}
+
 // AbortUploads gives back the parts of the archive's uploads that were begun before the given time and neither completed
 // nor aborted: a process that died in the middle of a large Put leaves one, it is in no listing, and it is paid for. It
 // says how many these were. On AWS it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload.
-func (s *Store) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
+func (s *bucket) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
 	for page, err := range s.uploads(ctx) {
 		err = translate(ctx, err)
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -45,7 +50,7 @@ func (s *Store) AbortUploads(ctx context.Context, before time.Time) (n int, err 
 	return n, nil
 }
 
-func (s *Store) abort(ctx context.Context, upload types.MultipartUpload) error {
+func (s *bucket) abort(ctx context.Context, upload types.MultipartUpload) error {
 	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &s.bucket, Key: upload.Key, UploadId: upload.UploadId,
 	})
@@ -56,12 +61,12 @@ func (s *Store) abort(ctx context.Context, upload types.MultipartUpload) error {
 }
 
 // isStale: some stores pass over the prefix, and one that does not say when an upload began says nothing of its age.
-func (s *Store) isStale(upload types.MultipartUpload, before time.Time) bool {
+func (s *bucket) isStale(upload types.MultipartUpload, before time.Time) bool {
 	return s.isOfArchive(aws.ToString(upload.Key)) && upload.Initiated != nil && upload.Initiated.Before(before)
 }
 
 // uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of objects do.
-func (s *Store) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
+func (s *bucket) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
 	input := &s3.ListMultipartUploadsInput{
 		Bucket: &s.bucket, Prefix: aws.String(s.prefix + keysBegin), EncodingType: types.EncodingTypeUrl,
 	}
@@ -94,7 +99,7 @@ func stuck(input *s3.ListMultipartUploadsInput, key, upload *string) bool {
 
 // isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a journal.
 // Others may put theirs below the same prefix.
-func (s *Store) isOfArchive(name string) bool {
+func (s *bucket) isOfArchive(name string) bool {
 	key, ok := strings.CutPrefix(name, s.prefix+keysBegin)
 	if !ok {
 		return false

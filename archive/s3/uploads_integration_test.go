@@ -21,7 +21,7 @@ func TestAbortUploadsOfARealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"logs/v1/ns/job/uid/pod.uid/main.0.log.zst", "logs/v1/movie.mp4", "v1/ns/job/uid/pod.uid/main.0.log.zst"} {
-		if _, err := s.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &g.Bucket, Key: aws.String(key)}); err != nil {
+		if _, err := s.bucket.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &g.Bucket, Key: aws.String(key)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -33,7 +33,7 @@ func TestAbortUploadsOfARealServer(t *testing.T) {
 			t.Errorf("AbortUploads = %d, %v, want %d, nil", got, err, test.want)
 		}
 	}
-	left, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &g.Bucket})
+	left, err := s.bucket.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &g.Bucket})
 	if err != nil {
 		t.Fatal(err)
 	}

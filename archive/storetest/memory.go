@@ -30,6 +30,9 @@ type Reporter interface {
 type Memory struct {
 	// MayReplace and MayReadDeleted exempt the keys for which they give true. nil exempts none. Set them before use.
 	MayReplace, MayReadDeleted func(archive.Key) bool
+	// LongestPart is how many bytes of a key it takes between two slashes, as a store over a file system does; it refuses all that names
+	// more. 0: any number. Set it before use.
+	LongestPart int
 
 	report Reporter // nil: no rule is watched
 
@@ -46,8 +49,21 @@ func NewMemory(t Reporter) *Memory {
 	}
 }
 
+// takes refuses what has too long a part, be it asked for or only looked for.
+func (m *Memory) takes(name string) error {
+	for part := range strings.SplitSeq(name, "/") {
+		if m.LongestPart > 0 && len(part) > m.LongestPart {
+			return fmt.Errorf("%d bytes between slashes, want %d at most: %w", len(part), m.LongestPart, archive.ErrKey)
+		}
+	}
+	return nil
+}
+
 // Put is archive.Store's.
 func (m *Memory) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
+	if err := m.takes(string(key)); err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
 	b, err := readBody(ctx, body)
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
@@ -135,6 +151,9 @@ func (m *Memory) Get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	if r.Length < 0 {
 		return nil, archive.Object{}, fmt.Errorf("get %s: range length is %d, must be 0 or more", key, r.Length)
 	}
+	if err := m.takes(string(key)); err != nil {
+		return nil, archive.Object{}, fmt.Errorf("get %s: %w", key, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.report != nil && m.deleted[key] && !exempt(m.MayReadDeleted, key) {
@@ -168,6 +187,10 @@ func (r *contextReader) Close() error { return nil }
 // List is archive.Store's. It gives the keys of the moment at which it begins.
 func (m *Memory) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
 	return func(yield func(archive.Object, error) bool) {
+		if err := m.takes(prefix); err != nil {
+			yield(archive.Object{}, fmt.Errorf("list %s: %w", prefix, err))
+			return
+		}
 		m.mu.Lock()
 		objects := maps.Clone(m.objects)
 		m.mu.Unlock()
@@ -192,6 +215,11 @@ func (m *Memory) List(ctx context.Context, prefix string, after archive.Key) ite
 func (m *Memory) Delete(ctx context.Context, keys ...archive.Key) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("delete %d objects: %w", len(keys), err)
+	}
+	for _, key := range keys {
+		if err := m.takes(string(key)); err != nil {
+			return fmt.Errorf("delete %s: %w", key, err)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) archive.Store) {
 		{"bodies come back", testBodies},
 		{"keys of odd characters", testKeys},
 		{"keys that XML has no letters for", testUnwritableKeys},
+		{"long names", testLongNames},
 		{"ranges", testRanges},
 		{"range of an absent object", testRangeAbsent},
 		{"replace", testReplace},
