@@ -30,7 +30,7 @@ const (
 	abortTimeout = 3 * time.Second
 )
 
-// Put is archive.Store's. A body up to the part size goes up in one request with its CRC-32, a larger one in parts that
+// Put is archive.Store's. A body up to the part size goes up in one request with its checksum, a larger one in parts that
 // are read straight from the body. Where the context ends in the middle of a large body, Put returns up to 3 seconds
 // later, because it takes back the parts.
 func (s *bucket) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
@@ -76,19 +76,49 @@ func (s *bucket) put(ctx context.Context, input s3.PutObjectInput, body io.ReadS
 		return err
 	}
 	section := io.NewSectionReader(readerAt(body), 0, size)
-	input.Body = section
 	if size > s.partSize {
+		input.Body = section
 		_, err = s.uploader.Upload(ctx, &input)
 		return err
 	}
-	// Our own checksum goes as a plain header, which every store takes. The SDK's would go behind the body, in a framing
-	// that some stores keep as part of the object.
-	sum, err := digest(section, crc32.NewIEEE())
+	input.ContentLength = &size
+	return s.putWhole(ctx, input, section)
+}
+
+// putWhole puts a body in one request. Our own checksum goes as a plain header, which nearly every store takes: the SDK's would go behind
+// the body, in a framing that some stores keep as part of the object. Those which refuse it, too, take a digest.
+func (s *bucket) putWhole(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
+	input.Body = body
+	if s.unsummed.Load() {
+		return s.putWithDigest(ctx, input, body)
+	}
+	sum, err := digest(body, crc32.NewIEEE())
 	if err != nil {
 		return err
 	}
-	input.ChecksumCRC32 = &sum
-	input.ContentLength = &size
+	with := input
+	with.ChecksumCRC32 = &sum
+	_, err = s.client.PutObject(ctx, &with)
+	if s.client.Options().BaseEndpoint == nil || status(err) != http.StatusBadRequest || errors.Is(translate(ctx, err), archive.ErrKey) {
+		return err
+	}
+	failed := s.putWithDigest(ctx, input, body)
+	if failed != nil && !isConflict(failed) && status(failed) != http.StatusPreconditionFailed {
+		return err // it was not the checksum
+	}
+	s.unsummed.Store(true)
+	return failed
+}
+
+func (s *bucket) putWithDigest(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	sum, err := digest(body, md5.New())
+	if err != nil {
+		return err
+	}
+	input.ContentMD5 = &sum
 	_, err = s.client.PutObject(ctx, &input)
 	return err
 }

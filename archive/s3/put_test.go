@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -118,6 +120,36 @@ func TestPartHeaders(t *testing.T) {
 		if got, want := transport.seen("POST", "uploadId")[0].header.Get("If-None-Match"), "*"; got != want {
 			t.Errorf("%s: got If-None-Match %q at the end, want %q", tt.name, got, want)
 		}
+	}
+}
+
+// TestChecksumHeaderRefused: some stores refuse any header of that kind. A digest goes in its place, and from then on at once; what is refused
+// for another reason is refused as before.
+func TestChecksumHeaderRefused(t *testing.T) {
+	transport := &answers{answer: func(_ int, req *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(req.Body)
+		if sum := md5.Sum(body); req.Header.Get("Content-Md5") == base64.StdEncoding.EncodeToString(sum[:]) {
+			return reply(200, ""), err
+		}
+		return refusal(400, "InvalidArgument"), err
+	}}
+	s := openFake(t, transport, custom)
+	for n := range 3 {
+		if err := putBytes(t, s, 5, archive.PutOptions{IfAbsent: true}); err != nil {
+			t.Fatalf("Put = %v, want nil", err)
+		}
+		if got, want := len(transport.seen("PUT", "")), n+2; got != want {
+			t.Errorf("got %d requests, want %d: one was refused, once", got, want)
+		}
+	}
+	last := transport.seen("PUT", "")[3].header
+	if last.Get("Content-Md5") == "" || last.Get("X-Amz-Checksum-Crc32") != "" || last.Get("If-None-Match") != "*" {
+		t.Errorf("got headers %v, want a digest and the condition", last)
+	}
+	transport = &answers{answer: always(400, "InvalidArgument")}
+	s = openFake(t, transport, custom)
+	if err := putBytes(t, s, 5, archive.PutOptions{}); err == nil || s.bucket.unsummed.Load() {
+		t.Errorf("got %v, and checksums left out: %t; want the refusal, and them left in", err, s.bucket.unsummed.Load())
 	}
 }
 

@@ -80,6 +80,8 @@ type bucket struct {
 	concurrency int
 	// singly is set once the store has refused to delete many objects in one request but deleted them one by one.
 	singly atomic.Bool
+	// unsummed is set once the store has refused a put with a checksum but taken it with a digest.
+	unsummed atomic.Bool
 }
 
 var _ archive.Store = (*Store)(nil)
