@@ -38,6 +38,10 @@ source_of() {
 	rootlesskit)
 		module=github.com/rootless-containers/rootlesskit/v2 version=$ROOTLESSKIT_VERSION package=$module/cmd/rootlesskit
 		;;
+	gofakes3) module=github.com/johannesboyne/gofakes3 version=$GOFAKES3_VERSION package=$module/cmd/gofakes3 ;;
+	rclone) module=github.com/rclone/rclone version=$RCLONE_VERSION package=. ;; # see written
+	weed) module=github.com/seaweedfs/seaweedfs version=$SEAWEEDFS_VERSION package=$module/weed ;;
+	minio) module=github.com/minio/minio version=$MINIO_VERSION package=$module ;;
 	goreleaser) module=github.com/goreleaser/goreleaser/v2 version=$GORELEASER_VERSION package=$module ;;
 	cyclonedx-gomod) module=github.com/CycloneDX/cyclonedx-gomod version=$CYCLONEDX_VERSION package=$module/cmd/$1 ;;
 	govulncheck) module=golang.org/x/vuln version=$VULN_VERSION package=$module/cmd/$1 ;;
@@ -119,12 +123,24 @@ scratch_module() {
 	fi
 }
 
+# written puts the source of a program that is no package of its module into the scratch module: rclone whole has 70 clouds' clients.
+written() {
+	printf 'package main\n\nimport (\n'
+	printf '\t_ "%s"\n' "$module/backend/local" "$module/cmd/serve/s3"
+	printf '\t"%s/cmd"\n)\n\nfunc main() { cmd.Main() }\n' "$module"
+}
+
 compile() {
 	local out=$1 dir
 	dir=$cache/build/$(printf '%s' "$module@$version" | tr '/@' '__')
 	scratch_module "$dir"
 	cd "$dir"
-	go get -tool "$package@$version"
+	if [ "$package" = . ]; then
+		written >main.go
+		go get "$module@$version"
+	else
+		go get -tool "$package@$version"
+	fi
 	go build -mod=mod -ldflags "$ldflags" -o "$out.tmp" "$package"
 	mv "$out.tmp" "$out"
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# env.sh integration|oldest|e2e|buildkit|demo prints, as export lines for eval, the variables the tests of that kind read, and first
-# makes what they name: programs for integration, those of an old Kubernetes for oldest, also the cluster and its images for e2e.
+# env.sh integration|oldest|e2e|buildkit|demo|stores [SERVER...] prints, as export lines for eval, the variables the tests of that
+# kind read, and first makes what they name: programs for integration, those of an old Kubernetes for oldest, S3 servers for stores,
+# also the cluster and its images for e2e.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -31,6 +32,13 @@ oldest)
 	program EPILOGUE_TEST_CONTROLLER_MANAGER oldest-kube-controller-manager
 	# Then an API server refuses a request that asks for it, where newer ones always do.
 	printf 'export EPILOGUE_TEST_APISERVER_FLAGS=%q\n' --feature-gates=ServerSideFieldValidation=true
+	;;
+stores)
+	shift
+	[ $# -gt 0 ] || set -- versitygw rclone gofakes3 weed
+	for server in "$@"; do
+		program "EPILOGUE_TEST_${server^^}" "$server"
+	done
 	;;
 integration)
 	"$here/tools.sh" aws zstd jq
@@ -64,5 +72,5 @@ e2e | buildkit)
 	[ "$1" = buildkit ] || exit 0
 	images EPILOGUE_E2E_BUILDKIT_IMAGE=buildkit
 	;;
-*) die "env.sh: got \"${1:-}\", want integration, oldest, e2e, buildkit or demo" ;;
+*) die "env.sh: got \"${1:-}\", want integration, oldest, e2e, buildkit, demo or stores" ;;
 esac
