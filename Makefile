@@ -69,7 +69,7 @@ oldest: ## Run the integration tests against the oldest Kubernetes, 1.24 (its bu
 buildkit: ## Build an image on the kind cluster by the launcher's default builder, BuildKit without root (a long build, once)
 	@vars=$$(e2e/cluster/env.sh buildkit); eval "$$vars"; go test -tags e2e,buildkit -count=1 -timeout 15m -run TestBuildKit ./e2e
 
-stores: ## Run over other S3 servers, STORES or all of docs/stores.md (SeaweedFS takes half an hour to build, once)
+stores: ## Run over other S3 servers, STORES or all of docs/stores.md (SeaweedFS and MinIO take an hour to build, once)
 	@vars=$$(e2e/cluster/env.sh stores $(STORES)); eval "$$vars"; go test -tags stores -count=1 -timeout 60m -v -run TestStores ./archive/s3
 
 faults: ## Run the whole fault suite, slow cases too

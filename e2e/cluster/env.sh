@@ -35,7 +35,7 @@ oldest)
 	;;
 stores)
 	shift
-	[ $# -gt 0 ] || set -- versitygw rclone gofakes3 weed
+	[ $# -gt 0 ] || set -- versitygw rclone gofakes3 weed minio
 	for server in "$@"; do
 		program "EPILOGUE_TEST_${server^^}" "$server"
 	done
