@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -139,4 +140,27 @@ func freePort(t *testing.T) int {
 	}
 	t.Fatal("no four ports in a row are free")
 	return 0
+}
+
+// cell gives what a table of the page has in a row, under a heading that begins with the column's name.
+func cell(text, row, column string) string {
+	at := -1
+	for line := range strings.SplitSeq(text, "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), "|")
+		if !strings.HasPrefix(line, "|") {
+			at = -1
+			continue
+		}
+		if at < 0 {
+			for n, heading := range cells {
+				if strings.HasPrefix(strings.TrimSpace(heading), column) {
+					at = n
+				}
+			}
+		}
+		if strings.TrimSpace(cells[0]) == row && at > 0 && at < len(cells) {
+			return strings.TrimSpace(cells[at])
+		}
+	}
+	return ""
 }

@@ -73,29 +73,6 @@ func environment(t *testing.T) {
 	}
 }
 
-// cell gives what a table of the page has in a row, under a heading that begins with the column's name.
-func cell(text, row, column string) string {
-	at := -1
-	for line := range strings.SplitSeq(text, "\n") {
-		cells := strings.Split(strings.Trim(line, "| "), "|")
-		if !strings.HasPrefix(line, "|") {
-			at = -1
-			continue
-		}
-		if at < 0 {
-			for n, heading := range cells {
-				if strings.HasPrefix(strings.TrimSpace(heading), column) {
-					at = n
-				}
-			}
-		}
-		if strings.TrimSpace(cells[0]) == row && at > 0 && at < len(cells) {
-			return strings.TrimSpace(cells[at])
-		}
-	}
-	return ""
-}
-
 // ask puts the questions: of each the row of the page, and the answer.
 func ask(t *testing.T, endpoint string) [][2]string {
 	a := asking{t, newStore(t, endpoint).bucket.client}
