@@ -25,7 +25,7 @@ func TestFormatPageReads(t *testing.T) {
 	code, _, _ = strings.Cut(code, "```")
 	code = strings.Replace(code, "text[start:stop])", "text[start:stop].hex())", 1)
 
-	frames := tableFrames()
+	frames := append([][]Line{nil}, tableFrames()...) // gaps alone come first
 	var want bytes.Buffer
 	for _, lines := range frames {
 		for _, line := range lines {
@@ -36,16 +36,25 @@ func TestFormatPageReads(t *testing.T) {
 			fmt.Fprintf(&want, "%s %x\n", at, line.Text)
 		}
 	}
-	object, _, _ := objectOf(t, testCodec(t), frames...)
-	path := filepath.Join(t.TempDir(), "object")
-	if err := os.WriteFile(path, object, 0o600); err != nil {
-		t.Fatal(err)
+	for _, version := range []byte{headFirst, dataFirst} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			object, _, _ := objectAs(t, testCodec(t), version, frames...)
+			path := filepath.Join(t.TempDir(), "object")
+			if err := os.WriteFile(path, object, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := exec.CommandContext(t.Context(), "python3", "-c", code, path).Output()
+			if err != nil {
+				t.Fatalf("reader of the page: %v", err)
+			}
+			sameOutput(t, string(got), want.String())
+		})
 	}
-	got, err := exec.CommandContext(t.Context(), "python3", "-c", code, path).Output()
-	if err != nil {
-		t.Fatalf("reader of the page: %v", err)
-	}
-	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(want.String(), "\n")
+}
+
+func sameOutput(t *testing.T, got, want string) {
+	t.Helper()
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
 	if len(gotLines) != len(wantLines) {
 		t.Fatalf("the page's reader gave %d lines, want %d", len(gotLines), len(wantLines))
 	}

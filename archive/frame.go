@@ -17,6 +17,8 @@ const (
 	MaxLine = 1 << 20
 	// maxFrameRaw bounds what a decoder allocates for a frame.
 	maxFrameRaw = MaxLine + frameTarget
+	// maxFrameData bounds the same text as it is stored.
+	maxFrameData = maxFrameRaw + maxFrameRaw/8 + 1024
 	// maxHead bounds what a decoder allocates for a frame's head: a frame of empty lines has the longest column.
 	maxHead = 16 << 20
 	// maxGapText bounds the JSON of the gaps in one head: maxGaps of them, each byte of a detail escaped.
@@ -26,10 +28,11 @@ const (
 // The magic numbers of zstd's skippable frames. Any zstd decoder passes over them, so that the log object stays readable
 // with plain tools.
 const (
-	magicHead      = 0x184D2A50 // ours: before each data frame
-	magicIndex     = 0x184D2A51 // ours: after the last data frame
+	magicHead      = 0x184D2A50 // ours: beside each data frame
+	magicIndex     = 0x184D2A51 // ours: after the last frame
 	magicSeekTable = 0x184D2A5E // of the zstd seekable format: the end of the object
 	skippableSize  = 8          // magic and length
+	magicData      = 0xFD2FB528 // of a zstd frame that has content
 )
 
 // ErrDamaged means that stored bytes are not what was written. The error around it names the place.
@@ -60,12 +63,13 @@ type mark struct {
 	length int // bytes of the line's text; needed where no newline ends it
 }
 
-// head is what stands before each frame's data: all that is needed to find, check and cut it.
+// head is what stands beside each frame's data: all that is needed to find, check and cut it. In the spool and in journals it comes
+// first, so that whoever reads on knows what follows, and a torn write shows at once; in log objects last, see stored.
 type head struct {
 	FirstLine int64
 	Lines     int64
 	RawSize   int64
-	DataSize  int64 // bytes of the zstd frame that follows; 0: the frame holds gaps only
+	DataSize  int64 // bytes of the zstd frame; 0: the frame holds gaps only
 	DataCRC   uint32
 	Low, High int64 // earliest and latest time in the frame, ns; 0 where no line has one
 	Gaps      []Gap

@@ -60,7 +60,7 @@ func (h *head) decodeGaps(text []byte) error {
 // validate is called on what was read; encode cannot make a head that it refuses.
 func (h *head) validate() error {
 	switch {
-	case h.RawSize > maxFrameRaw, h.DataSize > maxFrameRaw+maxFrameRaw/8+1024:
+	case h.RawSize > maxFrameRaw, h.DataSize > maxFrameData:
 		return fmt.Errorf("frame of %d raw and %d stored bytes is larger than any frame: %w", h.RawSize, h.DataSize, ErrDamaged)
 	case h.Rotations < 0, h.Rotations > maxFrameRaw:
 		return fmt.Errorf("frame with %d rotations: %w", h.Rotations, ErrDamaged)

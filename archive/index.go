@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"iter"
+	"slices"
 )
 
 // Index is the table of contents at the end of a log object. Together with the frames it says all there is to say of one
@@ -31,7 +33,8 @@ type Summary struct {
 
 // IndexFrame says where one frame lies and what it holds.
 type IndexFrame struct {
-	Offset    int64 // of the frame's head in the object
+	Offset    int64 // of the frame, whose head and data lie side by side
+	DataFirst bool  // the data lies before the head
 	HeadSize  int64
 	DataSize  int64
 	RawOffset int64 // of its text in the whole text
@@ -41,6 +44,12 @@ type IndexFrame struct {
 	Low, High int64 // earliest and latest time in it, ns since 1970
 	CRC       uint32
 }
+
+// The versions of an index say how the frames before it lie.
+const (
+	headFirst = 1 // head and data, frame by frame: in the spool, and in log objects of version 1
+	dataFirst = 2 // data and head, and data in front of all: in log objects of version 2
+)
 
 const (
 	// maxIndex and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
@@ -56,8 +65,47 @@ const (
 	minimalFrameLen = 10 // bytes of index for one frame at the least
 )
 
-// appendIndex appends the index and the seek table: the end of a log object.
-func appendIndex(dst []byte, x *Index) ([]byte, error) {
+// size is that of head and data.
+func (x *IndexFrame) size() int64 { return x.HeadSize + x.DataSize }
+
+// parts gives where a frame's head and its data lie.
+func (x *IndexFrame) parts() (head, data int64) {
+	if x.DataFirst {
+		return x.Offset + x.DataSize, x.Offset
+	}
+	return x.Offset, x.Offset + x.HeadSize
+}
+
+// stored gives the frames in the order in which they lie. Many readers take a file that begins with a skippable frame for an empty
+// one, so where the first frames have no data the first that has some lies before them.
+func stored(frames []IndexFrame, version byte) iter.Seq[*IndexFrame] {
+	front := 0
+	if version == dataFirst {
+		front = max(0, slices.IndexFunc(frames, func(f IndexFrame) bool { return f.DataSize > 0 }))
+	}
+	return func(yield func(*IndexFrame) bool) {
+		if len(frames) > 0 && !yield(&frames[front]) {
+			return
+		}
+		for n := range frames {
+			if n != front && !yield(&frames[n]) {
+				return
+			}
+		}
+	}
+}
+
+// lay gives each frame its place.
+func lay(frames []IndexFrame, version byte) {
+	at := int64(0)
+	for f := range stored(frames, version) {
+		f.Offset, f.DataFirst = at, version == dataFirst
+		at += f.size()
+	}
+}
+
+// appendIndex appends the index and the seek table: the end of a log object whose frames lie as the version says.
+func appendIndex(dst []byte, x *Index, version byte) ([]byte, error) {
 	summary, err := json.Marshal(x.Summary)
 	if err != nil {
 		return dst, fmt.Errorf("encode summary: %w", err)
@@ -65,7 +113,7 @@ func appendIndex(dst []byte, x *Index) ([]byte, error) {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, magicIndex)
 	dst = append(dst, 0, 0, 0, 0)
-	dst = append(dst, 'E', 'P', 'L', 'X', 1)
+	dst = append(dst, 'E', 'P', 'L', 'X', version)
 	dst = append(dst, 0, 0, 0, 0)
 	checked := len(dst)
 	dst = binary.AppendUvarint(dst, uint64(len(summary)))
@@ -86,31 +134,34 @@ func appendIndex(dst []byte, x *Index) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
 	dst = append(dst, "EPLX"...)
 	binary.LittleEndian.PutUint32(dst[start+4:], uint32(size-skippableSize))
-	return appendSeekTable(dst, x.Frames, uint32(size)), nil
+	return appendSeekTable(dst, x.Frames, version, uint32(size)), nil
 }
 
 // appendSeekTable appends the table of the zstd seekable format, so that other tools can seek too. Our heads and the
 // index stand in it as frames of no content.
-func appendSeekTable(dst []byte, frames []IndexFrame, indexSize uint32) []byte {
-	entries := 1
-	for _, f := range frames {
-		if entries++; f.DataSize > 0 {
-			entries++
-		}
-	}
+func appendSeekTable(dst []byte, frames []IndexFrame, version byte, indexSize uint32) []byte {
+	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, magicSeekTable)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(entries*seekEntry+seekFooter))
-	for _, f := range frames {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(f.HeadSize))
-		dst = binary.LittleEndian.AppendUint32(dst, 0)
+	dst = append(dst, 0, 0, 0, 0) // length, filled in below
+	entry := func(size, text int64) {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(text))
+	}
+	for f := range stored(frames, version) {
+		if version == headFirst {
+			entry(f.HeadSize, 0)
+		}
 		if f.DataSize > 0 {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(f.DataSize))
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(f.RawSize))
+			entry(f.DataSize, f.RawSize)
+		}
+		if version == dataFirst {
+			entry(f.HeadSize, 0)
 		}
 	}
-	dst = binary.LittleEndian.AppendUint32(dst, indexSize)
-	dst = binary.LittleEndian.AppendUint32(dst, 0)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(entries))
+	entry(int64(indexSize), 0)
+	entries := len(dst) - start - skippableSize
+	binary.LittleEndian.PutUint32(dst[start+4:], uint32(entries+seekFooter))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(entries/seekEntry))
 	dst = append(dst, 0)
 	return binary.LittleEndian.AppendUint32(dst, seekMagic)
 }
@@ -158,8 +209,9 @@ func decodeIndex(b []byte, before int64) (*Index, error) {
 	if len(payload) < 9+indexTail || string(payload[:4]) != "EPLX" {
 		return nil, fmt.Errorf("index without its name: %w", ErrDamaged)
 	}
-	if v := payload[4]; v != 1 {
-		return nil, fmt.Errorf("index of version %d, this program reads version 1: %w", v, ErrDamaged)
+	version := payload[4]
+	if version != headFirst && version != dataFirst {
+		return nil, fmt.Errorf("index of version %d, this program reads versions 1 and 2: %w: %w", version, errVersion, ErrDamaged)
 	}
 	body := payload[9 : len(payload)-indexTail]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(payload[5:]) {
@@ -177,6 +229,7 @@ func decodeIndex(b []byte, before int64) (*Index, error) {
 	if err := x.decodeFrames(d); err != nil {
 		return nil, err
 	}
+	lay(x.Frames, version)
 	return x, x.validate(before)
 }
 
@@ -190,11 +243,10 @@ func (x *Index) decodeFrames(d *decoder) error {
 	var at IndexFrame
 	for i := range x.Frames {
 		f := &x.Frames[i]
-		f.Offset, f.RawOffset, f.FirstLine = at.Offset, at.RawOffset, at.FirstLine
+		f.RawOffset, f.FirstLine = at.RawOffset, at.FirstLine
 		f.HeadSize, f.DataSize, f.RawSize, f.Lines = d.count(), d.count(), d.count(), d.count()
 		f.Low, f.High = d.span(at.Low)
 		f.CRC = d.uint32()
-		at.Offset += f.HeadSize + f.DataSize
 		at.RawOffset += f.RawSize
 		at.FirstLine += f.Lines
 		at.Low = f.Low

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -19,24 +21,40 @@ import (
 // objectOf makes a log object of one frame for each list of lines.
 func objectOf(t testing.TB, c *Codec, frames ...[]Line) (object []byte, x *Index, text []byte) {
 	t.Helper()
+	return objectAs(t, c, dataFirst, frames...)
+}
+
+func objectAs(t testing.TB, c *Codec, version byte, frames ...[]Line) (object []byte, x *Index, text []byte) {
+	t.Helper()
 	x = &Index{Summary: Summary{Version: formatVersion}}
-	var at IndexFrame
+	var encoded [][]byte
 	for _, lines := range frames {
-		f := frameOf(at.FirstLine, lines)
-		var h head
-		var err error
-		if object, h, err = c.encode(object, f); err != nil {
+		f := frameOf(x.Summary.Lines, lines)
+		b, h, err := c.encode(nil, f)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if version == dataFirst {
+			b = slices.Concat(b[h.size:], b[:h.size])
+		}
+		encoded = append(encoded, b)
 		x.Frames = append(x.Frames, IndexFrame{
-			Offset: at.Offset, HeadSize: h.size, DataSize: h.DataSize, RawOffset: at.RawOffset, RawSize: h.RawSize,
+			HeadSize: h.size, DataSize: h.DataSize, RawOffset: x.Summary.Bytes, RawSize: h.RawSize,
 			FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
 		})
-		at.Offset, at.RawOffset, at.FirstLine = at.Offset+h.size+h.DataSize, at.RawOffset+h.RawSize, at.FirstLine+h.Lines
+		x.Summary.Lines, x.Summary.Bytes = x.Summary.Lines+h.Lines, x.Summary.Bytes+h.RawSize
 		text = append(text, f.text...)
 	}
-	x.Summary.Lines, x.Summary.Bytes = at.FirstLine, at.RawOffset
-	object, err := appendIndex(object, x)
+	lay(x.Frames, version)
+	size := 0
+	for _, b := range encoded {
+		size += len(b)
+	}
+	object = make([]byte, size)
+	for n, b := range encoded {
+		copy(object[x.Frames[n].Offset:], b)
+	}
+	object, err := appendIndex(object, x, version)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,35 +74,62 @@ func tableFrames() (frames [][]Line) {
 }
 
 func TestIndexRoundTrip(t *testing.T) {
-	for name, frames := range map[string][][]Line{"none": nil, "one": {equalTimes(3)}, "all": tableFrames()} {
-		t.Run(name, func(t *testing.T) {
-			object, want, _ := objectOf(t, testCodec(t), frames...)
-			seekTable, index, short, err := endSizes(object)
-			if err != nil || short != 0 {
-				t.Fatalf("endSizes = %d, %v", short, err)
-			}
-			before := int64(len(object)) - seekTable - index
-			got, err := decodeIndex(object[before:], before)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got.Frames, want.Frames) || got.Summary.Lines != want.Summary.Lines {
-				t.Errorf("got %+v\nwant %+v", got, want)
-			}
-			for size := range len(object) {
-				if _, _, short, err := endSizes(object[size:]); short == 0 && err == nil && size > int(before) {
-					t.Fatalf("the last %d bytes count as enough, want at least %d", len(object)-size, seekTable+index)
-				} else if err != nil && len(object)-size >= seekFooter {
-					t.Fatalf("the last %d bytes: %v", len(object)-size, err)
+	onlyGaps := append([][]Line{nil, nil}, tableFrames()...) // in front
+	for name, frames := range map[string][][]Line{"none": nil, "one": {equalTimes(3)}, "all": tableFrames(), "gaps first": onlyGaps, "gaps": {nil, nil}} {
+		for _, version := range []byte{headFirst, dataFirst} {
+			t.Run(fmt.Sprint(name, " in version ", version), func(t *testing.T) {
+				object, want, _ := objectAs(t, testCodec(t), version, frames...)
+				seekTable, index, short, err := endSizes(object)
+				if err != nil || short != 0 {
+					t.Fatalf("endSizes = %d, %v", short, err)
 				}
-			}
-		})
+				before := int64(len(object)) - seekTable - index
+				got, err := decodeIndex(object[before:], before)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got.Frames, want.Frames) || got.Summary.Lines != want.Summary.Lines {
+					t.Errorf("got %+v\nwant %+v", got, want)
+				}
+				for size := range len(object) {
+					if _, _, short, err := endSizes(object[size:]); short == 0 && err == nil && size > int(before) {
+						t.Fatalf("the last %d bytes count as enough, want at least %d", len(object)-size, seekTable+index)
+					} else if err != nil && len(object)-size >= seekFooter {
+						t.Fatalf("the last %d bytes: %v", len(object)-size, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestIndexOfAnotherVersion(t *testing.T) {
+	object, _, _ := objectAs(t, testCodec(t), 3, equalTimes(3))
+	seekTable, index, _, err := endSizes(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := int64(len(object)) - seekTable - index
+	_, err = decodeIndex(object[before:], before)
+	if !errors.Is(err, errVersion) || !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "index of version 3, this program reads versions 1 and 2") {
+		t.Errorf("got %v, want the version named", err)
 	}
 }
 
 // TestObjectIsPlainZstd reads a log object with programs that know nothing of it.
 func TestObjectIsPlainZstd(t *testing.T) {
-	object, _, want := objectOf(t, testCodec(t), tableFrames()...)
+	for _, version := range []byte{headFirst, dataFirst} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			object, _, want := objectAs(t, testCodec(t), version, append([][]Line{nil}, tableFrames()...)...)
+			readsPlainly(t, object, want)
+			if begins := binary.LittleEndian.Uint32(object); (begins == magicData) != (version == dataFirst) {
+				t.Errorf("the object begins with %#x", begins)
+			}
+		})
+	}
+}
+
+func readsPlainly(t *testing.T, object, want []byte) {
 	t.Run("Go", func(t *testing.T) {
 		d, err := zstd.NewReader(bytes.NewReader(object))
 		if err != nil {

@@ -102,7 +102,7 @@ func (l *Log) cutFrames(c *cut, from position, limit int64) (err error) {
 	c.offset, c.first = x.Offset, x.FirstLine
 	for ; c.to.frames < len(l.frames); c.to.frames++ {
 		x := l.frames[c.to.frames]
-		size := x.HeadSize + x.DataSize
+		size := x.size()
 		if c.size > 0 && c.size+size > limit {
 			c.more = true
 			break

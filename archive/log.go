@@ -17,8 +17,8 @@ var ErrGone = errors.New("log has left the spool")
 // Log is the open log of one instance. One follower appends; the spool's flusher and readers come in beside it.
 //
 // On disk it is two files. `.log` holds whole frames and nothing else: it is the log object in the making, and sealing
-// appends the index and uploads this very file. `.tail` holds the lines of the frame that is not full yet, in small
-// frames, one for each flush. When the frame is full its lines go to `.log` first and then `.tail` is cut to nothing: a
+// appends the index and uploads these very bytes, in the order of the object. `.tail` holds the lines of the frame that is not
+// full yet, in small frames, one for each flush. When the frame is full its lines go to `.log` first and then `.tail` is cut to nothing: a
 // crash in between leaves lines in both, and recovery drops those of `.tail` that `.log` already counts. Where there is no
 // `.tail` to join with, as in a log that floods, the full frame is compressed and written beside the appending.
 type Log struct {

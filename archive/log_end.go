@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// End closes the log: the last frame, the index and the seek table go to .log, which is then the log object. It may be
+// End closes the log: the last frame, the index and the seek table go to .log, of which object makes the log object. It may be
 // called again, also after a failure or a restart, and always makes the same bytes of the same lines. A log without
 // lines has no object; End then gives its summary only.
 func (l *Log) End() (Summary, error) {
@@ -45,10 +45,11 @@ func (l *Log) end() error {
 	return nil
 }
 
-// endObject appends the index and the seek table to .log.
+// endObject appends the index and the seek table to .log. They say how the frames lie in that file, and so do not stand in the
+// object: they are what tells a restart that the log has ended, in a form that older versions read, too.
 func (l *Log) endObject() error {
 	l.stat.SHA256 = hex.EncodeToString(l.sum.Sum(nil))
-	b, err := appendIndex(nil, &Index{Summary: l.stat, Frames: l.frames})
+	b, err := appendIndex(nil, &Index{Summary: l.stat, Frames: l.frames}, headFirst)
 	if err != nil {
 		return err
 	}
@@ -90,13 +91,4 @@ func (l *Log) Ended() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended
-}
-
-// Object opens the finished log object. Only after End.
-func (l *Log) Object() (*os.File, error) {
-	file, err := os.Open(l.path(".log"))
-	if err != nil {
-		return nil, fmt.Errorf("open log object of %s: %w", l.instance, err)
-	}
-	return file, nil
 }

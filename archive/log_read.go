@@ -56,7 +56,7 @@ func (v *view) close() {
 
 func (v *view) frame(n int) (*frame, error) {
 	x := v.frames[n]
-	return v.log.spool.codec.readFrame(v.file, x.Offset, x.HeadSize+x.DataSize)
+	return v.log.spool.codec.readFrame(v.file, x.Offset, x.size())
 }
 
 func (c *Codec) readFrame(r io.ReaderAt, at, size int64) (*frame, error) {

@@ -128,7 +128,7 @@ func (c *Codec) Lines(ctx context.Context, store Store, key Key, since int64, yi
 }
 
 func (c *Codec) fetchFrame(ctx context.Context, store Store, key Key, place IndexFrame) (*frame, error) {
-	b, _, err := fetch(ctx, store, key, Range{Offset: place.Offset, Length: place.HeadSize + place.DataSize})
+	b, _, err := fetch(ctx, store, key, Range{Offset: place.Offset, Length: place.size()})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,12 @@ import (
 // object.
 func damagedLog(t *testing.T, lines []archive.Line, change func(b []byte, x *archive.Index) []byte) *archive.Reader {
 	t.Helper()
+	return damagedLogAs(t, 2, lines, change)
+}
+
+// damagedLogAs makes a log object of a version.
+func damagedLogAs(t *testing.T, version int, lines []archive.Line, change func(b []byte, x *archive.Index) []byte) *archive.Reader {
+	t.Helper()
 	s := newShelf(t)
 	log := openLog(t, s.spool, instance("main"))
 	for some := range slices.Chunk(lines, 10) {
@@ -37,6 +43,9 @@ func damagedLog(t *testing.T, lines []archive.Line, change func(b []byte, x *arc
 	}
 	return archive.NewReader(archive.ReaderConfig{Store: copyOf(t, s.store, func(key archive.Key, b []byte) []byte {
 		if key == instance("main").LogKey() {
+			if version == 1 {
+				b = archive.HeadsFirst(t, b, x)
+			}
 			return change(b, x)
 		}
 		return b
@@ -91,11 +100,11 @@ func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
 		lost   []int64 // frames of ten lines that cannot be read
 	}{
 		{"text", func(b []byte, x *archive.Index) []byte {
-			b[x.Frames[2].Offset+x.Frames[2].HeadSize+3] ^= 1
+			b[dataOf(x, 2)+20] ^= 1
 			return b
 		}, []told{{2, 20, 10}}, []int64{2}},
 		{"head", func(b []byte, x *archive.Index) []byte {
-			b[x.Frames[4].Offset+20] ^= 1
+			b[headOf(x, 4)+20] ^= 1
 			return b
 		}, []told{{4, 40, 10}}, []int64{4}},
 		{"index", func(b []byte, x *archive.Index) []byte {
@@ -106,50 +115,77 @@ func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
 		{"index and a text", func(b []byte, x *archive.Index) []byte {
 			last := x.Frames[4]
 			b[last.Offset+last.HeadSize+last.DataSize+15] ^= 1
-			b[x.Frames[1].Offset+x.Frames[1].HeadSize+3] ^= 1
+			b[dataOf(x, 1)+20] ^= 1
 			return b
 		}, []told{{-1, 0, 0}, {1, 10, 10}}, []int64{1}},
 		{"index and the first head", func(b []byte, x *archive.Index) []byte {
 			b[len(b)-1] ^= 1
-			b[1] ^= 1
+			b[headOf(x, 0)+1] ^= 1
 			return b
 		}, []told{{-1, 0, 0}, {0, 0, 10}}, []int64{0}},
+		{"index and the first bytes of two texts", func(b []byte, x *archive.Index) []byte {
+			b[len(b)-1] ^= 1
+			b[dataOf(x, 0)] ^= 1
+			b[dataOf(x, 3)+2] ^= 1
+			return b
+		}, []told{{-1, 0, 0}, {0, 0, 10}, {3, 30, 10}}, []int64{0, 3}},
+		{"index, and bytes before the first frame", func(b []byte, x *archive.Index) []byte {
+			b[len(b)-1] ^= 1
+			return append([]byte("\x28\xb5\x2f\xfdnothing of ours"), b...)
+		}, []told{{-1, 0, 0}, {0, 0, 0}}, nil},
 		{"the end is cut off", func(b []byte, x *archive.Index) []byte {
 			return b[:x.Frames[3].Offset+10]
 		}, []told{{-1, 0, 0}, {3, 30, 20}}, []int64{3, 4}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := damagedLog(t, lines, test.change)
-			entries, damage := readOn(t, r, archive.Query{Target: wholeJob})
-			var got []told
-			for _, d := range damage {
-				got = append(got, told{d.Frame, d.AfterLine, d.Lines})
-				if d.Key != key || !errors.Is(d, archive.ErrDamaged) || d.Instance != instance("main") {
-					t.Errorf("damage %v: key %s, instance %s, want %s of %s and ErrDamaged", d, d.Key, d.Instance, key, instance("main"))
+		for version := 1; version <= 2; version++ {
+			t.Run(fmt.Sprintf("%s in version %d", test.name, version), func(t *testing.T) {
+				r := damagedLogAs(t, version, lines, test.change)
+				entries, damage := readOn(t, r, archive.Query{Target: wholeJob})
+				var got []told
+				for _, d := range damage {
+					got = append(got, told{d.Frame, d.AfterLine, d.Lines})
+					if d.Key != key || !errors.Is(d, archive.ErrDamaged) || d.Instance != instance("main") {
+						t.Errorf("damage %v: key %s, instance %s, want %s of %s and ErrDamaged", d, d.Key, d.Instance, key, instance("main"))
+					}
 				}
-			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("told of %+v, want %+v", got, test.want)
-			}
-			var want []int64
-			for n := range int64(len(lines)) {
-				if !slices.Contains(test.lost, n/10) {
-					want = append(want, n+1)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("told of %+v, want %+v", got, test.want)
 				}
-			}
-			var numbers []int64
-			for _, e := range entries {
-				numbers = append(numbers, e.Number)
-				if !bytes.Equal(e.Text, lines[e.Number-1].Text) {
-					t.Errorf("line %d is %q, want %q", e.Number, e.Text, lines[e.Number-1].Text)
-				}
-			}
-			if !slices.Equal(numbers, want) {
-				t.Errorf("lines %v, want %v", numbers, want)
-			}
-			testStopAtDamage(t, r)
-			testVerifyFinds(t, r, key)
-		})
+				readsAllBut(t, entries, lines, test.lost)
+				testStopAtDamage(t, r)
+				testVerifyFinds(t, r, key)
+			})
+		}
+	}
+}
+
+func headOf(x *archive.Index, n int) int64 {
+	head, _ := x.Frames[n].Parts()
+	return head
+}
+
+func dataOf(x *archive.Index, n int) int64 {
+	_, data := x.Frames[n].Parts()
+	return data
+}
+
+// readsAllBut wants all lines but those of the frames of ten lines that are lost.
+func readsAllBut(t *testing.T, entries []archive.Entry, lines []archive.Line, lost []int64) {
+	t.Helper()
+	var want, numbers []int64
+	for n := range int64(len(lines)) {
+		if !slices.Contains(lost, n/10) {
+			want = append(want, n+1)
+		}
+	}
+	for _, e := range entries {
+		numbers = append(numbers, e.Number)
+		if !bytes.Equal(e.Text, lines[e.Number-1].Text) {
+			t.Errorf("line %d is %q, want %q", e.Number, e.Text, lines[e.Number-1].Text)
+		}
+	}
+	if !slices.Equal(numbers, want) {
+		t.Errorf("lines %v, want %v", numbers, want)
 	}
 }
 

@@ -136,13 +136,13 @@ func (o *sealedLog) frames(ctx context.Context, numbers []int) iter.Seq2[piece, 
 func (o *sealedLog) batch(numbers []int, limit int64) int {
 	const hole = 64 << 10 // bytes that nobody needs and that are cheaper read than asked for around
 	first := &o.index.Frames[numbers[0]]
-	end := first.Offset + first.HeadSize + first.DataSize
+	end := first.Offset + first.size()
 	for n := 1; n < len(numbers); n++ {
 		x := &o.index.Frames[numbers[n]]
-		if x.Offset-end > hole || x.Offset+x.HeadSize+x.DataSize-first.Offset > limit {
+		if x.Offset < end || x.Offset-end > hole || x.Offset+x.size()-first.Offset > limit {
 			return n
 		}
-		end = x.Offset + x.HeadSize + x.DataSize
+		end = x.Offset + x.size()
 	}
 	return len(numbers)
 }
@@ -158,7 +158,7 @@ type fetched struct {
 // fetch gets frames in one request.
 func (o *sealedLog) fetch(ctx context.Context, numbers []int) *fetched {
 	first, last := &o.index.Frames[numbers[0]], &o.index.Frames[numbers[len(numbers)-1]]
-	f := &fetched{offset: first.Offset, bytes: make([]byte, last.Offset+last.HeadSize+last.DataSize-first.Offset)}
+	f := &fetched{offset: first.Offset, bytes: make([]byte, last.Offset+last.size()-first.Offset)}
 	body, _, err := open(ctx, o.reader.cfg.Store, o.key, Range{Offset: f.offset, Length: int64(len(f.bytes))})
 	if err == nil {
 		_, err = io.ReadFull(body, f.bytes)
@@ -190,12 +190,17 @@ func (o *sealedLog) damage(n int, err error) error {
 
 // decodePlaced decodes the frame at the start of b, which must be the one that the index names.
 func (c *Codec) decodePlaced(b []byte, place *IndexFrame) (*frame, error) {
-	f, h, err := c.decode(b[:min(int64(len(b)), place.HeadSize+place.DataSize)])
+	if int64(len(b)) < place.size() {
+		return nil, fmt.Errorf("frame at line %d is cut: %w", place.FirstLine, ErrDamaged)
+	}
+	at, data := place.parts()
+	at, data = at-place.Offset, data-place.Offset
+	h, err := decodeHead(b[at : at+place.HeadSize])
 	if err != nil {
 		return nil, err
 	}
-	if h.FirstLine != place.FirstLine || h.Lines != place.Lines || h.RawSize != place.RawSize || h.DataCRC != place.CRC {
+	if h.FirstLine != place.FirstLine || h.Lines != place.Lines || h.RawSize != place.RawSize || h.DataSize != place.DataSize || h.DataCRC != place.CRC {
 		return nil, fmt.Errorf("not the frame that the index names: %w", ErrDamaged)
 	}
-	return f, nil
+	return c.decodeData(&h, b[data:data+place.DataSize])
 }

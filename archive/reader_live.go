@@ -146,7 +146,7 @@ func (s *snapshot) frames(_ context.Context, numbers []int) iter.Seq2[piece, err
 
 func (s *snapshot) wholeFrame(n int, yield func(piece, error) bool) bool {
 	x := &s.whole[n]
-	f, err := s.log.spool.codec.readFrame(s.file, x.Offset, x.HeadSize+x.DataSize)
+	f, err := s.log.spool.codec.readFrame(s.file, x.Offset, x.size())
 	if errors.Is(err, ErrDamaged) {
 		return yield(piece{}, &DamageError{
 			Instance: s.log.instance, Frame: n, AfterLine: x.FirstLine, Lines: x.Lines, From: x.Low, To: x.High, Err: err,

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // salvage is a log object whose index cannot be read. Its frames say themselves what they hold, so they are read from the
@@ -75,6 +77,10 @@ func (s *salvaging) run() error {
 		if err != nil {
 			return err
 		}
+		if h.Lines == 0 { // only gaps, which the manifest has, and perhaps not in its place
+			s.frame, s.b = s.frame+1, s.b[size:]
+			continue
+		}
 		if err := s.hole(h.FirstLine); err != nil {
 			return err
 		}
@@ -109,19 +115,24 @@ func (s *salvaging) atIndex() bool {
 	return s.damaged == nil && binary.LittleEndian.Uint32(s.b) == magicIndex
 }
 
-// next decodes the frame that b starts with.
+// next decodes the frame that b starts with. What comes first says in which order head and data lie.
 func (s *salvaging) next() (f *frame, h head, size int64, err error) {
-	if magic := binary.LittleEndian.Uint32(s.b); magic != magicHead {
-		return nil, h, 0, fmt.Errorf("magic number %#x where %#x should be: %w", magic, magicHead, ErrDamaged)
+	if binary.LittleEndian.Uint32(s.b) == magicData {
+		before, err := s.dataSize()
+		if err != nil {
+			return nil, h, 0, err
+		}
+		h, size, err := s.head(before)
+		if err == nil && h.DataSize != before {
+			err = fmt.Errorf("data of %d bytes before the head of %d: %w", before, h.DataSize, ErrDamaged)
+		}
+		if err != nil {
+			return nil, h, 0, err
+		}
+		f, err = s.reader.cfg.Codec.decodeData(&h, s.b[:before])
+		return f, h, size, err
 	}
-	size = skippableSize + int64(binary.LittleEndian.Uint32(s.b[4:]))
-	if size > maxHead {
-		return nil, h, 0, fmt.Errorf("frame head of %d bytes: %w", size, ErrDamaged)
-	}
-	if err := s.need(size); err != nil {
-		return nil, h, 0, err
-	}
-	if h, err = decodeHead(s.b); err != nil {
+	if h, size, err = s.head(0); err != nil {
 		return nil, h, 0, err
 	}
 	size += h.DataSize
@@ -132,14 +143,73 @@ func (s *salvaging) next() (f *frame, h head, size int64, err error) {
 	return f, h, size, err
 }
 
+// head decodes the head that stands behind so many bytes of b, and gives where it ends.
+func (s *salvaging) head(at int64) (h head, end int64, err error) {
+	if err := s.need(at + skippableSize); err != nil {
+		return h, 0, err
+	}
+	if int64(len(s.b)) < at+skippableSize {
+		return h, 0, fmt.Errorf("no head behind the data: %w", ErrDamaged)
+	}
+	if magic := binary.LittleEndian.Uint32(s.b[at:]); magic != magicHead {
+		return h, 0, fmt.Errorf("magic number %#x where %#x should be: %w", magic, magicHead, ErrDamaged)
+	}
+	size := skippableSize + int64(binary.LittleEndian.Uint32(s.b[at+4:]))
+	if size > maxHead {
+		return h, 0, fmt.Errorf("frame head of %d bytes: %w", size, ErrDamaged)
+	}
+	if err := s.need(at + size); err != nil {
+		return h, 0, err
+	}
+	h, err = decodeHead(s.b[at:])
+	return h, at + size, err
+}
+
+// dataSize goes from block to block of the zstd frame that b starts with, for only its end says how long it is.
+func (s *salvaging) dataSize() (int64, error) {
+	const blockHeader, checksum = 3, 4
+	if err := s.need(zstd.HeaderMaxSize); err != nil {
+		return 0, err
+	}
+	var h zstd.Header
+	if err := h.Decode(s.b); err != nil || h.WindowSize > maxFrameRaw {
+		return 0, fmt.Errorf("zstd header: %w", ErrDamaged)
+	}
+	at := int64(h.HeaderSize)
+	for last := false; !last; {
+		if err := s.need(at + blockHeader); err != nil {
+			return 0, err
+		}
+		if int64(len(s.b)) < at+blockHeader || at > maxFrameData {
+			return 0, fmt.Errorf("zstd frame without an end: %w", ErrDamaged)
+		}
+		block := int64(s.b[at]) | int64(s.b[at+1])<<8 | int64(s.b[at+2])<<16
+		size := block >> 3
+		if repeated := block>>1&3 == 1; repeated {
+			size = 1
+		}
+		last = block&1 != 0
+		at += blockHeader + size
+	}
+	if h.HasCheckSum {
+		at += checksum
+	}
+	return at, s.need(at)
+}
+
 // search passes over bytes up to where a frame may start.
 func (s *salvaging) search() {
-	name := binary.LittleEndian.AppendUint32(nil, magicHead)
-	if n := bytes.Index(s.b[1:], name); n >= 0 {
-		s.b = s.b[1+n:]
-		return
+	found := -1
+	for _, magic := range []uint32{magicHead, magicData} {
+		if n := bytes.Index(s.b[1:], binary.LittleEndian.AppendUint32(nil, magic)); n >= 0 && (found < 0 || n < found) {
+			found = n
+		}
 	}
-	s.b = s.b[max(1, len(s.b)-len(name)+1):] // the start of a name may be at the end
+	if found < 0 {
+		const magicSize = 4
+		found = max(0, len(s.b)-magicSize) // the start of a magic number may be at the end
+	}
+	s.b = s.b[1+found:]
 }
 
 // hole tells of the lines before a frame that could not be read.

@@ -130,19 +130,14 @@ func (k *kept) standsBefore(ours *Summary) bool {
 }
 
 func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, error) {
-	file, err := l.Object()
+	body, err := l.object()
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	stat, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	body := &spoolFile{file: file}
+	defer body.Close()
 	err = s.breaker.put(ctx, "put log object", func(ctx context.Context) error {
 		err := s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
-		if local := body.err.Load(); err != nil && local != nil {
+		if local := body.file.err.Load(); err != nil && local != nil {
 			return fmt.Errorf("%w: %w", errSpoolFile, *local)
 		}
 		return err
@@ -150,7 +145,7 @@ func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, 
 	if err != nil {
 		return nil, err
 	}
-	return &kept{Summary: sum, key: key, size: stat.Size()}, nil
+	return &kept{Summary: sum, key: key, size: body.Size()}, nil
 }
 
 // look reads what the store holds of the instance under a key: nil where that is nothing, or nothing of use.
@@ -161,7 +156,7 @@ func (s *Sealer) look(ctx context.Context, i Instance, key Key) (*kept, error) {
 // errSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not help.
 var errSpoolFile = errors.New("read spool file")
 
-// spoolFile is the body of a log object. It remembers when the disk failed. Stores read parts of it at once, in place.
+// spoolFile is the body of a journal object, and what that of a log object is read from. It remembers when the disk failed. Stores read parts of it at once, in place.
 type spoolFile struct {
 	file *os.File
 	err  atomic.Pointer[error]
