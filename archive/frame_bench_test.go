@@ -47,6 +47,33 @@ func BenchmarkFrameDecode(b *testing.B) {
 	}
 }
 
+// BenchmarkLogObject opens the object of a log of nearly 1 MiB of text: in one frame, and in those that the spool has.
+func BenchmarkLogObject(b *testing.B) {
+	for name, whole := range map[string]int64{"one": maxWhole, "spool's": 0} {
+		b.Run(name, func(b *testing.B) {
+			s := spoolWith(b, b.TempDir(), 1<<50, 0)
+			s.whole = whole
+			l := logOf(b, s, "c")
+			appendAll(b, l, logText(11_000))
+			if _, err := l.End(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			var size int64
+			for b.Loop() {
+				o, err := l.object()
+				if err != nil {
+					b.Fatal(err)
+				}
+				size = o.Size()
+				o.Close()
+			}
+			b.ReportMetric(float64(l.stat.Bytes)/1024, "text-KiB")
+			b.ReportMetric(float64(size)/1024, "object-KiB")
+		})
+	}
+}
+
 // stampedText gives the lines as one text with the times inline, as the API serves them.
 func stampedText(lines []Line) (text []byte) {
 	for _, line := range lines {

@@ -11,12 +11,18 @@ import (
 
 // counted takes a frame that is in .log into the index.
 func (l *Log) counted(h *head) {
-	l.frames = append(l.frames, IndexFrame{
-		Offset: l.size, HeadSize: h.size, DataSize: h.DataSize, RawOffset: l.rawEnd(), RawSize: h.RawSize,
-		FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
-	})
-	l.size += h.size + h.DataSize
+	place := h.place()
+	place.Offset, place.RawOffset = l.size, l.rawEnd()
+	l.frames = append(l.frames, place)
+	l.size += place.size()
 	l.tailEnd = h.FirstLine + h.Lines
+}
+
+// place is what an index says of a frame, but for where it is.
+func (h *head) place() IndexFrame {
+	return IndexFrame{
+		HeadSize: h.size, DataSize: h.DataSize, RawSize: h.RawSize, FirstLine: h.FirstLine, Lines: h.Lines, Low: h.Low, High: h.High, CRC: h.DataCRC,
+	}
 }
 
 // gather gives the lines that no whole frame holds. Where there is no .tail that is the open frame itself.

@@ -29,10 +29,11 @@ func HeadsFirst(t testing.TB, object []byte, x *Index) []byte {
 	return old
 }
 
-// endedLog is a log that has ended, whose first frame holds a gap and no line.
-func endedLog(t *testing.T, lines []Line) *Log {
+// endedLog is a log that has ended, whose first frame holds a gap and no line, and the others thirds of the lines.
+func endedLog(t *testing.T, lines []Line, whole int64) *Log {
 	t.Helper()
 	l := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
+	defer func() { l.spool.whole = whole }()
 	l.Gap(Gap{Reason: GapLateStart})
 	for some := range slices.Chunk(lines, max(1, len(lines)/3)) {
 		if err := l.CloseFrame(); err != nil {
@@ -48,24 +49,15 @@ func endedLog(t *testing.T, lines []Line) *Log {
 
 // TestObjectIsTheSpoolInAnotherOrder reads it in pieces of every size: each is that of the object that was read at once, and that is valid.
 func TestObjectIsTheSpoolInAnotherOrder(t *testing.T) {
-	l := endedLog(t, logText(3001))
+	l := endedLog(t, logText(3001), 0)
+	object, x := objectBytes(t, l)
 	o, err := l.object()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer o.Close()
-	object, err := io.ReadAll(o)
-	if err != nil || int64(len(object)) != o.Size() {
-		t.Fatalf("read %d of %d bytes: %v", len(object), o.Size(), err)
-	}
-	seekTable, index, _, err := endSizes(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := int64(len(object)) - seekTable - index
-	x, err := decodeIndex(object[before:], before)
-	if err != nil {
-		t.Fatal(err)
+	if int64(len(object)) != o.Size() {
+		t.Errorf("read %d bytes of %d", len(object), o.Size())
 	}
 	if x.Frames[0].Lines != 0 || x.Frames[1].Offset != 0 || len(x.Frames) != 5 {
 		t.Errorf("frames %+v, want a gap before the lines, and the lines in front of it", x.Frames)
@@ -92,7 +84,7 @@ func TestObjectIsTheSpoolInAnotherOrder(t *testing.T) {
 
 // TestObjectOfAFileThatIsCut: half an object is never taken for a whole one.
 func TestObjectOfAFileThatIsCut(t *testing.T) {
-	l := endedLog(t, logText(3000))
+	l := endedLog(t, logText(3000), 0)
 	o, err := l.object()
 	if err != nil {
 		t.Fatal(err)
@@ -104,5 +96,109 @@ func TestObjectOfAFileThatIsCut(t *testing.T) {
 	_, err = io.ReadAll(o)
 	if noted := o.file.err.Load(); !errors.Is(err, io.ErrUnexpectedEOF) || noted == nil {
 		t.Errorf("got %v, noted %v, want both to say that the file is short", err, noted)
+	}
+}
+
+func objectBytes(t *testing.T, l *Log) ([]byte, *Index) {
+	t.Helper()
+	o, err := l.object()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	object, err := io.ReadAll(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seekTable, index, _, err := endSizes(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := int64(len(object)) - seekTable - index
+	x, err := decodeIndex(object[before:], before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object, x
+}
+
+// TestLittleTextIsOneFrame: and a log of more keeps those that it has.
+func TestLittleTextIsOneFrame(t *testing.T) {
+	odd := slices.Concat(frameTables["no time later"], frameTables["partial"], equalTimes(7), frameTables["no time later"])
+	for i := range odd {
+		odd[i].Text = odd[i].Text[:min(len(odd[i].Text), 1000)]
+	}
+	bytesOf := func(size int) (lines []Line) {
+		for ; size > 0; size -= 1000 {
+			lines = append(lines, Line{Time: base + int64(size), Text: bytes.Repeat([]byte{byte('a' + size/1000%26)}, min(size, 1000)-1)})
+		}
+		return lines
+	}
+	for _, test := range []struct {
+		name  string
+		lines []Line
+		one   bool
+	}{
+		{"odd lines", odd, true},
+		{"three frames", bytesOf(700_001), true},
+		{"a MiB", bytesOf(maxWhole), true},
+		{"a byte more", bytesOf(maxWhole + 1), false},
+		{"as many lines as a frame has", make([]Line, frameTarget), true},
+		{"a line more", make([]Line, frameTarget+1), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := endedLog(t, test.lines, maxWhole)
+			object, x := objectBytes(t, l)
+			if one := len(x.Frames) == 1; one != test.one {
+				t.Errorf("%d frames, want one: %t", len(x.Frames), test.one)
+			}
+			var got []Line
+			var text []byte
+			gaps := 0
+			for _, place := range x.Frames {
+				f, err := l.spool.codec.decodePlaced(object[place.Offset:], &place)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, gaps = append(text, f.text...), gaps+len(f.gaps)
+				if err := f.lines(func(line Line) bool { got = append(got, line); return true }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantLines(t, got, test.lines)
+			if gaps != 1 || len(x.Summary.Gaps) != 1 {
+				t.Errorf("%d gaps in the frames, %d in the index, want one", gaps, len(x.Summary.Gaps))
+			}
+			readsPlainly(t, object, text)
+			if again, _ := objectBytes(t, l); !bytes.Equal(again, object) {
+				t.Error("the second object has other bytes")
+			}
+		})
+	}
+}
+
+// TestDamagedSpoolIsPutAsItIs: what is left of such a log is kept, and whoever reads it is told.
+func TestDamagedSpoolIsPutAsItIs(t *testing.T) {
+	l := endedLog(t, logText(3001), maxWhole)
+	b, err := os.ReadFile(l.path(".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, data := l.frames[2].parts()
+	b[data+30] ^= 1
+	if err := os.WriteFile(l.path(".log"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	object, x := objectBytes(t, l)
+	damaged := 0
+	for _, place := range x.Frames {
+		if _, err := l.spool.codec.decodePlaced(object[place.Offset:], &place); errors.Is(err, ErrDamaged) {
+			damaged++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(x.Frames) != 5 || damaged != 1 {
+		t.Errorf("%d frames, %d damaged, want 5 and 1", len(x.Frames), damaged)
 	}
 }

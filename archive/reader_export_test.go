@@ -1,7 +1,8 @@
 package archive
 
-// CloseFrame makes a whole frame of what is held, however little that is.
+// CloseFrame makes a whole frame of what is held, however little that is, and has log objects keep such frames.
 func (l *Log) CloseFrame() error {
+	l.spool.whole = 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closeFrame(l.spool.reserve)

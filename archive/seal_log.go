@@ -130,13 +130,16 @@ func (k *kept) standsBefore(ours *Summary) bool {
 }
 
 func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, error) {
-	body, err := l.object()
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	err = s.breaker.put(ctx, "put log object", func(ctx context.Context) error {
-		err := s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
+	var size int64
+	err := s.breaker.put(ctx, "put log object", func(ctx context.Context) error {
+		// Made anew for each try: while the store is in trouble all logs that wait would hold one.
+		body, err := l.object()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errSpoolFile, err)
+		}
+		defer body.Close()
+		size = body.Size()
+		err = s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
 		if local := body.file.err.Load(); err != nil && local != nil {
 			return fmt.Errorf("%w: %w", errSpoolFile, *local)
 		}
@@ -145,7 +148,7 @@ func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, 
 	if err != nil {
 		return nil, err
 	}
-	return &kept{Summary: sum, key: key, size: body.Size()}, nil
+	return &kept{Summary: sum, key: key, size: size}, nil
 }
 
 // look reads what the store holds of the instance under a key: nil where that is nothing, or nothing of use.

@@ -275,14 +275,14 @@ func TestVerdictIsToldInTheHeader(t *testing.T) {
 // TestDamageIsNamedAndTheRestIsRead: in each form.
 func TestDamageIsNamedAndTheRestIsRead(t *testing.T) {
 	s := newShelf(t)
-	s.write(usualPod, "a"+noise(200<<10, 1), "b"+noise(200<<10, 2), "c"+noise(200<<10, 3), "d"+noise(200<<10, 4)) // some frames
+	s.write(usualPod, "a"+noise(400<<10, 1), "b"+noise(400<<10, 2), "c"+noise(400<<10, 3), "d"+noise(400<<10, 4)) // more than is one frame
 	s.seal(usualPod, "main")
 	s.damage(instance(usualPod, "main").LogKey(), 3000)
 	for format, want := range map[string]string{
 		"text": "[epilogue: read frame 0 of v1/jobs/run/", "ndjson": `{"damage":{`, "sse": "event: damage\n", "zenml": `"message":"[epilogue: read frame 0 of`,
 	} {
 		w := s.ask(logPath + "?format=" + format)
-		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), "d"+noise(200<<10, 4)) {
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), "d"+noise(400<<10, 4)) {
 			t.Errorf("%s: got %d and %d bytes %.300q, want %q and the last line", format, w.Code, w.Body.Len(), w.Body, want)
 		}
 	}
