@@ -98,7 +98,7 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 		name  string
 		lines int
 		gap   bool
-	}{{"init", 0, false}, {"side", 1, true}, {"main", 8000, false}} {
+	}{{"init", 0, false}, {"side", 1, true}, {"main", 16_000, false}} {
 		log := appendByHand(t, spool, ref, c.name, c.lines, began, &text)
 		if c.gap {
 			log.Gap(archive.Gap{AfterLine: 1, Reason: archive.GapRotated, Detail: "two files at once"})

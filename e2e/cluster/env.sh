@@ -8,9 +8,21 @@ set -euo pipefail
 # program VARIABLE NAME; the demo is one of this repository.
 program() {
 	local path from=binaries.sh
-	[ "$2" != demo ] || from=ours.sh
+	case $2 in
+	demo) from=ours.sh ;;
+	python | browser | node | fzstd) from=readers.sh ;;
+	esac
 	path=$("$here/$from" "$2")
 	printf 'export %s=%q\n' "$1" "$path"
+}
+
+# readers are what log objects are read with beside `zstd`.
+readers() {
+	"$here/readers.sh" python browser node fzstd >/dev/null
+	program EPILOGUE_TEST_PYTHON python
+	program EPILOGUE_TEST_BROWSER browser
+	program EPILOGUE_TEST_NODE node
+	program EPILOGUE_TEST_FZSTD fzstd
 }
 
 # images VARIABLE=NAME...
@@ -32,6 +44,7 @@ oldest)
 	program EPILOGUE_TEST_CONTROLLER_MANAGER oldest-kube-controller-manager
 	# Then an API server refuses a request that asks for it, where newer ones always do.
 	printf 'export EPILOGUE_TEST_APISERVER_FLAGS=%q\n' --feature-gates=ServerSideFieldValidation=true
+	readers
 	;;
 stores)
 	shift
@@ -50,6 +63,7 @@ integration)
 	program EPILOGUE_TEST_PROMETHEUS prometheus
 	program EPILOGUE_TEST_PROMTOOL promtool
 	program EPILOGUE_TEST_HELM helm
+	readers
 	;;
 demo)
 	export EPILOGUE_BAR=yes

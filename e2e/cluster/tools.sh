@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-declare -A packages=([aws]=awscli [zstd]=zstd [jq]=jq [curl]=curl)
+declare -A packages=([aws]=awscli [zstd]=zstd [jq]=jq [curl]=curl [npm]=npm)
 missing=()
 for program in "$@"; do
 	have "$program" || missing+=("${packages[$program]}")
