@@ -52,7 +52,7 @@ func BenchmarkLogObject(b *testing.B) {
 	for name, whole := range map[string]int64{"one": maxWhole, "spool's": 0} {
 		b.Run(name, func(b *testing.B) {
 			s := spoolWith(b, b.TempDir(), 1<<50, 0)
-			s.whole = whole
+			s.whole.Store(whole)
 			l := logOf(b, s, "c")
 			appendAll(b, l, logText(11_000))
 			if _, err := l.End(); err != nil {
@@ -66,7 +66,7 @@ func BenchmarkLogObject(b *testing.B) {
 					b.Fatal(err)
 				}
 				size = o.Size()
-				o.Close()
+				o.close()
 			}
 			b.ReportMetric(float64(l.stat.Bytes)/1024, "text-KiB")
 			b.ReportMetric(float64(size)/1024, "object-KiB")

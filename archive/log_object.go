@@ -8,12 +8,13 @@ import (
 	"sort"
 )
 
-// maxWhole is up to how much text a log is one frame in its object, so that readers that know of one frame only read it whole. Few logs
-// have more. No frame is larger anyway, and whoever wants a part of so little gets the whole in one request.
+// maxWhole is up to how much text a log is one frame in its object, so that readers that know of one frame only read it
+// whole. A frame of one long line is as large anyway, and whoever wants a part of so little gets the whole in one request.
 const maxWhole = 1 << 20
 
-// logObject is the log object of a log that has ended: the frames of .log, each with its data before its head, then the index and
-// the seek table. Nothing is written for it: it is .log, read in another order. Stores read parts of it at once, in place.
+// logObject is the log object of a log that has ended: the frames of .log, each with its data before its head, then the
+// index and the seek table. Nothing is written for it: it is .log, read in another order. Stores read parts of it at once,
+// in place. What becomes one frame is made in memory.
 type logObject struct {
 	*io.SectionReader
 	file *spoolFile
@@ -36,7 +37,7 @@ func (l *Log) object() (*logObject, error) {
 }
 
 func (l *Log) arrange(o *order, x *Index) (err error) {
-	if len(x.Frames) > 1 && x.Summary.Bytes <= l.spool.whole && x.Summary.Lines <= frameTarget {
+	if len(x.Frames) > 1 && x.Summary.Bytes <= l.spool.whole.Load() && x.Summary.Lines <= frameTarget {
 		b, whole, err := l.oneFrame(o.file, x)
 		if err == nil {
 			o.end, err = appendIndex(b, &Index{Summary: x.Summary, Frames: []IndexFrame{whole}}, dataFirst)
@@ -59,8 +60,8 @@ func (l *Log) arrange(o *order, x *Index) (err error) {
 	return nil
 }
 
-// oneFrame makes one frame of several and gives its data and its head. The same frames always give the same bytes. Only a few are made at
-// once, however many logs are sealed.
+// oneFrame makes one frame of several and gives its data and its head. The same frames always give the same bytes. Only a
+// few are made at once, however many logs are sealed.
 func (l *Log) oneFrame(r io.ReaderAt, x *Index) ([]byte, IndexFrame, error) {
 	l.spool.hands <- struct{}{}
 	defer func() { <-l.spool.hands }()
@@ -81,7 +82,9 @@ func (l *Log) oneFrame(r io.ReaderAt, x *Index) ([]byte, IndexFrame, error) {
 	return slices.Concat(b[h.size:], b[:h.size]), h.place(), nil
 }
 
-func (o *logObject) Close() error { return o.file.file.Close() }
+func (o *logObject) close() {
+	o.file.file.Close() // it was only read
+}
 
 // order is a file in another order, with an end that is in memory.
 type order struct {

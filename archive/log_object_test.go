@@ -33,7 +33,7 @@ func HeadsFirst(t testing.TB, object []byte, x *Index) []byte {
 func endedLog(t *testing.T, lines []Line, whole int64) *Log {
 	t.Helper()
 	l := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
-	defer func() { l.spool.whole = whole }()
+	defer func() { l.spool.whole.Store(whole) }()
 	l.Gap(Gap{Reason: GapLateStart})
 	for some := range slices.Chunk(lines, max(1, len(lines)/3)) {
 		if err := l.CloseFrame(); err != nil {
@@ -55,7 +55,7 @@ func TestObjectIsTheSpoolInAnotherOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.Close()
+	defer o.close()
 	if int64(len(object)) != o.Size() {
 		t.Errorf("read %d bytes of %d", len(object), o.Size())
 	}
@@ -89,7 +89,7 @@ func TestObjectOfAFileThatIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.Close()
+	defer o.close()
 	if err := os.Truncate(l.path(".log"), l.size-1); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func objectBytes(t *testing.T, l *Log) ([]byte, *Index) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.Close()
+	defer o.close()
 	object, err := io.ReadAll(o)
 	if err != nil {
 		t.Fatal(err)

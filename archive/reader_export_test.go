@@ -2,7 +2,7 @@ package archive
 
 // CloseFrame makes a whole frame of what is held, however little that is, and has log objects keep such frames.
 func (l *Log) CloseFrame() error {
-	l.spool.whole = 0
+	l.spool.whole.Store(0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closeFrame(l.spool.reserve)

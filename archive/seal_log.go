@@ -137,7 +137,7 @@ func (s *Sealer) put(ctx context.Context, l *Log, sum Summary, key Key) (*kept, 
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSpoolFile, err)
 		}
-		defer body.Close()
+		defer body.close()
 		size = body.Size()
 		err = s.store.Put(ctx, key, body, PutOptions{IfAbsent: true, ContentType: "application/zstd"})
 		if local := body.file.err.Load(); err != nil && local != nil {

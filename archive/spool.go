@@ -60,7 +60,7 @@ type Spool struct {
 	cluster string   // see BelongTo
 	foreign sync.Map // of the other clusters that were seen
 
-	whole   int64         // a log of so much text is one frame in its object
+	whole   atomic.Int64  // a log of so much text is one frame in its object
 	hands   chan struct{} // a token for each frame that is closed beside, or made of several
 	pressed chan struct{} // holds one token when memory ran over its limit
 }
@@ -79,8 +79,9 @@ func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) 
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
 		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, saved: map[PodUID]draftSum{},
-		freed: make(chan struct{}), hands: newHands(), whole: maxWhole, pressed: make(chan struct{}, 1),
+		freed: make(chan struct{}), hands: newHands(), pressed: make(chan struct{}, 1),
 	}
+	s.whole.Store(maxWhole)
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool %s: %w", cfg.Dir, err)
 	}
