@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,15 +108,22 @@ func TestBrowserReadsTheObject(t *testing.T) {
 	t.Parallel()
 	objects := readableObjects(t)
 	server := serveObjects(t, objects)
+	profile, err := os.MkdirTemp("", "browser") //nolint:usetesting // what the browser started may write to it a moment longer
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(profile) })
 	args := []string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--user-data-dir=" + t.TempDir(), server.URL + "/",
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--user-data-dir=" + profile, server.URL + "/",
 	}
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program(t, "EPILOGUE_TEST_BROWSER"), args...)
 	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &said, &said, 10*time.Second
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &said, &said, 10*time.Second // for all that hold its output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
