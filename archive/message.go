@@ -81,9 +81,23 @@ type Talk struct {
 	More     bool
 }
 
+// Memory is about how many bytes the messages take.
+func (t *Talk) Memory() (bytes int64) {
+	const message = 256 // besides its text
+	for i := range t.Messages {
+		bytes += message + int64(len(t.Messages[i].Text))
+	}
+	return bytes
+}
+
 // Messages gives the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that nobody here
 // knows, is passed over: it must not hide the others, nor the log that they stand in.
 func Messages(ctx context.Context, store Store, workload string, namespaces ...string) (Talk, error) {
+	back, err := RoomOf(ctx).find(ctx)
+	if err != nil {
+		return Talk{}, err
+	}
+	defer back()
 	keys, more, err := messageKeys(ctx, store, workload, namespaces)
 	if err != nil {
 		return Talk{}, fmt.Errorf("list messages of workload %s: %w", workload, err)

@@ -136,7 +136,12 @@ func (r *Reader) Read(ctx context.Context, q Query) (*Answer, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
+	back, err := RoomOf(ctx).find(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found, err := r.find(ctx, q.Target)
+	back()
 	if err != nil {
 		return nil, fmt.Errorf("find logs of %s: %w", q.Target, err)
 	}

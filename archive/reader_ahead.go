@@ -21,7 +21,7 @@ func (o *sealedLog) ahead(ctx context.Context, numbers []int, yield func(piece, 
 	defer all.Wait()
 	defer cancel()
 	requests := make(chan *fetched)
-	frames := make(chan *decoding, 2*runtime.GOMAXPROCS(0))
+	frames := make(chan *decoding, aheadFrames())
 	all.Go(func() {
 		defer close(requests)
 		o.fetchAhead(own, numbers, requests)
@@ -39,6 +39,19 @@ func (o *sealedLog) ahead(ctx context.Context, numbers []int, yield func(piece, 
 	if err := ctx.Err(); err != nil {
 		yield(piece{}, err)
 	}
+}
+
+// aheadFrames is how many frames are decoded, or are being decoded, before they are asked for.
+func aheadFrames() int { return min(2*runtime.GOMAXPROCS(0), 16) }
+
+// aheadNeeds is how much memory it takes to read frames ahead: what came, what is coming, and frames.
+func (o *sealedLog) aheadNeeds(numbers []int) int64 {
+	var largest int64
+	for _, n := range numbers {
+		x := sectionOf(&o.index.Frames[n])
+		largest = max(largest, x.memory())
+	}
+	return 2*largestGet + int64(aheadFrames()+1)*largest
 }
 
 // fetchAhead makes one request after the other until one fails.

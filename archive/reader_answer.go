@@ -28,6 +28,9 @@ func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error
 		a.progress = &progress{pods: map[PodUID]*answeredPod{}}
 	}
 	a.take(f, covered)
+	if err := a.reserve(ctx); err != nil {
+		return nil, err
+	}
 	a.begun = true
 	out := &Answer{Had: true, Over: f.over(q, false)}
 	for _, l := range a.logs {
@@ -63,6 +66,8 @@ type answering struct {
 	logs   []*reading
 	known  map[LogID]*reading
 	begun  bool // what is found from now on came after the answer had begun
+
+	reserved int64 // bytes of the reader's allowance
 
 	context  contextRoom
 	progress *progress // nil: nobody asks how far it is

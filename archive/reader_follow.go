@@ -172,7 +172,7 @@ func (f *following) astray() bool {
 // refresh looks for instances that are new, and for what became of those that are known. While this process has the logs
 // itself a store that does not answer ends nothing.
 func (f *following) refresh(ctx context.Context) error {
-	found, err := f.reader.findTogether(ctx, f.query.Target)
+	found, err := f.lookTogether(ctx)
 	if err != nil {
 		f.failed++
 		if ctx.Err() != nil || !f.local && f.failed >= mostFailed {
@@ -192,12 +192,25 @@ func (f *following) refresh(ctx context.Context) error {
 	}
 	known := len(f.logs)
 	f.take(found, nil)
+	if err := f.reserve(ctx); err != nil {
+		return err
+	}
 	f.marks(nil)
 	if known < len(f.logs) {
 		f.tell(f.logs[known:])
 	}
 	f.over = found.over(f.query, f.nothingMore)
 	return nil
+}
+
+// lookTogether is findTogether in the reader's turn.
+func (f *following) lookTogether(ctx context.Context) (*found, error) {
+	back, err := RoomOf(ctx).find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer back()
+	return f.reader.findTogether(ctx, f.query.Target)
 }
 
 // tell says where logs begin in the answer.

@@ -126,9 +126,33 @@ func (o *sealedLog) frames(ctx context.Context, numbers []int) iter.Seq2[piece, 
 			yield(piece{}, first.err)
 			return
 		}
-		if len(numbers) > n {
-			o.ahead(ctx, numbers[n:], yield)
+		if numbers = numbers[n:]; len(numbers) == 0 {
+			return
 		}
+		if back, ok := RoomOf(ctx).tryFrame(o.aheadNeeds(numbers)); ok {
+			defer back()
+			o.ahead(ctx, numbers, yield)
+			return
+		}
+		o.oneByOne(ctx, numbers, yield)
+	}
+}
+
+// oneByOne gives frames where there is no room to read ahead.
+func (o *sealedLog) oneByOne(ctx context.Context, numbers []int, yield func(piece, error) bool) {
+	for len(numbers) > 0 {
+		n := o.batch(numbers, smallestGet)
+		f := o.fetch(ctx, numbers[:n])
+		for _, n := range f.numbers {
+			if !yield(o.decode(f, n)) {
+				return
+			}
+		}
+		if f.err != nil {
+			yield(piece{}, f.err)
+			return
+		}
+		numbers = numbers[n:]
 	}
 }
 

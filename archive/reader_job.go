@@ -12,6 +12,11 @@ import (
 // Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
 // nothing.
 func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*KeptJob, error) {
+	back, err := RoomOf(ctx).find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer back()
 	f, err := r.find(ctx, Target{Namespace: namespace, Job: name, JobUID: uid})
 	if err != nil {
 		return nil, fmt.Errorf("find Job %s/%s: %w", namespace, name, err)

@@ -42,6 +42,12 @@ func (r *Reader) Jobs(ctx context.Context, q JobQuery) iter.Seq2[KeptJob, error]
 			yield(KeptJob{}, err)
 			return
 		}
+		back, err := RoomOf(ctx).find(ctx)
+		if err != nil {
+			yield(KeptJob{}, err)
+			return
+		}
+		defer back()
 		l := &jobList{reader: r, query: &q}
 		l.run(ctx, yield)
 	}

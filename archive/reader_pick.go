@@ -17,6 +17,12 @@ type pick struct {
 func (s *sieve) run(ctx context.Context, h holding, tail bool, yield func(Entry, error) bool) bool {
 	p := &pick{s, h, h.sections()}
 	numbers := s.wanted(p.sections)
+	back, err := RoomOf(ctx).frame(ctx, p.needs(numbers))
+	if err != nil {
+		yield(Entry{}, err)
+		return false
+	}
+	defer back()
 	if s.recall && len(numbers) > 0 {
 		if err := p.recallPending(ctx); err != nil {
 			yield(Entry{}, err)

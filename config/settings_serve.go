@@ -15,6 +15,7 @@ type Serve struct {
 	KeyFile          string // PEM; set together with CertFile
 	MaxStreams       int    // answers given at once
 	MaxStreamsOfUser int    // of these to one user
+	MemoryOfUser     int64  // bytes that the answers to one user take together
 	WriteTimeout     time.Duration
 }
 
@@ -58,6 +59,10 @@ func serveSettings() []setting {
 		name: "api-max-streams-per-user", group: groupServe, kind: "count", def: "50",
 		help: "Of these, answers to one user at most.",
 		set:  field(func(c *Config) *int { return &c.Serve.MaxStreamsOfUser }, count(100_000)),
+	}, {
+		name: "api-memory-per-user", group: groupServe, kind: "bytes", def: "64Mi",
+		help: "Bytes of memory that all answers to one user take together at most; what would take more is refused with status 429, or waits.",
+		set:  field(func(c *Config) *int64 { return &c.Serve.MemoryOfUser }, quantityOfBytes("16Mi")),
 	}, {
 		name: "api-write-timeout", group: groupServe, kind: "duration", def: "30s",
 		help: "How long a client of the API may leave unread what was sent to it before it is cut off.",

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -43,6 +44,7 @@ type Config struct {
 	Audience         string        // of tokens that are good here alone; "": there is none
 	MaxStreams       int           // answers given at once; 0: 500
 	MaxStreamsOfUser int           // of these to one user; 0: 50
+	MemoryOfUser     int64         // bytes that the answers to one user take together; 0: 64 MiB
 	WriteTimeout     time.Duration // a client that has not read for so long is cut off; 0: 30 s
 	Ping             time.Duration // a follower who has nothing to read hears a ping so often; 0: 15 s
 	Review           time.Duration // while an answer is given it is asked so often whether the caller still may have it; 0: 30 s
@@ -54,6 +56,9 @@ func (c Config) filled() Config {
 	}
 	if c.MaxStreamsOfUser == 0 {
 		c.MaxStreamsOfUser = 50
+	}
+	if c.MemoryOfUser == 0 {
+		c.MemoryOfUser = 64 << 20
 	}
 	if c.WriteTimeout == 0 {
 		c.WriteTimeout = 30 * time.Second
@@ -98,7 +103,7 @@ type API struct {
 // NewAPI makes the API with its own routes. More are added with Add, before it serves.
 func NewAPI(cfg Config, parts Parts) *API {
 	a := &API{cfg: cfg.filled(), parts: parts, mux: http.NewServeMux()}
-	a.streams = newStreams(a.cfg.MaxStreams, a.cfg.MaxStreamsOfUser)
+	a.streams = newStreams(a.cfg.MaxStreams, a.cfg.MaxStreamsOfUser, a.cfg.MemoryOfUser)
 	if parts.Metrics == nil {
 		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
 	}
@@ -136,7 +141,7 @@ func (a *API) Streams() (open, limit int) { return a.streams.Open() }
 // Measure has the API count in m.
 func (a *API) Measure(m *metrics.Serve) {
 	a.parts.Metrics, a.peers.metrics = m, m
-	metrics.FromZero(m.Refused, refusedUser, refusedAll, refusedStrangers)
+	metrics.FromZero(m.Refused, refusedUser, refusedMemory, refusedAll, refusedStrangers)
 	metrics.FromZero(m.Forwarded, resultAnswered, resultGone, resultWithheld)
 	for _, pattern := range a.patterns {
 		m.Requests.WithLabelValues(pattern, "200")
@@ -201,7 +206,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 		return err
 	}
 	w.user = user.Name
-	back, reason, err := a.streams.take(user.Name)
+	room, back, reason, err := a.streams.take(user.Name)
 	if err != nil {
 		a.parts.Metrics.Refused.WithLabelValues(reason).Inc()
 		return err
@@ -213,7 +218,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	}
 	ctx, end := a.watched(r, user)
 	defer end()
-	r = r.WithContext(ctx)
+	r = r.WithContext(archive.WithRoom(ctx, room))
 	if route.Act != (access.Act{}) {
 		if err := a.May(ctx, route.Act.In(r.PathValue("namespace"), r.PathValue("pod"))); err != nil {
 			return err
@@ -222,6 +227,9 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	err = route.Handle(w, r)
 	if err == nil && !w.begun {
 		err = context.Cause(ctx) // what ended before it began is no empty answer
+	}
+	if errors.Is(err, archive.ErrNoRoom) {
+		a.parts.Metrics.Refused.WithLabelValues(refusedMemory).Inc()
 	}
 	return whyEnded(ctx, err)
 }

@@ -202,10 +202,19 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*Jo
 		looked++
 		cursor = kept.Cursor
 		if j := jobOf(&kept); f.wants(&j) {
+			if err := reserve(ctx, &j); err != nil {
+				return nil, err
+			}
 			list.Items = append(list.Items, j)
 		}
 	}
 	return list, nil
+}
+
+// reserve takes what a Job takes of the caller's memory, read and encoded, until it is answered.
+func reserve(ctx context.Context, j *Job) error {
+	const job, pod = 3 << 10, 512
+	return archive.RoomOf(ctx).Reserve(job + int64(len(j.Pods))*pod)
 }
 
 // jobPage is a Job with the manifests of its pods.
@@ -250,7 +259,11 @@ func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
 			refused = err
 			continue
 		}
-		if found.Jobs = append(found.Jobs, jobOf(&kept)); len(found.Jobs) == mostPage {
+		j := jobOf(&kept)
+		if err := reserve(r.Context(), &j); err != nil {
+			return err
+		}
+		if found.Jobs = append(found.Jobs, j); len(found.Jobs) == mostPage {
 			break // no workload has so many; the list of Jobs has pages
 		}
 	}

@@ -6,46 +6,64 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // streams counts the answers that are being given. Safe for concurrent use.
 type streams struct {
 	most, mostOfOne int
+	memoryOfOne     int64
 
 	mu   sync.Mutex
-	open int            // guarded by mu
-	of   map[string]int // guarded by mu; by user; nobody is in it with 0
+	open int              // guarded by mu
+	of   map[string]*user // guarded by mu; by name; nobody is in it with no answer
 }
 
-func newStreams(most, mostOfOne int) *streams {
-	return &streams{most: most, mostOfOne: mostOfOne, of: map[string]int{}}
+// user is somebody who is being answered.
+type user struct {
+	open      int // guarded by the streams' mu
+	allowance *archive.Allowance
+}
+
+func newStreams(most, mostOfOne int, memoryOfOne int64) *streams {
+	return &streams{most: most, mostOfOne: mostOfOne, memoryOfOne: memoryOfOne, of: map[string]*user{}}
 }
 
 // Reasons of a refusal, as the metric has them.
 const (
 	refusedUser      = "user"
 	refusedAll       = "all"
+	refusedMemory    = "memory"    // the user's
 	refusedStrangers = "strangers" // too many wait whose tokens nobody knows
 )
 
-// take takes one of the user's answers, to be given back. Beyond the limits it gives a Status of 429 and whose limit it was.
-func (s *streams) take(user string) (back func(), reason string, err error) {
+// take takes one of the user's answers, with its part of the memory that the user may take, to be given back. Beyond the limits it gives
+// a Status of 429 and whose limit it was.
+func (s *streams) take(name string) (room *archive.Room, back func(), reason string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	u := s.of[name]
 	switch {
-	case s.of[user] >= s.mostOfOne:
-		return nil, refusedUser, tooMany(fmt.Sprintf("user %q has %d answers open, which is all that one user may have", user, s.of[user]))
+	case u != nil && u.open >= s.mostOfOne:
+		return nil, nil, refusedUser, tooMany(fmt.Sprintf("user %q has %d answers open, which is all that one user may have", name, u.open))
 	case s.open >= s.most:
-		return nil, refusedAll, tooMany(fmt.Sprintf("%d answers are open, which is all that this replica gives at once", s.open))
+		return nil, nil, refusedAll, tooMany(fmt.Sprintf("%d answers are open, which is all that this replica gives at once", s.open))
+	}
+	if u == nil {
+		u = &user{allowance: archive.NewAllowance(s.memoryOfOne)}
+		s.of[name] = u
 	}
 	s.open++
-	s.of[user]++
-	return func() {
+	u.open++
+	room = u.allowance.Room()
+	return room, func() {
+		room.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.open--
-		if s.of[user]--; s.of[user] == 0 {
-			delete(s.of, user)
+		if u.open--; u.open == 0 {
+			delete(s.of, name)
 		}
 	}, "", nil
 }
@@ -57,7 +75,9 @@ func (s *streams) Open() (open, limit int) {
 	return s.open, s.most
 }
 
-func tooMany(text string) error {
+func tooMany(text string) error { return tooManyStatus(text) }
+
+func tooManyStatus(text string) *apierrors.StatusError {
 	status := apierrors.NewTooManyRequests(text, 5)
 	status.ErrStatus.Reason = metav1.StatusReasonTooManyRequests
 	return status

@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
 func TestStreamsHaveLimits(t *testing.T) {
-	s := newStreams(3, 2)
+	s := newStreams(3, 2, 1<<20)
 	take := func(user, wantReason string) func() {
 		t.Helper()
-		back, reason, err := s.take(user)
+		_, back, reason, err := s.take(user)
 		if reason != wantReason || (err == nil) != (wantReason == "") {
 			t.Fatalf("%s: got %q, %v, want %q", user, reason, err, wantReason)
 		}
@@ -128,3 +129,35 @@ type discard struct{ h http.Header }
 func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
+
+// TestMemoryOfOneUser: what would take more memory than one user may take is refused, and counted; what is little, and what others ask,
+// is given, and it is given once there is room.
+func TestMemoryOfOneUser(t *testing.T) {
+	s := newShelfWith(t, Config{Namespace: "jobs", MemoryOfUser: 16 << 20})
+	s.draft(usualPod, "main")
+	s.write(usualPod, "line")
+	costly := logPath + "?follow=true&grep=line&before=1000" // 4 MiB and a half, of nine
+	resp := open(t, s.server().URL+costly)
+	if got, err := bufio.NewReader(resp.Body).ReadString('\n'); got != "line\n" || err != nil {
+		t.Fatalf("got %q, %v, want the line", got, err)
+	}
+	w := s.ask(costly)
+	wantStatus(t, w, http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)
+	if w.Header().Get("Retry-After") == "" {
+		t.Error("429 without Retry-After")
+	}
+	if got := testutil.ToFloat64(s.api.parts.Metrics.Refused.WithLabelValues(refusedMemory)); got != 1 {
+		t.Errorf("got %v refusals counted, want 1", got)
+	}
+	if got := s.ask(logPath).Code; got != http.StatusOK {
+		t.Errorf("a plain answer: got %d, want 200", got)
+	}
+	if got := s.askAs("admin", logPath+"?grep=line&before=1000").Code; got != http.StatusOK {
+		t.Errorf("another user: got %d, want 200", got)
+	}
+	_ = resp.Body.Close()
+	await(t, func() bool { open, _ := s.api.Streams(); return open == 0 })
+	if got := s.ask(logPath + "?grep=line&before=1000").Code; got != http.StatusOK {
+		t.Errorf("once there is room: got %d, want 200", got)
+	}
+}

@@ -85,6 +85,9 @@ func (a *API) addMessages(ctx context.Context, z *zenmlWriter, l *logRequest) er
 		return ctx.Err()
 	}
 	z.messages = talk.Messages
+	if err := archive.RoomOf(ctx).Reserve(talk.Memory()); err != nil {
+		return err
+	}
 	switch {
 	case err != nil:
 		a.parts.Log.Warn("messages cannot be read", "workload", target.Workload, "err", err)

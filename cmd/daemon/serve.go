@@ -42,7 +42,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 	}
 	api := serve.NewAPI(serve.Config{
 		Namespace: cfg.Kubernetes.Namespace, Audience: cfg.Serve.Audience, MaxStreams: cfg.Serve.MaxStreams, MaxStreamsOfUser: cfg.Serve.MaxStreamsOfUser,
-		WriteTimeout: cfg.Serve.WriteTimeout,
+		MemoryOfUser: cfg.Serve.MemoryOfUser, WriteTimeout: cfg.Serve.WriteTimeout,
 	}, parts)
 	api.Measure(metrics.NewServe(p.registry, api.Streams))
 	return api, nil
