@@ -21,6 +21,7 @@ const (
 	Keep        Action = "keep"         // nothing, for as long as nothing changes
 	Wait        Action = "wait"         // nothing until a time
 	Hold        Action = "hold"         // put the gate on the Job
+	HoldPod     Action = "hold-pod"     // put the gate on the pod, where the Job must not have it
 	AdoptTTL    Action = "adopt-ttl"    // take over its ttlSecondsAfterFinished
 	EndPod      Action = "end-pod"      // have the kubelet fail the pod; its log stays
 	WithdrawPod Action = "withdraw-pod" // delete a pod that has no node; it stays until its manifest is written
@@ -251,19 +252,16 @@ func (j *judgement) finished() {
 // hold puts the gate on where it is wanted and something is to be protected, and takes over the TTL. A Job that is being
 // deleted takes no finalizer any more.
 func (j *judgement) hold(protect bool) {
-	wanted := !j.Ending && (j.s.Gate == config.GateAlways || j.s.Gate == config.GateLaunchedOnly && launched(j.Job))
-	if wanted && protect && !has(j.Job.Finalizers, mark.Finalizer) && j.Job.Annotations[mark.Released] == "" && !hook(j.Job) {
+	switch {
+	case !protect || !j.gates() || has(j.Job.Finalizers, mark.Finalizer):
+	case applied(j.Job):
+		j.holdPods()
+	default:
 		j.add(Decision{Action: Hold, Reason: Gate})
 	}
 	if j.s.Enabled && j.s.AdoptTTL && !j.cronJobs() && j.Job.Spec.TTLSecondsAfterFinished != nil && !adopted(j.Job) {
 		j.add(Decision{Action: AdoptTTL, Reason: Gate})
 	}
-}
-
-// hook: the Job is a hook of Helm, Flux or Argo CD, which makes one of the same name at the next release. Helm 4 applies it
-// over an old one that is held, which succeeds, and the hook never runs: no log is worth that. So it is not held.
-func hook(job *batchv1.Job) bool {
-	return job.Annotations[mark.HelmHook] != "" || job.Annotations[mark.ArgoHook] != ""
 }
 
 // adopted: this very TTL was taken over before. Whoever applies a manifest again and again puts it back each time, and would
@@ -278,15 +276,16 @@ func (j *judgement) sealed() bool {
 	return j.Open == 0 && !j.Hidden && !slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && (j.Job == nil || j.owned(p)) })
 }
 
-// heldPods takes the gate off pods: as soon as they are sealed, or where they are being deleted at the deadline.
+// heldPods takes the gate off pods: as soon as they are sealed, or where they are being deleted, at the deadline.
 func (j *judgement) heldPods() {
 	for _, p := range j.Pods {
-		if !has(p.Finalizers, mark.Finalizer) {
-			continue
-		}
-		if p.Sealed {
+		switch {
+		case !has(p.Finalizers, mark.Finalizer):
+		case p.Sealed:
 			j.add(Decision{Action: ReleasePod, Reason: Sealed, Pod: p.Pod})
-		} else if p.DeletionTimestamp != nil {
+		case j.spared(p):
+			j.add(Decision{Action: ReleasePod, Reason: Deleting, Pod: p.Pod})
+		case p.DeletionTimestamp != nil:
 			at := j.deadline(p.Pod, p.Unproven)
 			j.due(Decision{Action: ReleasePod, Reason: Deadline, Pod: p.Pod, At: at})
 		}

@@ -66,7 +66,7 @@ func startAtZero(count *metrics.Cleanup, dry bool) {
 		}
 	}
 	metrics.FromZero(count.Blocked, "store", "api", "conflict", "document", string(Unsealed))
-	metrics.FromZero(count.Released, Sealed, Deadline, Orphaned)
+	metrics.FromZero(count.Released, Sealed, Deadline, Orphaned, Deleting)
 	metrics.FromZero(count.Ended, append([]Reason{Deleting}, Hindrances...)...)
 	for _, why := range Hindrances {
 		count.Stuck.WithLabelValues(string(why))
@@ -75,7 +75,7 @@ func startAtZero(count *metrics.Cleanup, dry bool) {
 		return
 	}
 	for action, reasons := range map[Action][]Reason{
-		DeleteJob: expiries, DeletePod: podExpiries, EndPod: Hindrances, Hold: {Gate}, AdoptTTL: {Gate}, Release: {Sealed},
+		DeleteJob: expiries, DeletePod: podExpiries, EndPod: Hindrances, Hold: {Gate}, HoldPod: {Gate}, AdoptTTL: {Gate}, Release: {Sealed},
 	} {
 		for _, why := range reasons {
 			count.DryRun.WithLabelValues(string(action), string(why))

@@ -44,6 +44,8 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 		switch d.Action {
 		case EndPod, WithdrawPod, EndJob:
 			err = j.end(ctx, job, f, d)
+		case HoldPod:
+			err = j.holdPod(ctx, job, f, d)
 		case Release:
 			if d.Reason != Sealed {
 				err = j.letGo(ctx, job, f, d)

@@ -266,11 +266,14 @@ func TestPolicyLeavesOutWhatTheDaemonDoes(t *testing.T) {
 	for _, c := range policy.Spec.MatchConditions {
 		conditions[c.Name] = c.Expression
 	}
-	for name, annotations := range map[string][]string{"not-a-hook": {mark.HelmHook, mark.ArgoHook}, "not-released": {mark.Released}} {
-		for _, annotation := range annotations {
-			if want := `!("` + annotation + `" in object.metadata.annotations)`; !strings.Contains(conditions[name], want) {
+	want := func(name, field string, words []string) {
+		for _, word := range words {
+			if want := `!("` + word + `" in object.metadata.` + field + `)`; !strings.Contains(conditions[name], want) {
 				t.Errorf("got condition %s %q, want %s in it", name, conditions[name], want)
 			}
 		}
 	}
+	want("not-applied", "annotations", mark.Applied)
+	want("not-applied", "labels", mark.AppliedLabels)
+	want("not-released", "annotations", []string{mark.Released})
 }

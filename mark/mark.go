@@ -22,6 +22,7 @@ const (
 	Released   = "epilogue.dev/released"                   // when the gate was taken off by hand; it is not put on again
 	Ended      = "epilogue.dev/ended"                      // on a pod or Job that was ended: by which setting, after how long, and why
 	HeldSince  = "epilogue.dev/held-since"                 // on one that is deleted and held: from when the gate's deadline counts
+	HeldForJob = "epilogue.dev/held-for-job"               // on a pod: the gate is on it because it must not be on its Job
 )
 
 // Annotations of others that say what an object is.
@@ -29,6 +30,18 @@ const (
 	DefaultContainer = "kubectl.kubernetes.io/default-container" // on a pod: the name of its main container
 	HelmHook         = "helm.sh/hook"                            // on a hook of Helm, and of Flux
 	ArgoHook         = "argocd.argoproj.io/hook"                 // on a hook of Argo CD
+	HelmRelease      = "meta.helm.sh/release-name"               // on what Helm, or Flux by it, has installed
+	ArgoTracking     = "argocd.argoproj.io/tracking-id"          // on what Argo CD has synchronized
+)
+
+// FluxKustomization is the label of what Flux has applied.
+const FluxKustomization = "kustomize.toolkit.fluxcd.io/name"
+
+// Applied are the annotations, and AppliedLabels the labels, of a Job whose name comes again: whoever applies it deletes it and makes
+// it anew.
+var (
+	Applied       = []string{HelmHook, ArgoHook, HelmRelease, ArgoTracking}
+	AppliedLabels = []string{FluxKustomization}
 )
 
 // Labels of Jobs that Epilogue launched.

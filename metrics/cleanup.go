@@ -16,6 +16,7 @@ type Cleanup struct {
 	Stuck    *prometheus.GaugeVec   // by reason
 	Held     prometheus.Gauge
 	Gated    prometheus.Counter
+	HeldPods prometheus.Counter
 	Adopted  prometheus.Counter
 	Unseen   prometheus.Counter
 }
@@ -34,6 +35,7 @@ func NewCleanup(r prometheus.Registerer) *Cleanup {
 		Stuck:    f.NewGaugeVec(gauge("pods_stuck", "Pods that cannot start now, by reason; with no-pod Jobs for which none can be created."), []string{"reason"}),
 		Held:     f.NewGauge(gauge("gate_held_jobs", "Jobs that somebody has deleted and that the gate holds.")),
 		Gated:    f.NewCounter(counter("gate_put_total", "Jobs on which the gate was put.")),
+		HeldPods: f.NewCounter(counter("gate_put_pods_total", "Pods on which the gate was put in the place of their Jobs, whose names must be free for the next release.")),
 		Adopted:  f.NewCounter(counter("ttl_adopted_total", "Jobs whose own ttlSecondsAfterFinished was taken over.")),
 		Unseen:   f.NewCounter(counter("pods_unseen_total", "Pods that their Job's controller has counted and that came and went before they were seen: their logs are lost.")),
 	}

@@ -94,7 +94,7 @@ func trimJob(job *batchv1.Job) {
 }
 
 // heeded are annotations of others by which the cleanup goes. Each holds a name or a word.
-var heeded = []string{mark.DefaultContainer, mark.HelmHook, mark.ArgoHook}
+var heeded = append([]string{mark.DefaultContainer}, mark.Applied...)
 
 // trimMeta keeps the annotations of ZenML, our own, and a few by name. Others may hold anything, among it a copy of the whole object.
 func trimMeta(m *metav1.ObjectMeta, ids []string) {
