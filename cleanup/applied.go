@@ -15,8 +15,12 @@ import (
 // applied: the Job is a hook of Helm, Flux or Argo CD, or stands in what one of them has installed. They delete it and make one of the
 // same name, by an apply that succeeds over an old one that is held: the new one never runs, and nobody is told. No log is worth
 // that. So not the Job is held but its pods, which have names of their own: whoever deletes it finds its name free. The Jobs of a
-// CronJob have names that do not come again.
+// CronJob have names that do not come again; where the old one's pods must end whoever is there to end them, as with the policy Replace, its
+// owner says so by an annotation.
 func applied(job *batchv1.Job) bool {
+	if job.Annotations[mark.Gate] == mark.GatePods {
+		return true
+	}
 	if metav1.GetControllerOf(job) != nil {
 		return false
 	}

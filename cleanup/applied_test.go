@@ -37,6 +37,8 @@ func TestAppliedJobs(t *testing.T) {
 		{"of Argo CD", Facts{Job: job(open, annotated(mark.ArgoTracking, "web:batch/Job:jobs/job")), Pods: []Pod{pod("a")}}, nil, started1, "hold-pod gate a, keep running"},
 		{"of Flux", Facts{Job: job(open, labelled(mark.FluxKustomization, "web")), Pods: []Pod{pod("a")}}, nil, started1, "hold-pod gate a, keep running"},
 		{"of a CronJob with such a mark", Facts{Job: job(open, helm, ofCronJob), Pods: []Pod{pod("a")}}, nil, started1, "hold gate, keep cronjob"},
+		{"of a CronJob whose owner wants it so", Facts{Job: job(open, annotated(mark.Gate, mark.GatePods), ofCronJob), Pods: []Pod{pod("a")}}, nil, started1, "hold-pod gate a, keep cronjob"},
+		{"another word there", Facts{Job: job(open, annotated(mark.Gate, "job")), Pods: []Pod{pod("a")}}, nil, started1, "hold gate, keep running"},
 		{"it has just ended", Facts{Job: job(done, open, helm), Pods: []Pod{pod("a", succeeded)}}, nil, ended, "hold-pod gate a, wait ttl-success 12:00"},
 		{"it was released by hand", Facts{Job: job(open, helm, annotated(mark.Released, "2026-11-24T08:00:00Z")), Pods: []Pod{pod("a")}}, nil, started1, "keep running"},
 		{"launched only", Facts{Job: job(open, helm), Pods: []Pod{pod("a")}}, only, started1, "keep running"},

@@ -276,4 +276,8 @@ func TestPolicyLeavesOutWhatTheDaemonDoes(t *testing.T) {
 	want("not-applied", "annotations", mark.Applied)
 	want("not-applied", "labels", mark.AppliedLabels)
 	want("not-released", "annotations", []string{mark.Released})
+	want("not-by-its-pods", "annotations", []string{mark.Gate})
+	if word := `!= "` + mark.GatePods + `"`; !strings.Contains(conditions["not-by-its-pods"], word) {
+		t.Errorf("got condition %q, want %s in it", conditions["not-by-its-pods"], word)
+	}
 }

@@ -104,6 +104,31 @@ func (r *release) ran(name string) *batchv1.Job {
 	return job
 }
 
+// TestReplacedWhileTheDaemonIsAway: a Job of which the pods are held in its place is deleted while no daemon is there. It goes, and its pod
+// ends as on a cluster without one; when the daemon is back the log is sealed, and the pod goes.
+func TestReplacedWhileTheDaemonIsAway(t *testing.T) {
+	t.Parallel()
+	h := settle(t, setting{cleanup: tidy()}, chatty)
+	job := h.launch("replaced", func(j *batchv1.Job) { j.Annotations[mark.Gate] = mark.GatePods })
+	p := h.podOf(job)
+	h.await("the gate on its pod", func() bool {
+		pods := h.podsOf(job)
+		return len(pods) == 1 && slices.Contains(pods[0].Finalizers, mark.Finalizer)
+	})
+	h.stop()
+	h.delete(job, metav1.DeletePropagationBackground)
+	h.untilGone(job)
+	h.await("its container to end", func() bool { return p.Instances()[0].Ended() })
+	if pods := h.podsOf(job); len(pods) != 1 || pods[0].DeletionTimestamp == nil {
+		t.Errorf("got %d pods, want one that is deleted and held", len(pods))
+	}
+	h.start()
+	if got := h.manifests(job, 1)[0].Instances[0].Verdict; got != archive.Complete && got != archive.Partial {
+		t.Errorf("got verdict %s, want complete or partial", got)
+	}
+	h.await("its pod to go", func() bool { return len(h.podsOf(job)) == 0 })
+}
+
 // podsOf gives the Job's pods that are in the API server.
 func (h *house) podsOf(job *batchv1.Job) []corev1.Pod {
 	h.t.Helper()

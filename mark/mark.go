@@ -12,7 +12,11 @@ const (
 	TTL     = "epilogue.dev/ttl"     // how long the Job is kept after its end, as ParseTTL reads it
 	Expires = "epilogue.dev/expires" // until when it is kept, as ParseTime reads it
 	Keep    = "epilogue.dev/keep"    // "true": for ever
+	Gate    = "epilogue.dev/gate"    // GatePods: not the Job is held but its pods
 )
+
+// GatePods is the value of Gate.
+const GatePods = "pods"
 
 // Annotations that Epilogue writes.
 const (

@@ -157,7 +157,8 @@ func (v *visit) gate(ctx context.Context) {
 	}
 	if going > 0 && !slices.ContainsFunc(v.pods, func(p daemonPod) bool { return p.ready }) {
 		v.say(Bad, fmt.Sprintf("%d Jobs that were deleted run on, for no daemon is there to end their pods; what has replaced them runs beside them", going),
-			"bring the daemon back, which ends them with their logs, or let them go: kubectl epilogue release NAME")
+			"bring the daemon back, which ends them with their logs, or let them go: kubectl epilogue release NAME. "+
+				"Where two at once do harm, annotate the CronJob's jobTemplate with "+mark.Gate+": "+mark.GatePods)
 	}
 	if held > 0 && len(v.pods) == 0 {
 		v.say(Bad, fmt.Sprintf("%d Jobs carry the gate and no daemon is there to release them", held), "install the daemon again, or let them go: kubectl epilogue release --all")
