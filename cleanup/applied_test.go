@@ -2,11 +2,14 @@ package cleanup
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
@@ -84,4 +87,30 @@ func TestAppliedJobLeavesItsName(t *testing.T) {
 			t.Error("the pod is held still, with its manifest written")
 		}
 	})
+}
+
+// TestReleasePodsThatAreLeft: of a Job that is gone the pods are freed by its name, and those of the one that has its name now with it.
+func TestReleasePodsThatAreLeft(t *testing.T) {
+	yes := true
+	left := gatedPod("a-old", "a", mark.Finalizer)
+	left.OwnerReferences[0].UID, left.OwnerReferences[0].Controller = "older-uid", &yes
+	for name, jobs := range map[string][]runtime.Object{"gone": nil, "made anew": {gated("a", nil)}} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset(append(jobs, left.DeepCopy(), gatedPod("b-1", "b", mark.Finalizer))...)
+			var out strings.Builder
+			if err := NewReleaser(ReleaseConfig{Namespace: "jobs", DryRun: true}, client, &out).Job(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+			if want := "pod/a-old would be released\n"; !strings.HasPrefix(out.String(), want) || strings.Contains(out.String(), "b-1") {
+				t.Errorf("got %q, want %q and no other pod", out.String(), want)
+			}
+			if err := NewReleaser(ReleaseConfig{Namespace: "jobs"}, client, &out).Job(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+			pod, err := client.CoreV1().Pods("jobs").Get(t.Context(), "a-old", metav1.GetOptions{})
+			if err != nil || len(pod.Finalizers) > 0 {
+				t.Errorf("got %v with finalizers %v, want none", err, pod.Finalizers)
+			}
+		})
+	}
 }

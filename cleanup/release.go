@@ -49,14 +49,21 @@ const (
 	pageSize      = 500
 )
 
-// Job frees one Job and its pods.
+// Job frees one Job and its pods, and what pods are left of others that had its name.
 func (r *Releaser) Job(ctx context.Context, name string) error {
 	jobs := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 	found, err := r.client.BatchV1().Jobs(r.cfg.Namespace).List(ctx, jobs)
 	if err != nil {
 		return fmt.Errorf("find Job %s/%s: %w", r.cfg.Namespace, name, err)
 	}
+	left, err := r.left(ctx, name, found.Items)
+	if err != nil {
+		return err
+	}
 	if len(found.Items) == 0 {
+		if left > 0 {
+			return nil
+		}
 		return fmt.Errorf("job %s/%s: %w", r.cfg.Namespace, name, ErrNoJob)
 	}
 	selector, err := selectorOf(&found.Items[0])

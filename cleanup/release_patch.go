@@ -77,3 +77,29 @@ func (r *Releaser) mark(ctx context.Context, job *batchv1.Job) error {
 	_, err = r.client.BatchV1().Jobs(job.Namespace).Patch(ctx, job.Name, types.MergePatchType, text, metav1.PatchOptions{})
 	return err
 }
+
+// left frees pods of Jobs that had the name and are gone: pods are held in their Job's place where its name comes again. It says how many
+// these were. Of the Jobs that are there the pods are none of these.
+func (r *Releaser) left(ctx context.Context, name string, there []batchv1.Job) (freed int, err error) {
+	options := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name, Limit: pageSize}
+	for more := true; more; more = options.Continue != "" {
+		list, err := r.client.CoreV1().Pods(r.cfg.Namespace).List(ctx, options)
+		if err != nil {
+			return freed, fmt.Errorf("list pods of Job %s/%s: %w", r.cfg.Namespace, name, err)
+		}
+		for i := range list.Items {
+			owner := metav1.GetControllerOf(&list.Items[i])
+			if owner == nil || !isJob(*owner) || owner.Name != name ||
+				slices.ContainsFunc(there, func(j batchv1.Job) bool { return j.UID == owner.UID }) {
+				continue
+			}
+			done, err := r.pod(ctx, &list.Items[i])
+			if err != nil {
+				return freed, err
+			}
+			freed += done
+		}
+		options.Continue = list.Continue
+	}
+	return freed, nil
+}

@@ -7,13 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
-
-	"github.com/epilogue-dev/epilogue/mark"
 )
 
 // daemonPod is what is looked at of a pod of the daemon. Its environment is not.
@@ -143,58 +139,4 @@ func (v *visit) versions(of []string) {
 		return
 	}
 	v.say(Note, fmt.Sprintf("the daemon is of version %s, this program of %s", strings.Join(of, " and "), v.Version), "nothing, unless something that is documented is missing; then bring both to one version")
-}
-
-// patience is how long a Job that somebody deleted may wait for its logs before that is strange.
-const patience = 10 * time.Minute
-
-// gate looks for Jobs that are to go and cannot.
-func (v *visit) gate(ctx context.Context) {
-	held, going, err := v.gated(ctx)
-	if err != nil {
-		v.say(Note, fmt.Sprintf("whether Jobs hang on the gate is not known: %v", err), "ask as somebody who may list Jobs")
-		return
-	}
-	if going > 0 && !slices.ContainsFunc(v.pods, func(p daemonPod) bool { return p.ready }) {
-		v.say(Bad, fmt.Sprintf("%d Jobs that were deleted run on, for no daemon is there to end their pods; what has replaced them runs beside them", going),
-			"bring the daemon back, which ends them with their logs, or let them go: kubectl epilogue release NAME. "+
-				"Where two at once do harm, annotate the CronJob's jobTemplate with "+mark.Gate+": "+mark.GatePods)
-	}
-	if held > 0 && len(v.pods) == 0 {
-		v.say(Bad, fmt.Sprintf("%d Jobs carry the gate and no daemon is there to release them", held), "install the daemon again, or let them go: kubectl epilogue release --all")
-	} else {
-		v.good("%d Jobs of %s carry the gate", held, v.Namespace)
-	}
-}
-
-// gated counts the Jobs that carry the gate, and those of them that were deleted and run on.
-func (v *visit) gated(ctx context.Context) (held, going int, err error) {
-	options := metav1.ListOptions{Limit: 500}
-	for more := true; more; more = options.Continue != "" {
-		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
-		if err != nil {
-			return held, going, err
-		}
-		for i := range list.Items {
-			job := &list.Items[i]
-			if !slices.Contains(job.Finalizers, mark.Finalizer) {
-				continue
-			}
-			held++
-			if job.DeletionTimestamp != nil && job.Status.Active > 0 {
-				going++
-			}
-			v.stuck(job.ObjectMeta)
-		}
-		options.Continue = list.Continue
-	}
-	return held, going, nil
-}
-
-func (v *visit) stuck(job metav1.ObjectMeta) {
-	if v.goes || job.DeletionTimestamp == nil || v.Now().Sub(job.DeletionTimestamp.Time) < patience {
-		return
-	}
-	v.say(Bad, fmt.Sprintf("Job %s was deleted %s ago and still waits for its logs", job.Name, duration.HumanDuration(v.Now().Sub(job.DeletionTimestamp.Time))),
-		fmt.Sprintf("see that the daemon is well and its store answers; to let it go without: kubectl epilogue release %s -n %s", job.Name, job.Namespace))
 }

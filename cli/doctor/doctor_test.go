@@ -145,6 +145,23 @@ func replaced() *batchv1.Job {
 	return job
 }
 
+// heldPod is a pod that is held in the place of its Job, which is gone.
+func heldPod(deleted time.Duration) *corev1.Pod {
+	yes := true
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "jobs", Name: "web-abcde", Finalizers: []string{mark.Finalizer}, DeletionTimestamp: &metav1.Time{Time: now.Add(-deleted)},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "web", UID: "web-uid", Controller: &yes}},
+	}}
+}
+
+// replacing is a CronJob that replaces its Jobs, and says how they are held.
+func replacing(gate string) *batchv1.CronJob {
+	c := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: "often"}}
+	c.Spec.ConcurrencyPolicy = batchv1.ReplaceConcurrent
+	c.Spec.JobTemplate.Annotations = map[string]string{mark.Gate: gate}
+	return c
+}
+
 func TestVisit(t *testing.T) {
 	well := ward{objects: []runtime.Object{keeper(true), held(time.Minute)}, version: "v1.37.2"}
 	for _, tt := range []struct {
@@ -179,6 +196,11 @@ func TestVisit(t *testing.T) {
 		{"may not ask", func(w *ward) { w.noAsk = true }, "note: you may not ask what the daemon's service account may do", false},
 		{"gate is held", func(*ward) {}, "ok: 1 Jobs of jobs carry the gate", false},
 		{"stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(time.Hour)} }, "bad: Job held was deleted 60m ago and still waits for its logs", true},
+		{"a pod is held", func(w *ward) { w.objects = []runtime.Object{keeper(true), held(0), heldPod(time.Minute)} }, "ok: 1 Jobs and 1 pods of jobs carry the gate", false},
+		{"a pod is stuck", func(w *ward) { w.objects = []runtime.Object{keeper(true), heldPod(time.Hour)} },
+			"bad: pod web-abcde was deleted 60m ago and still waits for its logs -> see that the daemon is well and its store answers; to let it go without: kubectl epilogue release web -n jobs", true},
+		{"a pod is held without a daemon", func(w *ward) { w.objects = []runtime.Object{heldPod(0)} }, "0 Jobs and 1 pods carry the gate and no daemon", true},
+		{"a CronJob replaces", func(w *ward) { w.objects = append(w.objects[:1:1], replacing("")) }, "note: CronJob often replaces Jobs that run", false},
 		{"replaced while the daemon is away", func(w *ward) { w.objects = []runtime.Object{keeper(false), replaced()} }, "bad: 1 Jobs that were deleted run on", true},
 		{"replaced", func(w *ward) { w.objects = []runtime.Object{keeper(true), replaced()} }, "ok: 1 Jobs of jobs carry the gate", false},
 		{"the namespace goes", func(w *ward) {
@@ -221,4 +243,12 @@ type unconditional struct{ *storetest.Memory }
 func (u unconditional) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, o archive.PutOptions) error {
 	o.IfAbsent = false
 	return u.Memory.Put(ctx, key, body, o)
+}
+
+// TestReplacingAsTold: who has said how his CronJob's Jobs are held is told nothing.
+func TestReplacingAsTold(t *testing.T) {
+	w := ward{objects: []runtime.Object{keeper(true), replacing(mark.GatePods)}, version: "v1.37.2"}
+	if got := w.visit(t); strings.Contains(got, "often") {
+		t.Errorf("got\n%swant nothing of the CronJob", got)
+	}
 }
