@@ -39,6 +39,13 @@ func NewAllowance(bytes int64) *Allowance {
 	return &Allowance{most: bytes * 9 / 16, framed: framed, frames: semaphore.NewWeighted(framed), finds: semaphore.NewWeighted(mostFinds)}
 }
 
+// Reserved gives the bytes that are reserved, and how many may be.
+func (a *Allowance) Reserved() (bytes, most int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reserved, a.most
+}
+
 // Room is one answer's part of its reader's allowance. The methods of a nil one bound nothing: it is that of a program that reads for
 // itself alone. Owned by who reads the answer.
 type Room struct {

@@ -16,11 +16,14 @@ type Serve struct {
 	Forwarded *prometheus.CounterVec // by outcome
 }
 
-// NewServe declares the API's metrics. Streams give those that are open and their limit.
-func NewServe(r prometheus.Registerer, streams func() (open, limit int)) *Serve {
+// NewServe declares the API's metrics. Streams give those that are open and their limit, memory the bytes that are reserved for the user
+// for whom most are, and the limit of one.
+func NewServe(r prometheus.Registerer, streams func() (open, limit int), memory func() (bytes, limit int64)) *Serve {
 	gaugeReadings(r, []reading{
 		{"api_streams_open", "Answers of the API that are being given.", func() float64 { open, _ := streams(); return float64(open) }},
 		{"api_streams_limit", "Answers of the API that may be given at once.", func() float64 { _, limit := streams(); return float64(limit) }},
+		{"api_user_memory_bytes", "Bytes of memory that the answers to one user have reserved, of the user who has most.", func() float64 { bytes, _ := memory(); return float64(bytes) }},
+		{"api_user_memory_limit_bytes", "Bytes of memory that the answers to one user may reserve.", func() float64 { _, limit := memory(); return float64(limit) }},
 	}...)
 	f := promauto.With(r)
 	return &Serve{

@@ -105,7 +105,7 @@ func NewAPI(cfg Config, parts Parts) *API {
 	a := &API{cfg: cfg.filled(), parts: parts, mux: http.NewServeMux()}
 	a.streams = newStreams(a.cfg.MaxStreams, a.cfg.MaxStreamsOfUser, a.cfg.MemoryOfUser)
 	if parts.Metrics == nil {
-		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open)
+		a.parts.Metrics = metrics.NewServe(nil, a.streams.Open, a.streams.Memory)
 	}
 	if parts.Now == nil {
 		a.parts.Now = time.Now
@@ -137,6 +137,9 @@ func (a *API) Run(ctx context.Context, l net.Listener) error {
 
 // Streams gives the answers that are being given, and their limit.
 func (a *API) Streams() (open, limit int) { return a.streams.Open() }
+
+// Memory gives the bytes that are reserved for the user for whom most are, and how many may be for one.
+func (a *API) Memory() (bytes, limit int64) { return a.streams.Memory() }
 
 // Measure has the API count in m.
 func (a *API) Measure(m *metrics.Serve) {

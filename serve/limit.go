@@ -75,6 +75,18 @@ func (s *streams) Open() (open, limit int) {
 	return s.open, s.most
 }
 
+// Memory gives the bytes that are reserved for the user for whom most are, and how many may be for one.
+func (s *streams) Memory() (bytes, limit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, limit = archive.NewAllowance(s.memoryOfOne).Reserved()
+	for _, u := range s.of {
+		reserved, _ := u.allowance.Reserved()
+		bytes = max(bytes, reserved)
+	}
+	return bytes, limit
+}
+
 func tooMany(text string) error { return tooManyStatus(text) }
 
 func tooManyStatus(text string) *apierrors.StatusError {

@@ -146,6 +146,9 @@ func TestMemoryOfOneUser(t *testing.T) {
 	if w.Header().Get("Retry-After") == "" {
 		t.Error("429 without Retry-After")
 	}
+	if bytes, limit := s.api.Memory(); bytes < 4<<20 || bytes > limit || limit != 9<<20 {
+		t.Errorf("got %d bytes reserved of %d, want more than 4 MiB of 9", bytes, limit)
+	}
 	if got := testutil.ToFloat64(s.api.parts.Metrics.Refused.WithLabelValues(refusedMemory)); got != 1 {
 		t.Errorf("got %v refusals counted, want 1", got)
 	}

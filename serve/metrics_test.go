@@ -39,7 +39,7 @@ func counted(t *testing.T, r *prometheus.Registry) map[string]float64 {
 func TestRequestsAreCounted(t *testing.T) {
 	s := newShelfWith(t, Config{Namespace: "jobs", MaxStreams: 2, MaxStreamsOfUser: 1})
 	r := prometheus.NewRegistry()
-	s.api.Measure(metrics.NewServe(r, s.api.Streams))
+	s.api.Measure(metrics.NewServe(r, s.api.Streams, s.api.Memory))
 	s.draft(usualPod, "main")
 	s.write(usualPod, "line")
 	s.askAs("admin", logPath)
@@ -76,7 +76,7 @@ func TestForwardedRequestsAreCounted(t *testing.T) {
 	for peer, want := range map[string]string{s.server().URL: resultAnswered, closed.URL: resultGone} {
 		front := s.behind(peer)
 		r := prometheus.NewRegistry()
-		front.api.Measure(metrics.NewServe(r, front.api.Streams))
+		front.api.Measure(metrics.NewServe(r, front.api.Streams, front.api.Memory))
 		front.ask(logPath)
 		if got := counted(t, r)["http_requests_forwarded_total "+want]; got != 1 {
 			t.Errorf("%s: got %v, want 1", want, got)

@@ -44,7 +44,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 		Namespace: cfg.Kubernetes.Namespace, Audience: cfg.Serve.Audience, MaxStreams: cfg.Serve.MaxStreams, MaxStreamsOfUser: cfg.Serve.MaxStreamsOfUser,
 		MemoryOfUser: cfg.Serve.MemoryOfUser, WriteTimeout: cfg.Serve.WriteTimeout,
 	}, parts)
-	api.Measure(metrics.NewServe(p.registry, api.Streams))
+	api.Measure(metrics.NewServe(p.registry, api.Streams, api.Memory))
 	return api, nil
 }
 
