@@ -44,13 +44,13 @@ type readManifest struct {
 // Evidence reads every manifest of the Job from the store: the proof without which nothing is deleted. It waits for a
 // store in trouble as long as the context lives. What it has read by then it does not read again within the hour.
 func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
-	fail := func(err error) (Evidence, error) {
-		return Evidence{}, fmt.Errorf("read manifests of Job %s/%s: %w", job.Namespace, job.Job, err)
+	fail := func(err error) error {
+		return fmt.Errorf("read manifests of Job %s/%s: %w", job.Namespace, job.Job, err)
 	}
 	begin := time.Now()
 	objects, document, err := s.listJob(ctx, job)
 	if err != nil {
-		return fail(err)
+		return Evidence{}, fail(err)
 	}
 	listed := time.Now()
 	s.forgetProven(listed)
@@ -59,7 +59,7 @@ func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
 	e := Evidence{Document: document}
 	for some := range slices.Chunk(objects, atOnce) {
 		if keeps && time.Since(listed) >= turn {
-			return fail(fmt.Errorf("%d of %d: %w", len(e.Manifests), len(objects), ErrUnfinished))
+			return Evidence{}, fail(fmt.Errorf("%d of %d: %w", len(e.Manifests), len(objects), ErrUnfinished))
 		}
 		read := make([]*Manifest, len(some))
 		err := inParallel(len(some), func(i int) (err error) {
@@ -67,7 +67,7 @@ func (s *Sealer) Evidence(ctx context.Context, job PodRef) (Evidence, error) {
 			return err
 		})
 		if err != nil {
-			return fail(err)
+			return Evidence{}, fail(err)
 		}
 		e.Manifests = append(e.Manifests, read...)
 	}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrNoRoom: the other answers of the same reader hold what he may take in memory. It passes as soon as one of them ends.
+// ErrNoRoom says that the other answers of the same reader hold what he may take in memory. It passes as soon as one of them ends.
 var ErrNoRoom = errors.New("other answers take all the memory that one reader may take")
 
 // Allowance bounds the memory that the answers of one reader take together, however many he asks for and whatever he asks. Of three

@@ -50,11 +50,13 @@ func (f *Follower) growBy(ctx context.Context, a *answer, piece archive.Line, in
 	if o == nil {
 		o = &overlap{found: true}
 	}
-	fresh, goesOn := piece, false
+	fresh := piece
 	if o.open.there {
-		if fresh, goesOn = o.more(piece, index); !goesOn {
+		more, goesOn := o.more(piece, index)
+		if !goesOn {
 			return nil // that belongs to a line which is still to come
 		}
+		fresh = more
 	} else if index == 0 {
 		f.joined = 0
 	}
