@@ -1,4 +1,4 @@
-//go:build integration
+//go:build integration && faults
 
 package integration
 
@@ -24,7 +24,8 @@ import (
 
 // TestFaultHostileReader has one reader ask, again and again and many times at once, what costs most of all that is allowed, beside 500
 // logs that are written and rotated all the while: no log has a gap, and all that he asks takes 64 MiB at most. The same logs are
-// written before that without him, so that what is his is told from what is theirs. It runs alone, for it measures the whole process.
+// written before that without him, so that what is his is told from what is theirs. It measures the whole process, and on a busy machine
+// the logs have gaps without him, too: so it is one of `make faults`. The bound itself is tested in archive and serve.
 func TestFaultHostileReader(t *testing.T) {
 	const logs, most = 500, 64 << 20
 	r := newRig(t, setting{quiet: true, patience: 4 * patience})
