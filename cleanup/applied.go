@@ -3,6 +3,7 @@ package cleanup
 import (
 	"context"
 	"slices"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,7 +39,11 @@ func (j *judgement) gates() bool {
 // holdPods puts the gate on the pods of a Job that must not be held itself.
 func (j *judgement) holdPods() {
 	for _, p := range j.Pods {
-		if j.owned(p) && !p.Sealed && !p.Unproven && p.DeletionTimestamp == nil && !has(p.Finalizers, mark.Finalizer) {
+		switch {
+		case !j.owned(p) || p.Sealed || p.DeletionTimestamp != nil || has(p.Finalizers, mark.Finalizer):
+		case p.Unproven: // nobody tells when that has been found out, so it is looked at again
+			j.due(Decision{Action: HoldPod, Reason: Gate, Pod: p.Pod, At: j.now.Add(time.Second)})
+		default:
 			j.add(Decision{Action: HoldPod, Reason: Gate, Pod: p.Pod})
 		}
 	}

@@ -36,7 +36,7 @@ func TestAppliedJobs(t *testing.T) {
 		{"a hook of Helm", Facts{Job: job(open, annotated(mark.HelmHook, "pre-upgrade"))}, nil, started1, "keep running"},
 		{"a hook of Argo CD", Facts{Job: job(open, annotated(mark.ArgoHook, "PreSync"))}, nil, started1, "keep running"},
 		{"of a release of Helm", Facts{Job: job(open, helm), Pods: []Pod{pod("a"), pod("b", held), pod("c", sealed), pod("d", unproven), pod("e", ending(started1)), pod("f", orphan)}},
-			nil, started1, "hold-pod gate a, keep running"},
+			nil, started1, "hold-pod gate a, wait gate 08:00, keep running"},
 		{"of Argo CD", Facts{Job: job(open, annotated(mark.ArgoTracking, "web:batch/Job:jobs/job")), Pods: []Pod{pod("a")}}, nil, started1, "hold-pod gate a, keep running"},
 		{"of Flux", Facts{Job: job(open, labelled(mark.FluxKustomization, "web")), Pods: []Pod{pod("a")}}, nil, started1, "hold-pod gate a, keep running"},
 		{"of a CronJob with such a mark", Facts{Job: job(open, helm, ofCronJob), Pods: []Pod{pod("a")}}, nil, started1, "hold gate, keep cronjob"},
