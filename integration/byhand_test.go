@@ -69,13 +69,9 @@ func cut(s string) string {
 	return s
 }
 
-// archiveToRead seals a Job with one pod of three containers and journals a pod that is open. It gives the text of the large log.
-func archiveToRead(t *testing.T, g *gateway.Gateway) string {
+// sealingInto gives a spool of its own, and what seals its logs into a store.
+func sealingInto(t *testing.T, store archive.Store) (*archive.Spool, *archive.Sealer) {
 	t.Helper()
-	store, err := s3.Open(t.Context(), s3.Config{Bucket: g.Bucket, Prefix: "kept/", Region: g.Region, Endpoint: g.Endpoint, Timeout: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
 	codec, err := archive.NewCodec()
 	if err != nil {
 		t.Fatal(err)
@@ -85,9 +81,19 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return spool, archive.NewSealer(store, spool, "replica-0", quiet, func(error) {})
+}
+
+// archiveToRead seals a Job with one pod of three containers and journals a pod that is open. It gives the text of the large log.
+func archiveToRead(t *testing.T, g *gateway.Gateway) string {
+	t.Helper()
+	store, err := s3.Open(t.Context(), s3.Config{Bucket: g.Bucket, Prefix: "kept/", Region: g.Region, Endpoint: g.Endpoint, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spool, sealer := sealingInto(t, store)
 	began := time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
 	ref := archive.PodRef{Namespace: "zenml", Job: "train.v2", JobUID: "job-uid", Pod: "train-x1", PodUID: "pod-uid"}
-	sealer := archive.NewSealer(store, spool, "replica-0", quiet, func(error) {})
 	m := &archive.Manifest{
 		Pod:       archive.PodSummary{PodRef: ref, Phase: "Failed", CreatedAt: began},
 		Job:       &archive.JobSummary{Name: ref.Job, UID: ref.JobUID, CreatedAt: began},
@@ -130,7 +136,7 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 		_, err = log.Append(archive.Line{Time: 1, Text: []byte("still")}, archive.Line{Time: 2, Text: []byte("open")})
 	}
 	if err == nil {
-		err = archive.NewJournal(archive.JournalConfig{Replica: "replica-0"}, store, spool, quiet, func(error) {}).Flush(t.Context())
+		err = archive.NewJournal(archive.JournalConfig{Replica: "replica-0"}, store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)

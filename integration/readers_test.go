@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -209,16 +208,7 @@ func readableObjects(t *testing.T) []readable {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codec, err := archive.NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	quiet := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 20, FlushInterval: time.Second}, codec, quiet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealer := archive.NewSealer(store, spool, "replica-0", quiet, func(error) {})
+	spool, sealer := sealingInto(t, store)
 	began := time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
 	ref := archive.PodRef{Namespace: "zenml", Job: "read", JobUID: "job-uid", Pod: "read-x1", PodUID: "pod-uid"}
 	var objects []readable

@@ -87,9 +87,7 @@ func (s *streams) Memory() (bytes, limit int64) {
 	return bytes, limit
 }
 
-func tooMany(text string) error { return tooManyStatus(text) }
-
-func tooManyStatus(text string) *apierrors.StatusError {
+func tooMany(text string) *apierrors.StatusError {
 	status := apierrors.NewTooManyRequests(text, 5)
 	status.ErrStatus.Reason = metav1.StatusReasonTooManyRequests
 	return status

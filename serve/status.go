@@ -45,7 +45,7 @@ func statusOf(err error) metav1.Status {
 	case errors.Is(err, archive.ErrNotFound):
 		status = notFound(err.Error())
 	case errors.Is(err, archive.ErrNoRoom):
-		status = tooManyStatus(err.Error())
+		status = tooMany(err.Error())
 	case errors.Is(err, archive.ErrDamaged):
 		status = apierrors.NewInternalError(err)
 	case errors.As(err, &tooLarge):

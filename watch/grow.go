@@ -74,11 +74,3 @@ func (f *Follower) growBy(ctx context.Context, a *answer, piece archive.Line, in
 	f.overlap = o
 	return nil
 }
-
-// holds takes up a piece that is held as far as it has come.
-func (o *overlap) holds(piece archive.Line, index int) {
-	piece.Text = append([]byte(nil), piece.Text...)
-	o.open = openPiece{line: piece, index: index, there: true}
-	o.last, o.latest, o.sentinel = piece.Time, max(o.latest, piece.Time), 0
-	o.left++
-}

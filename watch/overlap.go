@@ -76,9 +76,14 @@ func (o *overlap) end(j *joiner) {
 	if !j.inside || len(j.rest.Text) == 0 {
 		return
 	}
-	o.open = openPiece{line: j.rest, index: j.index, there: true}
-	o.open.line.Text = append([]byte(nil), j.rest.Text...)
-	o.last, o.latest, o.sentinel = j.rest.Time, max(o.latest, j.rest.Time), 0
+	o.holds(j.rest, j.index)
+}
+
+// holds takes up a piece that is held as far as it has come.
+func (o *overlap) holds(piece archive.Line, index int) {
+	piece.Text = append([]byte(nil), piece.Text...)
+	o.open = openPiece{line: piece, index: index, there: true}
+	o.last, o.latest, o.sentinel = piece.Time, max(o.latest, piece.Time), 0
 	o.left++
 }
 
