@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 )
 
@@ -72,6 +73,7 @@ func (c *Codec) readFrame(r io.ReaderAt, at, size int64) (*frame, error) {
 type window struct {
 	since, at int64
 	yield     func(Line) bool
+	onward    bool // all behind the first one, too
 	done      bool
 }
 
@@ -80,7 +82,11 @@ func (w *window) visit(f *frame) error {
 		if line.Time != 0 {
 			w.at = line.Time
 		}
-		w.done = w.at >= w.since && !w.yield(line)
+		in := w.at >= w.since
+		if in && w.onward {
+			w.since = math.MinInt64
+		}
+		w.done = in && !w.yield(line)
 		return !w.done
 	})
 }
@@ -103,6 +109,15 @@ func (w *window) passes(high int64) bool {
 func (l *Log) Held(since int64, yield func(Line) bool) error {
 	err := l.held(&window{since: since, yield: yield})
 	if err != nil {
+		return fmt.Errorf("read spool of %s: %w", l.instance, err)
+	}
+	return nil
+}
+
+// HeldFrom gives the first of these lines and all that stand behind it, whatever their times: the place of each one is how many are
+// held less those that come after it. Otherwise it is as Held.
+func (l *Log) HeldFrom(since int64, yield func(Line) bool) error {
+	if err := l.held(&window{since: since, yield: yield, onward: true}); err != nil {
 		return fmt.Errorf("read spool of %s: %w", l.instance, err)
 	}
 	return nil

@@ -193,6 +193,30 @@ func TestHeldSince(t *testing.T) {
 	}
 }
 
+// TestHeldFrom: behind the first line that is not before a time all come, in whole frames and in those that are open.
+func TestHeldFrom(t *testing.T) {
+	log := openLog(t, openSpool(t, t.TempDir(), 64<<20), instance("main"))
+	lines := manyLines(30_000, 7)
+	for n := range lines {
+		lines[n].Time = int64(n + 1)
+	}
+	for n := 10_000; n < len(lines); n += 2 { // the clock was set back
+		lines[n].Time = 1
+	}
+	if _, err := log.Append(lines...); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]int{0: 30_000, 9_999: 20_001, 10_000: 19_999, 29_999: 1} {
+		got := 0
+		if err := log.HeldFrom(int64(n+1), func(archive.Line) bool { got++; return true }); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("got %d lines from line %d on, want %d", got, n, want)
+		}
+	}
+}
+
 func TestSpoolFullTakesNothingAway(t *testing.T) {
 	const limit = 600 << 10
 	spool := openSpool(t, t.TempDir(), limit)

@@ -48,15 +48,9 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 		return f.fileEmpty(from)
 	}
 	f.empties, f.begins = 0, fileSeam{}
-	var n int64
-	found := false
-	err := f.log.Held(0, func(line archive.Line) bool {
-		found = line.Time == first.time
-		n++
-		return !found
-	})
-	if found || err != nil {
-		return place{after: n - 1}, wrapSpool(err)
+	is, at, err := f.findRecord(first)
+	if is >= 0 || err != nil {
+		return place{after: is}, wrapSpool(err)
 	}
 	if s, ok, err := f.findSeam(first); ok || err != nil {
 		return place{after: s.after}, wrapSpool(err)
@@ -66,8 +60,31 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 		f.begins = fileSeam{first.time, s}
 		return place{after: s.after}, wrapSpool(err)
 	}
+	if at >= 0 {
+		return place{after: at}, nil
+	}
 	from.since = min(from.since, first.time-int64(10*time.Minute))
 	return from, nil
+}
+
+// findRecord gives how many lines are held before the one that is the record, and before the first one that has only its time, as
+// those behind it in a block of a process have; -1: there is none.
+func (f *Follower) findRecord(h head) (is, at int64, err error) {
+	var n int64
+	is, at = -1, -1
+	err = f.log.Held(0, func(line archive.Line) bool {
+		if line.Time == h.time {
+			if at < 0 {
+				at = n
+			}
+			if h.is(line) {
+				is = n
+			}
+		}
+		n++
+		return is < 0
+	})
+	return is, at, err
 }
 
 // fileEmpty gives the place where the file's first record will be, once there is one. An answer that was cut on its way looks

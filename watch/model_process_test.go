@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"math/rand/v2"
+	"sort"
 	"strings"
 	"time"
 
@@ -133,9 +134,10 @@ func truthful(lines []kubelet.Line, written string, record archive.InstanceRecor
 		switch {
 		case found < 0 && inside[begin]: // the kubelet may have glued two of them together
 		case found < 0 || found > 0 && !cuts[begin]:
-			same := differs(run, written[at:])
-			return fmt.Errorf("lines %d to %d of %d are not what was written from byte %d of %d on: they agree for %d bytes, and go on with %.60q, want %.60q; gaps %+v",
-				begin+1, end, len(lines), at, len(written), same, run[same:], written[at+same:], record.Gaps)
+			from, same := longest(run, written[at:])
+			line := begin + 1 + strings.Count(run[:same], "\n")
+			return fmt.Errorf("lines %d to %d of %d are not what was written from byte %d of %d on: they agree with byte %d on for %d bytes, and go on in line %d with %.60q, want %.60q; gaps %+v",
+				begin+1, end, len(lines), at, len(written), at+from, same, line, run[same:], written[at+from+same:], record.Gaps)
 		default:
 			at += found + len(run)
 		}
@@ -145,4 +147,10 @@ func truthful(lines []kubelet.Line, written string, record archive.InstanceRecor
 		return fmt.Errorf("%d bytes of %d at the end are missing outside any gap %+v", len(written)-at, len(written), record.Gaps)
 	}
 	return nil
+}
+
+// longest gives where the most of a text's start stands in another, and how much of it does.
+func longest(text, in string) (at, n int) {
+	n = sort.Search(len(text), func(n int) bool { return !strings.Contains(in, text[:n+1]) })
+	return strings.Index(in, text[:n]), n
 }

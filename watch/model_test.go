@@ -20,6 +20,8 @@ var pinned = []pin{
 	{336, false, "a file began with the rest of a line, too short to be known by its text, and the clock had been an hour ahead before"},
 	{295, true, "a file began with the rest of a line, and the answer before ended inside the line behind it: the rest became a line"},
 	{140, true, "the clock was set back inside a line without an end, and a taker read on from its start: since hid a part of it"},
+	{511, false, "a file began with the end of a line that had begun long before the lines before it: it was held twice"},
+	{443, false, "a file began with a short end of a line, and those behind it were of its block and its time: it was held twice"},
 }
 
 // pin is such a schedule.

@@ -159,7 +159,7 @@ func (f *Follower) keepLeft() error {
 func (o *overlap) graft(log *archive.Log, s seam, at int64) error {
 	sentinel, last, latest := o.sentinel, o.last, o.latest
 	j, from, skip, left := joiner{emit: o.keep}, s.from.after, s.at, s.through-s.after
-	err := log.Held(s.from.since, func(piece archive.Line) bool {
+	err := log.HeldFrom(s.from.since, func(piece archive.Line) bool {
 		if from > 0 {
 			from--
 			return true

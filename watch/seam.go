@@ -71,7 +71,7 @@ func (f *Follower) findSeam(h head) (s seam, ok bool, err error) {
 	total := f.log.Summary().Lines
 	for _, reach := range []time.Duration{slack / 20, 5 * slack, time.Hour, 1000 * time.Hour} {
 		search := seamSearch{head: h, since: h.time - int64(reach)}
-		if err := f.log.Held(search.since, search.take); err != nil {
+		if err := f.log.HeldFrom(search.since, search.take); err != nil {
 			return seam{}, false, err
 		}
 		if !search.crossed {
@@ -82,7 +82,7 @@ func (f *Follower) findSeam(h head) (s seam, ok bool, err error) {
 			s.after, s.through = s.after+total-search.lines, s.through+total-search.lines
 			return s.seam, true, nil
 		}
-		if search.before {
+		if search.before >= seamWithin {
 			break
 		}
 	}
@@ -123,7 +123,7 @@ func (f *Follower) findSeamBehind(h head) (seam, bool, error) {
 // findSeamLast does so in the last line that is held alone.
 func (f *Follower) findSeamLast(h head) (seam, bool, error) {
 	search := seamSearch{head: h, since: f.tail.time(), anywhere: true}
-	if err := f.log.Held(search.since, search.take); err != nil {
+	if err := f.log.HeldFrom(search.since, search.take); err != nil {
 		return seam{}, false, err
 	}
 	search.close()
@@ -139,7 +139,7 @@ type seamSearch struct {
 	head
 	since   int64
 	lines   int64 // pieces so far
-	before  bool  // a line of an earlier time came
+	before  int   // lines of earlier times
 	crossed bool
 	now     candidate
 	best    candidate
@@ -176,7 +176,8 @@ func (s *seamSearch) take(piece archive.Line) bool {
 
 func (s *seamSearch) begin(piece archive.Line) {
 	if s.best.found && s.best.next == 0 {
-		if s.best.next = piece.Time; s.behind && s.best.next != s.head.next {
+		// The line whose end it is began before: those of one block have all the same time.
+		if s.best.next = piece.Time; s.behind && (s.best.next != s.head.next || s.best.time == s.head.time) {
 			s.best = candidate{}
 			s.fits--
 		}
@@ -184,7 +185,7 @@ func (s *seamSearch) begin(piece archive.Line) {
 	if s.crossed = !s.anywhere && piece.Time >= s.time; s.crossed {
 		return
 	}
-	s.before = true
+	s.before++
 	s.now = candidate{begun: true, tail: s.now.tail[:0]}
 	s.now.time, s.now.after = piece.Time, s.lines
 	s.now.from = place{since: s.since, after: s.lines}

@@ -83,7 +83,7 @@ func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err err
 	total := f.log.Summary().Lines
 	var n, at, before int64
 	first.crossed = false
-	err = f.log.Held(since, func(line archive.Line) bool {
+	err = f.log.HeldFrom(since, func(line archive.Line) bool {
 		switch {
 		case met:
 		case first.is(line):
