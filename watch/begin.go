@@ -11,8 +11,7 @@ import (
 // prepare chooses where the answer begins and takes up what is held from there on.
 func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	from := place{since: since(f.resumeTime(f.log.Summary()))}
-	// Inside a line nothing shows that since has hidden a part of it, where the clock was set back while it was written.
-	if r.All = r.All || f.tail.open(); !r.All {
+	if r.All = r.All || f.sinceHides(); !r.All {
 		r.Since = from.since
 		f.resumed = f.resumed || r.Follow && from.since > 0
 	} else if from, err = f.fileBegins(ctx, r, from); err != nil {
@@ -25,6 +24,14 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 		return &spoolError{err}
 	}
 	return nil
+}
+
+// sinceHides says that since may hide a part of a line, and nothing shows it: inside a line that has no end so far, for its records
+// have times of their own; and where the clock was set back, for lines from before that are served then, and those behind them
+// not, so that the end of a line may be missing, and the next one stands in it.
+func (f *Follower) sinceHides() bool {
+	last := f.tail.time()
+	return f.tail.open() || last != 0 && time.Duration(f.log.Summary().Last-last) > outOfOrder
 }
 
 // errNoHead: where a file begins could not be asked.

@@ -30,7 +30,7 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	if o := f.overlap; first && o != nil && o.found && time.Duration(o.last-line.Time) > outOfOrder {
 		return errHidden // it was set back while nobody read
 	}
-	if a.silent <= time.Duration(line.Time-a.Since) {
+	if a.silent <= time.Duration(line.Time-a.Since) && !f.heard.stepped(line.Time, a.began) {
 		return nil
 	}
 	// Where the stream lags the line is late for that reason.
@@ -41,10 +41,26 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	return errHidden
 }
 
-// came notes that a reading brought bytes. A line may take several: the longest silence since the last one that was looked at
+// heard is the new line that a stream brought last, and when its first bytes came.
+type heard struct {
+	line int64
+	at   time.Time
+}
+
+// stepped says that by its time a line is not as much younger than the last one as it is by when it came: the node's clock may have been set
+// back meanwhile, and forward again.
+func (h heard) stepped(line int64, came time.Time) bool {
+	apart := time.Duration(line-h.line) - came.Sub(h.at)
+	return h.line != 0 && apart.Abs() > outOfOrder
+}
+
+// came notes that a reading brought bytes, which may go on with a line. A line may take several: the longest silence since the last one that was looked at
 // counts.
-func (a *answer) came() {
+func (a *answer) came(inside bool) {
 	now := time.Now()
+	if !inside {
+		a.began = now
+	}
 	if a.judged {
 		a.judged, a.silent = false, 0
 	}

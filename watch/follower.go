@@ -69,9 +69,10 @@ type Follower struct {
 	empties  int               // how often in a row the file was found empty where its first record was asked for
 	counted  int               // bytes that the log was told of as held here
 	over     time.Time         // when its pod was first seen over by its phase while it ran; zero: never
-	behind   bool              // there may be lines behind such a time: the file must be read from its start
-	since    atomic.Int64      // of the stream that is open
-	stuckOn  uint64            // the last record of the file at the last stall; owned by the minder
+	heard    heard
+	behind   bool         // there may be lines behind such a time: the file must be read from its start
+	since    atomic.Int64 // of the stream that is open
+	stuckOn  uint64       // the last record of the file at the last stall; owned by the minder
 	silence  leadSilence
 	rotation rotationWatch
 	burst    chan struct{} // wakes the minder

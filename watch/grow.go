@@ -63,7 +63,7 @@ func (f *Follower) growBy(ctx context.Context, a *answer, piece archive.Line, in
 	if len(fresh.Text) == 0 {
 		return nil
 	}
-	if err := errors.Join(f.takeNew(ctx, a, fresh), f.append()); err != nil {
+	if err := errors.Join(f.takeNew(ctx, a, fresh, index), f.append()); err != nil {
 		return err
 	}
 	if a.first == 0 {

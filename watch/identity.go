@@ -20,6 +20,7 @@ type answer struct {
 
 	first  int64         // the time of its first line; 0: none came
 	last   time.Time     // when it brought something last; zero: it has not
+	began  time.Time     // when the first bytes of its next line came
 	silent time.Duration // how long nothing had come before that, or while its line came
 	judged bool          // a new line of this reading was looked at for what since may hide
 	fresh  bool          // or one of another reading

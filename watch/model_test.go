@@ -20,6 +20,9 @@ var pinned = []pin{
 	{336, false, "a file began with the rest of a line, too short to be known by its text, and the clock had been an hour ahead before"},
 	{295, true, "a file began with the rest of a line, and the answer before ended inside the line behind it: the rest became a line"},
 	{140, true, "the clock was set back inside a line without an end, and a taker read on from its start: since hid a part of it"},
+	{432, false, "the clock was set back by much before: since served lines of that time, and hid the end of one and those behind it"},
+	{444, false, "the clock was set back behind since and forward again, and the file was rotated meanwhile: nothing showed what was hidden"},
+	{528, false, "that was in one file, while nobody read: what was hidden was found at the end, and called complete behind the rest"},
 	{511, false, "a file began with the end of a line that had begun long before the lines before it: it was held twice"},
 	{443, false, "a file began with a short end of a line, and those behind it were of its block and its time: it was held twice"},
 }

@@ -69,10 +69,11 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 		room := f.lines.room()
 		f.countHeld()
 		n, err := body.Read(room)
+		inside := f.lines.unfinished()
 		f.lines.took(n)
 		f.count.BytesRead.Add(float64(n))
 		if n > 0 {
-			a.came()
+			a.came(inside)
 		}
 		if a.Follow {
 			f.rotation.total.Add(int64(n))
@@ -132,6 +133,9 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 		if err := f.takeLine(ctx, a, line, f.lines.piece); err != nil {
 			return errors.Join(err, f.append())
 		}
+		if !f.lines.inside {
+			a.began = a.last
+		}
 	}
 }
 
@@ -152,16 +156,19 @@ func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, i
 	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
 		return err
 	}
-	return f.takeNew(ctx, a, line)
+	return f.takeNew(ctx, a, line, index)
 }
 
-// takeNew takes one that is not held.
-func (f *Follower) takeNew(ctx context.Context, a *answer, line archive.Line) error {
+// takeNew takes one that is not held, or the piece of one before which so many have come.
+func (f *Follower) takeNew(ctx context.Context, a *answer, line archive.Line, index int) error {
 	if err := f.hidden(ctx, a, line); err != nil {
 		return err
 	}
 	if a.All && (f.overlap == nil || f.overlap.found) {
 		f.behind = false
+	}
+	if a.Follow && index == 0 {
+		f.heard = heard{line.Time, a.began}
 	}
 	return f.add(f.place(line))
 }

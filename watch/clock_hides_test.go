@@ -1,0 +1,65 @@
+package watch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// TestFollowClockSetBackAndForward: the clock is set back behind the time from which a stream was asked for, and forward again before
+// anything shows that. What was written meanwhile comes to nobody who asks with that time.
+func TestFollowClockSetBackAndForward(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		for _, cut := range []bool{false, true} {
+			name := map[bool]string{false: "in one file", true: "rotated"}[rotated] + map[bool]string{false: "", true: ", nobody reads"}[cut]
+			t.Run(name, func(t *testing.T) {
+				inBubble(t, func(b *bed) {
+					b.start()
+					c := &clocked{bed: b, ahead: 20 * time.Second}
+					c.say(20, 10)
+					b.k.KillStreams()
+					c.say(2, 10)
+					c.ahead = 0
+					if cut {
+						b.k.Down()
+					}
+					c.say(5, 10)
+					if rotated {
+						b.c.Rotate()
+					}
+					c.ahead = 16 * time.Second
+					if cut {
+						b.k.Up()
+						time.Sleep(10 * time.Second)
+					}
+					c.say(20, 10)
+					b.c.Exit(0)
+					if !rotated {
+						b.complete()
+					} else if record := b.proven(time.Hour); record.Verdict != archive.Partial {
+						t.Errorf("got verdict %s, want partial", record.Verdict)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFollowClockSetBackInALine: the clock is set back inside a line. Who asks with a time from then is served the line's start, which is
+// younger, and not its end.
+func TestFollowClockSetBackInALine(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		c := &clocked{bed: b, ahead: 20 * time.Minute}
+		c.say(5, 10)
+		b.c.WritePartial(time.Now().Add(c.ahead), "the line begins ")
+		c.ahead = 0
+		b.c.Write(time.Now(), "and ends")
+		c.say(20, 10)
+		b.k.KillStreams()
+		c.say(20, 10)
+		b.c.Exit(0)
+		b.complete()
+	})
+}
