@@ -41,7 +41,7 @@ func (p *process) say() {
 	}
 	text := b.String()
 	if p.rand.IntN(2) == 0 {
-		text = text[:len(text)-p.rand.IntN(20)]
+		text = text[:max(1, len(text)-p.rand.IntN(20))]
 	}
 	p.note("say %d bytes, up to word %d", len(text), p.words)
 	for len(text) > 0 {

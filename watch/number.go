@@ -50,13 +50,26 @@ func (p *pod) hold(i archive.Instance) {
 	}
 }
 
-// renumber gives the instance another number, for a log of another one came into the spool under its own. Called with Watcher.mu
-// held.
+// renumber gives the instance another number, for a log of another one came into the spool under its own. That one may be known by
+// another number, for this replica had seen statuses that the log's had not: its log's stands, unless it has one here already.
+// Called with Watcher.mu held.
 func (p *pod) renumber(i, other archive.Instance) archive.Instance {
-	p.hold(other)
+	taken := i.Restart
 	i.Restart = p.numbers[i.ContainerID].count
 	delete(p.numbers, i.ContainerID)
-	return p.number(i)
+	p.hold(other)
+	if n := p.numbers[other.ContainerID]; p.logs[other.ContainerID] == nil {
+		n.Restart = other.Restart
+		p.numbers[other.ContainerID] = n
+	}
+	if i = p.number(i); i.Restart == taken {
+		n := p.numbers[i.ContainerID]
+		newest, _ := p.newest(i.Container)
+		n.Restart = newest.Restart + 1
+		p.numbers[i.ContainerID] = n
+		i = n.Instance
+	}
+	return i
 }
 
 // numbers are the instances of a pod that are known, by container ID.

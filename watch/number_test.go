@@ -130,6 +130,37 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestRenumber has a log in the spool under the number that an instance was given, of one that may be known by another number.
+func TestRenumber(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		known  []string // in order
+		read   bool     // the log's has one here already
+		number int
+		want   string
+	}{
+		{"of one that is not known", []string{"b"}, false, 0, "a0 b1"},
+		{"of one that is known by another number", []string{"a", "b"}, false, 1, "a1 b2"},
+		{"of one that is read under another number", []string{"a", "b"}, true, 1, "a0 b2"},
+		{"of the last one", []string{"b", "a"}, false, 0, "a0 b1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPod(podOf(corev1.ContainerStatus{}))
+			for n, id := range c.known {
+				p.number(archive.Instance{Container: "main", Restart: n, ContainerID: id})
+			}
+			if c.read {
+				p.logs["a"] = heldLogOf(t, p.numbers["a"].Instance)
+			}
+			p.renumber(p.numbers["b"].Instance, archive.Instance{Container: "main", Restart: c.number, ContainerID: "a"})
+			got := fmt.Sprintf("a%d b%d", p.numbers["a"].Restart, p.numbers["b"].Restart)
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 // TestCountWithoutAnInstance has the kubelet count an instance that never was.
 func TestCountWithoutAnInstance(t *testing.T) {
 	unknown := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}}
