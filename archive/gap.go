@@ -19,12 +19,13 @@ const (
 	GapSpoolFull   GapReason = "spool-full"  // the spool had no room
 	GapLateStart   GapReason = "late-start"  // reading began after the start of the log was gone
 	GapRestart     GapReason = "restart"     // the daemon was down when the end could have been read
+	GapClock       GapReason = "clock"       // the node's clock was set back, and they were not served when it was their turn
 	GapDamaged     GapReason = "damaged"     // the spool's bytes were damaged on disk
 )
 
 // GapReasons are all reasons, for those who count them.
 var GapReasons = []GapReason{
-	GapRotated, GapUnreachable, GapDeleted, GapEvicted, GapNodeLost, GapReplaced, GapSpoolFull, GapLateStart, GapRestart, GapDamaged,
+	GapRotated, GapUnreachable, GapDeleted, GapEvicted, GapNodeLost, GapReplaced, GapSpoolFull, GapLateStart, GapRestart, GapClock, GapDamaged,
 }
 
 // Gap is a place in a log where lines are missing, or where it could not be proven that none are.

@@ -57,18 +57,19 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 	f.empties, f.begins = 0, fileSeam{}
 	is, at, err := f.findRecord(first)
 	if is >= 0 || err != nil {
-		return place{after: is}, wrapSpool(err)
+		return f.orderly(is), wrapSpool(err)
 	}
 	if s, ok, err := f.findSeam(first); ok || err != nil {
-		return place{after: s.after}, wrapSpool(err)
+		f.begins = fileSeam{first.time, s}
+		return f.orderly(s.after), wrapSpool(err)
 	}
 	s, ok, err := f.findSeamBehind(first)
 	if ok || err != nil {
 		f.begins = fileSeam{first.time, s}
-		return place{after: s.after}, wrapSpool(err)
+		return f.orderly(s.after), wrapSpool(err)
 	}
 	if at >= 0 {
-		return place{after: at}, nil
+		return f.orderly(at), nil
 	}
 	from.since = min(from.since, first.time-int64(10*time.Minute))
 	return from, nil

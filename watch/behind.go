@@ -27,7 +27,7 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	a.judged = true // the other lines of this reading have come with it
 	first := !a.fresh
 	a.fresh = true
-	if o := f.overlap; first && o != nil && o.found && time.Duration(o.last-line.Time) > outOfOrder {
+	if o := f.overlap; first && (o == nil || o.found) && time.Duration(f.tail.time()-line.Time) > outOfOrder {
 		return errHidden // it was set back while nobody read
 	}
 	if a.silent <= time.Duration(line.Time-a.Since) && !f.heard.stepped(line.Time, a.began) {

@@ -63,3 +63,39 @@ func TestFollowClockSetBackInALine(t *testing.T) {
 		b.complete()
 	})
 }
+
+// TestFollowStrays: what nothing shows to have been hidden is found when the file is read from its start at the end. It stands behind lines
+// that were written later, once, and a gap says so.
+func TestFollowStrays(t *testing.T) {
+	for name, after := range map[string]int{"at the end": 0, "in the middle": 20} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				c := &clocked{bed: b, ahead: 20 * time.Second}
+				c.say(20, 10)
+				b.k.KillStreams()
+				c.say(2, 10)
+				c.ahead = 0
+				c.say(5, 10)
+				c.ahead = 20 * time.Second
+				c.say(1+after, 10)
+				b.c.Exit(0)
+				record, lines := b.end(time.Hour)
+				if err := truthful(lines, text(b.c.Lines()), record); err != nil {
+					t.Error(err)
+				}
+				seen := map[string]int{}
+				for _, l := range lines {
+					seen[l.Text]++
+				}
+				if len(lines) != c.lines || len(seen) != c.lines {
+					t.Errorf("got %d lines, of which %d differ, want %d", len(lines), len(seen), c.lines)
+				}
+				g := record.Gaps
+				if len(g) != 1 || g[0].Reason != archive.GapClock || g[0].AfterLine != 22 || g[0].ThroughLine != int64(c.lines) {
+					t.Errorf("got gaps %+v, want one of clock from line 22 to line %d", g, c.lines)
+				}
+			})
+		})
+	}
+}

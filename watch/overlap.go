@@ -23,6 +23,11 @@ type overlap struct {
 	gapped   bool           // a line beyond the sentinel came before it
 	early    []archive.Line // new lines that are older than the sentinel and came before it; their Texts are copies
 	waiting  int            // bytes of early
+	place    place          // from which on it was taken up
+	met      uint64         // the last line that was met before a new one came
+	some     bool           // there is one
+	taken    bool           // new lines were taken up
+	strayed  bool           // and others that are held came behind them
 }
 
 const (
@@ -41,9 +46,9 @@ func newOverlap(log *archive.Log, from place) (*overlap, error) {
 	if log.Summary().Lines == 0 {
 		return nil, nil
 	}
-	o := &overlap{held: map[uint64]int32{}}
+	o := &overlap{held: map[uint64]int32{}, place: from}
 	j := joiner{emit: o.keep}
-	err := log.Held(from.since, func(line archive.Line) bool {
+	err := log.HeldFrom(from.since, func(line archive.Line) bool {
 		if from.after > 0 {
 			from.after--
 			return true
@@ -119,6 +124,7 @@ func (o *overlap) have(line archive.Line) bool {
 		return false
 	}
 	o.left--
+	o.pass(h)
 	if n > 1 {
 		o.held[h] = n - 1
 		return true

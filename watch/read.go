@@ -28,8 +28,9 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	a := &answer{Request: r, opened: time.Now()}
 	err = f.readBody(ctx, body, a)
 	if errors.Is(err, errHidden) && f.overlap != nil {
-		f.overlap.early = nil // all of them come again
-	} else if early := f.settleEarly(); early != nil {
+		f.overlap.forgetEarly() // all of them come again
+	}
+	if early := f.settleEarly(); early != nil {
 		err = early
 	}
 	f.empty, f.opens = err == nil && a.last.IsZero(), a.first
@@ -228,7 +229,11 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 			return false, err
 		}
 	}
+	o.taken = true
 	if o.spent(*line) {
+		if err := f.strays(0); err != nil {
+			return false, err
+		}
 		f.overlap = nil
 		f.reason = archive.GapRotated
 	}
@@ -238,6 +243,15 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 // addEarly takes up the lines that waited for the sentinel.
 func (f *Follower) addEarly() error {
 	early := f.overlap.early
+	if len(early) > 0 {
+		if err := f.append(); err != nil {
+			return err
+		}
+		if err := f.strays(len(early)); err != nil {
+			return err
+		}
+		f.overlap.taken = true
+	}
 	f.overlap.early = nil
 	for _, line := range early {
 		if err := f.add(line); err != nil {
@@ -250,8 +264,11 @@ func (f *Follower) addEarly() error {
 // settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
 func (f *Follower) settleEarly() error {
 	o := f.overlap
-	if o == nil || len(o.early) == 0 {
+	if o == nil {
 		return nil
+	}
+	if len(o.early) == 0 {
+		return f.strays(0)
 	}
 	o.missed()
 	f.unserved(o.early[0].Time)
