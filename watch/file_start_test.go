@@ -1,9 +1,13 @@
 package watch
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
 // truthful waits for the seal and holds the archived text against what was written, byte by byte.
@@ -55,6 +59,73 @@ func TestFollowBlockAtAFilesStart(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		b.k.KillStreams()
 		time.Sleep(3 * time.Second)
+		b.c.Exit(0)
+		b.truthful()
+	})
+}
+
+// TestFollowCutInAHeldLine: an answer hangs inside a line that is held, and its file is rotated meanwhile, so that nothing goes on
+// with what it brought.
+func TestFollowCutInAHeldLine(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		for n := range 10 {
+			b.write(fmt.Sprintf("line %d %s", n, strings.Repeat("x", 60)))
+		}
+		time.Sleep(3 * time.Second)
+		b.c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterBytes: 250, Hang: true})
+		b.k.KillStreams()
+		time.Sleep(3 * time.Second)
+		b.c.Rotate()
+		time.Sleep(2 * time.Minute)
+		b.c.Exit(0)
+		b.truthful()
+	})
+}
+
+// TestFollowRotatedInALine: a file begins inside a line of which an answer brought the start, and the next one begins with the file.
+func TestFollowRotatedInALine(t *testing.T) {
+	for name, rest := range map[string]string{"long": "of it is served, and it is long enough to be known ", "short": "of it "} {
+		for _, begins := range []int{0, 70_000} {
+			for _, down := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s rest, %d bytes before, rest comes while nobody reads: %t", name, begins, down), func(t *testing.T) {
+					inBubble(t, func(b *bed) {
+						b.start()
+						b.c.Print(time.Now().Add(47*time.Minute), "line 0\n")
+						time.Sleep(5 * time.Second)
+						b.c.Print(time.Now(), "line 1\nthe start "+strings.Repeat("#", begins))
+						time.Sleep(5 * time.Second)
+						b.c.Rotate()
+						b.c.Append(kubelet.Record{Time: time.Now(), Output: kubelet.Stderr, Partial: true, Text: []byte("the rest " + rest)})
+						synctest.Wait()
+						b.k.KillStreams()
+						if down {
+							b.k.Down()
+						}
+						time.Sleep(10 * time.Second)
+						b.c.Print(time.Now(), "and its end\nline 3\n")
+						time.Sleep(5 * time.Second)
+						b.k.Up()
+						time.Sleep(10 * time.Second)
+						b.c.Print(time.Now(), "line 4\n")
+						b.c.Exit(0)
+						b.truthful()
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestFollowFirstLineCut: all that was served of a log is a part of its first line, and the file is rotated then.
+func TestFollowFirstLineCut(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.c.Inject(&kubelet.Fault{AfterBytes: 100, Cut: true, Times: 3})
+		b.start()
+		time.Sleep(time.Second)
+		b.c.Print(time.Now(), strings.Repeat("word ", 100))
+		time.Sleep(6 * time.Second)
+		b.c.Rotate()
 		b.c.Exit(0)
 		b.truthful()
 	})

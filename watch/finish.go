@@ -226,7 +226,9 @@ func (f *Follower) proven() error {
 	if err := f.lastWords(); err != nil {
 		return err
 	}
-	if o := f.overlap; o != nil && !o.found && !o.gapped {
+	// Where nothing was held before the last words, nothing vouches for what stood behind them either.
+	first := f.overlap == nil && f.empty && f.log.Summary().Lines > 0
+	if o := f.overlap; first || o != nil && !o.found && !o.gapped {
 		if stood {
 			f.log.Rotated()
 		} else {

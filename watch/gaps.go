@@ -10,8 +10,12 @@ import (
 // none. The file before may have been read to its end. Lines are known to be missing only where they came and found no
 // room.
 func (f *Follower) unserved(to int64) {
+	from := f.tail.time()
+	if f.overlap != nil {
+		from = f.overlap.last
+	}
 	f.gapHere(archive.Gap{
-		From: f.overlap.last, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
+		From: from, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
 		Detail: "the last line held was no longer served when reading went on",
 	})
 }

@@ -25,6 +25,14 @@ var pinned = []pin{
 	{528, false, "that was in one file, while nobody read: what was hidden was found at the end, and called complete behind the rest"},
 	{511, false, "a file began with the end of a line that had begun long before the lines before it: it was held twice"},
 	{443, false, "a file began with a short end of a line, and those behind it were of its block and its time: it was held twice"},
+	{494, false, "lines that since had hidden were found when the file was compared, and stood behind later ones, which then stood twice"},
+	{375, false, "an answer hung inside a held line, and the file was rotated: the line's start was held once more"},
+	{944, false, "a file began inside a line of which the answer before had brought the start, and the clock had been ahead before"},
+	{910, false, "the rest of a line with which a file began had come in part, too little to be known by its text"},
+	{515, false, "that rest had come whole when the file was asked for again"},
+	{408, false, "a file was seen and never met, and the line before it was joined with a newer one's first record, which is empty"},
+	{807, false, "a short end of what an answer brought is like the start of the next file, by chance"},
+	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
 }
 
 // pin is such a schedule.

@@ -59,6 +59,9 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 		if o.have(line) {
 			return nil // a final line without an end that is held already
 		}
+		if cut, err := f.cutShort(o, line, f.lines.piece); cut || err != nil {
+			return err
+		}
 		if line, goesOn = o.more(line, f.lines.piece); goesOn && len(line.Text) == 0 {
 			return nil
 		}
@@ -86,6 +89,21 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	}
 	f.pending, f.piece, f.follows = line, f.lines.piece, f.overlap == nil || f.overlap.found
 	return nil
+}
+
+// cutShort says that a line was cut on its way that is held whole, and was not met yet.
+func (f *Follower) cutShort(o *overlap, line archive.Line, index int) (cut bool, err error) {
+	if o.found || line.Time > o.latest {
+		return false, nil
+	}
+	j := joiner{emit: func(held archive.Line, at int) {
+		cut = cut || at == index && held.Time == line.Time && bytes.HasPrefix(held.Text, line.Text) && o.expects(held)
+	}}
+	err = f.log.Held(line.Time, func(held archive.Line) bool {
+		j.take(held)
+		return !cut
+	})
+	return cut, wrapSpool(err)
 }
 
 // lastWords keeps a last line without an end, of which nothing more will be served, as it is.

@@ -81,10 +81,12 @@ func (f *Follower) graft(a *answer, line archive.Line) error {
 	if err != nil {
 		return &spoolError{err}
 	}
-	if b := f.begins; !ok && a.All && b.time == h.time {
-		s, ok = b.seam, true
+	// That the record's text stood there, as far as it went then, may be chance. If it is not, nothing stands twice.
+	known := !ok && a.All && f.begins.time == h.time
+	if known {
+		s = f.begins.seam
 	}
-	if !ok || s.last && s.inside && !s.proves(h) {
+	if !known && (!ok || s.last && s.inside && s.end == 0 && !s.proves(h)) {
 		return f.graftLeft(h)
 	}
 	if s.last && !s.proves(h) && o.missed() {
@@ -126,7 +128,11 @@ func (f *Follower) graftLeft(h head) error {
 	if f.overlap, err = newOverlap(f.log, place{since: left.Time}); err != nil {
 		return &spoolError{err}
 	}
-	s, ok, err := f.findSeam(h)
+	if search.best.short() {
+		f.overlap.missed()
+		f.unserved(0)
+	}
+	s, ok, err := f.findSeamLast(h)
 	if ok && err == nil {
 		f.joined = s.time
 		err = f.overlap.graft(f.log, s, h.time)

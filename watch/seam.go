@@ -42,6 +42,7 @@ type seam struct {
 	inside  bool  // it has no end so far
 	next    int64 // the time of the line that is held behind it; 0: there is none
 	sure    bool  // the text fits in one place only
+	end     int   // it has no end so far, and so many of its last bytes are the first ones of the text
 }
 
 const (
@@ -50,6 +51,8 @@ const (
 	// leastProof is how much text must be the same to prove something by itself: short texts are the ends of many
 	// lines.
 	leastProof = 16
+	// leastEnd is how much must be the same to be taken for the same, in doubt, where otherwise it would stand twice.
+	leastEnd = 4
 	// seamWithin is among how many lines before a time a seam is looked for. Lines of two outputs are a little out of
 	// order.
 	seamWithin = 4
@@ -63,8 +66,11 @@ func (s seam) proves(h head) bool {
 		return false
 	}
 	behind := s.next != 0 && (s.next == h.next || time.Duration(s.next-h.time) < kubeletLeast-slack)
-	return s.sure && (len(h.text) >= leastProof || behind)
+	return s.sure && !s.short() && (len(h.text) >= leastProof || behind)
 }
+
+// short: the text fits at the line's end, which is none, by too little to prove anything.
+func (s seam) short() bool { return s.end != 0 && s.end < leastProof }
 
 // findSeam looks for the seam at which a file begins, with the line that is held before the first one of a later time.
 func (f *Follower) findSeam(h head) (s seam, ok bool, err error) {
@@ -239,9 +245,10 @@ func (s *seamSearch) close() {
 	}
 	s.apart++
 	if c.inside { // of a line without an end the text may be held in part, or up to its own end
-		for n := min(len(c.tail), len(s.text)); n >= leastProof; n-- {
+		for n := min(len(c.tail), len(s.text)); n >= leastEnd && (n >= leastProof || c.places == 0); n-- {
 			if bytes.HasSuffix(c.tail, s.text[:n]) {
 				c.put(c.length - int64(n))
+				c.end = n
 			}
 		}
 	}

@@ -260,32 +260,3 @@ func (f *Follower) settle(first firstRecord) {
 		Detail: "the log was rotated faster than it is looked at, so that files may have been skipped",
 	})
 }
-
-// settleRotation judges the first records that are still expected when a log has ended: what the stream went past and
-// never met is a gap.
-func (f *Follower) settleRotation() error {
-	if err := f.rotated(); err != nil {
-		return err
-	}
-	for n, first := range f.rotation.expected {
-		met, err := f.meet(&first)
-		if !met && err == nil && !first.crossed {
-			met, err = f.meetInside(&first, 0)
-		}
-		switch {
-		case err != nil:
-			return &spoolError{err}
-		case met:
-			f.confirm(first)
-		case first.crossed:
-			if err := f.skippedBefore(first, f.rotation.expected[n+1:], 0); err != nil {
-				return err
-			}
-		default: // what is missing at the end is the sentinel's affair
-			first.after = f.log.Summary().Lines
-			f.settle(first)
-		}
-	}
-	f.rotation.expected = nil
-	return nil
-}
