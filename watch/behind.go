@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"regexp"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -21,7 +22,13 @@ const outOfOrder = reach / 2
 // the line that was the last one then, so that the clock must climb for that long at least to come past it again, and
 // nothing comes meanwhile.
 func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) error {
-	if !a.Follow || a.Since == 0 || a.judged || line.Time == 0 {
+	if !a.Follow || a.Since == 0 || line.Time == 0 {
+		return nil
+	}
+	if a.glued(line) {
+		return errHidden
+	}
+	if a.judged {
 		return nil
 	}
 	a.judged = true // the other lines of this reading have come with it
@@ -39,6 +46,15 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 		return nil
 	}
 	return errHidden
+}
+
+// stampInside is a time as the kubelet writes it, inside a text.
+var stampInside = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) `)
+
+// glued says that a line which took several readings may have another one in it, with its time as text: its own end was passed over.
+// Other texts may look so; then the file is read from its start once more than it need be.
+func (a *answer) glued(line archive.Line) bool {
+	return a.Since > 0 && a.began.Before(a.last) && stampInside.Match(line.Text)
 }
 
 // heard is the new line that a stream brought last, and when its first bytes came.

@@ -99,3 +99,26 @@ func TestFollowStrays(t *testing.T) {
 		})
 	}
 }
+
+// TestFollowGluedLine: the end of a line that took a while is passed over, and the next line that is served stands in it, its time as
+// text.
+func TestFollowGluedLine(t *testing.T) {
+	for name, end := range map[string]string{"with its end": "\n", "without an end": ""} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				b.start()
+				c := &clocked{bed: b, ahead: 20 * time.Second}
+				c.say(20, 10)
+				b.k.KillStreams()
+				c.say(15, 10)
+				b.c.WritePartial(time.Now().Add(c.ahead), "a line begins ")
+				time.Sleep(10 * time.Second)
+				b.c.Write(time.Now().Add(-10*time.Second), "and ends")
+				b.c.Print(time.Now().Add(-7*time.Second), "another"+end)
+				time.Sleep(10 * time.Second)
+				b.c.Exit(0)
+				b.complete()
+			})
+		})
+	}
+}

@@ -48,6 +48,9 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	if !stamped {
 		return &errText{text: string(line.Text[:min(len(line.Text), 300)])}
 	}
+	if a.glued(line) {
+		return errHidden
+	}
 	if f.lines.piece == 0 {
 		f.joined = 0
 		if err := f.graft(a, line); err != nil {
