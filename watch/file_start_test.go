@@ -117,6 +117,25 @@ func TestFollowRotatedInALine(t *testing.T) {
 	}
 }
 
+// TestFollowEndsInARotatedLine: such a line has no end, and little of it stands in the new file.
+func TestFollowEndsInARotatedLine(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		b.c.Print(time.Now(), "line 1\nthe start "+strings.Repeat("#", 70_000))
+		time.Sleep(5 * time.Second)
+		b.c.Rotate()
+		b.c.Append(kubelet.Record{Time: time.Now(), Output: kubelet.Stderr, Partial: true, Text: []byte("the rest")})
+		synctest.Wait()
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			b.k.KillStreams()
+			time.Sleep(5 * time.Second)
+		}
+		b.c.Exit(0)
+		b.truthful()
+	})
+}
+
 // TestFollowFirstLineCut: all that was served of a log is a part of its first line, and the file is rotated then.
 func TestFollowFirstLineCut(t *testing.T) {
 	inBubble(t, func(b *bed) {

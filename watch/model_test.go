@@ -33,6 +33,7 @@ var pinned = []pin{
 	{408, false, "a file was seen and never met, and the line before it was joined with a newer one's first record, which is empty"},
 	{807, false, "a short end of what an answer brought is like the start of the next file, by chance"},
 	{2828, false, "the clock was set back inside a line that took long: its end was hidden, and the next line stood in it, its time as text"},
+	{2830, true, "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
 	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
 }
 

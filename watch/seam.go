@@ -66,7 +66,7 @@ func (s seam) proves(h head) bool {
 		return false
 	}
 	behind := s.next != 0 && (s.next == h.next || time.Duration(s.next-h.time) < kubeletLeast-slack)
-	return s.sure && !s.short() && (len(h.text) >= leastProof || behind)
+	return s.sure && (len(h.text) >= leastProof && !s.short() || behind)
 }
 
 // short: the text fits at the line's end, which is none, by too little to prove anything.
@@ -251,6 +251,9 @@ func (s *seamSearch) close() {
 				c.end = n
 			}
 		}
+	}
+	if n := len(s.text); c.inside && c.places == 1 && n >= leastEnd && c.at+int64(n) == c.length {
+		c.end = n
 	}
 	if c.found, c.sure = c.places > 0, c.places == 1; c.found {
 		s.best, s.apart = *c, 0
