@@ -21,6 +21,7 @@ type pair struct {
 	count   int32      // the kubelet's restart count of the newest
 	anew    bool       // the kubelet has no earlier status of the container
 	rotated time.Time
+	began   time.Time
 	step    time.Duration // of the node's clock
 }
 
@@ -40,6 +41,7 @@ func (m *pair) play() {
 	}()
 	m.join()
 	m.second()
+	m.began = time.Now()
 	m.begin()
 	acts := []func(){
 		m.say, m.say, m.say, m.slowly, m.aside, m.turn, m.turn, m.streams, m.fault, m.set,
@@ -107,6 +109,10 @@ func (m *pair) begin() {
 func (m *pair) again() {
 	if len(m.runs) > 2 {
 		return
+	}
+	// Before anybody acts nobody can know of one that comes and goes, and is not counted.
+	if wait := 2*leaseTime - time.Since(m.began); wait > 0 {
+		m.sleep(wait)
 	}
 	m.calm()
 	m.note("run %d fails", len(m.runs)-1)
