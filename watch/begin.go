@@ -11,7 +11,7 @@ import (
 // prepare chooses where the answer begins and takes up what is held from there on.
 func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	from := place{since: since(f.resumeTime(f.log.Summary()))}
-	if r.All = r.All || f.sinceHides(); !r.All {
+	if r.All = r.All || f.sinceHides() || f.hidesNow(ctx, r, from.since); !r.All {
 		r.Since = from.since
 		f.resumed = f.resumed || r.Follow && from.since > 0
 	} else if from, err = f.fileBegins(ctx, r, from); err != nil {
@@ -32,6 +32,16 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 func (f *Follower) sinceHides() bool {
 	last := f.tail.time()
 	return f.tail.open() || last != 0 && time.Duration(f.log.Summary().Last-last) > outOfOrder
+}
+
+// hidesNow says that since hides the log's last record. Only the first stream of a process asks: later ones know when lines came.
+func (f *Follower) hidesNow(ctx context.Context, r *Request, since int64) bool {
+	if !r.Follow || since == 0 || f.heard.line != 0 || f.asked {
+		return false
+	}
+	f.asked = true
+	last, ok := f.peek(ctx, Request{Tail: 1})
+	return ok && last.Time < since
 }
 
 // errNoHead: where a file begins could not be asked.

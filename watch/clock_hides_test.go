@@ -122,3 +122,25 @@ func TestFollowGluedLine(t *testing.T) {
 		})
 	}
 }
+
+// TestFollowClockSetBackBeforeACrash: a process that begins with a since which hides what is written asks for the file's start at once, and not
+// when the file is gone.
+func TestFollowClockSetBackBeforeACrash(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		c := &clocked{bed: b, ahead: time.Hour}
+		c.say(5, 10)
+		b.k.Down()
+		c.ahead = 0
+		c.say(5, 10)
+		b.crash()
+		b.k.Up()
+		b.start()
+		c.say(20, 10)
+		b.c.Rotate()
+		c.ahead = time.Hour
+		c.say(20, 10)
+		b.c.Exit(0)
+		b.whole(b.proven(time.Hour))
+	})
+}

@@ -34,6 +34,7 @@ var pinned = []pin{
 	{807, false, "a short end of what an answer brought is like the start of the next file, by chance"},
 	{2828, false, "the clock was set back inside a line that took long: its end was hidden, and the next line stood in it, its time as text"},
 	{2830, true, "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
+	{1099, false, "since hid what was written, from the first stream of a new process on, and the file was rotated before a look"},
 	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
 }
 
