@@ -144,3 +144,22 @@ func TestFollowClockSetBackBeforeACrash(t *testing.T) {
 		b.whole(b.proven(time.Hour))
 	})
 }
+
+// TestFollowClockSetBackInAHeldLine: a part of a held line was written while the clock was set back. Who asks from then is served the line
+// without it.
+func TestFollowClockSetBackInAHeldLine(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		c := &clocked{bed: b, ahead: 20 * time.Second}
+		c.say(5, 10)
+		b.c.WritePartial(time.Now().Add(c.ahead), "the line begins, ")
+		for _, part := range []string{"goes on, ", "and on, ", "and on "} {
+			b.c.WritePartial(time.Now(), part)
+			time.Sleep(10 * time.Second)
+		}
+		b.c.Write(time.Now(), "and ends")
+		time.Sleep(5 * time.Second)
+		b.c.Exit(0)
+		b.complete()
+	})
+}

@@ -204,6 +204,9 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 		}
 		return len(more.Text) == 0 && more.Partial, f.addEarly()
 	}
+	if o.belies(a) {
+		return false, errHidden
+	}
 	if !o.found {
 		if err := f.prove(ctx, a); err != nil {
 			return false, err

@@ -68,6 +68,9 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 		if line, goesOn = o.more(line, f.lines.piece); goesOn && len(line.Text) == 0 {
 			return nil
 		}
+		if o.belies(a) {
+			return errHidden
+		}
 	}
 	line = f.place(line)
 	if f.overlap != nil && !f.overlap.found {

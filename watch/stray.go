@@ -17,6 +17,10 @@ func (o *overlap) pass(hash uint64) {
 	o.met, o.some = hash, true
 }
 
+// belies says that a new line belies the answer: it was asked from a time, it showed held lines, and shows this one before the last of them.
+// So since has hidden parts of the answer, it may be parts of this very line.
+func (o *overlap) belies(a *answer) bool { return a.Since > 0 && o.some && !o.found && !o.gapped }
+
 // forgetEarly forgets the lines that wait.
 func (o *overlap) forgetEarly() {
 	o.early = nil
