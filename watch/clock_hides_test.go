@@ -163,3 +163,34 @@ func TestFollowClockSetBackInAHeldLine(t *testing.T) {
 		b.complete()
 	})
 }
+
+// TestFollowClockSetBackInAFilesFirstLine: so it is of the line with which a file begins, whose start was held as a part of another one.
+func TestFollowClockSetBackInAFilesFirstLine(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		b.start()
+		b.c.Print(time.Now(), "line 1\nthe line begins, ")
+		time.Sleep(5 * time.Second)
+		b.c.Rotate()
+		b.c.WritePartial(time.Now().Add(time.Hour), "goes on in the new file, ")
+		time.Sleep(5 * time.Second)
+		b.c.WritePartial(time.Now(), "and on, with the clock set back, ")
+		time.Sleep(20 * time.Second)
+		b.c.Write(time.Now(), "and ends")
+		time.Sleep(time.Second)
+		b.c.Write(time.Now(), "line 3")
+		time.Sleep(time.Second)
+		b.stop()
+		b.start()
+		time.Sleep(5 * time.Second)
+		b.c.Write(time.Now(), "line 4")
+		time.Sleep(5 * time.Second)
+		b.c.Exit(0)
+		record, lines := b.end(time.Hour)
+		if err := truthful(lines, text(b.c.Lines()), record); err != nil {
+			t.Error(err)
+		}
+		if n := len(lines); n != 4 {
+			t.Errorf("got %d lines %v, want 4", n, lines)
+		}
+	})
+}

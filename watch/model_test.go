@@ -36,6 +36,7 @@ var pinned = []pin{
 	{2830, true, "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
 	{1099, false, "since hid what was written, from the first stream of a new process on, and the file was rotated before a look"},
 	{1547, false, "a part of a held line was written while the clock was set back: asked from a time, the line came without it, as a new one"},
+	{3338, false, "that line was the first one of its file, and its start was held as a part of another one"},
 	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
 }
 

@@ -218,6 +218,9 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 	if o.waits(*line) {
 		return true, nil
 	}
+	if index == 0 && f.holed(ctx, a, *line) {
+		return false, errHidden
+	}
 	if o.missed() {
 		if err := f.append(); err != nil {
 			o.gapped = false // the gap is found again when there is room
@@ -241,42 +244,6 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 		f.reason = archive.GapRotated
 	}
 	return false, nil
-}
-
-// addEarly takes up the lines that waited for the sentinel.
-func (f *Follower) addEarly() error {
-	early := f.overlap.early
-	if len(early) > 0 {
-		if err := f.append(); err != nil {
-			return err
-		}
-		if err := f.strays(len(early)); err != nil {
-			return err
-		}
-		f.overlap.taken = true
-	}
-	f.overlap.early = nil
-	for _, line := range early {
-		if err := f.add(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
-func (f *Follower) settleEarly() error {
-	o := f.overlap
-	if o == nil {
-		return nil
-	}
-	if len(o.early) == 0 {
-		return f.strays(0)
-	}
-	o.missed()
-	f.unserved(o.early[0].Time)
-	f.batch.clear()
-	return errors.Join(f.addEarly(), f.append())
 }
 
 // appendAlone gives one line to the log, and nothing that an answer before it left.

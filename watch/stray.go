@@ -1,6 +1,9 @@
 package watch
 
 import (
+	"context"
+	"errors"
+
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
@@ -20,6 +23,15 @@ func (o *overlap) pass(hash uint64) {
 // belies says that a new line belies the answer: it was asked from a time, it showed held lines, and shows this one before the last of them.
 // So since has hidden parts of the answer, it may be parts of this very line.
 func (o *overlap) belies(a *answer) bool { return a.Since > 0 && o.some && !o.found && !o.gapped }
+
+// holed says that a line which would follow a gap is the file's first one, and not as the file has it: since has hidden parts of it.
+func (f *Follower) holed(ctx context.Context, a *answer, line archive.Line) bool {
+	if o := f.overlap; a.Since == 0 || o.found || o.gapped {
+		return false
+	}
+	first, ok := f.head(ctx, a.Previous)
+	return ok && first.time == line.Time && !first.is(line)
+}
 
 // forgetEarly forgets the lines that wait.
 func (o *overlap) forgetEarly() {
@@ -72,4 +84,40 @@ func (f *Follower) orderly(after int64) place {
 		}
 	}
 	return place{after: after}
+}
+
+// addEarly takes up the lines that waited for the sentinel.
+func (f *Follower) addEarly() error {
+	early := f.overlap.early
+	if len(early) > 0 {
+		if err := f.append(); err != nil {
+			return err
+		}
+		if err := f.strays(len(early)); err != nil {
+			return err
+		}
+		f.overlap.taken = true
+	}
+	f.overlap.early = nil
+	for _, line := range early {
+		if err := f.add(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleEarly decides on the lines that still wait when the answer has ended: the sentinel was not in it.
+func (f *Follower) settleEarly() error {
+	o := f.overlap
+	if o == nil {
+		return nil
+	}
+	if len(o.early) == 0 {
+		return f.strays(0)
+	}
+	o.missed()
+	f.unserved(o.early[0].Time)
+	f.batch.clear()
+	return errors.Join(f.addEarly(), f.append())
 }
