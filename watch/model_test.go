@@ -37,6 +37,7 @@ var pinned = []pin{
 	{1099, false, "since hid what was written, from the first stream of a new process on, and the file was rotated before a look"},
 	{1547, false, "a part of a held line was written while the clock was set back: asked from a time, the line came without it, as a new one"},
 	{3338, false, "that line was the first one of its file, and its start was held as a part of another one"},
+	{560, false, "that end of a line had been joined with the start of another, for two files between were skipped"},
 	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
 }
 

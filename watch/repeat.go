@@ -129,8 +129,13 @@ func (f *Follower) graftLeft(h head) error {
 		return &spoolError{err}
 	}
 	if search.best.short() {
+		// It may be the end of another file's line, too, with which the kubelet joined the start of this one: the gap lies inside it then.
 		f.overlap.missed()
-		f.unserved(0)
+		n := f.log.Summary().Lines
+		f.gap(archive.Gap{
+			AfterLine: n - 1, ThroughLine: n, From: left.Time, To: h.time, Reason: archive.GapRotated, Unproven: true,
+			Detail: "the kubelet rotated the log inside a line, and it is not certain that this is the one that was read",
+		})
 	}
 	s, ok, err := f.findSeamLast(h)
 	if ok && err == nil {
