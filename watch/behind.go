@@ -37,15 +37,22 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	if o := f.overlap; first && (o == nil || o.found) && time.Duration(f.tail.time()-line.Time) > outOfOrder {
 		return errHidden // it was set back while nobody read
 	}
-	if a.silent <= time.Duration(line.Time-a.Since) && !f.heard.stepped(line.Time, a.began) {
+	late := f.heard.late(line.Time, a.began).Abs()
+	if a.silent <= time.Duration(line.Time-a.Since) && late <= outOfOrder {
 		return nil
 	}
 	// Where the stream lags the line is late for that reason.
-	if last, ok := f.peek(ctx, Request{Tail: 1}); ok && time.Duration(last.Time-line.Time) > muchLag {
+	if late > outOfOrder && late <= tooLate || f.lags(ctx, line) {
 		f.behind = true // nothing is known: the file is compared as a whole when it has ended
 		return nil
 	}
 	return errHidden
+}
+
+// lags says that the log has a line which is much younger than the one that the stream is at.
+func (f *Follower) lags(ctx context.Context, line archive.Line) bool {
+	last, ok := f.peek(ctx, Request{Tail: 1})
+	return ok && time.Duration(last.Time-line.Time) > muchLag
 }
 
 // stampInside is a time as the kubelet writes it, inside a text.
@@ -59,15 +66,26 @@ func (a *answer) glued(line archive.Line) bool {
 
 // heard is the new line that a stream brought last, and when its first bytes came.
 type heard struct {
-	line int64
-	at   time.Time
+	line    int64
+	at      time.Time
+	backlog bool // it was written before the stream began, as far as is known
 }
 
-// stepped says that by its time a line is not as much younger than the last one as it is by when it came: the node's clock may have been set
-// back meanwhile, and forward again.
-func (h heard) stepped(line int64, came time.Time) bool {
-	apart := time.Duration(line-h.line) - came.Sub(h.at)
-	return h.line != 0 && apart.Abs() > outOfOrder
+// backlogTime is how long a stream may take to bring what had been written before it began.
+const backlogTime = time.Second
+
+// tooLate is how late a line may be, or the one before it, for no other reason than that node, API server or daemon have too
+// much to do.
+const tooLate = 5 * time.Second
+
+// late returns how much later a line came than its time and that of the last one let expect; less than 0: earlier. Where it is more
+// than a moment the node's clock may have been set back meanwhile, and forward again. Behind a backlog every line is early.
+func (h heard) late(line int64, came time.Time) time.Duration {
+	late := came.Sub(h.at) - time.Duration(line-h.line)
+	if h.line == 0 || h.backlog && late < 0 {
+		return 0
+	}
+	return late
 }
 
 // came notes that a reading brought bytes, which may go on with a line. A line may take several: the longest silence since the last one that was looked at

@@ -28,7 +28,7 @@ func TestFollowClockSetBackAndForward(t *testing.T) {
 					if rotated {
 						b.c.Rotate()
 					}
-					c.ahead = 16 * time.Second
+					c.ahead = 12 * time.Second
 					if cut {
 						b.k.Up()
 						time.Sleep(10 * time.Second)

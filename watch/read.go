@@ -169,7 +169,7 @@ func (f *Follower) takeNew(ctx context.Context, a *answer, line archive.Line, in
 		f.behind = false
 	}
 	if a.Follow && index == 0 {
-		f.heard = heard{line.Time, a.began}
+		f.heard = heard{line.Time, a.began, a.began.Sub(a.opened) < backlogTime}
 	}
 	return f.add(f.place(line))
 }
