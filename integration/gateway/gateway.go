@@ -24,7 +24,6 @@ const EnvProgram = "EPILOGUE_TEST_VERSITYGW"
 
 const (
 	startTimeout = 30 * time.Second
-	stopTimeout  = 10 * time.Second
 	pollEvery    = 20 * time.Millisecond
 )
 
@@ -167,24 +166,14 @@ func (g *Gateway) awaitAnswer(p *process) {
 }
 
 // Kill ends the gateway at once, as a crash does. It does nothing where none runs.
-func (g *Gateway) Kill() { g.end(os.Kill) }
-
-// Stop ends the gateway gently: requests under way are answered first.
-func (g *Gateway) Stop() { g.end(syscall.SIGTERM) }
-
-func (g *Gateway) end(sig os.Signal) {
+func (g *Gateway) Kill() {
 	p := g.process
 	if p == nil {
 		return
 	}
 	g.process = nil
-	_ = p.cmd.Process.Signal(sig) // it may have ended by itself
-	select {
-	case <-p.ended:
-	case <-time.After(stopTimeout):
-		_ = p.cmd.Process.Kill()
-		<-p.ended
-	}
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	<-p.ended
 }
 
 // Pause stops the gateway without ending it: connections open, nothing answers. Resume lets it go on.
