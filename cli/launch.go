@@ -16,6 +16,7 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/cli/show"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // launching is one call of `run` or `build`.
@@ -75,8 +76,8 @@ func (p *program) runJob() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := &remote.Run{Image: image, Command: command, Environment: vars, Timeout: seconds, RequestID: l.requestID}
-			return l.launch(cmd.Context(), func(c *remote.Client, namespace string) (*remote.Launched, error) {
+			request := &wire.Run{Image: image, Command: command, Environment: vars, Timeout: seconds, RequestID: l.requestID}
+			return l.launch(cmd.Context(), func(c *remote.Client, namespace string) (*wire.Accepted, error) {
 				return c.Start(cmd.Context(), namespace, l.workload, request)
 			})
 		},
@@ -128,8 +129,8 @@ func (p *program) buildImage() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := &remote.Build{Dockerfile: text, ImageName: image, Timeout: seconds, RequestID: l.requestID}
-			return l.launch(cmd.Context(), func(c *remote.Client, namespace string) (*remote.Launched, error) {
+			request := &wire.Build{Dockerfile: text, ImageName: image, Timeout: seconds, RequestID: l.requestID}
+			return l.launch(cmd.Context(), func(c *remote.Client, namespace string) (*wire.Accepted, error) {
 				return c.Build(cmd.Context(), namespace, l.workload, request)
 			})
 		},
@@ -163,7 +164,7 @@ func (p *program) read(file string) (string, error) {
 }
 
 // launch sends the request and does what is to be done then.
-func (l *launching) launch(ctx context.Context, send func(*remote.Client, string) (*remote.Launched, error)) error {
+func (l *launching) launch(ctx context.Context, send func(*remote.Client, string) (*wire.Accepted, error)) error {
 	namespace, err := l.namespace()
 	if err != nil {
 		return err
@@ -189,8 +190,7 @@ func (l *launching) launch(ctx context.Context, send func(*remote.Client, string
 	if !l.follow && !l.wait {
 		return nil
 	}
-	job.Workload = l.workload
-	return l.await(ctx, client, namespace, job)
+	return l.await(ctx, client, namespace, job.Name)
 }
 
 // The log of a Job is there once its first container has started; before that the daemon is asked how the Job stands, which
@@ -201,15 +201,15 @@ const (
 )
 
 // await prints the log, if that is wanted, and waits for the Job's end.
-func (l *launching) await(ctx context.Context, client *remote.Client, namespace string, job *remote.Launched) error {
-	printed, now := !l.follow, job
+func (l *launching) await(ctx context.Context, client *remote.Client, namespace, name string) error {
+	printed, now := !l.follow, &wire.Launched{}
 	for told := ""; !printed || !now.Over(); {
 		if !printed {
 			log := &logging{program: l.program, follow: true, form: show.FormText, colors: "auto", tail: -1}
 			if err := log.complete(); err != nil {
 				return err
 			}
-			log.query.Target = archive.Target{Namespace: namespace, Job: job.Name}
+			log.query.Target = archive.Target{Namespace: namespace, Job: name}
 			err := log.print(ctx, client)
 			if err != nil && !errors.Is(err, archive.ErrNotFound) {
 				return err
@@ -221,7 +221,7 @@ func (l *launching) await(ctx context.Context, client *remote.Client, namespace 
 			most = look
 		}
 		var err error
-		if now, err = client.Await(ctx, namespace, job, most); err != nil {
+		if now, err = client.Await(ctx, namespace, l.workload, name, most); err != nil {
 			return err
 		}
 		if word := standing(now); word != told && !now.Over() {
@@ -237,14 +237,14 @@ func (l *launching) await(ctx context.Context, client *remote.Client, namespace 
 	return nil
 }
 
-func standing(job *remote.Launched) string {
+func standing(job *wire.Launched) string {
 	if job.Position > 0 {
 		return fmt.Sprintf("%s, at place %d", job.State, job.Position)
 	}
 	return job.State
 }
 
-func reasonOf(job *remote.Launched) string {
+func reasonOf(job *wire.Launched) string {
 	if job.Reason == "" {
 		return ""
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/cli/show"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 func (p *program) queue() *cobra.Command {
@@ -38,7 +38,7 @@ func (p *program) queue() *cobra.Command {
 	return cmd
 }
 
-func (p *program) launched(ctx context.Context, workload string) ([]remote.Launched, string, error) {
+func (p *program) launched(ctx context.Context, workload string) ([]wire.Launched, string, error) {
 	namespace, err := p.namespace()
 	if err != nil {
 		return nil, "", err
@@ -52,7 +52,7 @@ func (p *program) launched(ctx context.Context, workload string) ([]remote.Launc
 	return jobs, namespace, err
 }
 
-func launchedObjects(jobs []remote.Launched, namespace string) []map[string]any {
+func launchedObjects(jobs []wire.Launched, namespace string) []map[string]any {
 	objects := make([]map[string]any, 0, len(jobs))
 	for i := range jobs {
 		objects = append(objects, object("LaunchedJob", namespace, jobs[i].Name, jobs[i].Created, &jobs[i]))
@@ -60,7 +60,7 @@ func launchedObjects(jobs []remote.Launched, namespace string) []map[string]any 
 	return objects
 }
 
-func (p *program) writeQueue(jobs []remote.Launched, out *output) error {
+func (p *program) writeQueue(jobs []wire.Launched, out *output) error {
 	if len(jobs) == 0 {
 		p.warn("No launched Job runs or waits.")
 		return nil

@@ -30,15 +30,15 @@ func (s State) Over() bool { return s == Succeeded || s == Failed || s == Cancel
 
 // Status is what is known of a launched Job.
 type Status struct {
-	Name     string    `json:"name"`
-	Kind     Kind      `json:"kind"`
-	Workload string    `json:"workload_id"`
-	Attempt  string    `json:"attempt"`
-	State    State     `json:"state"`
-	Position int       `json:"position,omitempty"` // in the queue, from 1
-	Reason   string    `json:"reason,omitempty"`   // why it has failed or was cancelled
-	Image    string    `json:"image,omitempty"`
-	Created  time.Time `json:"created"`
+	Name     string
+	Kind     Kind
+	Workload string
+	Attempt  string
+	State    State
+	Position int    // in the queue, from 1
+	Reason   string // why it has failed or was cancelled
+	Image    string
+	Created  time.Time
 }
 
 func (l *Launcher) status(q queue, job *batchv1.Job) Status {

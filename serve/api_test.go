@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 func decode(t testing.TB, text []byte, into any) {
@@ -87,7 +88,7 @@ func TestRightsOfOneNamespaceAreNoneOfAnother(t *testing.T) {
 		}
 	}
 	wantStatus(t, s.ask(path+"/log?namespace=secret"), http.StatusForbidden, metav1.StatusReasonForbidden)
-	var found Workload
+	var found wire.Workload
 	decode(t, s.ask(path).Body.Bytes(), &found)
 	if len(found.Jobs) != 1 || found.Jobs[0].Namespace != "jobs" {
 		t.Errorf("got Jobs %+v, want the one of the namespace that she may list", found.Jobs)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // manifest answers with what is known of a pod.
@@ -26,11 +27,11 @@ func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return asParameter(err)
 	}
-	verdict := "open"
+	standing := wire.Open
 	if sealed {
-		verdict = "sealed"
+		standing = wire.Sealed
 	}
-	w.Header().Set("X-Manifest", verdict) // a manifest that is not sealed yet is no promise
+	w.Header().Set(wire.ManifestHeader, standing)
 	return writeJSON(w, m)
 }
 

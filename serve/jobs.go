@@ -12,79 +12,8 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
-
-// Job is one Job of a list, or a pod without a Job.
-type Job struct {
-	Namespace  string            `json:"namespace"`
-	Name       string            `json:"name,omitempty"` // "" for a pod without a Job
-	UID        archive.JobUID    `json:"uid,omitempty"`
-	Pod        string            `json:"pod,omitempty"` // of a pod without a Job
-	CreatedAt  time.Time         `json:"createdAt,omitzero"`
-	StartedAt  time.Time         `json:"startedAt,omitzero"`
-	FinishedAt time.Time         `json:"finishedAt,omitzero"`
-	DeletedAt  time.Time         `json:"deletedAt,omitzero"` // a deletion was asked for, or seen
-	State      string            `json:"state"`              // running, succeeded, failed, deleted
-	Open       bool              `json:"open"`               // some of its pods are not sealed yet
-	Labels     map[string]string `json:"labels,omitempty"`
-	Workloads  []string          `json:"workloads,omitempty"`
-	Pods       []archive.JobPod  `json:"pods"`
-
-	Succeeded    int32               `json:"succeeded"` // pods, as the Job counts them
-	Failed       int32               `json:"failed"`
-	BackoffLimit *int32              `json:"backoffLimit,omitempty"`
-	Conditions   []archive.Condition `json:"conditions,omitempty"`
-}
-
-// JobList is one page of a list.
-type JobList struct {
-	Kind     string   `json:"kind"` // JobList
-	Metadata ListMeta `json:"metadata"`
-	Items    []Job    `json:"items"`
-}
-
-// ListMeta says how a list goes on.
-type ListMeta struct {
-	Continue string `json:"continue,omitempty"` // for the next page; "": there is none
-}
-
-// States of a Job.
-const (
-	stateRunning   = "running"
-	stateSucceeded = "succeeded"
-	stateFailed    = "failed"
-	stateDeleted   = "deleted" // before it was either
-)
-
-func jobOf(kept *archive.KeptJob) Job {
-	d := &kept.Document
-	j := Job{
-		Namespace: kept.Namespace, Name: kept.Job, UID: kept.JobUID, Pod: kept.Pod, CreatedAt: d.Job.CreatedAt,
-		StartedAt: d.Job.StartedAt, FinishedAt: d.Job.FinishedAt, DeletedAt: d.Job.DeletedAt, State: stateOf(&d.Job), Open: kept.Open, Labels: d.Job.Labels,
-		Workloads: d.Workloads, Pods: d.Pods,
-		Succeeded: d.Job.Succeeded, Failed: d.Job.Failed, BackoffLimit: d.Job.BackoffLimit, Conditions: d.Job.Conditions,
-	}
-	if j.Pods == nil {
-		j.Pods = []archive.JobPod{}
-	}
-	return j
-}
-
-func stateOf(j *archive.JobSummary) string {
-	for _, c := range j.Conditions {
-		switch {
-		case c.Status != "True":
-		case c.Type == "Failed":
-			return stateFailed
-		case c.Type == "Complete":
-			return stateSucceeded
-		}
-	}
-	if !j.DeletedAt.IsZero() {
-		return stateDeleted
-	}
-	return stateRunning
-}
 
 func (a *API) jobRoutes() []Route {
 	return []Route{
@@ -125,12 +54,12 @@ func parseJobs(r *http.Request, now time.Time) (archive.JobQuery, *jobFilter, er
 		}
 		f.verdicts = append(f.verdicts, v)
 	}
-	f.state = p.word("state", "", stateRunning, stateSucceeded, stateFailed, stateDeleted)
+	f.state = p.word("state", "", wire.Running, wire.Succeeded, wire.Failed, wire.Deleted)
 	if p.flag("failed") {
-		if f.state != "" && f.state != stateFailed {
+		if f.state != "" && f.state != wire.Failed {
 			p.bad("failed", "true", "false together with state="+f.state)
 		}
-		f.state = stateFailed
+		f.state = wire.Failed
 	}
 	if text, ok := p.text("labelSelector"); ok {
 		selector, err := labels.Parse(text)
@@ -151,7 +80,7 @@ func parseJobs(r *http.Request, now time.Time) (archive.JobQuery, *jobFilter, er
 }
 
 // wants says whether a Job passes the filter.
-func (f *jobFilter) wants(j *Job) bool {
+func (f *jobFilter) wants(j *wire.Job) bool {
 	hasVerdict := func(p archive.JobPod) bool {
 		return slices.ContainsFunc(p.Verdicts, func(v archive.Verdict) bool { return slices.Contains(f.verdicts, string(v)) })
 	}
@@ -183,8 +112,8 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 }
 
 // pageOf reads one page of a list.
-func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*JobList, error) {
-	list := &JobList{Kind: "JobList", Items: []Job{}}
+func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*wire.JobList, error) {
+	list := &wire.JobList{Kind: "JobList", Items: []wire.Job{}}
 	looked, cursor := 0, ""
 	for kept, err := range a.parts.Reader.Jobs(ctx, q) {
 		switch {
@@ -201,7 +130,7 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*Jo
 		}
 		looked++
 		cursor = kept.Cursor
-		if j := jobOf(&kept); f.wants(&j) {
+		if j := wire.JobOf(&kept); f.wants(&j) {
 			if err := reserve(ctx, &j); err != nil {
 				return nil, err
 			}
@@ -212,7 +141,7 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*Jo
 }
 
 // reserve takes what a Job takes of the caller's memory, read and encoded, until it is answered.
-func reserve(ctx context.Context, j *Job) error {
+func reserve(ctx context.Context, j *wire.Job) error {
 	const job, pod = 3 << 10, 512
 	return archive.RoomOf(ctx).Reserve(job + int64(len(j.Pods))*pod)
 }
@@ -232,14 +161,7 @@ func (a *API) oneJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return asParameter(err)
 	}
-	return writeJSON(w, jobOf(kept))
-}
-
-// Workload is a workload with its Jobs.
-type Workload struct {
-	Kind string `json:"kind"` // Workload
-	ID   string `json:"id"`
-	Jobs []Job  `json:"jobs"` // those whose namespaces the caller may list, by namespace and name
+	return writeJSON(w, wire.JobOf(kept))
 }
 
 // workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may see.
@@ -249,7 +171,7 @@ func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("workload")
-	found := &Workload{Kind: "Workload", ID: id, Jobs: []Job{}}
+	found := &wire.Workload{Kind: "Workload", ID: id, Jobs: []wire.Job{}}
 	var refused error
 	for kept, err := range a.parts.Reader.Jobs(r.Context(), archive.JobQuery{Workload: id}) {
 		if err != nil {
@@ -259,7 +181,7 @@ func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
 			refused = err
 			continue
 		}
-		j := jobOf(&kept)
+		j := wire.JobOf(&kept)
 		if err := reserve(r.Context(), &j); err != nil {
 			return err
 		}

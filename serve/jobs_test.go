@@ -12,22 +12,23 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 const jobsPath = "/api/v1/namespaces/jobs/jobs"
 
-func (s *shelf) list(query string) *JobList {
+func (s *shelf) list(query string) *wire.JobList {
 	s.t.Helper()
 	w := s.ask(jobsPath + "?" + query)
 	if w.Code != http.StatusOK {
 		s.t.Fatalf("%s: got %d %s", query, w.Code, w.Body)
 	}
-	var l JobList
+	var l wire.JobList
 	decode(s.t, w.Body.Bytes(), &l)
 	return &l
 }
 
-func namesOf(l *JobList) string {
+func namesOf(l *wire.JobList) string {
 	var names []string
 	for _, j := range l.Items {
 		names = append(names, j.Name)
@@ -114,7 +115,7 @@ func TestListOfAllNamespaces(t *testing.T) {
 		{"?limit=2", "jobs/d secret/run"},
 	} {
 		w := s.askAs("admin", "/api/v1/jobs"+test.query)
-		var l JobList
+		var l wire.JobList
 		decode(t, w.Body.Bytes(), &l)
 		var got []string
 		for _, j := range l.Items {
@@ -187,7 +188,7 @@ func TestDamagedDocumentHidesNoOther(t *testing.T) {
 
 func TestOneJob(t *testing.T) {
 	s := kept(t)
-	var j Job
+	var j wire.Job
 	decode(t, s.ask(jobsPath+"/b").Body.Bytes(), &j)
 	if j.Name != "b" || j.State != "failed" || len(j.Pods) != 1 {
 		t.Errorf("got %+v, want b", j)

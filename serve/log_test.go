@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // filled gives a shelf with a sealed pod of four lines, a second apart.
@@ -123,12 +124,12 @@ func TestNDJSON(t *testing.T) {
 	if len(lines) != 4 || lines[0] != want {
 		t.Fatalf("got %q, want two lines and an end, the first %s", lines, want)
 	}
-	var second lineRecord
+	var second wire.Line
 	decode(t, []byte(lines[1]), &second)
 	if !bytes.Equal(second.Base64, []byte("\xff\xfe")) {
 		t.Errorf("got %s, want the bytes of a text that is not UTF-8 in base64 %s", lines[1], base64.StdEncoding.EncodeToString([]byte("\xff\xfe")))
 	}
-	var end struct{ End endRecord }
+	var end struct{ End wire.End }
 	decode(t, []byte(lines[2]), &end)
 	if e := end.End; e.Source != archive.FromArchive || len(e.Logs) != 1 || e.Logs[0].Verdict != archive.Complete || e.Logs[0].Lines != 2 {
 		t.Errorf("got end %+v, want the log's verdict", e)
@@ -152,7 +153,7 @@ func events(t testing.TB, body string) (ids, texts, names []string) {
 			}
 		}
 		if names = append(names, name); name == "" && data != "" {
-			var r lineRecord
+			var r wire.Line
 			decode(t, []byte(data), &r)
 			texts = append(texts, r.Text)
 		}

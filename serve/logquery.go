@@ -10,23 +10,24 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // logRequest is what a request for a log asks for.
 type logRequest struct {
 	query  archive.Query
-	format string // formatText, …
-	stamps bool   // text: each line begins with its time
-	prefix bool   // text: each line begins with its pod and container
-	scope  *scope // of a workload; nil for what is of one namespace
-	place  *place // sse: where the reader is
-	tell   func() // sse: tells the place; nil: there is no answer yet
+	format string      // formatText, …
+	stamps bool        // text: each line begins with its time
+	prefix bool        // text: each line begins with its pod and container
+	scope  *scope      // of a workload; nil for what is of one namespace
+	place  *wire.Place // sse: where the reader is
+	tell   func()      // sse: tells the place; nil: there is no answer yet
 }
 
 // begun notes where logs begin in the answer, and tells it at once: whoever is cut off before the first line has to
 // know it.
 func (l *logRequest) begun(lines map[archive.LogID]int64) {
-	l.place.begun(lines)
+	l.place.Begun(lines)
 	if l.tell != nil {
 		l.tell()
 	}
@@ -66,8 +67,8 @@ func parseLog(r *http.Request, target archive.Target, now time.Time) (*logReques
 		q.Restart = new(int(*n))
 	}
 	q.Since, q.Until = p.since(), p.moment("until")
-	q.Tail = p.number("tailLines", 0, maxNumber)
-	if n := p.number("limitBytes", 1, maxNumber); n != nil {
+	q.Tail = p.number("tailLines", 0, wire.MaxNumber)
+	if n := p.number("limitBytes", 1, wire.MaxNumber); n != nil {
 		q.LimitBytes = *n
 	}
 	if from, to, ok := p.span("lines", 1); ok {
@@ -80,8 +81,8 @@ func parseLog(r *http.Request, target archive.Target, now time.Time) (*logReques
 	p.word("stream", "All")
 	l.format = p.format(r.Header)
 	l.place = p.resume(r.Header)
-	if l.place.given() {
-		q.After, q.Whole, q.Mark = maps.Clone(l.place.lines), l.place.whole, l.place.mark
+	if l.place.Given() {
+		q.After, q.Whole, q.Mark = maps.Clone(l.place.Lines), l.place.Whole, l.place.Mark
 	}
 	p.fits(l)
 	if err := p.finish(); err != nil {
@@ -173,19 +174,19 @@ func (p *params) format(h http.Header) string {
 const resumeWant = "an id that this API gave with a line"
 
 // resume reads where an earlier answer to the same question stopped: what a browser sends, or the parameter.
-func (p *params) resume(h http.Header) *place {
+func (p *params) resume(h http.Header) *wire.Place {
 	name := "resume"
 	value, ok := p.text(name)
 	if !ok {
-		name, value = "Last-Event-ID", h.Get("Last-Event-ID")
+		name, value = wire.LastEventID, h.Get(wire.LastEventID)
 	}
 	if value == "" {
-		return newPlace()
+		return wire.NewPlace()
 	}
-	at, err := parsePlace(value)
+	at, err := wire.ParsePlace(value)
 	if err != nil {
 		p.bad(name, value, resumeWant)
-		return newPlace()
+		return wire.NewPlace()
 	}
 	return at
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // Headers of an answer with lines.
@@ -63,7 +64,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 		l.query.Within = func(namespace string) bool { return l.scope.may(ctx, namespace) }
 	}
 	if l.format == formatSSE {
-		l.query.Begun, l.query.Marked = l.begun, l.place.marked
+		l.query.Begun, l.query.Marked = l.begun, l.place.Marked
 	}
 	answer, err := a.parts.Reader.Read(r.Context(), l.query)
 	if target.Workload != "" {
@@ -83,7 +84,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, target archive.Ta
 	switch {
 	case l.format == formatZenML:
 		return a.serveZenML(aw, r, l, answer)
-	case l.format == formatSSE && l.place.given() && exhausted(answer, l.query.NoMore):
+	case l.format == formatSSE && l.place.Given() && exhausted(answer, l.query.NoMore):
 		// An EventSource comes back after every end of an answer. This tells it to stay away.
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -131,7 +132,7 @@ func (a *API) breakOff(s *stream, err error) error {
 }
 
 // endOf says what is known of each log at the end. A log that was followed has its verdict only now.
-func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) *endRecord {
+func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) *wire.End {
 	if l.query.Follow {
 		q, none := l.query, int64(0)
 		q.Follow, q.Tail, q.After = false, &none, nil
@@ -140,12 +141,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 			answer = now
 		}
 	}
-	end := &endRecord{Source: answer.Source, Logs: []logRecord{}}
-	for i := range answer.Logs {
-		s := &answer.Logs[i]
-		end.Logs = append(end.Logs, logRecord{instanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps, s.Seams})
-	}
-	return end
+	return wire.EndOf(answer)
 }
 
 // tell puts into the header what an answer of plain lines has no other place for.

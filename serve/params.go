@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // params reads the parameters of a request. The first error stays; finish gives it. A name that nobody has asked for is an
@@ -150,15 +152,12 @@ func (p *params) span(name string, least int64) (from, to int64, ok bool) {
 	if high != "" {
 		to, errHigh = strconv.ParseInt(high, 10, 64)
 	}
-	if !found || low == "" && high == "" || errLow != nil || errHigh != nil || from < least || high != "" && to < from || to > maxNumber || from > maxNumber {
+	if !found || low == "" && high == "" || errLow != nil || errHigh != nil || from < least || high != "" && to < from || to > wire.MaxNumber || from > wire.MaxNumber {
 		p.bad(name, value, fmt.Sprintf("FROM-TO with numbers from %d on and FROM not above TO, FROM- or -TO", least))
 		return 0, 0, false
 	}
 	return from, to, true
 }
-
-// maxNumber bounds numbers of lines and bytes, so that one more never overflows.
-const maxNumber = 1 << 62
 
 // plainNames refuses names in a path that cannot be one of a Kubernetes object: they become parts of keys.
 func plainNames(r *http.Request) error {

@@ -3,7 +3,6 @@ package serve
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 func parse(t testing.TB, query string, header ...string) (*logRequest, error) {
@@ -181,36 +181,11 @@ func FuzzList(f *testing.F) {
 		r.URL.RawQuery = query
 		_, filter, err := parseJobs(r, time.Now())
 		if err == nil {
-			filter.wants(&Job{})
+			filter.wants(&wire.Job{})
 			return
 		}
 		if s := statusOf(err); s.Code != http.StatusBadRequest {
 			t.Errorf("%q: got %v, want a Status of 400", query, err)
-		}
-	})
-}
-
-// FuzzPlace: a place that is read is the one that was written, and nothing else is taken for one.
-func FuzzPlace(f *testing.F) {
-	p := newPlace()
-	p.had(archive.LogID{Pod: "0f8fad5b-d9cb-469f-a165-70867728950e", Container: "main", Restart: 2}, 12345)
-	p.had(archive.LogID{Pod: "b", Container: "", Restart: 0}, 0)
-	f.Add(p.String())
-	f.Add("1.")
-	p.begun(map[archive.LogID]int64{{Pod: "c", Container: "main"}: 0})
-	f.Add(p.String())
-	f.Add("1.AQ")
-	f.Fuzz(func(t *testing.T, text string) {
-		at, err := parsePlace(text)
-		if err != nil {
-			return
-		}
-		again, err := parsePlace(at.String())
-		if err != nil || !reflect.DeepEqual(again, at) {
-			t.Errorf("%q: got %v, then %v (%v)", text, at, again, err)
-		}
-		if strings.ContainsAny(at.String(), " \r\n") || url.QueryEscape(at.String()) != at.String() {
-			t.Errorf("%q cannot stand in a header and a URL as it is", at)
 		}
 	})
 }

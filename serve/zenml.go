@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // ZenML reads a log as one text whose lines are LogEntry documents, and of these the first 50,000. So the end of a longer
@@ -236,7 +237,7 @@ func (z *zenmlWriter) entry(e *archive.Entry) error {
 		}
 	}
 	return z.write(&zenmlEntry{
-		Message: z.shown(e.Text), Name: e.Instance.Pod + "/" + e.Instance.Container, Level: zenmlLevel, Timestamp: stamp(e.Time),
+		Message: z.shown(e.Text), Name: e.Instance.Pod + "/" + e.Instance.Container, Level: zenmlLevel, Timestamp: wire.Stamp(e.Time),
 	})
 }
 

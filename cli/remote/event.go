@@ -3,20 +3,16 @@ package remote
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // events reads an answer with lines: a stream of events as HTML has it (text/event-stream), where pings show that the daemon
@@ -41,7 +37,7 @@ func newEvents(resp *http.Response) *events {
 	e := &events{body: resp.Body, lines: bufio.NewScanner(resp.Body), status: resp.StatusCode}
 	e.lines.Buffer(make([]byte, 64<<10), longest)
 	e.lines.Split(wholeLines)
-	if e.next = e.nextObject; strings.HasPrefix(resp.Header.Get("Content-Type"), eventStream) {
+	if e.next = e.nextObject; strings.HasPrefix(resp.Header.Get("Content-Type"), wire.Events) {
 		e.next = e.nextEvent
 	}
 	return e
@@ -58,18 +54,13 @@ func wholeLines(data []byte, _ bool) (advance int, token []byte, err error) {
 
 func (e *events) close() { e.body.Close() }
 
-const (
-	eventStream = "text/event-stream"
-	objects     = "application/x-ndjson"
-)
-
 // nextObject takes what is no line by its envelope: {"end": ...}, {"error": ...} or {"damage": ...}.
 func (e *events) nextObject() (event, error) {
 	if !e.lines.Scan() {
 		return event{}, e.over()
 	}
 	text := e.lines.Bytes()
-	for _, name := range []string{"end", "error", "damage"} {
+	for _, name := range []string{wire.EndName, wire.ErrorName, wire.DamageName} {
 		if inside, ok := bytes.CutPrefix(text, []byte(`{"`+name+`":`)); ok {
 			return event{name: name, data: bytes.TrimSuffix(inside, []byte("}"))}, nil
 		}
@@ -107,26 +98,9 @@ func (e *events) nextEvent() (event, error) {
 	return event{}, e.over()
 }
 
-// lineOf names an instance.
-type lineOf struct {
-	Namespace string         `json:"namespace"`
-	Job       string         `json:"job"`
-	Pod       string         `json:"pod"`
-	PodUID    archive.PodUID `json:"podUID"`
-	Container string         `json:"container"`
-	Restart   int            `json:"restart"`
-}
-
-func (l *lineOf) instance() archive.Instance {
-	return archive.Instance{
-		PodRef:    archive.PodRef{Namespace: l.Namespace, Job: l.Job, Pod: l.Pod, PodUID: l.PodUID},
-		Container: l.Container, Restart: l.Restart,
-	}
-}
-
 // of gives an instance, the same one each time.
-func (r *reading) of(l *lineOf) *archive.Instance {
-	i := l.instance()
+func (r *reading) of(l *wire.Instance) *archive.Instance {
+	i := l.Archived()
 	known := r.instances[i.ID()]
 	if known == nil {
 		known = &i
@@ -136,32 +110,15 @@ func (r *reading) of(l *lineOf) *archive.Instance {
 }
 
 func (r *reading) line(e event, yield func(archive.Entry, error) bool) error {
-	var line struct {
-		lineOf
-		Line    int64  `json:"line"`
-		Time    string `json:"time"`
-		Text    string `json:"text"`
-		Base64  []byte `json:"base64"`
-		Partial bool   `json:"partial"`
-		Context bool   `json:"context"`
-	}
+	var line wire.Line
 	if err := unmarshal(e.data, &line); err != nil {
 		return err
 	}
-	entry := archive.Entry{
-		Line:   archive.Line{Text: []byte(line.Text), Partial: line.Partial},
-		Number: line.Line, Offset: -1, Instance: r.of(&line.lineOf), Context: line.Context,
+	entry, err := line.Entry()
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
-	if line.Base64 != nil {
-		entry.Text = line.Base64
-	}
-	if line.Time != "" {
-		at, err := time.Parse(time.RFC3339Nano, line.Time)
-		if err != nil {
-			return fmt.Errorf("read the daemon's answer: time of a line: %w", err)
-		}
-		entry.Time = at.UnixNano()
-	}
+	entry.Instance = r.of(&line.Instance)
 	if e.id != "" {
 		r.place = e.id
 	}
@@ -186,20 +143,11 @@ func unmarshal(text []byte, into any) error {
 }
 
 func (r *reading) damage(text []byte, yield func(archive.Entry, error) bool) error {
-	var d struct {
-		lineOf
-		Key       archive.Key `json:"key"`
-		Frame     int         `json:"frame"`
-		AfterLine int64       `json:"afterLine"`
-		Lines     int64       `json:"lines"`
-	}
+	var d wire.Damage
 	if err := unmarshal(text, &d); err != nil {
 		return err
 	}
-	err := &archive.DamageError{
-		Instance: d.instance(), Key: d.Key, Frame: d.Frame, AfterLine: d.AfterLine, Lines: d.Lines, Err: archive.ErrDamaged,
-	}
-	if !yield(archive.Entry{}, err) {
+	if !yield(archive.Entry{}, d.Err()) {
 		return errEnough
 	}
 	return nil
@@ -215,48 +163,11 @@ func failure(text []byte) error {
 }
 
 func (r *reading) end(text []byte) error {
-	var end struct {
-		Source archive.Source `json:"source"`
-		Logs   []struct {
-			lineOf
-			Verdict archive.Verdict `json:"verdict"`
-			Reason  string          `json:"reason"`
-			Source  archive.Source  `json:"source"`
-			Lines   int64           `json:"lines"`
-			Bytes   int64           `json:"bytes"`
-			Gaps    []archive.Gap   `json:"gaps"`
-			Seams   int64           `json:"seams"`
-		} `json:"logs"`
-	}
+	var end wire.End
 	if err := unmarshal(text, &end); err != nil {
 		return err
 	}
 	r.answer.Source = end.Source
-	for i := range end.Logs {
-		l := &end.Logs[i]
-		s := archive.LogStatus{Source: l.Source, Lines: l.Lines, Bytes: l.Bytes}
-		s.Instance, s.Verdict, s.Reason, s.Gaps, s.Seams = l.instance(), l.Verdict, l.Reason, l.Gaps, l.Seams
-		r.answer.Logs = append(r.answer.Logs, s)
-	}
+	r.answer.Logs = append(r.answer.Logs, end.Statuses()...)
 	return nil
-}
-
-// resumeOf gives a place as the API writes it. The form is the API's: "1." and base 64 of (pod UID, container, restart, line)
-// of each log, texts with their lengths before them, numbers as uvarints.
-func resumeOf(after map[archive.LogID]int64) string {
-	if len(after) == 0 {
-		return ""
-	}
-	ids := slices.SortedFunc(maps.Keys(after), func(a, b archive.LogID) int {
-		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
-	})
-	var b []byte
-	for _, id := range ids {
-		for _, text := range []string{string(id.Pod), id.Container} {
-			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
-		}
-		b = binary.AppendUvarint(b, uint64(id.Restart))
-		b = binary.AppendUvarint(b, uint64(after[id]))
-	}
-	return "1." + base64.RawURLEncoding.EncodeToString(b)
 }

@@ -14,47 +14,8 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
-
-// job is one Job as the API tells it.
-type job struct {
-	Namespace    string              `json:"namespace"`
-	Name         string              `json:"name"`
-	UID          archive.JobUID      `json:"uid"`
-	Pod          string              `json:"pod"`
-	CreatedAt    time.Time           `json:"createdAt"`
-	StartedAt    time.Time           `json:"startedAt"`
-	FinishedAt   time.Time           `json:"finishedAt"`
-	DeletedAt    time.Time           `json:"deletedAt"`
-	State        string              `json:"state"`
-	Open         bool                `json:"open"`
-	Labels       map[string]string   `json:"labels"`
-	Workloads    []string            `json:"workloads"`
-	Pods         []archive.JobPod    `json:"pods"`
-	Succeeded    int32               `json:"succeeded"`
-	Failed       int32               `json:"failed"`
-	BackoffLimit *int32              `json:"backoffLimit"`
-	Conditions   []archive.Condition `json:"conditions"`
-}
-
-func (j *job) kept() archive.KeptJob {
-	k := archive.KeptJob{Finished: j.State != "running" && (j.State != "deleted" || !j.Open), Open: j.Open}
-	k.PodRef = archive.PodRef{Namespace: j.Namespace, Job: j.Name, JobUID: j.UID, Pod: j.Pod}
-	if j.Name == "" && len(j.Pods) > 0 {
-		k.PodUID = j.Pods[0].UID
-	}
-	d := &k.Document
-	d.Namespace, d.Workloads, d.Pods = j.Namespace, j.Workloads, j.Pods
-	d.Job = archive.JobSummary{
-		Name: j.Name, UID: j.UID, Labels: j.Labels, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt, DeletedAt: j.DeletedAt,
-		Succeeded: j.Succeeded, Failed: j.Failed, BackoffLimit: j.BackoffLimit, Conditions: j.Conditions,
-	}
-	// An API that tells no conditions still tells how the Job ended.
-	if word := map[string]string{"succeeded": "Complete", "failed": "Failed"}[j.State]; word != "" && len(j.Conditions) == 0 {
-		d.Job.Conditions = []archive.Condition{{Type: word, Status: "True"}}
-	}
-	return k
-}
 
 func namespaced(namespace string, parts ...string) string {
 	return path.Join(append([]string{"/api/v1/namespaces", url.PathEscape(namespace)}, escaped(parts)...)...)
@@ -109,17 +70,12 @@ func (c *Client) pages(ctx context.Context, path string, q archive.JobQuery, yie
 		query.Set("until", q.Until.UTC().Format(time.RFC3339Nano))
 	}
 	for {
-		var page struct {
-			Metadata struct {
-				Continue string `json:"continue"`
-			} `json:"metadata"`
-			Items []job `json:"items"`
-		}
+		var page wire.JobList
 		if _, err := c.document(ctx, path, query, &page); err != nil {
 			return err
 		}
 		for i := range page.Items {
-			if !yield(page.Items[i].kept(), nil) {
+			if !yield(page.Items[i].Kept(), nil) {
 				return errEnough
 			}
 		}
@@ -131,14 +87,12 @@ func (c *Client) pages(ctx context.Context, path string, q archive.JobQuery, yie
 }
 
 func (c *Client) workload(ctx context.Context, id string, yield func(archive.KeptJob, error) bool) error {
-	var found struct {
-		Jobs []job `json:"jobs"`
-	}
+	var found wire.Workload
 	if _, err := c.document(ctx, path.Join("/api/v1/workloads", url.PathEscape(id)), nil, &found); err != nil {
 		return err
 	}
 	for i := range found.Jobs {
-		if !yield(found.Jobs[i].kept(), nil) {
+		if !yield(found.Jobs[i].Kept(), nil) {
 			return errEnough
 		}
 	}
@@ -147,11 +101,11 @@ func (c *Client) workload(ctx context.Context, id string, yield func(archive.Kep
 
 // Job is archive.Reader's.
 func (c *Client) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
-	var j job
+	var j wire.Job
 	if _, err := c.document(ctx, namespaced(namespace, "jobs", name), uidOf(string(uid)), &j); err != nil {
 		return nil, err
 	}
-	kept := j.kept()
+	kept := j.Kept()
 	return &kept, nil
 }
 
@@ -168,7 +122,7 @@ func (c *Client) Manifest(ctx context.Context, pod archive.PodRef) (m *archive.M
 	if err != nil {
 		return nil, false, err
 	}
-	return m, header.Get("X-Manifest") == "sealed", nil
+	return m, header.Get(wire.ManifestHeader) == wire.Sealed, nil
 }
 
 // Object is archive.Reader's, of whole log objects.

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // Read is archive.Reader's, but that Logs and Source of the answer are known only once Entries was ranged over to its end.
@@ -24,12 +25,12 @@ func (c *Client) Read(ctx context.Context, q archive.Query) (*archive.Answer, er
 		return nil, err
 	}
 	r := &reading{
-		client: c, path: logPath(q.Target), query: parameters(&q), form: objects, after: maps.Clone(q.After),
+		client: c, path: logPath(q.Target), query: parameters(&q), form: wire.Objects, after: maps.Clone(q.After),
 		left: q.LimitBytes, limited: q.LimitBytes > 0,
 		instances: map[archive.LogID]*archive.Instance{}, answer: &archive.Answer{},
 	}
 	if q.Follow {
-		r.form = eventStream
+		r.form = wire.Events
 	}
 	if r.after == nil {
 		r.after = map[archive.LogID]int64{}
@@ -94,7 +95,7 @@ type reading struct {
 	client    *Client
 	path      string
 	query     url.Values
-	form      string // objects or eventStream
+	form      string // wire.Objects or wire.Events
 	left      int64  // bytes of lines that may still come; where limited
 	limited   bool
 	after     map[archive.LogID]int64 // the last line that was had of each log
@@ -108,20 +109,20 @@ type reading struct {
 func (r *reading) open(ctx context.Context) error {
 	header := http.Header{"Accept": {r.form}}
 	place := r.place
-	if place == "" {
-		place = resumeOf(r.after)
+	if place == "" && len(r.after) > 0 {
+		place = wire.Behind(r.after).String()
 	}
 	switch {
 	case r.limited && r.left <= 0: // all came that was asked for, and only the last word is missing
 		r.query.Del("follow")
 		r.query.Del("limitBytes")
 		r.query.Set("tailLines", "0")
-		place, header = "", http.Header{"Accept": {objects}}
+		place, header = "", http.Header{"Accept": {wire.Objects}}
 	case r.limited: // what came before the answer broke counts
 		r.query.Set("limitBytes", strconv.FormatInt(r.left, 10))
 	}
 	if place != "" {
-		header.Set("Last-Event-ID", place)
+		header.Set(wire.LastEventID, place)
 	}
 	resp, err := r.client.ask(ctx, r.path, r.query, header) //nolint:bodyclose // copy closes it with its events
 	if err != nil {
@@ -175,11 +176,11 @@ func (r *reading) copy(yield func(archive.Entry, error) bool) (ended bool, err e
 		switch {
 		case event.data == nil:
 			r.place = event.id
-		case event.name == "end":
+		case event.name == wire.EndName:
 			return true, r.end(event.data)
-		case event.name == "error":
+		case event.name == wire.ErrorName:
 			return false, failure(event.data)
-		case event.name == "damage":
+		case event.name == wire.DamageName:
 			err = r.damage(event.data, yield)
 		default:
 			err = r.line(event, yield)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // Launcher takes requests: launch.Launcher.
@@ -98,42 +100,22 @@ func refusal(code int32, reason metav1.StatusReason, text string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: text}}
 }
 
-// runRequest is the body of a run. Unknown fields are accepted, here and below: ZenML's interface grows.
-type runRequest struct {
-	Image       string            `json:"image"`
-	Command     []string          `json:"command"`
-	Arguments   []string          `json:"arguments"`
-	Environment map[string]string `json:"environment"`
-	common
-}
-
-type buildRequest struct {
-	Dockerfile string `json:"dockerfile"`
-	ImageName  string `json:"image_name"`
-	common
-}
-
-type common struct {
-	Sync      bool   `json:"sync"` // answer when the Job has ended
-	Timeout   int64  `json:"timeout_in_seconds"`
-	RequestID string `json:"request_id"`
-}
-
-func (c common) timeout() time.Duration {
-	if c.Timeout < 0 || c.Timeout > int64(1<<31) {
+// timeout is a Job's, as the request has it in seconds.
+func timeout(seconds int64) time.Duration {
+	if seconds < 0 || seconds > int64(1<<31) {
 		return -1 // the launcher says what is right
 	}
-	return time.Duration(c.Timeout) * time.Second
+	return time.Duration(seconds) * time.Second
 }
 
 func (c Config) run(w http.ResponseWriter, r *http.Request) error {
-	var in runRequest
+	var in wire.Run
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
 	ref, err := c.Launcher.Start(r.Context(), launch.Run{
 		Workload: r.PathValue("workload"), Image: in.Image, Command: in.Command, Arguments: in.Arguments,
-		Environment: in.Environment, Timeout: in.timeout(), RequestID: in.RequestID,
+		Environment: in.Environment, Timeout: timeout(in.Timeout), RequestID: in.RequestID,
 	})
 	if err != nil {
 		return err
@@ -142,12 +124,12 @@ func (c Config) run(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c Config) build(w http.ResponseWriter, r *http.Request) error {
-	var in buildRequest
+	var in wire.Build
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
 	ref, err := c.Launcher.Build(r.Context(), launch.Build{
-		Workload: r.PathValue("workload"), Dockerfile: in.Dockerfile, ImageName: in.ImageName, Timeout: in.timeout(), RequestID: in.RequestID,
+		Workload: r.PathValue("workload"), Dockerfile: in.Dockerfile, ImageName: in.ImageName, Timeout: timeout(in.Timeout), RequestID: in.RequestID,
 	})
 	if err != nil {
 		return err
@@ -162,13 +144,13 @@ func (c Config) launched(w http.ResponseWriter, r *http.Request, ref launch.Ref,
 		if err != nil {
 			return err
 		}
-		return write(w, http.StatusOK, s)
+		return write(w, http.StatusOK, launchedOf(s))
 	}
 	if ref.Name == "" {
-		return write(w, http.StatusOK, map[string]string{"image": ref.Image})
+		return write(w, http.StatusOK, wire.Accepted{Image: ref.Image})
 	}
-	return write(w, http.StatusAccepted, map[string]any{
-		"name": ref.Name, "uid": ref.UID, "kind": kind, "workload_id": r.PathValue("workload"), "image": ref.Image,
+	return write(w, http.StatusAccepted, wire.Accepted{
+		Name: ref.Name, UID: string(ref.UID), Kind: string(kind), Workload: r.PathValue("workload"), Image: ref.Image,
 	})
 }
 
@@ -202,9 +184,7 @@ func plausible(said, now time.Time) time.Time {
 }
 
 func (c Config) cancel(w http.ResponseWriter, r *http.Request) error {
-	in := struct {
-		Reason string `json:"reason"`
-	}{Reason: "cancelled on request"}
+	in := wire.Cancel{Reason: "cancelled on request"}
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
@@ -226,7 +206,7 @@ func (c Config) remove(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c Config) jobs(w http.ResponseWriter, r *http.Request) error {
-	return write(w, http.StatusOK, map[string]any{"jobs": c.Queue.Jobs(r.PathValue("workload"))})
+	return write(w, http.StatusOK, queueOf(c.Queue.Jobs(r.PathValue("workload"))))
 }
 
 // job answers at once, or with ?wait=25s when the Job has ended and after that time at the latest.
@@ -247,21 +227,31 @@ func (c Config) job(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, s)
+	return write(w, http.StatusOK, launchedOf(s))
 }
 
 // queue gives every Job that has not ended, oldest first.
 func (c Config) queue(w http.ResponseWriter, _ *http.Request) error {
-	open := []launch.Status{}
-	for _, s := range c.Queue.Jobs("") {
-		if !s.State.Over() {
-			open = append(open, s)
-		}
-	}
-	return write(w, http.StatusOK, map[string]any{"jobs": open})
+	open := slices.DeleteFunc(c.Queue.Jobs(""), func(s launch.Status) bool { return s.State.Over() })
+	return write(w, http.StatusOK, queueOf(open))
 }
 
-// decode reads a body. The error does not repeat it: there is a token in it.
+func queueOf(jobs []launch.Status) wire.Queue {
+	q := wire.Queue{Jobs: []wire.Launched{}}
+	for _, s := range jobs {
+		q.Jobs = append(q.Jobs, launchedOf(s))
+	}
+	return q
+}
+
+func launchedOf(s launch.Status) wire.Launched {
+	return wire.Launched{
+		Name: s.Name, Kind: string(s.Kind), Workload: s.Workload, Attempt: s.Attempt, State: string(s.State), Position: s.Position,
+		Reason: s.Reason, Image: s.Image, Created: s.Created,
+	}
+}
+
+// decode reads a body. Unknown fields are accepted, for ZenML's interface grows. The error does not repeat it: there is a token in it.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody)).Decode(into)
 	var typed *json.UnmarshalTypeError

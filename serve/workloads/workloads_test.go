@@ -21,6 +21,7 @@ import (
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/serve/contract"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // played is a launcher that notes what it is asked.
@@ -224,5 +225,19 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("got Retry-After %q, want 10", w.Header().Get("Retry-After"))
 			}
 		})
+	}
+}
+
+// TestStatesAreTheClients: the launcher's states are the words by which a client tells what has ended.
+func TestStatesAreTheClients(t *testing.T) {
+	states := map[launch.State]string{
+		launch.Queued: wire.Queued, launch.Running: wire.Running, launch.Succeeded: wire.Succeeded, launch.Failed: wire.Failed,
+		launch.Cancelled: wire.Cancelled,
+	}
+	for state, want := range states {
+		sent := launchedOf(launch.Status{State: state})
+		if sent.State != want || sent.Over() != state.Over() {
+			t.Errorf("%s is sent as %s, over %t, want %s, over %t", state, sent.State, sent.Over(), want, state.Over())
+		}
 	}
 }

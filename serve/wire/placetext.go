@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"cmp"
@@ -26,23 +26,23 @@ const (
 	markedWhole = "4."
 )
 
-// String gives the place as text without spaces.
-func (p *place) String() string {
-	b := make([]byte, 0, 64+32*len(p.lines))
+// String is the place as text without spaces.
+func (p *Place) String() string {
+	b := make([]byte, 0, 64+32*len(p.Lines))
 	prefix := partPlace
 	switch {
-	case p.mark != nil && p.whole:
+	case p.Mark != nil && p.Whole:
 		prefix = markedWhole
-	case p.mark != nil:
+	case p.Mark != nil:
 		prefix = markedPlace
-	case p.whole:
+	case p.Whole:
 		prefix = wholePlace
 	}
-	if p.mark != nil {
-		b = appendMark(b, p.mark)
+	if p.Mark != nil {
+		b = appendMark(b, p.Mark)
 	}
 	for _, id := range p.order {
-		line, known := p.lines[id]
+		line, known := p.Lines[id]
 		if !known {
 			continue
 		}
@@ -94,30 +94,31 @@ type placeText struct {
 	bad bool
 }
 
-func parsePlace(text string) (*place, error) {
+// ParsePlace reads a place as String writes it.
+func ParsePlace(text string) (*Place, error) {
 	const most = 256 << 10 // earlier versions gave such
 	prefix := text[:min(len(text), len(partPlace))]
 	b, err := base64.RawURLEncoding.DecodeString(text[len(prefix):])
 	if err != nil || len(text) > most {
 		return nil, errPlace
 	}
-	at, in := newPlace(), &placeText{b: b}
+	at, in := NewPlace(), &placeText{b: b}
 	switch prefix {
 	case partPlace, wholePlace:
 	case markedPlace, markedWhole:
-		at.mark = in.mark()
+		at.Mark = in.mark()
 	default:
 		return nil, errPlace
 	}
-	at.whole = prefix == wholePlace || prefix == markedWhole
+	at.Whole = prefix == wholePlace || prefix == markedWhole
 	for !in.bad && len(in.b) > 0 {
 		id := archive.LogID{Pod: in.uid(), Container: in.text()}
 		restart, line := in.number(), in.number()
-		if restart > math.MaxInt32 || line > maxNumber {
+		if restart > math.MaxInt32 || line > MaxNumber {
 			return nil, errPlace
 		}
 		id.Restart = int(restart)
-		at.had(id, int64(line))
+		at.Had(id, int64(line))
 	}
 	if in.bad {
 		return nil, errPlace
