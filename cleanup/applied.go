@@ -57,20 +57,16 @@ func (j *judgement) spared(p Pod) bool {
 
 // holdPod puts the gate on a pod. A crash before it leaves a pod that goes with its Job; what was read of it by then is sealed.
 func (j *Janitor) holdPod(ctx context.Context, job types.UID, f Facts, d Decision) error {
-	if j.dry(job, d.Pod, d) || !j.first(job, d.Pod) {
+	if j.dry(job, d.Pod, d) {
 		return nil
 	}
-	_, again, ok, err := j.confirm(ctx, f, d)
-	if ok && err == nil {
+	return j.confirmed(ctx, job, f, d, func(_ Facts, again Decision) error {
 		metadata := gateOn()
 		metadata["annotations"] = map[string]string{mark.HeldForJob: "true"}
-		_, err = j.cluster.patchPod(ctx, again.Pod, of(again.Pod, "", metadata, nil))
-	}
-	if !ok || err != nil {
-		j.undo(job, d.Pod)
-	}
-	if ok && err == nil {
-		j.parts.Count.HeldPods.Inc()
-	}
-	return err
+		_, err := j.cluster.patchPod(ctx, again.Pod, of(again.Pod, "", metadata, nil))
+		if err == nil {
+			j.parts.Count.HeldPods.Inc()
+		}
+		return err
+	})
 }

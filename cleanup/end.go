@@ -5,7 +5,6 @@ import (
 	"maps"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
@@ -13,21 +12,10 @@ import (
 
 // end ends a pod, or the Job that gets none.
 func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) error {
-	var object metav1.Object = f.Job
-	if d.Pod != nil {
-		object = d.Pod
-	}
-	if j.dry(job, object, d) || !j.first(job, object) {
+	if j.dry(job, d.object(f), d) {
 		return nil
 	}
-	now, again, ok, err := j.confirm(ctx, f, d)
-	if ok && err == nil {
-		err = j.endSeen(ctx, now, again)
-	}
-	if !ok || err != nil {
-		j.undo(job, object)
-	}
-	return err
+	return j.confirmed(ctx, job, f, d, func(now Facts, again Decision) error { return j.endSeen(ctx, now, again) })
 }
 
 // endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
@@ -86,23 +74,13 @@ func (j *Janitor) withdraw(ctx context.Context, d Decision, now time.Time) error
 // A crash before it leaves that to him.
 func (j *Janitor) date(ctx context.Context, job types.UID, f Facts, list []Decision) error {
 	for _, d := range pick(list, Wait) {
-		var o metav1.Object = f.Job
-		if d.Pod != nil {
-			o = d.Pod
-		}
 		if d.Reason != Unsealed && d.Reason != Deadline || j.cfg.DryRun {
 			continue
 		}
-		if _, dated := seenHeld(o, j.parts.Clock.Now()); dated || !j.first(job, o) {
+		if _, dated := seenHeld(d.object(f), j.parts.Clock.Now()); dated {
 			continue
 		}
-		now, again, ok, err := j.confirm(ctx, f, d)
-		if ok && err == nil {
-			err = j.dateSeen(ctx, now, again)
-		}
-		if !ok || err != nil {
-			j.undo(job, o)
-		}
+		err := j.confirmed(ctx, job, f, d, func(now Facts, again Decision) error { return j.dateSeen(ctx, now, again) })
 		if err != nil {
 			return err
 		}

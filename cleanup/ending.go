@@ -10,8 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/pages"
 )
 
 // A namespace that is deleted takes the daemon's own rights in it along, in the very moment in which its Jobs are told to go: Kubernetes
@@ -31,7 +33,7 @@ func (j *Janitor) heedNamespace(ctx context.Context, job types.UID, f Facts) (bo
 		j.seen.AddAfter(job, endingAsked)
 		return false, nil
 	}
-	since, err := j.cluster.ending(ctx, f.Job.Namespace)
+	since, err := Ending(ctx, j.parts.Client, f.Job.Namespace)
 	if err != nil || since == nil {
 		return false, err
 	}
@@ -64,20 +66,24 @@ func (j *Janitor) mayAsk(now time.Time) bool {
 	return true
 }
 
-// noticeAll has every Job looked at: of those without a pod nothing tells.
+// noticeAll adds every Job to those that are looked at: of one without a pod nothing tells.
 func (j *Janitor) noticeAll(ctx context.Context, namespace string) error {
-	jobs, err := j.cluster.jobs(ctx, namespace)
-	for _, uid := range jobs {
-		j.seen.Add(uid)
-	}
-	return err
-}
-
-// ending asks since when the namespace is being deleted; nil: it is not, or without the right to ask it is not known.
-func (c cluster) ending(ctx context.Context, namespace string) (*metav1.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	got, err := c.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	for job, err := range pages.Jobs(ctx, j.parts.Client, namespace, metav1.ListOptions{}) {
+		if err != nil {
+			return fmt.Errorf("list Jobs of %s: %w", namespace, err)
+		}
+		j.seen.Add(job.UID)
+	}
+	return nil
+}
+
+// Ending asks since when the namespace is being deleted; nil: it is not, or without the right to ask it is not known.
+func Ending(ctx context.Context, client kubernetes.Interface, namespace string) (*metav1.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	got, err := client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
 	if gone(err) || apierrors.IsForbidden(err) {
 		return nil, nil
 	}
@@ -85,22 +91,4 @@ func (c cluster) ending(ctx context.Context, namespace string) (*metav1.Time, er
 		return nil, fmt.Errorf("look at namespace %s: %w", namespace, err)
 	}
 	return got.DeletionTimestamp, nil
-}
-
-// jobs gives the UIDs of all Jobs there are.
-func (c cluster) jobs(ctx context.Context, namespace string) (uids []types.UID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	options := metav1.ListOptions{Limit: pageSize}
-	for more := true; more; more = options.Continue != "" {
-		list, err := c.client.BatchV1().Jobs(namespace).List(ctx, options)
-		if err != nil {
-			return uids, fmt.Errorf("list Jobs of %s: %w", namespace, err)
-		}
-		for i := range list.Items {
-			uids = append(uids, list.Items[i].UID)
-		}
-		options.Continue = list.Continue
-	}
-	return uids, nil
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -16,8 +15,7 @@ import (
 
 // look decides by the cache, does what needs no proof, and leaves the rest to the other queues.
 func (j *Janitor) look(ctx context.Context, job types.UID) error {
-	now := j.parts.Clock.Now()
-	f, ok := j.facts(job, now)
+	f, ok := j.facts(job)
 	j.crowd(f.Job)
 	if !ok {
 		return nil
@@ -34,28 +32,13 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 	if f.Ending, err = j.heedNamespace(ctx, job, f); err != nil {
 		return j.again("look at namespace", f, err)
 	}
-	list := Decide(f, j.cfg.Cleanup, now)
-	j.route(job, f, list, now)
+	list := j.decided(f)
+	j.route(job, f, list)
 	if err := j.mark(ctx, job, f, list); err != nil {
 		return j.again("put gate", f, err)
 	}
 	for _, d := range list {
-		var err error
-		switch d.Action {
-		case EndPod, WithdrawPod, EndJob:
-			err = j.end(ctx, job, f, d)
-		case HoldPod:
-			err = j.holdPod(ctx, job, f, d)
-		case Release:
-			if d.Reason != Sealed {
-				err = j.letGo(ctx, job, f, d)
-			}
-		case ReleasePod:
-			if d.Reason != Sealed {
-				err = j.letPodGo(ctx, f, d)
-			}
-		}
-		if err != nil {
+		if err := j.unproven(ctx, job, f, d); err != nil {
 			return j.again(string(d.Action), f, err)
 		}
 	}
@@ -68,8 +51,24 @@ func (j *Janitor) look(ctx context.Context, job types.UID) error {
 	return nil
 }
 
+// unproven carries out a decision that needs no proof; of the others, nothing.
+func (j *Janitor) unproven(ctx context.Context, job types.UID, f Facts, d Decision) error {
+	switch {
+	case d.Action == EndPod, d.Action == WithdrawPod, d.Action == EndJob:
+		return j.end(ctx, job, f, d)
+	case d.Action == HoldPod:
+		return j.holdPod(ctx, job, f, d)
+	case d.Action == Release && d.Reason != Sealed:
+		return j.letGo(ctx, job, f, d)
+	case d.Action == ReleasePod && d.Reason != Sealed:
+		return j.letPodGo(ctx, f, d)
+	}
+	return nil
+}
+
 // route plans the next look, and hands on what needs a proof.
-func (j *Janitor) route(job types.UID, f Facts, list []Decision, now time.Time) {
+func (j *Janitor) route(job types.UID, f Facts, list []Decision) {
+	now := j.parts.Clock.Now()
 	var next, deadline time.Time
 	needsProof, deletes := false, false
 	for _, d := range list {
@@ -119,22 +118,22 @@ func (j *Janitor) again(what string, f Facts, err error) error {
 // mark puts the gate on and takes over the TTL, in one request.
 func (j *Janitor) mark(ctx context.Context, job types.UID, f Facts, list []Decision) error {
 	due := pick(list, Hold, AdoptTTL)
-	if len(due) == 0 || j.dry(job, f.Job, due...) || !j.first(job, f.Job) {
+	if len(due) == 0 || j.dry(job, f.Job, due...) {
 		return nil
 	}
-	now, ok, err := j.ours(ctx, f, nil, false)
-	if ok && err == nil {
-		err = j.putOn(ctx, now)
-	}
-	if !ok || err != nil {
-		j.undo(job, f.Job)
-	}
+	_, err := j.once(job, f.Job, func() (bool, error) {
+		now, ok, err := j.ours(ctx, f, nil, false)
+		if ok && err == nil {
+			err = j.putOn(ctx, now)
+		}
+		return ok, err
+	})
 	return err
 }
 
 // putOn is mark for a Job as it is now.
 func (j *Janitor) putOn(ctx context.Context, f Facts) error {
-	list := Decide(f, j.cfg.Cleanup, j.parts.Clock.Now())
+	list := j.decided(f)
 	gate, adopt := pick(list, Hold), pick(list, AdoptTTL)
 	if len(gate)+len(adopt) == 0 {
 		return nil // somebody has done it
@@ -160,16 +159,13 @@ func (j *Janitor) putOn(ctx context.Context, f Facts) error {
 
 // letGo takes the gate off a Job whose logs are not proven to be archived: its time is over, or its pods live on.
 func (j *Janitor) letGo(ctx context.Context, job types.UID, f Facts, d Decision) error {
-	if !j.first(job, f.Job) {
-		return nil
-	}
-	now, again, ok, err := j.confirm(ctx, f, d)
-	if ok = ok && again.Reason == d.Reason; ok && err == nil {
-		err = j.openUnproven(ctx, now, again)
-	}
-	if !ok || err != nil {
-		j.undo(job, f.Job)
-	}
+	_, err := j.once(job, f.Job, func() (bool, error) {
+		now, again, ok, err := j.confirm(ctx, f, d)
+		if ok = ok && again.Reason == d.Reason; ok && err == nil {
+			err = j.openUnproven(ctx, now, again)
+		}
+		return ok, err
+	})
 	return err
 }
 
@@ -193,6 +189,7 @@ func (j *Janitor) openUnproven(ctx context.Context, f Facts, d Decision) error {
 	return nil
 }
 
+// letPodGo takes the gate off a pod, for whatever reason.
 func (j *Janitor) letPodGo(ctx context.Context, f Facts, d Decision) error {
 	_, again, ok, err := j.confirm(ctx, f, d)
 	if !ok || err != nil {
@@ -206,70 +203,4 @@ func (j *Janitor) letPodGo(ctx context.Context, f Facts, d Decision) error {
 		j.log.Warn("gate of pod is open, and not for a seal", "pod", again.Pod.Name, "reason", again.Reason)
 	}
 	return nil
-}
-
-// first says whether nothing was done yet to the object as the cache has it, and notes that something is.
-func (j *Janitor) first(job types.UID, o metav1.Object) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	v := j.acted[job]
-	if v[o.GetUID()] == o.GetResourceVersion() {
-		return false
-	}
-	if v == nil {
-		v = versions{}
-		j.acted[job] = v
-	}
-	v[o.GetUID()] = o.GetResourceVersion()
-	return true
-}
-
-// undo is for what failed: it may be done again.
-func (j *Janitor) undo(job types.UID, o metav1.Object) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.acted[job], o.GetUID())
-}
-
-// prune forgets the versions that the cache has passed.
-func (j *Janitor) prune(job types.UID, f Facts) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	v := j.acted[job]
-	if v == nil {
-		return
-	}
-	current := versions{}
-	if f.Job != nil {
-		current[f.Job.UID] = f.Job.ResourceVersion
-	}
-	for _, p := range f.Pods {
-		current[p.UID] = p.ResourceVersion
-	}
-	maps.DeleteFunc(v, func(uid types.UID, version string) bool { return current[uid] != version })
-	if len(v) == 0 {
-		delete(j.acted, job)
-	}
-}
-
-// dry says whether nothing is to be changed, and says once what would have been.
-func (j *Janitor) dry(job types.UID, o metav1.Object, list ...Decision) bool {
-	if !j.cfg.DryRun {
-		return false
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, d := range list {
-		what := fmt.Sprintf("%s %s %s", d.Action, d.Reason, o.GetUID())
-		if j.rehearsed[job][what] {
-			continue
-		}
-		if j.rehearsed[job] == nil {
-			j.rehearsed[job] = map[string]bool{}
-		}
-		j.rehearsed[job][what] = true
-		j.parts.Count.DryRun.WithLabelValues(string(d.Action), string(d.Reason)).Inc()
-		j.log.Info("dry run", "would", d.Action, "object", o.GetName(), "reason", d.Reason, "detail", d.Detail)
-	}
-	return true
 }

@@ -54,20 +54,6 @@ func (j *Janitor) ours(ctx context.Context, f Facts, pod *corev1.Pod, releasing 
 	return now, j.claims(live), nil
 }
 
-// confirm asks ours, and then the policy once more with what is there now. Not ok: nothing is to be done.
-func (j *Janitor) confirm(ctx context.Context, f Facts, d Decision) (now Facts, again Decision, ok bool, err error) {
-	releasing := d.Action == Release || d.Action == ReleasePod
-	if now, ok, err = j.ours(ctx, f, d.Pod, releasing); !ok || err != nil {
-		return now, d, false, err
-	}
-	for _, again := range pick(Decide(now, j.cfg.Cleanup, j.parts.Clock.Now()), d.Action) {
-		if (d.Pod == nil) == (again.Pod == nil) && (d.Pod == nil || d.Pod.UID == again.Pod.UID) {
-			return now, again, true, nil
-		}
-	}
-	return now, d, false, nil
-}
-
 // disown takes the gate off a Job that has left the selection. The cache loses it then as if it were gone, and nobody else takes off
 // what was put on here. If a restart comes in between it is forgotten, and `release` by hand is left.
 func (j *Janitor) disown(ctx context.Context, job types.UID, f Facts) error {

@@ -38,17 +38,17 @@ func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 	}
 	j.seen.AddAfter(job, parentLook)
 	parent, err := j.fading(ctx, f.Job.Namespace, parents)
-	if err != nil || parent == nil || !j.first(job, f.Job) {
+	if err != nil || parent == nil {
 		return err
 	}
-	now, ok, err := j.ours(ctx, f, nil, true)
-	ok = ok && has(now.Job.Finalizers, mark.Finalizer) && now.Job.DeletionTimestamp == nil
-	if ok && err == nil {
-		err = j.follow(ctx, now, parent.Kind+" "+parent.Name)
-	}
-	if !ok || err != nil {
-		j.undo(job, f.Job)
-	}
+	_, err = j.once(job, f.Job, func() (bool, error) {
+		now, ok, err := j.ours(ctx, f, nil, true)
+		ok = ok && has(now.Job.Finalizers, mark.Finalizer) && now.Job.DeletionTimestamp == nil
+		if ok && err == nil {
+			err = j.follow(ctx, now, parent.Kind+" "+parent.Name)
+		}
+		return ok, err
+	})
 	return err
 }
 

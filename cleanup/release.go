@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/pages"
 )
 
 // Releaser takes the gate off Jobs and pods because a person says so, or because Epilogue goes; the janitor does it where
@@ -44,10 +45,7 @@ func NewReleaser(cfg ReleaseConfig, client kubernetes.Interface, out io.Writer) 
 	return &Releaser{cfg: cfg, client: client, out: out}
 }
 
-const (
-	releasePasses = 10
-	pageSize      = 500
-)
+const releasePasses = 10
 
 // Job frees one Job and its pods, and what pods are left of others that had its name.
 func (r *Releaser) Job(ctx context.Context, name string) error {
@@ -84,7 +82,7 @@ func (r *Releaser) Job(ctx context.Context, name string) error {
 // All frees every Job and every pod of the namespace that carries the gate, whatever the selection is now: it may have been
 // another one when the gate was put on. It says how many these were.
 func (r *Releaser) All(ctx context.Context) (int, error) {
-	return r.passes(ctx, metav1.ListOptions{Limit: pageSize}, metav1.ListOptions{Limit: pageSize}, "")
+	return r.passes(ctx, metav1.ListOptions{}, metav1.ListOptions{}, "")
 }
 
 // passes repeats until a pass finds nothing: what has changed between its listing and its patch is left to the next one. Of the
@@ -101,36 +99,28 @@ func (r *Releaser) passes(ctx context.Context, jobs, pods metav1.ListOptions, of
 }
 
 func (r *Releaser) pass(ctx context.Context, jobs, pods metav1.ListOptions, of types.UID) (freed int, err error) {
-	for more := true; more; more = jobs.Continue != "" {
-		list, err := r.client.BatchV1().Jobs(r.cfg.Namespace).List(ctx, jobs)
+	for job, err := range pages.Jobs(ctx, r.client, r.cfg.Namespace, jobs) {
 		if err != nil {
 			return freed, fmt.Errorf("list Jobs of %s: %w", r.cfg.Namespace, err)
 		}
-		for i := range list.Items {
-			done, err := r.job(ctx, &list.Items[i])
-			if err != nil {
-				return freed, err
-			}
-			freed += done
+		done, err := r.job(ctx, job)
+		if err != nil {
+			return freed, err
 		}
-		jobs.Continue = list.Continue
+		freed += done
 	}
-	for more := true; more; more = pods.Continue != "" {
-		list, err := r.client.CoreV1().Pods(r.cfg.Namespace).List(ctx, pods)
+	for pod, err := range pages.Pods(ctx, r.client, r.cfg.Namespace, pods) {
 		if err != nil {
 			return freed, fmt.Errorf("list pods of %s: %w", r.cfg.Namespace, err)
 		}
-		for i := range list.Items {
-			if of != "" && !belongs(&list.Items[i], of) {
-				continue
-			}
-			done, err := r.pod(ctx, &list.Items[i])
-			if err != nil {
-				return freed, err
-			}
-			freed += done
+		if of != "" && !belongs(pod, of) {
+			continue
 		}
-		pods.Continue = list.Continue
+		done, err := r.pod(ctx, pod)
+		if err != nil {
+			return freed, err
+		}
+		freed += done
 	}
 	return freed, nil
 }

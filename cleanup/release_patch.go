@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/pages"
 )
 
 // step is one operation of a JSON patch (RFC 6902). A remove has no value; one that is there is passed over.
@@ -62,6 +63,11 @@ func (r *Releaser) patch(ctx context.Context, object metav1.Object, steps []step
 	return err
 }
 
+// released is the mark that keeps the gate off a Job whose finalizer goes: no daemon puts it on again.
+func released() map[string]string {
+	return map[string]string{mark.Released: time.Now().UTC().Format(time.RFC3339)}
+}
+
 // mark comes before the finalizer goes: a daemon that sees the Job in between must not put it on again.
 func (r *Releaser) mark(ctx context.Context, job *batchv1.Job) error {
 	if r.cfg.ForGood {
@@ -69,7 +75,7 @@ func (r *Releaser) mark(ctx context.Context, job *batchv1.Job) error {
 	}
 	text, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":         job.UID,
-		"annotations": map[string]string{mark.Released: time.Now().UTC().Format(time.RFC3339)},
+		"annotations": released(),
 	}})
 	if err != nil {
 		return err
@@ -81,25 +87,21 @@ func (r *Releaser) mark(ctx context.Context, job *batchv1.Job) error {
 // left frees pods of Jobs that had the name and are gone: pods are held in their Job's place where its name comes again. It says how many
 // these were. Of the Jobs that are there the pods are none of these.
 func (r *Releaser) left(ctx context.Context, name string, there []batchv1.Job) (freed int, err error) {
-	options := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name, Limit: pageSize}
-	for more := true; more; more = options.Continue != "" {
-		list, err := r.client.CoreV1().Pods(r.cfg.Namespace).List(ctx, options)
+	options := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name}
+	for pod, err := range pages.Pods(ctx, r.client, r.cfg.Namespace, options) {
 		if err != nil {
 			return freed, fmt.Errorf("list pods of Job %s/%s: %w", r.cfg.Namespace, name, err)
 		}
-		for i := range list.Items {
-			owner := metav1.GetControllerOf(&list.Items[i])
-			if owner == nil || !isJob(*owner) || owner.Name != name ||
-				slices.ContainsFunc(there, func(j batchv1.Job) bool { return j.UID == owner.UID }) {
-				continue
-			}
-			done, err := r.pod(ctx, &list.Items[i])
-			if err != nil {
-				return freed, err
-			}
-			freed += done
+		owner := metav1.GetControllerOf(pod)
+		if owner == nil || !isJob(*owner) || owner.Name != name ||
+			slices.ContainsFunc(there, func(j batchv1.Job) bool { return j.UID == owner.UID }) {
+			continue
 		}
-		options.Continue = list.Continue
+		done, err := r.pod(ctx, pod)
+		if err != nil {
+			return freed, err
+		}
+		freed += done
 	}
 	return freed, nil
 }

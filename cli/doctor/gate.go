@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/pages"
 )
 
 // patience is how long a Job that somebody deleted may wait for its logs before that is strange.
@@ -63,47 +64,35 @@ func (v *visit) replacing(ctx context.Context) {
 
 // gated counts the Jobs that carry the gate, and those of them that were deleted and run on.
 func (v *visit) gated(ctx context.Context) (held, going int, err error) {
-	options := metav1.ListOptions{Limit: 500}
-	for more := true; more; more = options.Continue != "" {
-		list, err := v.Client.BatchV1().Jobs(v.Namespace).List(ctx, options)
+	for job, err := range pages.Jobs(ctx, v.Client, v.Namespace, metav1.ListOptions{}) {
 		if err != nil {
 			return held, going, err
 		}
-		for i := range list.Items {
-			job := &list.Items[i]
-			if !slices.Contains(job.Finalizers, mark.Finalizer) {
-				continue
-			}
-			held++
-			if job.DeletionTimestamp != nil && job.Status.Active > 0 {
-				going++
-			}
-			v.stuck("Job", job.Name, job.ObjectMeta)
+		if !slices.Contains(job.Finalizers, mark.Finalizer) {
+			continue
 		}
-		options.Continue = list.Continue
+		held++
+		if job.DeletionTimestamp != nil && job.Status.Active > 0 {
+			going++
+		}
+		v.stuck("Job", job.Name, job.ObjectMeta)
 	}
 	return held, going, nil
 }
 
 // heldPods counts the pods that carry the gate, as those whose Job must not.
 func (v *visit) heldPods(ctx context.Context) (held int, err error) {
-	options := metav1.ListOptions{Limit: 500}
-	for more := true; more; more = options.Continue != "" {
-		list, err := v.Client.CoreV1().Pods(v.Namespace).List(ctx, options)
+	for pod, err := range pages.Pods(ctx, v.Client, v.Namespace, metav1.ListOptions{}) {
 		if err != nil {
 			return held, err
 		}
-		for i := range list.Items {
-			pod := &list.Items[i]
-			if !slices.Contains(pod.Finalizers, mark.Finalizer) {
-				continue
-			}
-			held++
-			if owner := metav1.GetControllerOf(pod); owner != nil {
-				v.stuck("pod", owner.Name, pod.ObjectMeta)
-			}
+		if !slices.Contains(pod.Finalizers, mark.Finalizer) {
+			continue
 		}
-		options.Continue = list.Continue
+		held++
+		if owner := metav1.GetControllerOf(pod); owner != nil {
+			v.stuck("pod", owner.Name, pod.ObjectMeta)
+		}
 	}
 	return held, nil
 }

@@ -3,14 +3,13 @@ package doctor
 import (
 	"context"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/epilogue-dev/epilogue/cleanup"
 )
 
 // namespace looks whether that of the Jobs is being deleted: then nothing else that is missing there is a fault of the
 // installation. Whoever may not ask is none the wiser.
 func (v *visit) namespace(ctx context.Context) {
-	got, err := v.Client.CoreV1().Namespaces().Get(ctx, v.Namespace, metav1.GetOptions{})
-	if err != nil || got.DeletionTimestamp == nil {
+	if since, err := cleanup.Ending(ctx, v.Client, v.Namespace); err != nil || since == nil {
 		return
 	}
 	v.goes = true

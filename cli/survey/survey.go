@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/epilogue-dev/epilogue/pages"
 )
 
 // Survey is what stands in a namespace.
@@ -77,36 +79,20 @@ type Options struct {
 	WorkloadLabels []string        // of the daemon's setting
 }
 
-// pageSize bounds one answer of the API server.
-const pageSize = 500
-
 // Look lists the Jobs and pods of a namespace and says what they carry.
 func Look(ctx context.Context, client kubernetes.Interface, namespace string, o Options) (*Survey, error) {
 	c := &collection{jobs: map[string]*jobSeen{}}
-	list := metav1.ListOptions{Limit: pageSize}
-	for {
-		page, err := client.BatchV1().Jobs(namespace).List(ctx, list)
+	for job, err := range pages.Jobs(ctx, client, namespace, metav1.ListOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("list Jobs of %s: %w", namespace, err)
 		}
-		for i := range page.Items {
-			c.job(&page.Items[i])
-		}
-		if list.Continue = page.Continue; list.Continue == "" {
-			break
-		}
+		c.job(job)
 	}
-	for {
-		page, err := client.CoreV1().Pods(namespace).List(ctx, list)
+	for pod, err := range pages.Pods(ctx, client, namespace, metav1.ListOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("list pods of %s: %w", namespace, err)
 		}
-		for i := range page.Items {
-			c.pod(&page.Items[i])
-		}
-		if list.Continue = page.Continue; list.Continue == "" {
-			break
-		}
+		c.pod(pod)
 	}
 	s := c.survey(o)
 	s.Namespace = namespace

@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/epilogue-dev/epilogue/cleanup"
@@ -57,8 +56,7 @@ func (p *parts) leave(ctx context.Context, cfg config.Config) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	got, err := p.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-	if err != nil || got.DeletionTimestamp == nil {
+	if since, err := cleanup.Ending(ctx, p.client, namespace); err != nil || since == nil {
 		return // as far as is known it stays
 	}
 	released, err := cleanup.NewReleaser(cleanup.ReleaseConfig{Namespace: namespace}, p.client, io.Discard).All(ctx)
