@@ -101,7 +101,7 @@ func Decide(f Facts, s config.Cleanup, now time.Time) []Decision {
 		j.orphans()
 	case f.Job.DeletionTimestamp != nil:
 		j.deleted()
-	case finishedAt(f.Job).IsZero():
+	case !hasFinished(f.Job):
 		j.running()
 	default:
 		j.finished()

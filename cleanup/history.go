@@ -32,8 +32,6 @@ func newer(job *batchv1.Job, related []*batchv1.Job) int {
 	return n
 }
 
-func hasFinished(job *batchv1.Job) bool { return !finishedAt(job).IsZero() }
-
 // byEnd compares Jobs by their ends. Times are whole seconds: of two that ended in the same one the UIDs decide, so that every
 // replica and every look counts alike.
 func byEnd(a, b *batchv1.Job) int {

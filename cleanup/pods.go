@@ -76,12 +76,27 @@ func over(p *corev1.Pod) bool {
 
 // finishedAt gives the end of the Job, zero where it has not finished. A failed Job has no completion time.
 func finishedAt(job *batchv1.Job) time.Time {
-	for _, c := range job.Status.Conditions {
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-			return c.LastTransitionTime.Time
-		}
+	if c := endCondition(job); c != nil {
+		return c.LastTransitionTime.Time
 	}
 	return time.Time{}
+}
+
+func hasFinished(job *batchv1.Job) bool { return !finishedAt(job).IsZero() }
+
+func failed(job *batchv1.Job) bool {
+	c := endCondition(job)
+	return c != nil && c.Type == batchv1.JobFailed
+}
+
+// endCondition says how the Job has ended; nil: it has not.
+func endCondition(job *batchv1.Job) *batchv1.JobCondition {
+	for i, c := range job.Status.Conditions {
+		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
+			return &job.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 func statuses(p *corev1.Pod) []corev1.ContainerStatus {

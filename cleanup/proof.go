@@ -45,7 +45,7 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	}
 	if job := f.Job; job != nil {
 		p.unseen = counted(job) - len(p.evidence.Manifests)
-		if finished := !finishedAt(job).IsZero(); finished && p.unseen > 0 || !finished && (job.DeletionTimestamp != nil || f.Ending) {
+		if finished := hasFinished(job); finished && p.unseen > 0 || !finished && (job.DeletionTimestamp != nil || f.Ending) {
 			if err := j.addUnknown(ctx, &p); err != nil {
 				j.blocked("api")
 				return p, err

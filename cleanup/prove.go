@@ -45,7 +45,7 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 		return nil // neither lost nor archived can be said of it; a person decides, or the deadline of its deletion
 	}
 	release := pick(list, Release)
-	finished := !finishedAt(p.Job).IsZero()
+	finished := hasFinished(p.Job)
 	switch {
 	case len(release) == 0 && !tell:
 		return nil // the store knows better than the cache: its seal brings it here again

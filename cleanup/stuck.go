@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -241,7 +240,7 @@ func (j *judgement) podless() {
 // Refused says whether no pod can be created for the Job.
 func (f Facts) Refused(now time.Time) bool {
 	j := judgement{Facts: f, now: now}
-	if f.Job == nil || f.Job.DeletionTimestamp != nil || !finishedAt(f.Job).IsZero() {
+	if f.Job == nil || f.Job.DeletionTimestamp != nil || hasFinished(f.Job) {
 		return false
 	}
 	_, stuck := j.refused()
@@ -266,10 +265,4 @@ func (j *judgement) refused() (hindrance, bool) {
 		}
 	}
 	return hindrance{}, false
-}
-
-func failed(job *batchv1.Job) bool {
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue
-	})
 }
