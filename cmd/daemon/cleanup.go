@@ -19,7 +19,7 @@ func (p *parts) newJanitor(cfg config.Config) (*cleanup.Janitor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("selector of cleanup: %w", err)
 	}
-	j := cleanup.New(cleanup.Config{Cleanup: cfg.Cleanup, Selector: selector, Replica: replica(cfg.Replica)}, cleanup.Parts{
+	j := cleanup.New(cleanup.Config{Cleanup: cfg.Cleanup, Selector: selector, Replica: cfg.Replica.Called()}, cleanup.Parts{
 		Client: p.client, Cache: p.watcher, Store: p.sealer, Count: metrics.NewCleanup(p.registry), Log: p.log.With("component", "cleanup"),
 		Clock: p.clock,
 	})
@@ -51,7 +51,7 @@ func (p *parts) newJanitor(cfg config.Config) (*cleanup.Janitor, error) {
 func (p *parts) leave(ctx context.Context, cfg config.Config) {
 	const limit = 10 * time.Second
 	namespace := cfg.Kubernetes.Namespace
-	if !cfg.Cleanup.Acts() || leaseNamespace(cfg.Replica) != namespace {
+	if !cfg.Cleanup.Acts() || cfg.Replica.OwnNamespace() != namespace {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/process"
 )
 
 // envAct has the test binary be something else: the program itself, or a part of it that ends a process.
@@ -41,7 +42,7 @@ var acts = map[string]func(){
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(envWords); path != "" {
-		terminationLog = path
+		process.TerminationLog = path
 		os.Unsetenv(envWords)
 	}
 	if act := acts[os.Getenv(envAct)]; act != nil {
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 
 // drainForEver is told to stop and does not come to an end.
 func drainForEver(grace time.Duration) {
-	ctx, _ := stopping(context.Background(), grace, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	ctx, _ := process.Stopping(context.Background(), grace, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	fmt.Println("started")
 	<-ctx.Done()
 	fmt.Println("stopping")
@@ -233,7 +234,7 @@ func TestExitCodesAreDocumented(t *testing.T) {
 // crashElsewhere panics in a goroutine that nothing of ours has started.
 func crashElsewhere() {
 	cfg := config.Config{Spool: config.Spool{Dir: os.Getenv("SPOOL")}}
-	guardCrashes(cfg, logger(config.Process{LogFormat: "json"}, os.Stderr))
+	process.GuardCrashes(version, cfg, process.Logger(config.Process{LogFormat: "json"}, os.Stderr))
 	done := make(chan struct{})
 	time.AfterFunc(0, func() { panic("last words") })
 	<-done
@@ -249,7 +250,7 @@ func TestCrash(t *testing.T) {
 	cfg := config.Config{Spool: config.Spool{Dir: spool}}
 	start := func() (string, func()) {
 		var text bytes.Buffer
-		forget := guardCrashes(cfg, slog.New(slog.NewTextHandler(&text, nil)))
+		forget := process.GuardCrashes(version, cfg, slog.New(slog.NewTextHandler(&text, nil)))
 		return text.String(), forget
 	}
 	first, _ := start()

@@ -7,8 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -16,7 +14,6 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/launch/ecr"
 	"github.com/epilogue-dev/epilogue/launch/registry"
-	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve/workloads"
 )
@@ -69,7 +66,7 @@ func (p *parts) runLauncher(ctx context.Context) error {
 
 func launchConfig(cfg config.Config) (launch.Config, error) {
 	l := cfg.Launch
-	jobLabels, err := labelsFor(cfg.Kubernetes.Selector)
+	jobLabels, err := launch.LabelsFor(cfg.Kubernetes.Selector)
 	if err != nil {
 		return launch.Config{}, err
 	}
@@ -88,35 +85,6 @@ func launchConfig(cfg config.Config) (launch.Config, error) {
 		Limits: launch.Limits{Total: l.MaxConcurrent, ByKind: byKind, Queued: l.MaxQueued},
 		Images: launch.Images{Build: l.Build, Registry: l.Registry, Prebuilt: l.RunnerImage},
 	}, nil
-}
-
-// labelsFor gives labels that the watcher's selector picks: a Job that it does not see would never be started.
-func labelsFor(text string) (map[string]string, error) {
-	selector, err := labels.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("selector: %w", err)
-	}
-	wanted := map[string]string{}
-	requirements, _ := selector.Requirements()
-	for _, r := range requirements {
-		switch r.Operator() {
-		case selection.Equals, selection.DoubleEquals, selection.In:
-			wanted[r.Key()] = r.ValuesUnsorted()[0]
-		case selection.Exists:
-			wanted[r.Key()] = ""
-		}
-	}
-	for _, own := range []string{mark.WorkloadID, mark.Kind, mark.Attempt} {
-		delete(wanted, own)
-	}
-	for _, kind := range []string{mark.Runner, mark.Builder} {
-		all := labels.Merge(wanted, labels.Set{mark.WorkloadID: "any", mark.Kind: kind, mark.Attempt: "1"})
-		if !selector.Matches(all) {
-			return nil, fmt.Errorf("selector: value %q: launched Jobs would carry %s, which it does not pick; want one that does, or no launcher",
-				text, all)
-		}
-	}
-	return wanted, nil
 }
 
 // imageRegistry gives the registry that builders push to, nil where nothing is built.

@@ -133,19 +133,3 @@ func TestExamples(t *testing.T) {
 		})
 	}
 }
-
-func TestLabelsForSelector(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "map[]", "team=ml": "map[team:ml]", "tier in (a),team": "map[team: tier:a]", "epilogue.dev/kind": "map[]", "!other": "map[]",
-	} {
-		got, err := labelsFor(text)
-		if err != nil || fmt.Sprint(got) != want {
-			t.Errorf("%q: got %v, %v, want %s", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"!epilogue.dev/kind", "epilogue.dev/kind=other", "team=a,team!=a"} {
-		if got, err := labelsFor(text); err == nil || !strings.Contains(err.Error(), "selector: value") {
-			t.Errorf("%q: got %v, %v, want an error", text, got, err)
-		}
-	}
-}

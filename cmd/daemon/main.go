@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // the image holds no certificates
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/stamp"
 )
 
@@ -25,7 +27,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "epilogue:", err)
 	}
 	if err != nil {
-		lastWords(exitCode(err), err.Error())
+		process.LastWords(exitCode(err), strings.TrimPrefix(err.Error(), errTold.Error()+": "))
 	}
 	os.Exit(exitCode(err))
 }
@@ -44,14 +46,14 @@ func command() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log := logger(cfg.Process, os.Stderr)
-		tuneCollector(memlimit.FromCgroup, log)
+		log := process.Logger(cfg.Process, os.Stderr)
+		process.TuneCollector(memlimit.FromCgroup, log)
 		for _, line := range source.Unknown(os.Environ()) {
 			log.Warn(line)
 		}
-		forget := guardCrashes(cfg, log)
+		forget := process.GuardCrashes(version, cfg, log)
 		defer forget()
-		ctx, stop := stopping(cmd.Context(), cfg.Process.ShutdownGrace, log)
+		ctx, stop := process.Stopping(cmd.Context(), cfg.Process.ShutdownGrace, log)
 		defer stop()
 		if err := run(ctx, cfg, log); err != nil {
 			log.Error("epilogue ends", "err", err, "exit_code", exitCode(err))

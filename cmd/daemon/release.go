@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
@@ -67,7 +66,7 @@ order, for whoever goes later would put the gate on again. What it leaves are th
 			if err != nil {
 				return err
 			}
-			namespace := leaseNamespace(cfg.Replica)
+			namespace := cfg.Replica.OwnNamespace()
 			if namespace == "" {
 				return errors.New("uninstall: lease-namespace is empty, want the namespace of the daemon")
 			}
@@ -106,16 +105,4 @@ func clusterOnly(source *config.Source) (config.Config, kubernetes.Interface, er
 		return cfg, nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return cfg, client, nil
-}
-
-// leaseNamespace gives the setting, or else the pod's own namespace, "" outside of a pod.
-func leaseNamespace(cfg config.Replica) string {
-	if cfg.LeaseNamespace != "" {
-		return cfg.LeaseNamespace
-	}
-	text, err := os.ReadFile(ownNamespaceFile)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 
 	"k8s.io/client-go/kubernetes"
 
@@ -15,31 +13,16 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// replica is this process's name in what it writes: its pod's, which is the host's name.
-func replica(cfg config.Replica) string {
-	if cfg.Name != "" {
-		return cfg.Name
-	}
-	name, err := os.Hostname()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.ToLower(name)
-}
-
-// ownNamespaceFile is where the kubelet says which namespace a pod is in.
-const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-
 // leases gives nil for a replica that is alone.
 func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
 	cfg := whole.Replica
-	namespace := leaseNamespace(cfg)
+	namespace := cfg.OwnNamespace()
 	if cfg.LeaseDuration == 0 || namespace == "" {
 		log.Info("no Leases: this replica owns every log, and must be the only one")
 		return nil, nil
 	}
 	l, err := watch.NewLeases(watch.LeaseConfig{
-		Namespace: namespace, Group: cfg.Release, Replica: replica(cfg), Duration: cfg.LeaseDuration, API: apiAddress(whole), Account: cfg.Account,
+		Namespace: namespace, Group: cfg.Release, Replica: cfg.Called(), Duration: cfg.LeaseDuration, API: whole.APIAddress(), Account: cfg.Account,
 	}, client, log.With("component", "leases"))
 	if err != nil {
 		return nil, fmt.Errorf("watch Leases: %w", err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -23,7 +22,7 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 	}
 	log := p.log.With("component", "api")
 	reader := archive.NewReader(archive.ReaderConfig{
-		Store: store, Codec: codec, Spool: p.spool, Replica: replica(cfg.Replica), Poll: cfg.Replica.JournalInterval,
+		Store: store, Codec: codec, Spool: p.spool, Replica: cfg.Replica.Called(), Poll: cfg.Replica.JournalInterval,
 	})
 	who, err := whoMayRead(cfg)
 	if err != nil {
@@ -68,13 +67,18 @@ func (p *parts) listen(ctx context.Context, cfg config.Config) (l listeners, err
 	return l, err
 }
 
-// serve has the servers answer until the context ends.
-func (p *parts) serve(ctx context.Context, servers *errgroup.Group, l listeners, ready func() string) {
-	servers.Go(func() error { return serve.Run(ctx, l.health, serve.Health{Ready: ready}.Handler(), nil) })
-	servers.Go(func() error { return serve.Run(ctx, l.metrics, p.scrape, nil) })
-	if l.api != nil {
-		servers.Go(func() error { return p.api.Run(ctx, l.api) })
+// servers answer until the context ends.
+func (p *parts) servers(l listeners, ready func() string) func(ctx context.Context) error {
+	all := []func(context.Context) error{
+		func(ctx context.Context) error {
+			return serve.Run(ctx, l.health, serve.Health{Ready: ready}.Handler(), nil)
+		},
+		func(ctx context.Context) error { return serve.Run(ctx, l.metrics, p.scrape, nil) },
 	}
+	if l.api != nil {
+		all = append(all, func(ctx context.Context) error { return p.api.Run(ctx, l.api) })
+	}
+	return together(all...)
 }
 
 func whoMayRead(cfg config.Config) (serve.Access, error) {
@@ -96,13 +100,4 @@ func reviews(cfg config.Config) (serve.Access, error) {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return access.NewReviews(client, cfg.Serve.Audience), nil
-}
-
-// apiAddress is where the other replicas reach this one's API, "" where they do not.
-func apiAddress(cfg config.Config) string {
-	_, port, err := net.SplitHostPort(cfg.Serve.Listen)
-	if err != nil || cfg.Replica.Address == "" {
-		return ""
-	}
-	return net.JoinHostPort(cfg.Replica.Address, port)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/try"
 )
 
@@ -123,9 +124,9 @@ func (t *trial) run(cmd *cobra.Command) error {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	defer closeLog()
-	tuneCollector(memlimit.FromCgroup, log)
-	defer guardCrashes(cfg, log)()
-	ctx, stop := stopping(cmd.Context(), cfg.Process.ShutdownGrace, log)
+	process.TuneCollector(memlimit.FromCgroup, log)
+	defer process.GuardCrashes(version, cfg, log)()
+	ctx, stop := process.Stopping(cmd.Context(), cfg.Process.ShutdownGrace, log)
 	defer stop()
 	return t.keep(ctx, cfg, place, try.Parts{Screen: screen, Folder: folder}, log)
 }
@@ -159,7 +160,7 @@ func (t *trial) keep(ctx context.Context, cfg config.Config, place try.Place, wi
 	}
 	with.Watcher, with.Spool, with.Sealer, with.Journal = p.watcher, p.spool, p.sealer, p.journal
 	with.Reader = archive.NewReader(archive.ReaderConfig{
-		Store: p.store, Codec: p.codec, Spool: p.spool, Replica: replica(cfg.Replica), Poll: cfg.Replica.JournalInterval,
+		Store: p.store, Codec: p.codec, Spool: p.spool, Replica: cfg.Replica.Called(), Poll: cfg.Replica.JournalInterval,
 	})
 	with.File = store.File
 	return try.Run(ctx, try.Config{
@@ -181,6 +182,6 @@ func tryLog(cfg config.Config, folder *try.Folder, screen *try.Screen) (*slog.Lo
 	if err != nil {
 		return nil, nil, err
 	}
-	log := install(try.Loud(logHandler(cfg.Process, file), screen))
+	log := process.Install(try.Loud(process.Handler(cfg.Process, file), screen))
 	return log, func() { file.Close() }, nil // nothing can be done about it
 }

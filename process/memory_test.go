@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"log/slog"
@@ -29,7 +29,7 @@ func TestTuneCollector(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("GOGC", c.gogc)
 			percent, limit := debug.SetGCPercent(77), debug.SetMemoryLimit(7*gib)
-			tuneCollector(c.limit, slog.New(slog.DiscardHandler))
+			TuneCollector(c.limit, slog.New(slog.DiscardHandler))
 			gotPercent, gotLimit := debug.SetGCPercent(percent), debug.SetMemoryLimit(limit)
 			if gotPercent != c.wantPercent || gotLimit != c.wantLimit {
 				t.Errorf("got %d percent and a limit of %d bytes, want %d and %d", gotPercent, gotLimit, c.wantPercent, c.wantLimit)

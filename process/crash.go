@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ const crashMark = "--- what the Go runtime said:\n"
 // crashMost is how much of a report the log repeats.
 const crashMost = 64 << 10
 
-// guardCrashes has the runtime write a panic, of whatever goroutine, not only to standard error but also into a file beside the
+// GuardCrashes makes the runtime write a panic, of whatever goroutine, not only to standard error but also into a file beside the
 // spool, below the version and the settings; the next start of the container finds it there and logs it whole, so that what to send
-// is in one line of the current log. A volume that cannot be written costs only that. The function that it gives ends the watch, and
+// is in one line of the current log. A volume that cannot be written costs only that. The function that it returns ends the watch, and
 // removes the file: nothing has crashed then. A process that is killed leaves the head alone, which the next start passes over.
-func guardCrashes(cfg config.Config, log *slog.Logger) (forget func()) {
+func GuardCrashes(version string, cfg config.Config, log *slog.Logger) (forget func()) {
 	path := strings.TrimRight(cfg.Spool.Dir, "/") + ".crash"
 	tellCrash(path, log)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -32,7 +32,7 @@ func guardCrashes(cfg config.Config, log *slog.Logger) (forget func()) {
 		return func() {}
 	}
 	defer file.Close() // the runtime keeps its own
-	if err := writeCrashHead(file, cfg); err != nil {
+	if err := writeCrashHead(file, version, cfg); err != nil {
 		log.Debug("no crash report", "err", err)
 		return func() {}
 	}
@@ -45,7 +45,7 @@ func guardCrashes(cfg config.Config, log *slog.Logger) (forget func()) {
 	}
 }
 
-func writeCrashHead(to io.Writer, cfg config.Config) error {
+func writeCrashHead(to io.Writer, version string, cfg config.Config) error {
 	if _, err := fmt.Fprintf(to, "epilogue %s, %s, %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"io"
@@ -9,11 +9,12 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 )
 
-// logger gives the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
+// Logger is the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
 // line has the one form: nobody can parse a log of which one line in a thousand is something else.
-func logger(p config.Process, to io.Writer) *slog.Logger { return install(logHandler(p, to)) }
+func Logger(p config.Process, to io.Writer) *slog.Logger { return Install(Handler(p, to)) }
 
-func logHandler(p config.Process, to io.Writer) slog.Handler {
+// Handler writes in the form, and from the level on, that the settings say.
+func Handler(p config.Process, to io.Writer) slog.Handler {
 	options := &slog.HandlerOptions{Level: p.LogLevel, ReplaceAttr: durations}
 	if p.LogFormat == "text" {
 		return slog.NewTextHandler(to, options)
@@ -21,8 +22,8 @@ func logHandler(p config.Process, to io.Writer) slog.Handler {
 	return slog.NewJSONHandler(to, options)
 }
 
-// install makes a handler that of the whole process.
-func install(handler slog.Handler) *slog.Logger {
+// Install makes a handler that of the whole process.
+func Install(handler slog.Handler) *slog.Logger {
 	log := slog.New(handler)
 	slog.SetDefault(log.With("component", "library"))
 	klog.SetSlogLogger(log.With("component", "client-go"))

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func TestLoggedDurations(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		before := slog.Default()
-		log := logger(config.Process{LogFormat: format}, &out)
+		log := Logger(config.Process{LogFormat: format}, &out)
 		slog.SetDefault(before)
 		log.Info("x", "elapsed", 2500*time.Millisecond, slog.Group("pod", "age", 90*time.Second))
 		for _, part := range want {

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"log/slog"
@@ -17,8 +17,8 @@ const gcPercent = 50
 // killed for its memory reads hundreds of logs again.
 const memoryShare = 0.9
 
-// tuneCollector sets the garbage collector, as far as GOGC and GOMEMLIMIT do not. limit gives the container's, in bytes.
-func tuneCollector(limit memlimit.Provider, log *slog.Logger) {
+// TuneCollector sets the garbage collector, as far as GOGC and GOMEMLIMIT do not. limit returns the container's, in bytes.
+func TuneCollector(limit memlimit.Provider, log *slog.Logger) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
