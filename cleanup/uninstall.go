@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // UninstallConfig names what of a release keeps the gate standing.
@@ -123,7 +125,7 @@ func (u *Uninstall) awaitStop(ctx context.Context) error {
 			fmt.Fprintf(u.out, "still there after %s, so passed over: pods %s\n", stopPatience, strings.Join(names, ", "))
 			return nil
 		}
-		if err := pause(ctx, lookAgain); err != nil {
+		if err := pause.For(ctx, lookAgain); err != nil {
 			return fmt.Errorf("wait for the end of the daemon: %w", err)
 		}
 	}
@@ -140,7 +142,7 @@ func (u *Uninstall) release(ctx context.Context) error {
 		if n > 0 {
 			all, last = all+n, time.Now()
 		}
-		if err := pause(ctx, lookAgain); err != nil {
+		if err := pause.For(ctx, lookAgain); err != nil {
 			return fmt.Errorf("release all Jobs: %w", err)
 		}
 	}
@@ -178,15 +180,4 @@ func (u *Uninstall) queue(ctx context.Context) error {
 	}
 	fmt.Fprintf(u.out, "lease/%s deleted\n", u.cfg.QueueLease)
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

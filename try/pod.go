@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
@@ -132,7 +133,8 @@ func (b *board) follow(ctx context.Context, p *pod) {
 	q := archive.Query{
 		Target: archive.Target{Namespace: p.ref.Namespace, Pod: p.ref.Pod, PodUID: p.ref.PodUID}, Follow: true, After: map[archive.LogID]int64{},
 	}
-	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+	again := pause.Doubling{Next: firstPause, Most: mostPause}
+	for {
 		err := b.show(ctx, p, q)
 		if ctx.Err() != nil || err == nil && b.conclude(ctx, p) {
 			return
@@ -146,9 +148,7 @@ func (b *board) follow(ctx context.Context, p *pod) {
 		if err != nil && !unknown {
 			b.screen.Trouble("read back pod " + p.ref.Pod + ": " + err.Error())
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if again.Wait(ctx) != nil {
 			return
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
@@ -56,27 +56,25 @@ func Run(ctx context.Context, cfg Config, p Parts) error {
 	p.Watcher.ListenSettled(func(job types.UID, _ bool) { b.settle(job) })
 	p.Screen.Plain(head(cfg, p.Folder)...)
 
-	var board, flusher, journal errgroup.Group
-	flushed, stopFlusher := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopFlusher()
-	flusher.Go(func() error { return p.Spool.Run(flushed) })
-	journaled, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopJournal()
-	journal.Go(func() error { return p.Journal.Run(journaled) })
-	board.Go(func() error { _, err := p.Sealer.Probe(ctx); return over(ctx, err) })
-	board.Go(func() error { b.run(ctx, stop); return nil })
-
-	err := over(ctx, p.Watcher.Run(ctx))
-	stop()
-	err = errors.Join(err, board.Wait())
-	stopFlusher()
-	err = errors.Join(err, flusher.Wait())
-	stopJournal()
-	if last := journal.Wait(); last != nil {
-		err = errors.Join(err, fmt.Errorf("%w; the next trial in %s goes on with what it lacks", last, p.Folder.Archive))
-	}
+	err := process.InStages(ctx, []process.Stage{
+		{Name: "journal", Run: p.runJournal},
+		{Name: "flusher", Run: p.Spool.Run},
+		{Name: "work", Run: process.Together(
+			func(ctx context.Context) error { return over(ctx, p.Watcher.Run(ctx)) },
+			func(ctx context.Context) error { _, err := p.Sealer.Probe(ctx); return over(ctx, err) },
+			func(ctx context.Context) error { b.run(ctx, stop); return nil },
+		)},
+	}, nil)
 	p.Screen.Plain(b.end(p.Folder, p.File)...)
 	return errors.Join(err, p.Screen.Err())
+}
+
+// runJournal says of a last object that could not be written what that means.
+func (p *Parts) runJournal(ctx context.Context) error {
+	if err := p.Journal.Run(ctx); err != nil {
+		return fmt.Errorf("%w; the next trial in %s goes on with what it lacks", err, p.Folder.Archive)
+	}
+	return nil
 }
 
 // over: that somebody has ended the trial is no error.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Line is a way to one replica of the daemon. It is used by many requests at once.
@@ -164,7 +165,7 @@ func refused(status metav1.Status) error {
 
 // again asks until there is an answer, unless asking again cannot help.
 func (c *Client) again(ctx context.Context, ask func() error) error {
-	wait := c.cfg.Retry
+	wait := pause.Doubling{Next: c.cfg.Retry, Most: 10 * time.Second}
 	for try := 1; ; try++ {
 		err := ask()
 		if err == nil || lasting(err) || try == c.cfg.Tries || ctx.Err() != nil {
@@ -173,14 +174,9 @@ func (c *Client) again(ctx context.Context, ask func() error) error {
 		if try > 1 {
 			c.cfg.Warn(err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.Wait(ctx) != nil {
 			return err
 		}
-		wait = min(2*wait, 10*time.Second)
 	}
 }
 

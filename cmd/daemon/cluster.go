@@ -6,6 +6,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // identify finds out which cluster this is, before anything is taken over, written or deleted: by the UID of the namespace
@@ -13,7 +15,8 @@ import (
 // either, so it waits. Without the right to look the daemon works as if its prefix were its own.
 func (p *parts) identify(ctx context.Context) {
 	const limit, longest = 10 * time.Second, 10 * time.Second
-	for pause := time.Second; ; pause = min(2*pause, longest) {
+	again := pause.Doubling{Next: time.Second, Most: longest}
+	for {
 		limited, cancel := context.WithTimeout(ctx, limit)
 		system, err := p.client.CoreV1().Namespaces().Get(limited, metav1.NamespaceSystem, metav1.GetOptions{})
 		cancel()
@@ -27,9 +30,7 @@ func (p *parts) identify(ctx context.Context) {
 			return
 		}
 		p.log.Warn("look which cluster this is; tried again", "err", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if again.Wait(ctx) != nil {
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/process"
 )
 
 // run is the whole program:
@@ -38,7 +39,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := checkRights(ctx, cfg, p.client, log); err != nil {
 		return err
 	}
-	err = inStages(ctx, p.stages(ctx, cfg, open), log)
+	err = process.InStages(ctx, p.stages(ctx, cfg, open), func(stage string) { log.Debug("a stage stops", "stage", stage) })
 	log.Info("epilogue has stopped")
 	return err
 }
@@ -46,14 +47,14 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 // stages are what runs. All of it stops unready; then the last stage, whose followers put on disk what they hold; then the spool's
 // flusher; then the journal, with a last object; then the Lease goes, so that others take over what the journal holds; and the HTTP
 // servers last, so that a probe can still be told why.
-func (p *parts) stages(ctx context.Context, cfg config.Config, open listeners) []stage {
-	return []stage{
-		{name: "servers", run: p.servers(open, p.ready(ctx))},
-		{name: "lease", before: p.identify, run: p.keepLease},
-		{name: "held Jobs", run: atEnd(func(ctx context.Context) { p.leave(ctx, cfg) })},
-		{name: "journal", run: p.runJournal},
-		{name: "flusher", run: p.spool.Run},
-		{name: "work", run: together(p.watcher.Run, p.janitor.Run, p.runLauncher, p.probe, p.runRetention)},
+func (p *parts) stages(ctx context.Context, cfg config.Config, open listeners) []process.Stage {
+	return []process.Stage{
+		{Name: "servers", Run: p.servers(open, p.ready(ctx))},
+		{Name: "lease", Before: p.identify, Run: p.keepLease},
+		{Name: "held Jobs", Run: process.AtEnd(func(ctx context.Context) { p.leave(ctx, cfg) })},
+		{Name: "journal", Run: p.runJournal},
+		{Name: "flusher", Run: p.spool.Run},
+		{Name: "work", Run: process.Together(p.watcher.Run, p.janitor.Run, p.runLauncher, p.probe, p.runRetention)},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -78,7 +79,7 @@ func (p *parts) servers(l listeners, ready func() string) func(ctx context.Conte
 	if l.api != nil {
 		all = append(all, func(ctx context.Context) error { return p.api.Run(ctx, l.api) })
 	}
-	return together(all...)
+	return process.Together(all...)
 }
 
 func whoMayRead(cfg config.Config) (serve.Access, error) {
