@@ -15,11 +15,11 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-const longDiscover = `Show which labels, service accounts, arguments and owners the Jobs and pods of a namespace carry, and what a selection would
-match: for who has to choose the settings selector and workload-labels.
+const longDiscover = `Show which labels, service accounts, arguments and owners the Jobs and pods of a namespace carry, and what a selection
+would match: for who has to choose the settings selector and workload-labels.
 
-It reads Jobs and pods and changes nothing. Environments are never printed, and of arguments only their names and what kind
-of value stands behind them.`
+It reads Jobs and pods and changes nothing. Environments are never printed, and of arguments only their names and what
+kind of value stands behind them.`
 
 func (p *program) discover() *cobra.Command {
 	var selector string

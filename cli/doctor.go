@@ -10,12 +10,12 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
-const longDoctor = `Look for what keeps Epilogue from its work: rights that you or the daemon lack, a daemon that is not ready, Jobs that hang on
-the gate, clocks that differ and, where --archive names it, a store that cannot do what is needed. Each finding says what to
-do about it.
+const longDoctor = `Look for what keeps Epilogue from its work: rights that you or the daemon lack, a daemon that is not ready, Jobs that
+hang on the gate, clocks that differ and, where --archive names it, a store that cannot do what is needed. Each finding
+says what to do about it.
 
-Nothing is changed, but that a check of the store puts a few bytes under v1/_probe/ and removes them. Exit code 5 says that
-something does not work.`
+Nothing is changed, but that a check of the store puts a few bytes under v1/_probe/ and removes them. Exit code 5 says
+that something does not work.`
 
 func (p *program) doctor() *cobra.Command {
 	cfg := doctor.Config{Version: p.version}

@@ -44,8 +44,8 @@ const longDownload = `Write the logs of a Job, a pod or a workload into files, w
     DIR/NAMESPACE/JOB/POD/manifest.json
 
 Each text is compared with the SHA-256 of its manifest. With --compressed files are the log objects as they are stored
-(.log.zst), which zstd -dc reads; they hold the times of lines, too. A file appears whole or not at all, and replaces one
-of the same name. A log that is still open is written as far as it goes.`
+(.log.zst), which zstd -dc reads; they hold the times of lines, too. A file appears whole or not at all, and replaces
+one of the same name. A log that is still open is written as far as it goes.`
 
 func (p *program) download() *cobra.Command {
 	d := &downloading{program: p}

@@ -23,8 +23,8 @@ func (p *program) get() *cobra.Command {
 	out := newOutput("wide")
 	cmd := &cobra.Command{
 		Use: "get NAME", Short: "Show the manifests of a Job, a pod or a workload",
-		Long: "Show the manifests of a Job, a pod or a workload: a table of its containers, or the documents themselves, which docs/manifest.schema.json describes. " +
-			"Several are one List.\n\n" + targetHelp,
+		Long: "Show the manifests of a Job, a pod or a workload: a table of its containers, or the documents themselves, which\n" +
+			"docs/manifest.schema.json describes. Several are one List.\n\n" + targetHelp,
 		Example: exampleGet, Args: takes(1, 1, "name"), ValidArgsFunction: p.targetNames,
 	}
 	out.add(cmd)
@@ -80,8 +80,8 @@ const exampleDescribe = `  # Why did it fail?
 func (p *program) describe() *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME", Aliases: []string{"post-mortem"}, Short: "Tell how a Job and its pods ended, and what is kept of their logs",
-		Long: "Tell how a Job and its pods ended, and what is kept of their logs: the diagnosis, states and exit codes, gaps with their reasons, and the Events that " +
-			"Kubernetes has long forgotten.\n\n" + targetHelp,
+		Long: "Tell how a Job and its pods ended, and what is kept of their logs: the diagnosis, states and exit codes, gaps with\n" +
+			"their reasons, and the Events that Kubernetes has long forgotten.\n\n" + targetHelp,
 		Example: exampleDescribe, Args: takes(1, 1, "name"), ValidArgsFunction: p.targetNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, t, err := p.target(cmd.Context(), args[0])

@@ -53,10 +53,11 @@ func (l *launching) complete() (seconds int64, err error) {
 	return int64(d / time.Second), nil
 }
 
-const longRun = `Launch a runner Job as ZenML would: the daemon makes it, puts it into the queue where all slots are taken, and keeps its log.
+const longRun = `Launch a runner Job as ZenML would: the daemon makes it, puts it into the queue where all slots are taken, and keeps its
+log.
 
-What follows -- is the command; without it the image's own is run. Values of --env are not shown anywhere, but a shell may
-remember them: --env NAME alone takes the value from this program's environment.`
+What follows -- is the command; without it the image's own is run. Values of --env are not shown anywhere, but a shell
+may remember them: --env NAME alone takes the value from this program's environment.`
 
 func (p *program) runJob() *cobra.Command {
 	l := &launching{program: p}
@@ -107,8 +108,8 @@ func (p *program) environment(given []string) (map[string]string, error) {
 	return vars, nil
 }
 
-const longBuild = `Launch a builder Job that builds an image and pushes it to the daemon's registry. Where the tag is there already nothing is
-built.`
+const longBuild = `Launch a builder Job that builds an image and pushes it to the daemon's registry. Where the tag is there already nothing
+is built.`
 
 func (p *program) buildImage() *cobra.Command {
 	l := &launching{program: p}

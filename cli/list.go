@@ -39,8 +39,9 @@ func (p *program) list() *cobra.Command {
 	l := &listing{program: p, output: newOutput("wide")}
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls", "jobs"}, Short: "List Jobs whose logs are kept, the newest day first",
-		Long: "List Jobs whose logs are kept, the newest day first.\n\nVERDICT is the worst on any log of the Job: complete, empty, open (still being read), " +
-			"never-started, seamed, partial or lost; behind it stands how many seams its logs have, where one file ends and the next begins.",
+		Long: "List Jobs whose logs are kept, the newest day first.\n\nVERDICT is the worst on any log of the Job: complete, empty, open (still being\n" +
+			"read), never-started, seamed, partial or lost; behind it stands how many seams its logs have, where one file ends and\n" +
+			"the next begins.",
 		Example: exampleList, Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
 	}

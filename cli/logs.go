@@ -30,16 +30,16 @@ type logging struct {
 
 const longLogs = `Print the log of a Job, a pod or a workload, whether it still runs or is long gone.
 
-Without flags all of it is printed: every pod of the Job in the order in which they were made, and in it every container and
-each of its restarts. The flags narrow it down.
+Without flags all of it is printed: every pod of the Job in the order in which they were made, and in it every container
+and each of its restarts. The flags narrow it down.
 
-Lines go to standard output. What is to be said about them goes to standard error: which log begins, and of a log that is
-not whole what is missing and why.
+Lines go to standard output. What is to be said about them goes to standard error: which log begins, and of a log that
+is not whole what is missing and why.
 
-To a pipe or a file goes what the container wrote, byte by byte. To a terminal colours pass, and other control characters
-are shown in caret notation (^G, ^[): a log could otherwise steer the terminal. Of a line that was drawn over and over, as
-progress bars are, a terminal gets what it was in the end, and with -f what it was at the end of each piece that came.
--o raw passes everything, whatever the output is.`
+To a pipe or a file goes what the container wrote, byte by byte. To a terminal colours pass, and other control
+characters are shown in caret notation (^G, ^[): a log could otherwise steer the terminal. Of a line that was drawn over
+and over, as progress bars are, a terminal gets what it was in the end, and with -f what it was at the end of each piece
+that came. -o raw passes everything, whatever the output is.`
 
 const exampleLogs = `  # All that a Job wrote
   kubectl epilogue logs nightly-28390

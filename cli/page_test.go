@@ -42,11 +42,11 @@ func page() []byte {
 			describeCommand(out, cmd)
 		}
 	}
-	out.WriteString("\n## Flags of every command\n\nThe flags by which kubectl is told which cluster, user and namespace to use work as in kubectl; " +
+	out.WriteString("\n## Flags of every command\n\nThe flags by which kubectl is told which cluster, user and namespace to use work as in kubectl;\n" +
 		"`kubectl epilogue --help` lists them. Besides them:\n\n")
 	flagTable(out, root.PersistentFlags(), kubectlFlags())
-	out.WriteString("\nThe archive's (`--archive`, `--s3-...`, `--store-timeout`) can be given in the environment too, as `EPILOGUE_ARCHIVE` for `--archive`; the flag " +
-		"wins. Credentials of the store come from the AWS chain: `AWS_*` variables, profiles, IRSA.\n")
+	out.WriteString("\nThe archive's (`--archive`, `--s3-...`, `--store-timeout`) can be given in the environment too, as\n`EPILOGUE_ARCHIVE` for `--archive`; " +
+		"the flag wins. Credentials of the store come from the AWS chain: `AWS_*` variables,\nprofiles, IRSA.\n")
 	return out.Bytes()
 }
 

@@ -11,11 +11,12 @@ import (
 	"github.com/epilogue-dev/epilogue/cleanup"
 )
 
-const longRelease = `Let Jobs go that the gate holds: their finalizer is taken off, and that of their pods. Kubernetes then deletes what was told to
-go, whether the logs are archived or not; of each Job is said which. The gate is not put on a released Job again.
+const longRelease = `Let Jobs go that the gate holds: their finalizer is taken off, and that of their pods. Kubernetes then deletes what was
+told to go, whether the logs are archived or not; of each Job is said which. The gate is not put on a released Job
+again.
 
-The daemon does this by itself once the logs are safe. This is for when it cannot: a store that is gone for good, a daemon
-that will not come back. It needs the right to list and patch Jobs and pods.`
+The daemon does this by itself once the logs are safe. This is for when it cannot: a store that is gone for good, a
+daemon that will not come back. It needs the right to list and patch Jobs and pods.`
 
 func (p *program) release() *cobra.Command {
 	var all bool

@@ -21,8 +21,8 @@ type origin interface {
 	Read(ctx context.Context, q archive.Query) (*archive.Answer, error)
 }
 
-const targetHelp = `NAME is that of a Job or a pod, or the id of a workload. Where a name could be several things, a Job is looked for first;
-job/NAME, pod/NAME and workload/ID say which is meant.`
+const targetHelp = `NAME is that of a Job or a pod, or the id of a workload. Where a name could be several things, a Job is looked for
+first; job/NAME, pod/NAME and workload/ID say which is meant.`
 
 var workloadID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 

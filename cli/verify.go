@@ -14,8 +14,8 @@ import (
 const longVerify = `Check the archive against its manifests: every log object is read whole, its frames' checksums are checked, and its text
 is counted and hashed. Without NAME the whole store is checked.
 
-It needs the store itself, so --archive or EPILOGUE_ARCHIVE. It reads and changes nothing. Exit code 4 says that something
-is damaged or gone; each is a line on standard output.`
+It needs the store itself, so --archive or EPILOGUE_ARCHIVE. It reads and changes nothing. Exit code 4 says that
+something is damaged or gone; each is a line on standard output.`
 
 func (p *program) verify() *cobra.Command {
 	return &cobra.Command{

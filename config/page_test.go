@@ -38,18 +38,20 @@ value of every setting and where it came from.
 
 - Where a setting has several variables, the first one listed wins, so ` + "`EPILOGUE_*`" + ` beats ZenML's own name.
 - A variable that is set but empty counts as not set.
-- A wrong value ends the start with one line for each, naming the setting, the value and what would be right. Unknown keys
-  of the file are wrong, too.
-- Durations are written with their unit, such as ` + "`500ms`, `30s` or `2h`" + `; bytes as in Kubernetes, such as ` + "`512Mi`" + `.
+- A wrong value ends the start with one line for each, naming the setting, the value and what would be right. Unknown
+  keys of the file are wrong, too.
+- Durations are written with their unit, such as ` + "`500ms`" + `, ` + "`30s`" + ` or ` + "`2h`" + `; bytes as in Kubernetes, such as ` + "`512Mi`" + `.
 - In the file, JSON settings may be written as YAML.
-- Credentials of the store are no settings. They come from the AWS chain: ` + "`AWS_*`" + ` variables, IRSA, Pod Identity, profiles.
+- Credentials of the store are no settings. They come from the AWS chain: ` + "`AWS_*`" + ` variables, IRSA, Pod Identity,
+  profiles.
 
 ## Beside ZenML
 
 ZenML's variables work as they are. They are checked at every start, but what only launching needs (the service account,
-the registry, its region) is required only where Epilogue launches Jobs itself; beside ZenML's own workload manager it only
-observes. ` + "`ZENML_KUBERNETES_WORKLOAD_MANAGER_ENABLE_EXTERNAL_LOGS`" + ` tells ZenML whether to keep its own copy of logs. Epilogue
-archives either way, and needs ` + "`archive`" + `; ZenML's bucket is another name for it, the weakest of the variables.
+the registry, its region) is required only where Epilogue launches Jobs itself; beside ZenML's own workload manager it
+only observes. ` + "`ZENML_KUBERNETES_WORKLOAD_MANAGER_ENABLE_EXTERNAL_LOGS`" + ` tells ZenML whether to keep its own copy of
+logs. Epilogue archives either way, and needs ` + "`archive`" + `; ZenML's bucket is another name for it, the weakest of the
+variables.
 `
 
 // page gives docs/configuration.md.

@@ -6,5 +6,5 @@
 // in order, whoever dies meanwhile and however many replicas there are; and that the values of a workload's environment
 // stand in one Secret that goes with the Job, and nowhere else.
 //
-// A crash at any line leaves Jobs that the next life, or another replica, goes on with: see the crash table in docs/design.md.
+// A crash at any line leaves Jobs that the next life, or another replica, goes on with: see docs/design.md, "What a crash leaves".
 package launch

@@ -165,16 +165,20 @@ const pageHead = `# Metrics
 
 <!-- Generated from the registry of the daemon. Do not edit: go test ./cmd/daemon -run TestMetricsPage -update -->
 
-` + "`GET /metrics`" + ` on the address of ` + "`metrics-listen`" + ` (port 9090 of the Service), for Prometheus. No metric carries the name of a pod, a Job or a run: the number of series does not
-depend on what runs. Counters and gauges with labels show every value of theirs from the start, so that the first event is a rise. Histograms come with classic buckets, and as native ones
-where the scraper asks for these. The alerts that read them have their [runbooks](runbooks/README.md).
+` + "`GET /metrics`" + ` on the address of ` + "`metrics-listen`" + ` (port 9090 of the Service), for Prometheus. No metric carries the name
+of a pod, a Job or a run: the number of series does not depend on what runs. Counters and gauges with labels show every
+value of theirs from the start, so that the first event is a rise. Histograms come with classic buckets, and as native
+ones where the scraper asks for these. The alerts that read them have their [runbooks](runbooks/README.md).
 
-How many *lines* are missing in a gap is not known to anyone: the kubelet does not number them. So what is lost is counted in gaps (` + "`epilogue_log_gaps_total`" + `), in logs by their verdict
-(` + "`epilogue_logs_sealed_total`" + `), in seams (` + "`epilogue_log_seams_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names the bounds of each gap.
+How many *lines* are missing in a gap is not known to anyone: the kubelet does not number them. So what is lost is
+counted in gaps (` + "`epilogue_log_gaps_total`" + `), in logs by their verdict (` + "`epilogue_logs_sealed_total`" + `), in seams
+(` + "`epilogue_log_seams_total`" + `) and in pods that came and went unseen (` + "`epilogue_pods_unseen_total`" + `); the manifest names
+the bounds of each gap.
 
-With ` + "`metrics-auth: kubernetes`" + ` only accounts may scrape that may get the non-resource URL ` + "`/metrics`" + `, as the usual ClusterRole of Prometheus allows; it sends its token (` + "`serviceMonitor.endpoint`" + `
-of the chart takes an ` + "`authorization`" + `). The daemon needs two rights outside namespaces for it ([security.md](security.md#what-it-may-do-in-the-cluster)), which the chart gives
-with ` + "`environment.EPILOGUE_METRICS_AUTH`" + `, and with the API.
+With ` + "`metrics-auth: kubernetes`" + ` only accounts may scrape that may get the non-resource URL ` + "`/metrics`" + `, as the usual
+ClusterRole of Prometheus allows; it sends its token (` + "`serviceMonitor.endpoint`" + ` of the chart takes an ` + "`authorization`" + `).
+The daemon needs two rights outside namespaces for it ([security.md](security.md#what-it-may-do-in-the-cluster)), which
+the chart gives with ` + "`environment.EPILOGUE_METRICS_AUTH`" + `, and with the API.
 `
 
 // page gives docs/metrics.md.
@@ -183,8 +187,8 @@ func page(families map[string]*dto.MetricFamily) []byte {
 	for _, section := range []struct{ head, text, prefix string }{
 		{"Epilogue", "", "epilogue_"},
 		{"Object store", "The names are those of Thanos, Mimir and Tempo, whose dashboards and alerts read them, too.", "objstore_"},
-		{"Kubernetes client", "What k8s.io/component-base counts for client-go. Some show only after the first event of their kind, and so does `rest_client_request_retries_total`.", "rest_client_"},
-		{"Queues", "From the same. The label `name` is `pods`, `checks`, `seals`, `jobs` for what is followed and sealed, `cleanup`, `proofs`, `deletions` for what is held and deleted.", "workqueue_"},
+		{"Kubernetes client", "What k8s.io/component-base counts for client-go. Some show only after the first event of their kind, and so does\n`rest_client_request_retries_total`.", "rest_client_"},
+		{"Queues", "From the same. The label `name` is `pods`, `checks`, `seals`, `jobs` for what is followed and sealed, `cleanup`,\n`proofs`, `deletions` for what is held and deleted.", "workqueue_"},
 	} {
 		fmt.Fprintf(out, "\n## %s\n\n", section.head)
 		if section.text != "" {
@@ -198,8 +202,8 @@ func page(families map[string]*dto.MetricFamily) []byte {
 			}
 		}
 	}
-	fmt.Fprintf(out, "\n## Process\n\n`process_*` and `go_*` are those of the Prometheus client for Go (memory, CPU, file descriptors, garbage collector, scheduler), `promhttp_*` count failed scrapes, and `%s` count Kubernetes' own metrics.\n",
-		strings.Join(metaMetrics, "`, `"))
+	fmt.Fprintf(out, "\n## Process\n\n`process_*` and `go_*` are those of the Prometheus client for Go (memory, CPU, file descriptors, garbage collector,\nscheduler), `promhttp_*` count failed scrapes, and these count Kubernetes' own metrics:\n`%s`.\n",
+		strings.Join(metaMetrics, "`,\n`"))
 	return out.Bytes()
 }
 

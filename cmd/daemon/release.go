@@ -18,11 +18,13 @@ func releaseCommand(source *config.Source) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "release [JOB ...]",
 		Short: "Take the gate off Jobs, be their logs archived or not",
-		Long: `Takes the finalizer epilogue.dev/archive off the named Jobs and their pods, or off all of the namespace. A Job that somebody
-has deleted is gone then, and what of its logs is not archived is lost; the output says of each whether it is. A Job that
-stays is marked, and the daemon does not put the gate on it again. With --dry-run it only says what it would do.
+		Long: `Takes the finalizer epilogue.dev/archive off the named Jobs and their pods, or off all of the namespace. A Job that
+somebody has deleted is gone then, and what of its logs is not archived is lost; the output says of each whether it is.
+A Job that stays is marked, and the daemon does not put the gate on it again. With --dry-run it only says what it would
+do.
 
-It needs the rights to list and patch Jobs and pods: those of your kubeconfig or, in a pod, those of its service account.`,
+It needs the rights to list and patch Jobs and pods: those of your kubeconfig or, in a pod, those of its service
+account.`,
 		Args: func(_ *cobra.Command, jobs []string) error {
 			if all == (len(jobs) > 0) {
 				return errors.New("release: want names of Jobs, or --all")
@@ -56,10 +58,10 @@ func uninstallCommand(source *config.Source) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Stop the daemon and take the gate off everything, as helm uninstall does first",
-		Long: `Deletes the bindings of the admission policies, scales the daemon to nothing and waits for its end, takes the gate off every
-Job and pod of the namespace, gives Kubernetes the TTLs back that were taken over, and deletes the daemon's Leases: in that
-order, for whoever goes later would put the gate on again. What it leaves are the chart's objects. It may be repeated. With
---dry-run it only says what it would do.`,
+		Long: `Deletes the bindings of the admission policies, scales the daemon to nothing and waits for its end, takes the gate off
+every Job and pod of the namespace, gives Kubernetes the TTLs back that were taken over, and deletes the daemon's
+Leases: in that order, for whoever goes later would put the gate on again. What it leaves are the chart's objects. It
+may be repeated. With --dry-run it only says what it would do.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, client, err := clusterOnly(source)

@@ -34,12 +34,12 @@ type trial struct {
 }
 
 const tryLong = `Archives the Jobs of a namespace into a folder, and shows them, their lines and their verdicts as they come. It needs a
-kubeconfig whose user may read pods, their logs, Jobs and Events of the namespace, and nothing else: no S3, no installation. It
-writes nothing in the cluster; it sends no request but to get, list and watch. Pods that have ended and are still there are
-archived at once.
+kubeconfig whose user may read pods, their logs, Jobs and Events of the namespace, and nothing else: no S3, no
+installation. It writes nothing in the cluster; it sends no request but to get, list and watch. Pods that have ended and
+are still there are archived at once.
 
-Settings come from these flags alone, not from EPILOGUE_* variables. Ctrl-C ends it, with exit code 0; what is open then is in the
-folder, too, and the next trial there goes on with it. The other exit codes are the daemon's.`
+Settings come from these flags alone, not from EPILOGUE_* variables. Ctrl-C ends it, with exit code 0; what is open then
+is in the folder, too, and the next trial there goes on with it. The other exit codes are the daemon's.`
 
 const tryExample = `  # The namespace of the kubeconfig's context, into ./epilogue-archive, until Ctrl-C
   epilogue try

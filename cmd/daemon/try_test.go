@@ -367,9 +367,9 @@ const tryPage = `# Try it
 
 <!-- Generated from the command. Do not edit: go test ./cmd/daemon -run TestTryPage -update -->
 
-` + "`epilogue try`" + ` is Epilogue without an installation: one program, a kubeconfig, a folder. It reads what the daemon reads, by the same
-code, and shows it. It has no janitor, holds no Lease and makes no Event; a test gives its whole run to an API server that notes each
-request, and wants none but to get, list and watch.
+` + "`epilogue try`" + ` is Epilogue without an installation: one program, a kubeconfig, a folder. It reads what the daemon reads,
+by the same code, and shows it. It has no janitor, holds no Lease and makes no Event; a test gives its whole run to an
+API server that notes each request, and wants none but to get, list and watch.
 
 ` + "```text\n%s```" + `
 
@@ -381,23 +381,25 @@ request, and wants none but to get, list and watch.
 | ` + "`[job/container] ...`" + ` | what a container wrote; a Job's second pod has the pod's name in the Job's place, a container that has restarted ` + "`[1]`" + ` behind its own |
 | ` + "`! ...`" + ` | something went wrong and is tried again: a full disk, an API server that is away; told once a minute at most |
 
-On a terminal, control characters of a log are shown, as ` + "`^[`" + `, and steer nothing. A file or a pipe gets the bytes. The lines come from the
-archive, not from the cluster: an output that stands still holds up no log.
+On a terminal, control characters of a log are shown, as ` + "`^[`" + `, and steer nothing. A file or a pipe gets the bytes. The
+lines come from the archive, not from the cluster: an output that stands still holds up no log.
 
 ## What is in the folder
 
-The archive, as an installation would have it in a bucket ([read-by-hand.md](read-by-hand.md)), and in ` + "`.try`" + ` the spool, the program's log
-` + "`epilogue.log`" + ` and a lock: one trial at a time. The logs are readable for you and your group. What was open when a trial ended is there,
-too; the next one in the folder goes on with it, also after a kill. To be rid of all of it, remove the folder.
+The archive, as an installation would have it in a bucket ([read-by-hand.md](read-by-hand.md)), and in ` + "`.try`" + ` the spool,
+the program's log ` + "`epilogue.log`" + ` and a lock: one trial at a time. The logs are readable for you and your group. What was
+open when a trial ended is there, too; the next one in the folder goes on with it, also after a kill. To be rid of all
+of it, remove the folder.
 
 ## What it cannot
 
-It only looks. A pod that is deleted while it is read takes along what had not been served yet, which is a gap in its manifest, and a pod
-that came and went while no trial ran was never seen: an installation is there before, and its gate holds Jobs and pods until their logs
-are safe. Of a log that began before the trial, the kubelet serves the newest file alone; what was rotated away before is a gap ` + "`late-start`" + `.
+It only looks. A pod that is deleted while it is read takes along what had not been served yet, which is a gap in its
+manifest, and a pod that came and went while no trial ran was never seen: an installation is there before, and its gate
+holds Jobs and pods until their logs are safe. Of a log that began before the trial, the kubelet serves the newest file
+alone; what was rotated away before is a gap ` + "`late-start`" + `.
 
-The user of the kubeconfig needs these rights in the namespace, which the ClusterRole ` + "`view`" + ` has. They are tried before anything is made, and
-what is missing is named. Exit codes are [the daemon's](operations.md): 0 after Ctrl-C, too.
+The user of the kubeconfig needs these rights in the namespace, which the ClusterRole ` + "`view`" + ` has. They are tried before
+anything is made, and what is missing is named. Exit codes are [the daemon's](operations.md): 0 after Ctrl-C, too.
 
 %s`
 
