@@ -8,8 +8,8 @@ import (
 // statusClientGone counts requests whose client left before it was answered.
 const statusClientGone = 499
 
-// answerWriter is a ResponseWriter whose client has so long to read each piece, and no longer: what it holds for a client that does not read
-// is what the kernel's buffers hold.
+// answerWriter is a ResponseWriter whose client has so long to read each piece, and no longer: what it holds for a
+// client that does not read is what the kernel's buffers hold.
 type answerWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController

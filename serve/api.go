@@ -40,14 +40,16 @@ type Objects interface {
 
 // Config says how the API answers. The zero value of a field is what its comment says.
 type Config struct {
-	Namespace        string        // whose Jobs the daemon watches: a question about nothing in particular is one about it
+	// Whose Jobs the daemon watches: a question about nothing in particular is one about it.
+	Namespace        string
 	Audience         string        // of tokens that are good here alone; "": there is none
 	MaxStreams       int           // answers given at once; 0: 500
 	MaxStreamsOfUser int           // of these to one user; 0: 50
 	MemoryOfUser     int64         // bytes that the answers to one user take together; 0: 64 MiB
 	WriteTimeout     time.Duration // a client that has not read for so long is cut off; 0: 30 s
 	Ping             time.Duration // a follower who has nothing to read hears a ping so often; 0: 15 s
-	Review           time.Duration // while an answer is given it is asked so often whether the caller still may have it; 0: 30 s
+	// While an answer is given it is asked so often whether the caller still may have it; 0: 30 s.
+	Review time.Duration
 }
 
 func (c Config) filled() Config {
@@ -78,18 +80,21 @@ type Parts struct {
 	Reader  Reader
 	Objects Objects
 	Cluster Cluster // nil: there is none, and this replica is alone
-	// Messages gives what was added in some namespaces to a workload's log besides its containers' lines; nil: nothing is.
+	// Messages gives what was added in some namespaces to a workload's log besides its containers' lines; nil: nothing
+	// is.
 	Messages func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error)
 	Metrics  *metrics.Serve // nil: nobody asks
 	Log      *slog.Logger
-	// Now gives the time from which "an hour ago" counts: that of the nodes, which stamp the lines; nil: this machine's.
+	// Now gives the time from which "an hour ago" counts: that of the nodes, which stamp the lines; nil: this
+	// machine's.
 	Now func() time.Time
 
 	// Certificate is the one that this replica, and so the others, serve; nil: they serve without TLS.
 	Certificate func() (*tls.Certificate, error)
 }
 
-// API answers under /api/v1. It keeps nothing but who is being answered. Safe for concurrent use once all routes are added.
+// API answers under /api/v1. It keeps nothing but who is being answered. Safe for concurrent use once all routes are
+// added.
 type API struct {
 	cfg     Config
 	parts   Parts
@@ -135,13 +140,13 @@ func (a *API) Run(ctx context.Context, l net.Listener) error {
 	})
 }
 
-// Streams gives the answers that are being given, and their limit.
+// Streams returns the answers that are being given, and their limit.
 func (a *API) Streams() (open, limit int) { return a.streams.Open() }
 
-// Memory gives the bytes that are reserved for the user for whom most are, and how many may be for one.
+// Memory returns the bytes that are reserved for the user for whom most are, and how many may be for one.
 func (a *API) Memory() (bytes, limit int64) { return a.streams.Memory() }
 
-// Measure has the API count in m.
+// Measure makes the API count in m.
 func (a *API) Measure(m *metrics.Serve) {
 	a.parts.Metrics, a.peers.metrics = m, m
 	metrics.FromZero(m.Refused, refusedUser, refusedMemory, refusedAll, refusedStrangers)
@@ -158,8 +163,8 @@ type Route struct {
 	// Act is what the caller must be allowed to do, in the namespace that {namespace} names and on the object that
 	// {pod} names, if the pattern has these. The zero Act asks for nothing: then Handle asks by May.
 	Act access.Act
-	// Handle answers. An error that it returns before it has written anything becomes a Status; later, it cuts the answer off,
-	// so that half an answer never looks like a whole one.
+	// Handle answers. An error that it returns before it has written anything becomes a Status; later, it cuts the
+	// answer off, so that half an answer never looks like a whole one.
 	Handle func(w http.ResponseWriter, r *http.Request) error
 }
 

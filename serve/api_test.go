@@ -37,8 +37,8 @@ var readingRoutes = []struct{ path, right string }{
 	{"/api/v1/workloads/" + workload + "/log", "get pods/log"},
 }
 
-// TestEveryRouteAsks: no route answers whom the API server does not know, or who lacks the right, and each does who has it.
-// The pods of the namespace are long gone.
+// TestEveryRouteAsks: no route answers whom the API server does not know, or who lacks the right, and each does who has
+// it. The pods of the namespace are long gone.
 func TestEveryRouteAsks(t *testing.T) {
 	s := newShelf(t)
 	s.write(usualPod, "secret line")
@@ -182,7 +182,8 @@ func TestAddedRoute(t *testing.T) {
 	}
 }
 
-// TestFollowedWorkloadGetsAJobElsewhere: in a namespace whose logs the follower may not read. He hears nothing of it, and goes on.
+// TestFollowedWorkloadGetsAJobElsewhere: in a namespace whose logs the follower may not read. He hears nothing of it,
+// and goes on.
 func TestFollowedWorkloadGetsAJobElsewhere(t *testing.T) {
 	s := newShelf(t)
 	s.draft(usualPod, "main")

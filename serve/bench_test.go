@@ -20,7 +20,8 @@ func follow(b *testing.B, url string) *bufio.Reader {
 	return body
 }
 
-// BenchmarkFollowers has 200 followers of one log over HTTP: the time from a line's coming to the last follower's having it.
+// BenchmarkFollowers has 200 followers of one log over HTTP: the time from a line's coming to the last follower's
+// having it.
 func BenchmarkFollowers(b *testing.B) {
 	const followers = 200
 	s := newShelfWith(b, Config{Namespace: "jobs", MaxStreamsOfUser: followers})
@@ -54,7 +55,8 @@ func BenchmarkFollowers(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstByte is the time from the request to the first of the last ten lines of a log of 64 MiB that is followed.
+// BenchmarkFirstByte is the time from the request to the first of the last ten lines of a log of 64 MiB that is
+// followed.
 func BenchmarkFirstByte(b *testing.B) {
 	s := newShelfWith(b, Config{Namespace: "jobs", MaxStreamsOfUser: 1 << 20, MaxStreams: 1 << 20})
 	s.draft(usualPod, "main")

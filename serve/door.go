@@ -16,18 +16,21 @@ import (
 const (
 	maxHead     = 64 << 10         // bytes of a request's head; a token is up to half of it
 	headTimeout = 10 * time.Second // until the head is there
-	readTimeout = 30 * time.Second // until the whole request is there; a handler that answers for longer lifts it (see unhurried)
+	// Until the whole request is there; a handler that answers for longer lifts it (see unhurried).
+	readTimeout = 30 * time.Second
 	pageTimeout = 30 * time.Second // until the answer of a page is written: the API counts from piece to piece instead
 	idleTimeout = 2 * time.Minute
 
 	// pageConnections are those to health and metrics, each: some probes and scrapes.
 	pageConnections = 128
-	// maxStreamsOfConnection are the requests at once over one connection of HTTP/2. A user may have about as many answers.
+	// maxStreamsOfConnection are the requests at once over one connection of HTTP/2. A user may have about as many
+	// answers.
 	maxStreamsOfConnection = 64
 )
 
-// Run serves pages, such as health and metrics, until the context ends, then lets running requests end for a moment. It returns when
-// all are over. With a TLS configuration it serves by it. Connections, heads and the time of a request have bounds.
+// Run serves pages, such as health and metrics, until the context ends, then lets running requests end for a moment. It
+// returns when all are over. With a TLS configuration it serves by it. Connections, heads and the time of a request
+// have bounds.
 func Run(ctx context.Context, l net.Listener, handler http.Handler, secure *tls.Config) error {
 	server := newServer(handler, pageConnections, func() {})
 	server.WriteTimeout = pageTimeout
@@ -69,24 +72,25 @@ func run(ctx context.Context, l net.Listener, server *http.Server, secure *tls.C
 	return nil
 }
 
-// unhurried has the request's time end with its head, so that its answer may last: for one without a body, of which nothing more is to
-// be waited for. A body keeps its deadline.
+// unhurried ends the request's time with its head, so that its answer may last: for one without a body, of which
+// nothing more is to be waited for. A body keeps its deadline.
 func unhurried(control *http.ResponseController, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		_ = control.SetReadDeadline(time.Time{}) // a recorder has none
 	}
 }
 
-// connections are those of one server. At the limit a new one takes the place of the one that has been without a whole request
-// for longest: so whoever opens connections and asks for nothing keeps out nobody, a probe of the kubelet least of all. Where all are
-// being answered the new one is closed. Safe for concurrent use.
+// connections are those of one server. At the limit a new one takes the place of the one that has been without a whole
+// request for longest: so whoever opens connections and asks for nothing keeps out nobody, a probe of the kubelet least
+// of all. Where all are being answered the new one is closed. Safe for concurrent use.
 type connections struct {
 	most    int
 	dropped func() // hears of each that was closed for want of room
 
 	mu   sync.Mutex
-	open int                        // guarded by mu
-	idle *list.List                 // guarded by mu; of net.Conn: those that are not being answered, the longest so first
+	open int // guarded by mu
+	// Guarded by mu; of net.Conn: those that are not being answered, the longest so first.
+	idle *list.List
 	at   map[net.Conn]*list.Element // guarded by mu; where in idle
 }
 
@@ -94,7 +98,8 @@ func newConnections(most int, dropped func()) *connections {
 	return &connections{most: most, dropped: dropped, idle: list.New(), at: map[net.Conn]*list.Element{}}
 }
 
-// changed is http.Server's ConnState. A connection is active from when it has brought the head of a request until that is answered.
+// changed is http.Server's ConnState. A connection is active from when it has brought the head of a request until that
+// is answered.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +140,7 @@ func (c *connections) drop(e *list.Element) {
 	c.dropped()
 }
 
-// briefly gives a handler whose whole answer has the time that others have for each piece.
+// briefly returns a handler whose whole answer has the time that others have for each piece.
 func (a *API) briefly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) // a recorder has none

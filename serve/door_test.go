@@ -129,7 +129,8 @@ func TestHeadsHaveABound(t *testing.T) {
 	})
 }
 
-// TestLongAnswersStay: the bounds on requests are none on answers, also where the caller is quiet for hours, as one who follows a log is.
+// TestLongAnswersStay: the bounds on requests are none on answers, also where the caller is quiet for hours, as one who
+// follows a log is.
 func TestLongAnswersStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAPI(Config{}, Parts{Access: newPlayed(), Log: slog.New(slog.DiscardHandler)})

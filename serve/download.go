@@ -35,7 +35,8 @@ func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, m)
 }
 
-// download answers with a log object as it is stored. It never changes, so that a client may come back for the rest of it.
+// download answers with a log object as it is stored. It never changes, so that a client may come back for the rest of
+// it.
 func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r.URL.RawQuery, a.parts.Now())
 	uid, _ := p.text("uid")
@@ -66,8 +67,8 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 	return body.failed
 }
 
-// pickLog gives the sealed log that is asked for: of the newest instance where no restart is named, of the only container where none
-// is named.
+// pickLog returns the sealed log that is asked for: of the newest instance where no restart is named, of the only
+// container where none is named.
 func pickLog(m *archive.Manifest, container string, restart *int64) (*archive.InstanceRecord, error) {
 	var names []string
 	var found *archive.InstanceRecord
@@ -99,8 +100,9 @@ func pickLog(m *archive.Manifest, container string, restart *int64) (*archive.In
 	return found, nil
 }
 
-// objectReader reads an object in pieces, from where it is told to. It is io.ReadSeeker for http.ServeContent, which does not say how
-// much of the object it wants: pieces grow, so that a small part costs little and a large one few requests.
+// objectReader reads an object in pieces, from where it is told to. It is io.ReadSeeker for http.ServeContent, which
+// does not say how much of the object it wants: pieces grow, so that a small part costs little and a large one few
+// requests.
 type objectReader struct {
 	ctx     context.Context // an io.ReadSeeker has no other way to be ended
 	objects Objects

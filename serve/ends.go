@@ -8,7 +8,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// noMore gives a channel that is closed once no further pod of the target will come; nil where that is of no
+// noMore returns a channel that is closed once no further pod of the target will come; nil where that is of no
 // interest. It matters only where a Job was deleted before it had finished, so that its document is never written.
 func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archive.Target) <-chan struct{} {
 	if a.parts.Cluster == nil || target.Pod != "" {
@@ -23,7 +23,7 @@ func (a *API) noMore(ctx context.Context, watching *sync.WaitGroup, target archi
 	return gone
 }
 
-// more gives what says that further pods may come of which the archive knows nothing; nil where nobody knows.
+// more returns what says that further pods may come of which the archive knows nothing; nil where nobody knows.
 func (a *API) more(target archive.Target) func() bool {
 	if a.parts.Cluster == nil || target.Pod != "" {
 		return nil
@@ -37,7 +37,7 @@ func exhausted(answer *archive.Answer, noMore <-chan struct{}) bool {
 	return answer.Had && (answer.Over || toldSoon(noMore))
 }
 
-// toldSoon says whether the channel is closed, or is within the moment that it takes to look whether a Job is gone.
+// toldSoon reports whether the channel is closed, or is within the moment that it takes to look whether a Job is gone.
 func toldSoon(noMore <-chan struct{}) bool {
 	const moment = 100 * time.Millisecond
 	if noMore == nil {

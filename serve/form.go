@@ -20,7 +20,8 @@ type form struct {
 	failure     func(dst []byte, s metav1.Status) []byte // the last thing; nil: the answer is cut off without a word
 	end         func(dst []byte, e *wire.End) []byte     // nil: the answer just ends
 	ping        string                                   // "": none
-	place       func(dst []byte) []byte                  // where the answer is, without a line; nil: there is no way to say it
+	// Where the answer is, without a line; nil: there is no way to say it.
+	place func(dst []byte) []byte
 }
 
 // jsonForm writes one JSON object for each line, each in an envelope.
@@ -63,7 +64,7 @@ func ndjsonForm() *form {
 	}
 }
 
-// sseForm gives each line as an event whose id is the place behind it.
+// sseForm writes each line as an event whose id is the place behind it.
 func sseForm(at *wire.Place) *form {
 	j := newJSONForm()
 	event := func(dst []byte, name string, value any) []byte {
@@ -86,7 +87,7 @@ func sseForm(at *wire.Place) *form {
 	}
 }
 
-// textForm gives the bytes that the container wrote. A line that was written in pieces is put together again.
+// textForm writes the bytes that the container wrote. A line that was written in pieces is put together again.
 func textForm(stamps, prefix bool) *form {
 	var open *archive.Instance // whose last line has no newline yet
 	return &form{
@@ -127,7 +128,7 @@ func appendHead(dst []byte, e *archive.Entry, stamps, prefix bool) []byte {
 // notice is a line of ours among lines of a log.
 func notice(text string) string { return "[epilogue: " + text + "]" }
 
-// formOf gives the form that the request asks for.
+// formOf returns the form that the request asks for.
 func (l *logRequest) formOf() *form {
 	switch l.format {
 	case formatNDJSON:

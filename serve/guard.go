@@ -6,7 +6,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
-// Guard gives a handler that answers only who is known and may do the act; others get a Status that says what is missing.
+// Guard returns a handler that answers only who is known and may do the act; others get a Status that says what is
+// missing.
 func Guard(who Access, act access.Act, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, err := who.User(access.From(r.Context(), r.RemoteAddr), r.Header)

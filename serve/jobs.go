@@ -36,7 +36,8 @@ type jobFilter struct {
 const (
 	usualPage = 100
 	mostPage  = 1000
-	// mostLooks bounds what one page costs where few Jobs pass the filter: the page is short then, and says how to go on.
+	// mostLooks bounds what one page costs where few Jobs pass the filter: the page is short then, and says how to go
+	// on.
 	mostLooks = 2000
 )
 
@@ -79,7 +80,7 @@ func parseJobs(r *http.Request, now time.Time) (archive.JobQuery, *jobFilter, er
 	return q, f, p.finish()
 }
 
-// wants says whether a Job passes the filter.
+// wants reports whether a Job passes the filter.
 func (f *jobFilter) wants(j *wire.Job) bool {
 	hasVerdict := func(p archive.JobPod) bool {
 		return slices.ContainsFunc(p.Verdicts, func(v archive.Verdict) bool { return slices.Contains(f.verdicts, string(v)) })
@@ -118,7 +119,8 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*wi
 	for kept, err := range a.parts.Reader.Jobs(ctx, q) {
 		switch {
 		case errors.Is(err, archive.ErrDamaged):
-			// Of this one nothing is known. The others must not be hidden by it; verify tells which objects are damaged.
+			// Of this one nothing is known. The others must not be hidden by it; verify tells which objects are
+			// damaged.
 			a.parts.Log.Warn("Job's document cannot be read", "namespace", kept.Namespace, "job", kept.Job, "err", err)
 			continue
 		case err != nil:
@@ -164,7 +166,8 @@ func (a *API) oneJob(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, wire.JobOf(kept))
 }
 
-// workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may see.
+// workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may
+// see.
 func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r.URL.RawQuery, a.parts.Now())
 	if err := p.finish(); err != nil {

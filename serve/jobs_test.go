@@ -36,7 +36,8 @@ func namesOf(l *wire.JobList) string {
 	return strings.Join(names, " ")
 }
 
-// kept puts Jobs a, b and c into the archive, a day apart, and leaves d open. Lists go from the newest day to the oldest.
+// kept puts Jobs a, b and c into the archive, a day apart, and leaves d open. Lists go from the newest day to the
+// oldest.
 func kept(t *testing.T) *shelf {
 	s := newShelf(t)
 	for n, name := range []string{"a", "b", "c"} {

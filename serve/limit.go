@@ -38,8 +38,8 @@ const (
 	refusedStrangers = "strangers" // too many wait whose tokens nobody knows
 )
 
-// take takes one of the user's answers, with its part of the memory that the user may take, to be given back. Beyond the limits it gives
-// a Status of 429 and whose limit it was.
+// take takes one of the user's answers, with its part of the memory that the user may take, to be given back. Beyond
+// the limits it gives a Status of 429 and whose limit it was.
 func (s *streams) take(name string) (room *archive.Room, back func(), reason string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,14 +68,14 @@ func (s *streams) take(name string) (room *archive.Room, back func(), reason str
 	}, "", nil
 }
 
-// Open gives the answers that are being given, and their limit.
+// Open returns the answers that are being given, and their limit.
 func (s *streams) Open() (open, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open, s.most
 }
 
-// Memory gives the bytes that are reserved for the user for whom most are, and how many may be for one.
+// Memory returns the bytes that are reserved for the user for whom most are, and how many may be for one.
 func (s *streams) Memory() (bytes, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -39,7 +39,8 @@ func TestStreamsHaveLimits(t *testing.T) {
 	}
 }
 
-// TestFollowersAreCounted: who follows has his slot until he leaves, and is told when to come again where there is none.
+// TestFollowersAreCounted: who follows has his slot until he leaves, and is told when to come again where there is
+// none.
 func TestFollowersAreCounted(t *testing.T) {
 	s := newShelfWith(t, Config{Namespace: "jobs", MaxStreams: 3, MaxStreamsOfUser: 1})
 	s.draft(usualPod, "main")
@@ -78,8 +79,8 @@ func await(t testing.TB, holds func() bool) {
 	}
 }
 
-// TestClientThatDoesNotReadIsCutOff: he has his time, and costs no more memory than the kernel's buffers meanwhile; the log goes on
-// for others.
+// TestClientThatDoesNotReadIsCutOff: he has his time, and costs no more memory than the kernel's buffers meanwhile; the
+// log goes on for others.
 func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 	s := newShelfWith(t, Config{Namespace: "jobs", WriteTimeout: 100 * time.Millisecond})
 	s.draft(usualPod, "main")
@@ -130,8 +131,8 @@ func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// TestMemoryOfOneUser: what would take more memory than one user may take is refused, and counted; what is little, and what others ask,
-// is given, and it is given once there is room.
+// TestMemoryOfOneUser: what would take more memory than one user may take is refused, and counted; what is little, and
+// what others ask, is given, and it is given once there is room.
 func TestMemoryOfOneUser(t *testing.T) {
 	s := newShelfWith(t, Config{Namespace: "jobs", MemoryOfUser: 16 << 20})
 	s.draft(usualPod, "main")

@@ -12,9 +12,9 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
-// localOnly stands before an API that asks nobody who he is, as on one's own machine: there a web page must not pass for its user. A page's
-// requests say where it comes from (Origin, Sec-Fetch-Site), and what reaches us by a name that somebody has pointed at the loopback
-// says that name.
+// localOnly stands before an API that asks nobody who he is, as on one's own machine: there a web page must not pass
+// for its user. A page's requests say where it comes from (Origin, Sec-Fetch-Site), and what reaches us by a name that
+// somebody has pointed at the loopback says that name.
 func localOnly(next http.Handler) http.Handler {
 	crossing := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,8 @@ func localOnly(next http.Handler) http.Handler {
 var errNotLocal = apierrors.NewForbidden(schema.GroupResource{}, "",
 	errors.New("this API lets everybody in (api-auth=none), and so only requests to the loopback that no web page makes"))
 
-// unsafe is the request with a method that a page of another origin may not send: what it may read here is no page's either.
+// unsafe is the request with a method that a page of another origin may not send: what it may read here is no page's
+// either.
 func unsafe(r *http.Request) *http.Request {
 	posted := r.Clone(r.Context())
 	posted.Method = http.MethodPost
@@ -45,7 +46,7 @@ func isLocalName(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// asksNobody says whether everybody may do everything.
+// asksNobody reports whether everybody may do everything.
 func asksNobody(who Access) bool {
 	_, anyone := who.(access.Anyone)
 	return anyone

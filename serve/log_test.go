@@ -17,7 +17,7 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
-// filled gives a shelf with a sealed pod of four lines, a second apart.
+// filled returns a shelf with a sealed pod of four lines, a second apart.
 func filled(t testing.TB) *shelf {
 	s := newShelf(t)
 	s.write(usualPod, "one", "two", "three", "four")
@@ -93,7 +93,8 @@ func TestLogIsTheSameByAnyName(t *testing.T) {
 	}
 }
 
-// TestLinesInPieces: a line that the kubelet served in pieces is one line again, with one time, whoever writes in between.
+// TestLinesInPieces: a line that the kubelet served in pieces is one line again, with one time, whoever writes in
+// between.
 func TestLinesInPieces(t *testing.T) {
 	e := func(container, text string, partial bool) *archive.Entry {
 		i := instance(usualPod, container)
@@ -161,7 +162,8 @@ func events(t testing.TB, body string) (ids, texts, names []string) {
 	return ids, texts, names
 }
 
-// TestResumeAtEveryEvent: whoever stops after any event goes on with the next one, by whatever way he says where he was.
+// TestResumeAtEveryEvent: whoever stops after any event goes on with the next one, by whatever way he says where he
+// was.
 func TestResumeAtEveryEvent(t *testing.T) {
 	s := newShelf(t)
 	s.write(otherPod, "a", "b")
@@ -276,7 +278,8 @@ func TestVerdictIsToldInTheHeader(t *testing.T) {
 // TestDamageIsNamedAndTheRestIsRead: in each form.
 func TestDamageIsNamedAndTheRestIsRead(t *testing.T) {
 	s := newShelf(t)
-	s.write(usualPod, "a"+noise(400<<10, 1), "b"+noise(400<<10, 2), "c"+noise(400<<10, 3), "d"+noise(400<<10, 4)) // more than is one frame
+	// More than is one frame.
+	s.write(usualPod, "a"+noise(400<<10, 1), "b"+noise(400<<10, 2), "c"+noise(400<<10, 3), "d"+noise(400<<10, 4))
 	s.seal(usualPod, "main")
 	s.damage(instance(usualPod, "main").LogKey(), 3000)
 	for format, want := range map[string]string{
@@ -289,7 +292,8 @@ func TestDamageIsNamedAndTheRestIsRead(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswerIsNoWholeOne: where the store stops in the middle, what was read is given, and the client sees that it is not all.
+// TestBrokenAnswerIsNoWholeOne: where the store stops in the middle, what was read is given, and the client sees that
+// it is not all.
 func TestBrokenAnswerIsNoWholeOne(t *testing.T) {
 	for _, format := range []string{"text", "ndjson", "sse", "zenml"} {
 		t.Run(format, func(t *testing.T) {

@@ -228,7 +228,7 @@ func asParameter(err error) error {
 	return badParameter(name, bad.Value, bad.Want)
 }
 
-// filtered says whether the answer may leave out lines of the logs.
+// filtered reports whether the answer may leave out lines of the logs.
 func (l *logRequest) filtered() bool {
 	q := &l.query
 	return q.Grep != nil || q.Tail != nil || !q.Since.IsZero() || !q.Until.IsZero() || slices.Max([]int64{q.FirstLine, q.LastLine, q.FromByte, q.ToByte, q.LimitBytes}) > 0

@@ -19,7 +19,8 @@ const (
 	headerSource  = "X-Log-Source"  // live, journal, archive or mixed; not there where no line is held
 	headerVerdict = "X-Log-Verdict" // the worst of all logs; open while one is
 	headerSeams   = "X-Log-Seams"   // of all logs together, as far as they are known; not there where there is none
-	// headerWithheld is the number of namespaces that have logs of the workload which the caller may not read; not there where there is none.
+	// headerWithheld is the number of namespaces that have logs of the workload which the caller may not read; not
+	// there where there is none.
 	headerWithheld = "X-Log-Withheld"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// counted gives every series of the registry that is not zero, with its labels.
+// counted returns every series of the registry that is not zero, with its labels.
 func counted(t *testing.T, r *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := r.Gather()

@@ -25,7 +25,8 @@ func TestDocumentIsValid(t *testing.T) {
 	}
 }
 
-// TestDocumentNamesEveryParameter: those that the routes take, and no others. A route tells which it takes to whoever gives another one.
+// TestDocumentNamesEveryParameter: those that the routes take, and no others. A route tells which it takes to whoever
+// gives another one.
 func TestDocumentNamesEveryParameter(t *testing.T) {
 	s := filled(t)
 	for _, route := range readingRoutes {

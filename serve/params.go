@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
-// params reads the parameters of a request. The first error stays; finish gives it. A name that nobody has asked for is an
-// error too: a filter with a typo must not pass for no filter.
+// params reads the parameters of a request. The first error stays; finish returns it. A name that nobody has asked for
+// is an error too: a filter with a typo must not pass for no filter.
 type params struct {
 	values url.Values
 	known  map[string]bool
@@ -38,7 +38,7 @@ func (p *params) bad(name, value, want string) {
 	}
 }
 
-// finish gives the first error.
+// finish returns the first error.
 func (p *params) finish() error {
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !p.known[name] {
@@ -48,7 +48,7 @@ func (p *params) finish() error {
 	return p.err
 }
 
-// text gives a parameter that may be given once; ok is false where it is not given or empty.
+// text returns a parameter that may be given once; ok is false where it is not given or empty.
 func (p *params) text(name string) (value string, ok bool) {
 	p.known[name] = true
 	values := p.values[name]
@@ -61,7 +61,7 @@ func (p *params) text(name string) (value string, ok bool) {
 	return values[0], true
 }
 
-// list gives a parameter that may be given more than once, or as one value with commas.
+// list returns a parameter that may be given more than once, or as one value with commas.
 func (p *params) list(name string) (all []string) {
 	p.known[name] = true
 	for _, value := range p.values[name] {
@@ -74,7 +74,7 @@ func (p *params) list(name string) (all []string) {
 	return all
 }
 
-// flag gives a switch. Its bare name is on, as in ?follow.
+// flag returns a switch. Its bare name is on, as in ?follow.
 func (p *params) flag(name string) bool {
 	value, ok := p.text(name)
 	if !ok {
@@ -87,7 +87,7 @@ func (p *params) flag(name string) bool {
 	return on
 }
 
-// number gives a whole number between bounds, nil where it is not given.
+// number returns a whole number between bounds, nil where it is not given.
 func (p *params) number(name string, least, most int64) *int64 {
 	value, ok := p.text(name)
 	if !ok {
@@ -101,7 +101,7 @@ func (p *params) number(name string, least, most int64) *int64 {
 	return &n
 }
 
-// word gives one of some words, the first where it is not given.
+// word returns one of some words, the first where it is not given.
 func (p *params) word(name string, words ...string) string {
 	value, ok := p.text(name)
 	if !ok {
@@ -115,7 +115,7 @@ func (p *params) word(name string, words ...string) string {
 
 const momentWant = "a time as 2026-11-23T10:00:00Z, or a duration before now as 90s or 2h"
 
-// moment gives a point in time: as such, or as a duration before now. Zero where it is not given.
+// moment returns a point in time: as such, or as a duration before now. Zero where it is not given.
 func (p *params) moment(name string) time.Time {
 	value, ok := p.text(name)
 	if !ok {
@@ -137,7 +137,8 @@ func (p *params) time(name, value, want string) time.Time {
 	return t
 }
 
-// span gives "FROM-TO", both included and each of them left out for no bound. 0, 0 where it is not given; an open end is -1.
+// span returns "FROM-TO", both included and each of them left out for no bound. 0, 0 where it is not given; an open end
+// is -1.
 func (p *params) span(name string, least int64) (from, to int64, ok bool) {
 	value, ok := p.text(name)
 	if !ok {

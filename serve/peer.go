@@ -19,23 +19,23 @@ import (
 
 // Cluster says what is known of a target beside its logs. It asks nobody: what it knows comes to it by events.
 type Cluster interface {
-	// Holder gives host:port of the API of the other replica that has the logs of the target that are open, "" where it is
-	// this one, where no log is open, or where nobody knows.
+	// Holder returns host:port of the API of the other replica that has the logs of the target that are open, "" where
+	// it is this one, where no log is open, or where nobody knows.
 	Holder(target archive.Target) string
-	// AwaitGone returns nil once no Job of the target exists, so that it gets no other pod. Its error is the context's; where nobody
-	// knows it waits for that.
+	// AwaitGone returns nil once no Job of the target exists, so that it gets no other pod. Its error is the context's;
+	// where nobody knows it waits for that.
 	AwaitGone(ctx context.Context, target archive.Target) error
 	// Unfinished says that there is a Job of the target that has not ended, and may have had no pod so far.
 	Unfinished(target archive.Target) bool
 }
 
-// forwarded marks a request that a replica has passed on: who gets it answers from what he has, so that two replicas
-// that each take the other for the owner do not pass it on for ever.
+// forwarded marks a request that a replica has passed on: the one that gets it answers from what it has, so that two
+// replicas that each take the other for the owner do not pass it on for ever.
 const forwarded = "X-Epilogue-Forwarded"
 
-// peering passes requests on to the replica that holds the log. It sends the caller's own token along, so that the other replica
-// asks for the same rights: a replica trusts none of the others. Nor does it send a token to whoever answers at an address: without a
-// certificate only one goes there that is good for nothing else (access.OnlyFor).
+// peering passes requests on to the replica that holds the log. It sends the caller's own token along, so that the
+// other replica asks for the same rights: a replica trusts none of the others. Nor does it send a token to whoever
+// answers at an address: without a certificate only one goes there that is good for nothing else (access.OnlyFor).
 type peering struct {
 	cluster   Cluster
 	audience  string
@@ -65,8 +65,8 @@ func newPeering(parts Parts, audience string) *peering {
 	return p
 }
 
-// sameCertificate takes a replica for what it says to be if it serves the certificate that this one serves: the replicas of a
-// release share it, and are reached at addresses that it does not name.
+// sameCertificate takes a replica for what it says to be if it serves the certificate that this one serves: the
+// replicas of a release share it, and are reached at addresses that it does not name.
 func sameCertificate(own func() (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -92,11 +92,12 @@ func sameCertificate(own func() (*tls.Certificate, error)) *tls.Config {
 const (
 	resultAnswered = "answered"
 	resultGone     = "gone"
-	resultWithheld = "withheld" // it was not asked: nothing proves that a replica is there, and the token is good elsewhere
+	// It was not asked: nothing proves that a replica is there, and the token is good elsewhere.
+	resultWithheld = "withheld"
 )
 
-// answer passes the request on where another replica holds what is asked for. False: it does not, or it cannot be reached; nothing is
-// written then, and this replica answers from what is in the store.
+// answer passes the request on where another replica holds what is asked for. False: it does not, or it cannot be
+// reached; nothing is written then, and this replica answers from what is in the store.
 func (p *peering) answer(w http.ResponseWriter, r *http.Request, target archive.Target) bool {
 	if p.cluster == nil || r.Header.Get(forwarded) != "" {
 		return false

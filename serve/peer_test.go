@@ -44,7 +44,8 @@ func (s *shelf) journal() {
 	}
 }
 
-// TestOtherReplicaIsAsked: what it holds open comes from it, with the lines of this moment, for the caller's own rights.
+// TestOtherReplicaIsAsked: what it holds open comes from it, with the lines of this moment, for the caller's own
+// rights.
 func TestOtherReplicaIsAsked(t *testing.T) {
 	s := newShelf(t)
 	s.draft(usualPod, "main")
@@ -191,8 +192,8 @@ func TestTokensGoToReplicasOnly(t *testing.T) {
 	}
 }
 
-// TestTokensStayWhereNobodyIsKnown: on plain HTTP nothing says who is at the other end, so that a token which is good elsewhere stays here,
-// and the journal answers.
+// TestTokensStayWhereNobodyIsKnown: on plain HTTP nothing says who is at the other end, so that a token which is good
+// elsewhere stays here, and the journal answers.
 func TestTokensStayWhereNobodyIsKnown(t *testing.T) {
 	for _, test := range []struct {
 		name, token string

@@ -34,7 +34,7 @@ func listen(t testing.TB, url, id string) (l *listener, leave func()) {
 	return &listener{t, bufio.NewReader(resp.Body), id}, func() { _ = resp.Body.Close() }
 }
 
-// until reads up to the first line of the answer that holds a text, and gives all up to it.
+// until reads up to the first line of the answer that holds a text, and returns all up to it.
 func (l *listener) until(text string) (all string) {
 	l.t.Helper()
 	for {

@@ -33,8 +33,8 @@ func Caller(ctx context.Context) access.User {
 	return c.user
 }
 
-// May says whether the caller of the request may do it; its error is a Status of 403 or 503. It is asked again from time to time for as
-// long as the answer lasts.
+// May reports whether the caller of the request may do it; its error is a Status of 403 or 503. It is asked again from
+// time to time for as long as the answer lasts.
 func (a *API) May(ctx context.Context, act access.Act) error {
 	err := a.parts.Access.May(ctx, Caller(ctx), act)
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok && err == nil {
@@ -51,8 +51,9 @@ func (c *caller) passed() []access.Act {
 	return slices.Collect(maps.Keys(c.acts))
 }
 
-// watched gives the context of an answer: it ends, with a Status as its cause, where the caller may not have the answer any more. A log
-// can be followed for days, and who may read it is not settled once and for all when that begins. end is called after the answer.
+// watched returns the context of an answer: it ends, with a Status as its cause, where the caller may not have the
+// answer any more. A log can be followed for days, and who may read it is not settled once and for all when that
+// begins. end is called after the answer.
 func (a *API) watched(r *http.Request, user access.User) (ctx context.Context, end func()) {
 	c := &caller{user: user, acts: map[access.Act]struct{}{}}
 	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callerKey{}, c))
@@ -78,8 +79,8 @@ func (a *API) watched(r *http.Request, user access.User) (ctx context.Context, e
 	}
 }
 
-// review gives the Status by which the caller would be turned away now. An API server that does not answer turns nobody away who was let
-// in: it will say so when it is back.
+// review returns the Status by which the caller would be turned away now. An API server that does not answer turns
+// nobody away who was let in: it will say so when it is back.
 func (a *API) review(ctx context.Context, header http.Header, c *caller) error {
 	user, err := a.parts.Access.User(ctx, header)
 	for _, act := range c.passed() {
@@ -93,7 +94,7 @@ func (a *API) review(ctx context.Context, header http.Header, c *caller) error {
 	return nil
 }
 
-// whyEnded gives the cause of a context's end for an error that says no more than that it has ended.
+// whyEnded returns the cause of a context's end for an error that says no more than that it has ended.
 func whyEnded(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
 		return cause

@@ -19,7 +19,8 @@ func (p *played) change(f func()) {
 	f()
 }
 
-// TestRightsAreAskedForAgain: whoever loses a right, or his token, while he follows a log is told so, and hears no more of it.
+// TestRightsAreAskedForAgain: whoever loses a right, or his token, while he follows a log is told so, and hears no more
+// of it.
 func TestRightsAreAskedForAgain(t *testing.T) {
 	for _, test := range []struct {
 		name, path string

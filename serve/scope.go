@@ -11,9 +11,9 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
-// scope is the part of a workload that a caller may read. Nobody owns a workload's id: Jobs of several namespaces can carry the same one,
-// and those of one must not take the log away from the readers of another. So each is given what he may read, and told that there is more.
-// Safe for concurrent use.
+// scope is the part of a workload that a caller may read. Nobody owns a workload's id: Jobs of several namespaces can
+// carry the same one, and those of one must not take the log away from the readers of another. So each is given what he
+// may read, and told that there is more. Safe for concurrent use.
 type scope struct {
 	api *API
 
@@ -26,8 +26,8 @@ func (a *API) newScope() *scope {
 	return &scope{api: a, allowed: map[string]bool{}, refused: map[string]error{}}
 }
 
-// may says whether the caller may read the logs of a namespace. What is refused is asked for again: the answer may last for days. What is
-// allowed is asked for again by watched.
+// may reports whether the caller may read the logs of a namespace. What is refused is asked for again: the answer may
+// last for days. What is allowed is asked for again by watched.
 func (s *scope) may(ctx context.Context, namespace string) bool {
 	s.mu.Lock()
 	known := s.allowed[namespace]
@@ -47,8 +47,8 @@ func (s *scope) may(ctx context.Context, namespace string) bool {
 	return true
 }
 
-// refusal says why the caller gets nothing. Where the API server could not be asked, that is no refusal of a part. Of a workload that
-// nobody knows only those hear who may read the logs of the daemon's own namespace.
+// refusal says why the caller gets nothing. Where the API server could not be asked, that is no refusal of a part. Of a
+// workload that nobody knows only those hear who may read the logs of the daemon's own namespace.
 func (s *scope) refusal(ctx context.Context) error {
 	s.mu.Lock()
 	var refused error

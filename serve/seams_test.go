@@ -8,7 +8,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// seamed gives a shelf with a sealed log in three files.
+// seamed returns a shelf with a sealed log in three files.
 func seamed(t *testing.T) *shelf {
 	s := newShelf(t)
 	s.draft(usualPod, "main")
@@ -20,8 +20,8 @@ func seamed(t *testing.T) *shelf {
 	return s
 }
 
-// TestSeamsAreTold: by the header, in each form that has a place for them, by lists, and beside the log object. A log that is
-// open tells those that are known.
+// TestSeamsAreTold: by the header, in each form that has a place for them, by lists, and beside the log object. A log
+// that is open tells those that are known.
 func TestSeamsAreTold(t *testing.T) {
 	s := seamed(t)
 	wantHeader := func(path, verdict, seams string) {

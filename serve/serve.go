@@ -1,8 +1,10 @@
-// Package serve answers over HTTP: health, metrics, and the API that gives logs back. It owns its listeners and keeps nothing: what
-// it answers is in the archive, and a client who was cut off says where he was and goes on there, here or at another replica.
+// Package serve answers over HTTP: health, metrics, and the API that gives logs back. It owns its listeners and keeps
+// nothing: what it answers is in the archive, and a client who was cut off says where he was and goes on there, here or
+// at another replica.
 //
-// Nobody is answered by the API whom access does not know, and nothing is told of a namespace whose logs he may not read. A client
-// who does not read costs a slot among the answers and some KiB until his time is over, and holds up nobody else.
+// Nobody is answered by the API whom access does not know, and nothing is told of a namespace whose logs he may not
+// read. A client who does not read costs a slot among the answers and some KiB until his time is over, and holds up
+// nobody else.
 package serve
 
 import (
@@ -12,13 +14,13 @@ import (
 	"net/http"
 )
 
-// Health answers the probes. Each question has one meaning: live is whether the process still turns, ready is whether it
-// can do its work now. An empty text is yes; any other says why not.
+// Health answers the probes. Each question has one meaning: live is whether the process still turns, ready is whether
+// it can do its work now. An empty text is yes; any other says why not.
 type Health struct {
 	Ready func() string
 }
 
-// Handler gives /livez and /readyz, and the names that ZenML's charts use for them.
+// Handler returns /livez and /readyz, and the names that ZenML's charts use for them.
 func (h Health) Handler() http.Handler {
 	mux := http.NewServeMux()
 	live := func(w http.ResponseWriter, _ *http.Request) { answer(w, "") }
@@ -34,8 +36,8 @@ func (h Health) Handler() http.Handler {
 
 type stopKey struct{}
 
-// untilStop gives a context that ends with the request's or as soon as the server is told to stop: for an answer that would
-// not end by itself.
+// untilStop returns a context that ends with the request's or as soon as the server is told to stop: for an answer that
+// would not end by itself.
 func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if stop, ok := ctx.Value(stopKey{}).(context.Context); ok {

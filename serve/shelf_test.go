@@ -84,13 +84,13 @@ func (p *played) User(_ context.Context, h http.Header) (access.User, error) {
 	return access.User{}, apierrors.NewUnauthorized("nobody's token")
 }
 
-// tokenFor gives a token of somebody's for these audiences.
+// tokenFor returns a token of somebody's for these audiences.
 func tokenFor(name string, audiences ...string) string {
 	claims := must(json.Marshal(map[string]any{"sub": name, "aud": audiences}))
 	return "head." + base64.RawURLEncoding.EncodeToString(claims) + ".signature"
 }
 
-// subject gives whose a token is: a plain one is its owner's name.
+// subject returns whose a token is: a plain one is its owner's name.
 func subject(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -230,7 +230,7 @@ func (s *shelf) sealAs(m *archive.Manifest) {
 	}
 }
 
-// ask sends a request as jane and gives the answer.
+// ask sends a request as jane and returns the answer.
 func (s *shelf) ask(path string, header ...string) *httptest.ResponseRecorder {
 	s.t.Helper()
 	return s.askAs("jane", path, header...)
@@ -261,7 +261,7 @@ func (s *shelf) server() *httptest.Server {
 	return server
 }
 
-// open sends a request as jane to a server and gives the answer, whose body is read as it comes.
+// open sends a request as jane to a server and returns the answer, whose body is read as it comes.
 func open(t testing.TB, url string, header ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -299,7 +299,7 @@ func readAll(t testing.TB, r io.Reader) string {
 	return string(b)
 }
 
-// breakStore has every request to the store fail from now on.
+// breakStore makes every request to the store fail from now on.
 func (s *shelf) breakStore() {
 	s.faulty.Break(
 		storetest.Fault{Op: storetest.OpGet, Times: -1}, storetest.Fault{Op: storetest.OpList, Times: -1},
@@ -326,7 +326,7 @@ func (s *shelf) damage(key archive.Key, at int) {
 	}
 }
 
-// noise gives n letters that do not get smaller by much, the same for the same seed.
+// noise returns n letters that do not get smaller by much, the same for the same seed.
 func noise(n, seed int) string {
 	r := rand.New(rand.NewPCG(uint64(seed), 0))
 	b := make([]byte, n)

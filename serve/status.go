@@ -35,8 +35,8 @@ func notFound(what string) *apierrors.StatusError {
 	}}
 }
 
-// statusOf gives what a client is told of an error. What the archive and the store say is told as it is: it names keys and
-// instances, and no credentials.
+// statusOf returns what a client is told of an error. What the archive and the store say is told as it is: it names
+// keys and instances, and no credentials.
 func statusOf(err error) metav1.Status {
 	var status apierrors.APIStatus
 	var tooLarge *http.MaxBytesError

@@ -24,8 +24,8 @@ type stream struct {
 const (
 	// bufferFull is when a buffer is sent.
 	bufferFull = 32 << 10
-	// patience is the time between two pieces of a followed log: a line that comes after a pause is sent at once, and those of a busy
-	// log together.
+	// patience is the time between two pieces of a followed log: a line that comes after a pause is sent at once, and
+	// those of a busy log together.
 	patience = 50 * time.Millisecond
 )
 
@@ -67,7 +67,8 @@ func (s *stream) append(add func([]byte) []byte) error {
 	return s.trouble
 }
 
-// send sends the buffer. mu is held: a client that does not read holds up its own answer, until the deadline of the write.
+// send sends the buffer. mu is held: a client that does not read holds up its own answer, until the deadline of the
+// write.
 func (s *stream) send() {
 	if s.trouble == nil && len(s.buffer) > 0 {
 		_, s.trouble = s.w.Write(s.buffer)
@@ -103,7 +104,7 @@ func (s *stream) pace(stop <-chan struct{}, ping time.Duration) {
 			case <-stop:
 				return
 			}
-			_ = s.flush() // append gives the error
+			_ = s.flush() // append returns the error
 		case <-beat.C:
 			s.ping(ping)
 		}
@@ -123,7 +124,7 @@ func (s *stream) ping(every time.Duration) {
 		s.buffer = append(s.buffer, s.form.ping...)
 	}
 	s.mu.Unlock()
-	_ = s.flush() // append gives the error
+	_ = s.flush() // append returns the error
 }
 
 // paced runs f while lines are sent soon after they came.

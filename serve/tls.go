@@ -29,8 +29,8 @@ type fileVersion struct {
 // lookEvery is how often a handshake looks whether the files are new. Renewals come weeks before they are needed.
 const lookEvery = 10 * time.Second
 
-// OpenCertificate reads the files. That they change later to something that cannot be read is no reason to stop: the last
-// good pair is served on.
+// OpenCertificate reads the files. That they change later to something that cannot be read is no reason to stop: the
+// last good pair is served on.
 func OpenCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
 	version, err := c.stat()
@@ -51,8 +51,8 @@ func (c *Certificate) stat() (v [2]fileVersion, err error) {
 	return v, nil
 }
 
-// read reads the pair. Both files of a Secret change at once, but other writers replace one after the other: a pair that
-// does not fit is tried again at the next look.
+// read reads the pair. Both files of a Secret change at once, but other writers replace one after the other: a pair
+// that does not fit is tried again at the next look.
 func (c *Certificate) read(version [2]fileVersion) error {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *Certificate) read(version [2]fileVersion) error {
 	return nil
 }
 
-// Current gives the certificate to serve.
+// Current returns the certificate to serve.
 func (c *Certificate) Current() (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -91,7 +91,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	serves("third")
 }
 
-// TestServesOverTLS: what Run serves with a certificate, without old versions of TLS, and with a follower it ends when it is told to.
+// TestServesOverTLS: what Run serves with a certificate, without old versions of TLS, and with a follower it ends when
+// it is told to.
 func TestServesOverTLS(t *testing.T) {
 	s := newShelf(t)
 	s.draft(usualPod, "main")

@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
-// ZenML reads a log as one text whose lines are LogEntry documents, and of these the first 50,000. So the end of a longer
-// log, which says why it failed, would be what is dropped: the middle is left out here instead.
+// ZenML reads a log as one text whose lines are LogEntry documents, and of these the first 50,000. So the end of a
+// longer log, which says why it failed, would be what is dropped: the middle is left out here instead.
 const (
 	zenmlLines  = 50_000
 	zenmlBytes  = 64 << 20 // of lines: ZenML's server holds the whole answer
@@ -68,8 +68,9 @@ func (a *API) serveZenML(w *answerWriter, r *http.Request, l *logRequest, answer
 	return nil
 }
 
-// addMessages takes up what was said about the workload besides its containers' lines, in namespaces that the caller may read. Who asks for
-// certain lines asks for these. What cannot be had of it is said, and takes nothing from the lines.
+// addMessages takes up what was said about the workload besides its containers' lines, in namespaces that the caller
+// may read. Who asks for certain lines asks for these. What cannot be had of it is said, and takes nothing from the
+// lines.
 func (a *API) addMessages(ctx context.Context, z *zenmlWriter, l *logRequest) error {
 	if a.parts.Messages == nil || l.scope == nil || l.filtered() {
 		return nil
@@ -150,7 +151,7 @@ func (a *API) zenmlCopy(ctx context.Context, z *zenmlWriter, l *logRequest, answ
 	return z.copy(end.Entries, skip, tail)
 }
 
-// before gives the place behind the first n lines of some logs.
+// before returns the place behind the first n lines of some logs.
 func before(logs []archive.LogStatus, n int64) map[archive.LogID]int64 {
 	after := map[archive.LogID]int64{}
 	for i := range logs {
@@ -219,7 +220,7 @@ func (z *zenmlWriter) copy(entries iter.Seq2[archive.Entry, error], skip, most i
 	return nil
 }
 
-// longest gives how much is shown of a line where there are so many, so that all of them have room.
+// longest returns how much is shown of a line where there are so many, so that all of them have room.
 func longest(lines int64) int { return int(zenmlBytes / max(1, min(lines, zenmlLines))) }
 
 // shown cuts a line that is too long for all to have room.

@@ -13,7 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// zenml asks for a log as ZenML does and gives its entries, in the way in which ZenML reads them: one JSON document a line.
+// zenml asks for a log as ZenML does and returns its entries, in the way in which ZenML reads them: one JSON document a
+// line.
 func (s *shelf) zenml(path string) []zenmlEntry {
 	s.t.Helper()
 	w := s.ask(path)
@@ -115,7 +116,8 @@ func TestZenMLCutsTheMiddle(t *testing.T) {
 	}
 }
 
-// TestZenMLMessages: what ZenML said of the run stands between the lines by its time, and a run that has written nothing is told apart.
+// TestZenMLMessages: what ZenML said of the run stands between the lines by its time, and a run that has written
+// nothing is told apart.
 func TestZenMLMessages(t *testing.T) {
 	at := func(text string, clock string) archive.Message {
 		when, err := time.Parse(time.RFC3339, clock)
@@ -160,8 +162,8 @@ func TestZenMLMessages(t *testing.T) {
 	}
 }
 
-// TestZenMLMessagesHideNothing: messages are of the namespaces that the caller may read, and what is the matter with them is no matter of
-// the lines.
+// TestZenMLMessagesHideNothing: messages are of the namespaces that the caller may read, and what is the matter with
+// them is no matter of the lines.
 func TestZenMLMessagesHideNothing(t *testing.T) {
 	for _, test := range []struct {
 		name, user, query string
@@ -204,7 +206,8 @@ func TestZenMLMessagesHideNothing(t *testing.T) {
 	}
 }
 
-// TestZenMLLongLines: however long lines are, what ZenML's server has to hold is bounded, and each line is there with its start.
+// TestZenMLLongLines: however long lines are, what ZenML's server has to hold is bounded, and each line is there with
+// its start.
 func TestZenMLLongLines(t *testing.T) {
 	for _, test := range []struct {
 		lines int64

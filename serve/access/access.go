@@ -1,7 +1,7 @@
 // Package access says who asks and what he may do. In a cluster it asks the API server both: whose token it is
 // (TokenReview) and what its owner may do (SubjectAccessReview), so that whoever may read the log of a pod may read it
-// here, by the same Role, and nobody else. It keeps answers for a short while and nothing beyond that: no token is stored,
-// logged or handed on, and a crash loses only answers that are asked for again.
+// here, by the same Role, and nobody else. It keeps answers for a short while and nothing beyond that: no token is
+// stored, logged or handed on, and a crash loses only answers that are asked for again.
 package access
 
 import (
@@ -40,7 +40,7 @@ var (
 	ReadMetrics = Act{Verb: "get", Path: "/metrics"}
 )
 
-// In gives the act in a namespace, on one object or ("") on any.
+// In returns the act in a namespace, on one object or ("") on any.
 func (a Act) In(namespace, name string) Act {
 	a.Namespace, a.Name = namespace, name
 	return a
@@ -69,7 +69,7 @@ func forbidden(user User, act Act, reason string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Group: act.Group, Resource: act.Resource}, act.Name, why)
 }
 
-// Token gives the bearer token of a request. Its error is a Status of 401 that says how to bring one.
+// Token returns the bearer token of a request. Its error is a Status of 401 that says how to bring one.
 func Token(header http.Header) (string, error) {
 	value := header.Get("Authorization")
 	scheme, token, _ := strings.Cut(strings.TrimSpace(value), " ")
@@ -85,8 +85,9 @@ func Token(header http.Header) (string, error) {
 	return token, nil
 }
 
-// OnlyFor says whether a request may be sent where nobody proves who he is: it carries no token, or one that claims to be for this audience
-// and no other, so that it is good for nothing but what is asked here. Whoever calls it has had the token reviewed.
+// OnlyFor reports whether a request may be sent where nobody proves who he is: it carries no token, or one that claims
+// to be for this audience and no other, so that it is good for nothing but what is asked here. Whoever calls it has had
+// the token reviewed.
 func OnlyFor(header http.Header, audience string) bool {
 	if header.Get("Authorization") == "" {
 		return true

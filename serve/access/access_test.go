@@ -238,7 +238,8 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 			{25 * time.Second, 4, 3}, // and again, and the denial
 			{30 * time.Second, 6, 3}, // both tokens
 			{4 * time.Minute, 8, 5},  // both tokens, the denial, and after five minutes the allowance
-			{4 * time.Minute, 10, 7}, // both tokens, the denial, and beside the answer the allowance, which is nearly over
+			// Both tokens, the denial, and beside the answer the allowance, which is nearly over.
+			{4 * time.Minute, 10, 7},
 		}
 		for _, step := range steps {
 			time.Sleep(step.after)
@@ -276,8 +277,8 @@ func TestUsersAreToldApart(t *testing.T) {
 	}
 }
 
-// TestOneQuestionForMany: a hundred requests with one token that nobody knows yet ask once, and one that leaves does not
-// take the answer from the others.
+// TestOneQuestionForMany: a hundred requests with one token that nobody knows yet ask once, and one that leaves does
+// not take the answer from the others.
 func TestOneQuestionForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reviewer{aware: true, wait: make(chan struct{})}
@@ -310,7 +311,8 @@ func TestOneQuestionForMany(t *testing.T) {
 	})
 }
 
-// TestFloodOfTokensIsHeldBack: wrong tokens by the thousand do not reach the API server all at once, and are not kept for ever.
+// TestFloodOfTokensIsHeldBack: wrong tokens by the thousand do not reach the API server all at once, and are not kept
+// for ever.
 func TestFloodOfTokensIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reviewer{wait: make(chan struct{})}

@@ -5,8 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// unavailable is a Status of 503: the caller did nothing wrong and may come again. Who asks need not be anybody whom the API server knows:
-// he is told what could not be done, and only our own log hears why, which names addresses and accounts.
+// unavailable is a Status of 503: the caller did nothing wrong and may come again. Who asks need not be anybody whom
+// the API server knows: he is told what could not be done, and only our own log hears why, which names addresses and
+// accounts.
 func unavailable(what string, err error) error {
 	status := apierrors.NewServiceUnavailable(what + ": that is not possible now")
 	status.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: 5}

@@ -27,13 +27,15 @@ import (
 
 // How long an answer of the API server is taken for true. Who loses a right keeps it here for so long at most.
 const (
-	knownFor   = time.Minute
-	unknownFor = 10 * time.Second // a token that is wrong stays wrong; one that the API server did not know yet may be known soon
+	knownFor = time.Minute
+	// A token that is wrong stays wrong; one that the API server did not know yet may be known soon.
+	unknownFor = 10 * time.Second
 	allowedFor = 5 * time.Minute
 	deniedFor  = 30 * time.Second
 )
 
-// What is asked for still is asked again, beside the answers, in the last part of its time: who comes often never waits.
+// What is asked for still is asked again, beside the answers, in the last part of its time: who comes often never
+// waits.
 const refreshPart = 4
 
 // rememberedFor is how long somebody whose token was good is no stranger. It says whose turn it is, and lets nobody in.
@@ -45,8 +47,8 @@ const (
 	maxRights  = 16384 // rights that are remembered
 	maxDenied  = 16384 // denials that are remembered
 	maxReviews = 16    // reviews under way at once for those who are known
-	// maxStrange is the same for tokens that nobody knows. It is small: the API server, and the rate at which it is asked, are shared
-	// with those who are known.
+	// maxStrange is the same for tokens that nobody knows. It is small: the API server, and the rate at which it is
+	// asked, are shared with those who are known.
 	maxStrange    = 8
 	maxWaiting    = 1024 // requests with such tokens that wait, and tokens
 	maxWaitingOne = 256  // of these from one address
@@ -74,7 +76,8 @@ type Reviews struct {
 	rights, denied *cache.LRUExpireCache // right and denial, by user and act
 	slots, strange chan struct{}         // reviews under way: for those who are known, and for the others
 	waiting        *strangers            // requests with tokens that nobody knows
-	asking         *strangers            // such tokens, each until it is answered for: who leaves does not make room for another one
+	// Such tokens, each until it is answered for: who leaves does not make room for another one.
+	asking *strangers
 }
 
 // known is whose a token was found to be.
@@ -89,8 +92,8 @@ type right struct{ until time.Time }
 // stale says that it is time to ask again, so that the answer is there before this one is over.
 func stale(until time.Time, life time.Duration) bool { return time.Until(until) < life/refreshPart }
 
-// NewReviews makes Reviews. It takes tokens for the API server's own audience, which are what kubectl has, and tokens for
-// the given one, which are of no use to a thief elsewhere. No others.
+// NewReviews makes Reviews. It takes tokens for the API server's own audience, which are what kubectl has, and tokens
+// for the given one, which are of no use to a thief elsewhere. No others.
 func NewReviews(client kubernetes.Interface, audience string) *Reviews {
 	return newReviews(client.AuthenticationV1().TokenReviews(), client.AuthorizationV1().SubjectAccessReviews(), audience)
 }
@@ -107,8 +110,8 @@ func newReviews(tokens tokenReviews, acts accessReviews, audience string) *Revie
 	}
 }
 
-// User says whose token the request carries. Errors: a Status of 401 where it carries none that counts, of 429 where too many wait
-// with tokens that nobody knows, of 503 where the API server could not be asked.
+// User says whose token the request carries. Errors: a Status of 401 where it carries none that counts, of 429 where
+// too many wait with tokens that nobody knows, of 503 where the API server could not be asked.
 func (r *Reviews) User(ctx context.Context, header http.Header) (User, error) {
 	token, err := Token(header)
 	if err != nil {
@@ -195,8 +198,8 @@ func claimedAudiences(token string) []string {
 	return nil
 }
 
-// May says whether the user may do it. Errors: a Status of 403 that names user and right, of 503 where the API server could
-// not be asked.
+// May reports whether the user may do it. Errors: a Status of 403 that names user and right, of 503 where the API
+// server could not be asked.
 func (r *Reviews) May(ctx context.Context, user User, act Act) error {
 	key := r.key(append([]string{"act", act.Verb, act.Group, act.Resource, act.Subresource, act.Namespace, act.Name, act.Path}, user.fields()...)...)
 	ask := func(ctx context.Context) (any, error) { return nil, r.reviewAct(ctx, key, user, act) }

@@ -9,9 +9,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// strangers counts the requests whose token nobody knows yet, while the API server is asked for it. They wait in a room of their
-// own: whoever is known never waits behind them, and what does not fit is sent away at once and costs nothing more. One address has a
-// part of the room only. Safe for concurrent use.
+// strangers counts the requests whose token nobody knows yet, while the API server is asked for it. They wait in a room
+// of their own: whoever is known never waits behind them, and what does not fit is sent away at once and costs nothing
+// more. One address has a part of the room only. Safe for concurrent use.
 type strangers struct {
 	most, mostOfOne int
 
@@ -46,7 +46,7 @@ func (s *strangers) enter(from string) (leave func(), err error) {
 
 type sourceKey struct{}
 
-// From gives a context that says which address (host:port) the request came from.
+// From returns a context that says which address (host:port) the request came from.
 func From(ctx context.Context, address string) context.Context {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -31,8 +31,8 @@ func flood(ctx context.Context, r *Reviews, address string, perMinute int, group
 	}
 }
 
-// TestStrangersHoldUpNobody: ten thousand wrong tokens a minute, each of which the API server takes its time for, change nothing for
-// who is known, little for who was, and somebody new still comes in.
+// TestStrangersHoldUpNobody: ten thousand wrong tokens a minute, each of which the API server takes its time for,
+// change nothing for who is known, little for who was, and somebody new still comes in.
 func TestStrangersHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slow = 200 * time.Millisecond

@@ -1,5 +1,5 @@
-// Package contract compares what the API does with what it says of itself in its OpenAPI document. It is for tests, and no program
-// links it.
+// Package contract compares what the API does with what it says of itself in its OpenAPI document. It is for tests, and
+// no program links it.
 package contract
 
 import (
@@ -53,10 +53,10 @@ func Read(text []byte) (*Document, error) {
 	return &Document{doc, router}, nil
 }
 
-// Validate says whether it is a valid document.
+// Validate reports whether it is a valid document.
 func (d *Document) Validate(ctx context.Context) error { return d.doc.Validate(ctx) }
 
-// Parameters gives the names of the query's parameters of the route that answers a request, sorted.
+// Parameters returns the names of the query's parameters of the route that answers a request, sorted.
 func (d *Document) Parameters(r *http.Request) ([]string, error) {
 	route, _, err := d.router.FindRoute(r)
 	if err != nil {
@@ -72,7 +72,8 @@ func (d *Document) Parameters(r *http.Request) ([]string, error) {
 	return names, nil
 }
 
-// Check compares a request that was answered, and its answer, with the document. The request's body may have been read: body is what it was.
+// Check compares a request that was answered, and its answer, with the document. The request's body may have been read:
+// body is what it was.
 func (d *Document) Check(t Reporter, r *http.Request, body []byte, w *httptest.ResponseRecorder) {
 	t.Helper()
 	route, params, err := d.router.FindRoute(r)

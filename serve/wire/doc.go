@@ -1,9 +1,9 @@
-// Package wire is the API's JSON: each message that the daemon answers or takes, the place from which an answer goes on, and
-// the names of what stands between the lines of one. The daemon writes by it and the command line reads by it, so that
-// neither has a copy that the other one outgrows.
+// Package wire is the API's JSON: each message that the daemon answers or takes, the place from which an answer goes
+// on, and the names of what stands between the lines of one. The daemon writes by it and the command line reads by it,
+// so that neither has a copy that the other one outgrows.
 //
-// It knows the archive's words, and neither HTTP nor Kubernetes. A field may be added at any time and is never renamed: a
-// daemon and a command line of different versions talk with each other.
+// It knows the archive's words, and neither HTTP nor Kubernetes. A field may be added at any time and is never renamed:
+// a daemon and a command line of different versions talk with each other.
 package wire
 
 // Types of an answer with lines.

@@ -1,5 +1,5 @@
-// Package workloads answers requests to launch Jobs: it turns HTTP into calls of a launcher, and keeps nothing. Who may create
-// Jobs in the namespace may launch there; the other routes ask for the verbs that their names say.
+// Package workloads answers requests to launch Jobs: it turns HTTP into calls of a launcher, and keeps nothing. Who may
+// create Jobs in the namespace may launch there; the other routes ask for the verbs that their names say.
 package workloads
 
 import (
@@ -50,7 +50,7 @@ const (
 	retryAfter = 10 // seconds, where the queue is full
 )
 
-// Routes gives the routes for serve.API's Add.
+// Routes returns the routes for serve.API's Add.
 func Routes(c Config) []serve.Route {
 	act := func(verb string) access.Act { return access.Act{Verb: verb, Group: "batch", Resource: "jobs"} }
 	const of = " /api/v1/namespaces/{namespace}/workloads/{workload}"
@@ -80,7 +80,8 @@ func (c Config) here(handle func(http.ResponseWriter, *http.Request) error) func
 	}
 }
 
-// translate says what the launcher's errors are in HTTP. Any other is trouble of the API server or the registry, not for ever.
+// translate says what the launcher's errors are in HTTP. Any other is trouble of the API server or the registry, not
+// for ever.
 func translate(err error) error {
 	switch {
 	case errors.Is(err, launch.ErrInvalid):
@@ -173,8 +174,8 @@ func (c Config) message(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusCreated, map[string]string{})
 }
 
-// plausible gives the sender's time, or ours where he gives none, or one that cannot be: what lies in the future would stand at the end of
-// every log, and never grow old.
+// plausible returns the sender's time, or ours where he gives none, or one that cannot be: what lies in the future
+// would stand at the end of every log, and never grow old.
 func plausible(said, now time.Time) time.Time {
 	const apart = time.Hour // more than clocks differ
 	if said.IsZero() || said.After(now.Add(apart)) || said.Before(time.Unix(0, 0)) {
@@ -230,7 +231,7 @@ func (c Config) job(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, launchedOf(s))
 }
 
-// queue gives every Job that has not ended, oldest first.
+// queue returns every Job that has not ended, oldest first.
 func (c Config) queue(w http.ResponseWriter, _ *http.Request) error {
 	open := slices.DeleteFunc(c.Queue.Jobs(""), func(s launch.Status) bool { return s.State.Over() })
 	return write(w, http.StatusOK, queueOf(open))
@@ -251,7 +252,8 @@ func launchedOf(s launch.Status) wire.Launched {
 	}
 }
 
-// decode reads a body. Unknown fields are accepted, for ZenML's interface grows. The error does not repeat it: there is a token in it.
+// decode reads a body. Unknown fields are accepted, for ZenML's interface grows. The error does not repeat it: there is
+// a token in it.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody)).Decode(into)
 	var typed *json.UnmarshalTypeError

@@ -200,7 +200,8 @@ func TestRefusals(t *testing.T) {
 		want                           string
 	}{
 		{"may not", "get", "POST", "jobs/workloads/w/runs", "{}", nil, http.StatusForbidden, "forbidden"},
-		{"another namespace", "create", "POST", "other/workloads/w/runs", "{}", nil, http.StatusForbidden, "forbidden"}, // nobody learns more
+		// Nobody learns more.
+		{"another namespace", "create", "POST", "other/workloads/w/runs", "{}", nil, http.StatusForbidden, "forbidden"},
 		{"full", "create", "POST", "jobs/workloads/w/runs", "{}", full, http.StatusTooManyRequests, "2 wait"},
 		{"invalid", "create", "POST", "jobs/workloads/w/builds", "{}", fmt.Errorf("%w: image", launch.ErrInvalid), http.StatusUnprocessableEntity, "image"},
 		{"no such Job", "get", "GET", "jobs/workloads/w/jobs/j", "", launch.ErrNotFound, http.StatusNotFound, "no such Job"},
