@@ -9,14 +9,14 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/remote"
 )
 
-// both asks Epilogue, and the cluster for what Epilogue does not know or where there is none. It says so, because what the cluster
-// has is not proven to be whole.
+// both asks Epilogue, and the cluster for what Epilogue does not know or where there is none. It says so, because what
+// the cluster has is not proven to be whole.
 type both struct {
 	first, second origin
 	warn          func(format string, args ...any)
 }
 
-// passes says whether the second one is to be asked.
+// passes reports whether the second one is to be asked.
 func (b *both) passes(err error) bool {
 	return errors.Is(err, archive.ErrNotFound) || errors.Is(err, remote.ErrNoDaemon)
 }

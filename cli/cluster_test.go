@@ -24,7 +24,7 @@ import (
 
 const secret = "eyJhbGciOi.never-expires"
 
-// runners gives two Jobs of ZenML's and one that is not, with a pod each.
+// runners returns two Jobs of ZenML's and one that is not, with a pod each.
 func runners() []runtime.Object {
 	var all []runtime.Object
 	yes := true
@@ -104,8 +104,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestReleaseOfOne: the fake knows no field selector, so what counts is which one it was given; the rest is proven against a real
-// API server.
+// TestReleaseOfOne: the fake knows no field selector, so what counts is which one it was given; the rest is proven
+// against a real API server.
 func TestReleaseOfOne(t *testing.T) {
 	c := newScreen()
 	client := fake.NewClientset()

@@ -18,7 +18,7 @@ const (
 	mostNames      = 100
 )
 
-// names gives what a flag or an argument can be. Trouble is no names: a shell has no place for an error.
+// names returns what a flag or an argument can be. Trouble is no names: a shell has no place for an error.
 type names func(ctx context.Context, args []string, begin string) []string
 
 // complete lets the shell complete a flag that is one of some words.
@@ -55,7 +55,7 @@ func (p *program) targetNames(cmd *cobra.Command, args []string, begin string) (
 	return p.completion(p.keptNames)(cmd, args, begin)
 }
 
-// keptNames gives the names of Jobs, and behind "pod/" and "workload/" of those.
+// keptNames returns the names of Jobs, and behind "pod/" and "workload/" of those.
 func (p *program) keptNames(ctx context.Context, _ []string, begin string) (all []string) {
 	kind, _, found := strings.Cut(begin, "/")
 	prefix := ""
@@ -82,7 +82,7 @@ func (p *program) keptNames(ctx context.Context, _ []string, begin string) (all 
 	return slices.Compact(all)
 }
 
-// someJobs gives the newest Jobs of the namespace.
+// someJobs returns the newest Jobs of the namespace.
 func (p *program) someJobs(ctx context.Context) (jobs []archive.KeptJob) {
 	namespace, err := p.namespace()
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *program) workloadNames(ctx context.Context, _ []string, _ string) (all 
 	return slices.Compact(all)
 }
 
-// containerNames gives those of what the command's argument names.
+// containerNames returns those of what the command's argument names.
 func (p *program) containerNames(ctx context.Context, args []string, _ string) (all []string) {
 	if len(args) == 0 {
 		return nil

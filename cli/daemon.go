@@ -52,7 +52,7 @@ func (d *daemonFlags) environment(lookup func(string) (string, bool)) error {
 	return nil
 }
 
-// remote gives the daemon's API. Nothing is asked of it yet.
+// remote returns the daemon's API. Nothing is asked of it yet.
 func (p *program) remote() (*remote.Client, error) {
 	if p.api != nil {
 		return p.api, nil
@@ -85,9 +85,9 @@ func (p *program) remote() (*remote.Client, error) {
 	return remote.New(remote.Config{Dial: dial, Warn: func(err error) { p.warn("asking again: %v", err) }}), nil
 }
 
-// auth puts on requests what the daemon knows the caller by: a token. It cannot see a client certificate, which ends at the
-// API server. A token for the daemon's audience is of no use to anybody else; the kubeconfig's own opens the API server, and goes only
-// where the caller says so: by --own-token, or by naming the token himself.
+// auth puts on requests what the daemon knows the caller by: a token. It cannot see a client certificate, which ends at
+// the API server. A token for the daemon's audience is of no use to anybody else; the kubeconfig's own opens the API
+// server, and goes only where the caller says so: by --own-token, or by naming the token himself.
 func (p *program) auth(cfg *rest.Config) func(context.Context, http.RoundTripper) (http.RoundTripper, error) {
 	return func(ctx context.Context, rt http.RoundTripper) (http.RoundTripper, error) {
 		token, err := p.audienceToken(ctx)
@@ -112,8 +112,8 @@ var errOwnToken = errors.New("the daemon can be asked only with your kubeconfig'
 // namedToken: the caller has given --token, and so decided himself what is sent.
 func (p *program) namedToken() bool { return p.kube.BearerToken != nil && *p.kube.BearerToken != "" }
 
-// audienceToken gives a token for the daemon alone: of the account that is named, or else of the caller himself where he is one and may
-// ask for it. "": he is none, or may not.
+// audienceToken returns a token for the daemon alone: of the account that is named, or else of the caller himself where
+// he is one and may ask for it. "": he is none, or may not.
 func (p *program) audienceToken(ctx context.Context) (string, error) {
 	if p.daemon.account != "" {
 		namespace, err := p.namespace()

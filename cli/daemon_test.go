@@ -80,14 +80,14 @@ func (d *played) flags() []string {
 	return []string{"--server", d.kubernetes.URL, "--insecure-skip-tls-verify", "--daemon-url", d.URL, "--token", "jane"}
 }
 
-// meets has the next requests meet something.
+// meets puts something in the way of the next requests.
 func (d *played) meets(meet func(api http.Handler, w http.ResponseWriter, r *http.Request)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.meet = meet
 }
 
-// long gives the shelf a Job with many lines in two containers.
+// long puts a Job with many lines in two containers onto the shelf.
 func (s *shelf) long() {
 	pod := ref("long", "long-eeeee")
 	job := archive.JobSummary{Name: "long", UID: pod.JobUID, CreatedAt: s.before(10), Conditions: []archive.Condition{{Type: "Complete", Status: "True"}}}
@@ -103,7 +103,7 @@ func (s *shelf) long() {
 	s.finish(&archive.JobDocument{Job: job}, pod)
 }
 
-// remote gives a client of the daemon that does not wait long.
+// remote returns a client of the daemon that does not wait long.
 func (d *played) remote(t *testing.T, dial func(context.Context) (*remote.Line, error)) *remote.Client {
 	t.Helper()
 	jane := func(rt http.RoundTripper) (http.RoundTripper, error) { return bearer{rt}, nil }

@@ -102,7 +102,7 @@ func (d *downloading) into(ctx context.Context, pods []*archive.Manifest) (err e
 	return nil
 }
 
-// bar gives a progress for people, and none for pipes.
+// bar returns a progress for people, and none for pipes.
 func (p *program) bar(what string) *show.Progress {
 	if !p.terminal(p.ErrOut) {
 		return &show.Progress{}
@@ -117,8 +117,8 @@ func (d *downloading) sizeOf(log *archive.LogRecord) int64 {
 	return log.Bytes
 }
 
-// pod writes what there is of a pod. The names in its manifest come from objects that a stranger made: where one is no name of
-// a file the pod is told and left out, so that it keeps nobody from the others.
+// pod writes what there is of a pod. The names in its manifest come from objects that a stranger made: where one is no
+// name of a file the pod is told and left out, so that it keeps nobody from the others.
 func (d *downloading) pod(ctx context.Context, m *archive.Manifest) error {
 	job := m.Pod.Job
 	if job == "" {

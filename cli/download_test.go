@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
-// outside gives a folder, a directory in it to download into, and a function that lists what else there is.
+// outside returns a folder, a directory in it to download into, and a function that lists what else there is.
 func outside(t *testing.T) (to string, others func() []string) {
 	t.Helper()
 	root := t.TempDir()

@@ -48,7 +48,7 @@ func (p *program) get() *cobra.Command {
 	return cmd
 }
 
-// pods gives the manifests of what a user named.
+// pods returns the manifests of what a user named.
 func (p *program) pods(ctx context.Context, name string) ([]*archive.Manifest, error) {
 	o, t, err := p.target(ctx, name)
 	if err != nil {

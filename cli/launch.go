@@ -35,7 +35,7 @@ func (l *launching) flags(cmd *cobra.Command) {
 	f.BoolVar(&l.wait, "wait", false, "Wait for the Job's end")
 }
 
-// complete fills in what was not given, and gives the timeout in seconds.
+// complete fills in what was not given, and returns the timeout in seconds.
 func (l *launching) complete() (seconds int64, err error) {
 	if l.workload == "" {
 		l.workload = string(uuid.NewUUID())
@@ -194,8 +194,8 @@ func (l *launching) launch(ctx context.Context, send func(*remote.Client, string
 	return l.await(ctx, client, namespace, job.Name)
 }
 
-// The log of a Job is there once its first container has started; before that the daemon is asked how the Job stands, which
-// waits there and not here.
+// The log of a Job is there once its first container has started; before that the daemon is asked how the Job stands,
+// which waits there and not here.
 const (
 	look = 5 * time.Second
 	stay = 5 * time.Minute

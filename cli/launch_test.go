@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestLaunch plays the launcher's routes before the API of the shelf: a request makes the Job that the test names, and the Job is
-// asked for until its log is there and it has ended.
+// TestLaunch plays the launcher's routes before the API of the shelf: a request makes the Job that the test names, and
+// the Job is asked for until its log is there and it has ended.
 func TestLaunch(t *testing.T) {
 	dockerfile := filepath.Join(t.TempDir(), "Dockerfile")
 	if err := os.WriteFile(dockerfile, []byte("FROM zenml"), 0o600); err != nil {

@@ -127,7 +127,7 @@ func (l *listing) where() string {
 	return fmt.Sprintf(" in namespace %s", l.query.Namespace)
 }
 
-// collect gives the Jobs up to the limit. One whose document is damaged is told and left out.
+// collect returns the Jobs up to the limit. One whose document is damaged is told and left out.
 func (l *listing) collect(ctx context.Context, o origin) (jobs []archive.KeptJob, more bool, err error) {
 	for job, err := range o.Jobs(ctx, l.query) {
 		switch {

@@ -157,7 +157,7 @@ func (l *logging) times() (err error) {
 	return err
 }
 
-// filters lets the one who has the lines filter them, where one expression can say it.
+// filters leaves the filtering to whoever has the lines, where one expression can say it.
 func (l *logging) filters() error {
 	include, err := joined("include", l.include)
 	if err != nil {
@@ -196,7 +196,7 @@ func (l *logging) context(matching bool) error {
 	return nil
 }
 
-// joined gives one expression that matches where one of several does; nil without any.
+// joined returns one expression that matches where one of several does; nil without any.
 func joined(flag string, patterns []string) (*regexp.Regexp, error) {
 	if len(patterns) == 0 {
 		return nil, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
-// print gives the lines, and then what is to be said about them.
+// print writes the lines, and then what is to be said about them.
 func (l *logging) print(ctx context.Context, o origin) error {
 	out := &logOut{logging: l, lines: show.NewLines(l.Out, l.style)}
 	answer, err := out.all(ctx, o)
@@ -109,8 +109,8 @@ type logOut struct {
 	damaged bool
 }
 
-// all gives all lines. Where lines are left out here, and the last ones of the rest are asked for, they are looked for here
-// too, before those that come are followed.
+// all returns all lines. Where lines are left out here, and the last ones of the rest are asked for, they are looked
+// for here too, before those that come are followed.
 func (l *logOut) all(ctx context.Context, o origin) (*archive.Answer, error) {
 	if l.drop == nil || l.query.Tail == nil {
 		answer, err := o.Read(ctx, l.query)
@@ -139,7 +139,7 @@ func (l *logOut) all(ctx context.Context, o origin) (*archive.Answer, error) {
 	return answer, l.each(answer, l.line)
 }
 
-// each gives the lines that are not left out. Damage is told, and what is behind it comes all the same.
+// each passes on the lines that are not left out. Damage is told, and what is behind it comes all the same.
 func (l *logOut) each(answer *archive.Answer, use func(*archive.Entry) error) error {
 	for e, err := range answer.Entries {
 		var damage *archive.DamageError

@@ -46,7 +46,8 @@ func (p *program) store(ctx context.Context) (archive.Store, error) {
 	}
 }
 
-// openDir refuses a folder that is not there: opening a store makes it, and a typing error would look like an empty archive.
+// openDir refuses a folder that is not there: opening a store makes it, and a typing error would look like an empty
+// archive.
 func openDir(ctx context.Context, place config.Archive) (archive.Store, error) {
 	if _, err := os.Stat(place.Dir); err != nil {
 		return nil, fmt.Errorf("open archive %s: %w", place, err)
@@ -76,7 +77,7 @@ func newReader(store archive.Store) (*archive.Reader, error) {
 	return archive.NewReader(archive.ReaderConfig{Store: store, Codec: codec}), nil
 }
 
-// open gives what answers, by --source: the archive where it is named, else the daemon; or the cluster alone.
+// open returns what answers, by --source: the archive where it is named, else the daemon; or the cluster alone.
 func (p *program) open(ctx context.Context) (origin, error) {
 	if p.origin != nil {
 		return p.origin, nil
@@ -93,7 +94,7 @@ func (p *program) open(ctx context.Context) (origin, error) {
 	}
 }
 
-// kept gives what answers for what Epilogue keeps.
+// kept returns what answers for what Epilogue keeps.
 func (p *program) kept(ctx context.Context) (origin, error) {
 	store, err := p.store(ctx)
 	if err != nil {

@@ -41,7 +41,7 @@ func (o *output) add(cmd *cobra.Command) {
 
 func (o *output) wide() bool { return *o.flags.OutputFormat == "wide" }
 
-// printer gives nil for a table.
+// printer returns nil for a table.
 func (o *output) printer(out io.Writer) (*printer, error) {
 	format := *o.flags.OutputFormat
 	template := *o.flags.TemplatePrinterFlags.TemplateArgument
@@ -75,7 +75,7 @@ func (p *printer) list(objects []map[string]any) error {
 
 const apiVersion = "epilogue.dev/v1"
 
-// object gives a document as a Kubernetes object: all that the document says, and what makes it an object.
+// object returns a document as a Kubernetes object: all that the document says, and what makes it an object.
 func object(kind, namespace, name string, made time.Time, document any) map[string]any {
 	text, err := json.Marshal(document)
 	if err != nil {

@@ -52,8 +52,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Run runs the program with the arguments that follow its name and gives its exit code, see exitCodes. Errors are told on
-// the streams' ErrOut.
+// Run runs the program with the arguments that follow its name and returns its exit code, see exitCodes. Errors are
+// told on the streams' ErrOut.
 func Run(ctx context.Context, streams genericiooptions.IOStreams, version string, args []string) int {
 	return newProgram(streams, version).run(ctx, args)
 }
@@ -142,7 +142,7 @@ func (p *program) warn(format string, args ...any) {
 	fmt.Fprintln(p.ErrOut, show.SafeLines(fmt.Sprintf(format, args...)))
 }
 
-// color says whether a stream gets colours, by the flag's word and by NO_COLOR (no-color.org).
+// color reports whether a stream gets colours, by the flag's word and by NO_COLOR (no-color.org).
 func (p *program) color(word string, out io.Writer) (bool, error) {
 	switch word {
 	case "always":

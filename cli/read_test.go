@@ -12,7 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/golden"
 )
 
-// TestGolden compares whole outputs: what a person sees of each command, its exit code, and what goes to standard error.
+// TestGolden compares whole outputs: what a person sees of each command, its exit code, and what goes to standard
+// error.
 func TestGolden(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -82,7 +82,8 @@ func TestBusyForAWhile(t *testing.T) {
 	}
 }
 
-// TestToken: the daemon gets a token that is good for it alone wherever one can be had, and the kubeconfig's own only where the caller says so.
+// TestToken: the daemon gets a token that is good for it alone wherever one can be had, and the kubeconfig's own only
+// where the caller says so.
 func TestToken(t *testing.T) {
 	s := newShelf(t, storetest.NewMemory(t))
 	d := s.daemon()

@@ -41,8 +41,8 @@ func (s *shelf) rotated() {
 	s.finish(&archive.JobDocument{Job: job}, pod)
 }
 
-// TestSeamsAreShown: each command that shows a verdict says how many seams are unproven, and none fails for them. Through
-// the daemon it is the same.
+// TestSeamsAreShown: each command that shows a verdict says how many seams are unproven, and none fails for them.
+// Through the daemon it is the same.
 func TestSeamsAreShown(t *testing.T) {
 	onShelf(t, func(t *testing.T, s *shelf) {
 		s.rotated()

@@ -24,7 +24,8 @@ const (
 	workload = "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b"
 )
 
-// shelf is an archive with a few Jobs, made by what makes real ones, in a synctest bubble: its times are the same in every run.
+// shelf is an archive with a few Jobs, made by what makes real ones, in a synctest bubble: its times are the same in
+// every run.
 type shelf struct {
 	t      *testing.T
 	store  archive.Store
@@ -76,7 +77,7 @@ func ref(job, pod string) archive.PodRef {
 	}
 }
 
-// log keeps lines of a container, a second from each other, and gives what is known of it then.
+// log keeps lines of a container, a second from each other, and returns what is known of it then.
 func (s *shelf) log(pod archive.PodRef, container string, kind archive.ContainerKind, minutes int, gap *archive.Gap, lines ...string) archive.InstanceRecord {
 	s.t.Helper()
 	l, err := s.spool.Log(archive.Instance{PodRef: pod, Container: container, Kind: kind, ContainerID: "containerd://" + pod.Pod + container})
@@ -189,7 +190,7 @@ type screen struct {
 	env         map[string]string
 }
 
-// screen gives a program that reads the shelf.
+// screen returns a program that reads the shelf.
 func (s *shelf) screen() *screen {
 	c := newScreen()
 	reader, err := newReader(s.store)
@@ -200,7 +201,7 @@ func (s *shelf) screen() *screen {
 	return c
 }
 
-// newScreen gives a program without cluster, environment and terminal.
+// newScreen returns a program without cluster, environment and terminal.
 func newScreen() *screen {
 	streams, _, out, errOut := genericiooptions.NewTestIOStreams()
 	c := &screen{program: newProgram(streams, "v1.2.3"), out: out, errOut: errOut, env: map[string]string{}}
@@ -219,7 +220,7 @@ func (c *screen) does(ctx context.Context, args ...string) int {
 	return c.run(ctx, append([]string{"-n", zenml}, args...))
 }
 
-// shelfInFolder gives file:/// of a folder with the shelf's Jobs.
+// shelfInFolder returns file:/// of a folder with the shelf's Jobs.
 func shelfInFolder(t *testing.T) (*shelf, string) {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "archive")

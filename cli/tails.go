@@ -44,7 +44,7 @@ func (t *tails) add(e *archive.Entry) error {
 	return nil
 }
 
-// each gives the lines, log after log.
+// each passes on the lines, log after log.
 func (t *tails) each(use func(*archive.Entry) error) error {
 	for _, id := range t.order {
 		log := t.logs[id]
@@ -57,7 +57,7 @@ func (t *tails) each(use func(*archive.Entry) error) error {
 	return nil
 }
 
-// after gives the last line of each log, to go on behind it.
+// after returns the last line of each log, to go on behind it.
 func (t *tails) after() map[archive.LogID]int64 {
 	after := map[archive.LogID]int64{}
 	for id, log := range t.logs {

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// origin is where answers come from: the archive itself (archive.Reader) or the daemon. All of it may wait on the network,
-// and ends with its context. Safe for concurrent use.
+// origin is where answers come from: the archive itself (archive.Reader) or the daemon. All of it may wait on the
+// network, and ends with its context. Safe for concurrent use.
 type origin interface {
 	// Jobs, Job, Manifest and Read are archive.Reader's.
 	Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error]
@@ -26,8 +26,8 @@ first; job/NAME, pod/NAME and workload/ID say which is meant.`
 
 var workloadID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// parseTarget takes what a user named. sure: there is only one thing that it can mean; otherwise it is the Job, and may be a
-// pod.
+// parseTarget takes what a user named. sure: there is only one thing that it can mean; otherwise it is the Job, and may
+// be a pod.
 func parseTarget(namespace, text string) (t archive.Target, sure bool, err error) {
 	kind, name, found := strings.Cut(text, "/")
 	if !found {
@@ -53,7 +53,7 @@ func parseTarget(namespace, text string) (t archive.Target, sure bool, err error
 	}
 }
 
-// find gives what a user's target means, by asking where it is not sure.
+// find returns what a user's target means, by asking where it is not sure.
 func find(ctx context.Context, o origin, namespace, text string) (archive.Target, error) {
 	t, sure, err := parseTarget(namespace, text)
 	if err != nil || sure {
@@ -71,7 +71,7 @@ func find(ctx context.Context, o origin, namespace, text string) (archive.Target
 	return archive.Target{Namespace: namespace, Pod: pod.Pod}, err
 }
 
-// jobsOf gives the Jobs of a target that is no pod.
+// jobsOf returns the Jobs of a target that is no pod.
 func jobsOf(ctx context.Context, o origin, t archive.Target) ([]archive.KeptJob, error) {
 	if t.Job != "" {
 		job, err := o.Job(ctx, t.Namespace, t.Job, t.JobUID)
@@ -93,7 +93,7 @@ func jobsOf(ctx context.Context, o origin, t archive.Target) ([]archive.KeptJob,
 	return jobs, nil
 }
 
-// podsOf gives what is kept of the target's pods, in the order in which they were made.
+// podsOf returns what is kept of the target's pods, in the order in which they were made.
 func podsOf(ctx context.Context, o origin, t archive.Target) ([]*archive.Manifest, error) {
 	if t.Pod != "" {
 		m, _, err := o.Manifest(ctx, archive.PodRef{Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID})

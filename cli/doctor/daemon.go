@@ -87,8 +87,8 @@ func seen(p *corev1.Pod) daemonPod {
 // healthPort is the chart's.
 const healthPort = "8080"
 
-// waitsFor gives what a pod that runs says itself of what it waits for, and else what the cluster says. kubectl shows the body of no answer
-// that is 503.
+// waitsFor returns what a pod that runs says itself of what it waits for, and else what the cluster says. kubectl shows
+// the body of no answer that is 503.
 func (v *visit) waitsFor(ctx context.Context, p daemonPod) string {
 	if !p.runs {
 		return p.why

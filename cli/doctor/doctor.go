@@ -1,5 +1,5 @@
-// Package doctor looks for what keeps Epilogue from its work: rights that are missing, a daemon that is not well, Jobs that
-// hang on the gate, clocks that differ, a store that cannot do what is needed. Each finding says what to do.
+// Package doctor looks for what keeps Epilogue from its work: rights that are missing, a daemon that is not well, Jobs
+// that hang on the gate, clocks that differ, a store that cannot do what is needed. Each finding says what to do.
 //
 // It reads, and asks the API server about rights; it changes nothing but that the check of a store puts and removes an
 // object under v1/_probe/. It reads no environment.

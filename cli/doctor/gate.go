@@ -45,8 +45,8 @@ func (v *visit) gate(ctx context.Context) {
 	v.replacing(ctx)
 }
 
-// replacing names the CronJobs whose Jobs would run on beside each other while no daemon is there. Who may not list them is told nothing:
-// it is a hint.
+// replacing names the CronJobs whose Jobs would run on beside each other while no daemon is there. Who may not list
+// them is told nothing: it is a hint.
 func (v *visit) replacing(ctx context.Context) {
 	list, err := v.Client.BatchV1().CronJobs(v.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

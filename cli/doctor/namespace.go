@@ -20,7 +20,7 @@ func (v *visit) namespace(ctx context.Context) {
 	v.say(Bad, "namespace "+v.Namespace+" is being deleted, with what Epilogue has in it", do)
 }
 
-// held says whether a Job of the namespace carries the gate, as far as the caller may know.
+// held reports whether a Job of the namespace carries the gate, as far as the caller may know.
 func (v *visit) held(ctx context.Context) bool {
 	n, _, err := v.gated(ctx)
 	return err == nil && n > 0

@@ -13,9 +13,10 @@ type place struct {
 	selector  string // of the pods' labels
 }
 
-// places gives them in the order in which they are tried. They go by labels alone, which anybody may write who may create pods: that is
-// enough to look at pods, and the other commands, which give a token away, go by more. Without the daemon's own namespace the daemon that says that it keeps the Jobs of
-// a namespace comes first, for a cluster may have one for each; one of an older chart says nothing.
+// places returns them in the order in which they are tried. They go by labels alone, which anybody may write who may
+// create pods: that is enough to look at pods, and the other commands, which give a token away, go by more. Without the
+// daemon's own namespace the daemon that says that it keeps the Jobs of a namespace comes first, for a cluster may have
+// one for each; one of an older chart says nothing.
 func places(daemon, jobs, name string) []place {
 	all := labels.Set{"app.kubernetes.io/name": name}
 	if daemon != "" {

@@ -53,8 +53,8 @@ func kubectlName(r rights.Right) string {
 	return name
 }
 
-// daemonRights asks what the daemon's service account may do. That is a question of its own right; who may not ask it can
-// be the account for a moment, by --as.
+// daemonRights asks what the daemon's service account may do. That is a question of its own right; who may not ask it
+// can be the account for a moment, by --as.
 func (v *visit) daemonRights(ctx context.Context) {
 	if len(v.pods) == 0 {
 		return
@@ -94,7 +94,7 @@ func (v *visit) daemonRights(ctx context.Context) {
 	}
 }
 
-// missing gives the rights that the daemon's account does not have.
+// missing returns the rights that the daemon's account does not have.
 func (v *visit) missing(ctx context.Context, account, namespace string, wanted []rights.Right) (missing []string, err error) {
 	user := fmt.Sprintf("system:serviceaccount:%s:%s", v.Daemon, account)
 	for _, right := range wanted {

@@ -16,7 +16,7 @@ type around struct {
 	pending int             // lines after a match that are still to be given
 }
 
-// pick gives what is to be given once the line has come. The text of the line is good until the next one comes.
+// pick returns what is to be given once the line has come. The text of the line is good until the next one comes.
 func (a *around) pick(e archive.Entry) []archive.Entry {
 	switch {
 	case a.grep == nil:

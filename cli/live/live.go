@@ -1,5 +1,5 @@
-// Package live reads logs from the cluster alone, as kubectl does: where there is no Epilogue, or where somebody wants to see
-// what the kubelet serves. What was rotated away, deleted or evicted is not there, and nothing here can tell.
+// Package live reads logs from the cluster alone, as kubectl does: where there is no Epilogue, or where somebody wants
+// to see what the kubelet serves. What was rotated away, deleted or evicted is not there, and nothing here can tell.
 package live
 
 import (
@@ -29,12 +29,12 @@ func New(client kubernetes.Interface) *Cluster { return &Cluster{client} }
 // errNoList: the cluster lists its Jobs itself.
 var errNoList = errors.New("a list of what the cluster has now is `kubectl get jobs`")
 
-// Jobs gives an error: who wants a list of what lives asks kubectl.
+// Jobs returns an error: who wants a list of what lives asks kubectl.
 func (c *Cluster) Jobs(context.Context, archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
 	return func(yield func(archive.KeptJob, error) bool) { yield(archive.KeptJob{}, errNoList) }
 }
 
-// Job gives a Job by its pods.
+// Job returns a Job by its pods.
 func (c *Cluster) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
 	pods, err := c.podsOf(ctx, archive.Target{Namespace: namespace, Job: name, JobUID: uid})
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Cluster) Job(ctx context.Context, namespace, name string, uid archive.J
 	return job, nil
 }
 
-// Manifest gives what a pod's status says, without verdicts.
+// Manifest returns what a pod's status says, without verdicts.
 func (c *Cluster) Manifest(ctx context.Context, pod archive.PodRef) (*archive.Manifest, bool, error) {
 	pods, err := c.podsOf(ctx, archive.Target{Namespace: pod.Namespace, Pod: pod.Pod, PodUID: pod.PodUID})
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Cluster) Manifest(ctx context.Context, pod archive.PodRef) (*archive.Ma
 	return manifest(&pods[0]), false, nil
 }
 
-// podsOf gives a target's pods in the order in which they were made, at least one.
+// podsOf returns a target's pods in the order in which they were made, at least one.
 func (c *Cluster) podsOf(ctx context.Context, t archive.Target) ([]corev1.Pod, error) {
 	if t.Pod != "" {
 		pod, err := c.client.CoreV1().Pods(t.Namespace).Get(ctx, t.Pod, metav1.GetOptions{})
@@ -95,8 +95,8 @@ func (c *Cluster) podsOf(ctx context.Context, t archive.Target) ([]corev1.Pod, e
 	return pods, nil
 }
 
-// owner gives the Job that owns the pod, nil where none does. The word of a label is not enough: anybody writes one. Other groups have a
-// kind of that name, too.
+// owner returns the Job that owns the pod, nil where none does. The word of a label is not enough: anybody writes one.
+// Other groups have a kind of that name, too.
 func owner(p *corev1.Pod) *metav1.OwnerReference {
 	for i := range p.OwnerReferences {
 		group, _, _ := strings.Cut(p.OwnerReferences[i].APIVersion, "/")

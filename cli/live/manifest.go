@@ -8,7 +8,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// manifest gives what a pod's status says. Nothing is proven, so there is no verdict.
+// manifest returns what a pod's status says. Nothing is proven, so there is no verdict.
 func manifest(p *corev1.Pod) *archive.Manifest {
 	ref := archive.PodRef{Namespace: p.Namespace, Job: jobName(p), JobUID: jobUID(p), Pod: p.Name, PodUID: archive.PodUID(p.UID)}
 	m := &archive.Manifest{Pod: archive.PodSummary{
@@ -51,7 +51,7 @@ func record(ref archive.PodRef, kind archive.ContainerKind, s *corev1.ContainerS
 	return r
 }
 
-// pick gives the instances that a query names: the cluster has the last one of each container, and the one before.
+// pick returns the instances that a query names: the cluster has the last one of each container, and the one before.
 func pick(pods []corev1.Pod, q *archive.Query) []archive.InstanceRecord {
 	var all []archive.InstanceRecord
 	for n := range pods {

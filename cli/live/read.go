@@ -20,9 +20,9 @@ import (
 // errUnsupported says that the cluster alone cannot answer a query.
 var errUnsupported = errors.New("the cluster alone cannot tell lines by number or byte, nor go on behind a line")
 
-// Read gives what the kubelet serves now: log after log; with Follow those of containers that run at once as they come.
-// The numbers of lines count from the first one that is served. Of a log that is followed an end of the stream is taken for the
-// log's; Epilogue exists because it may not be.
+// Read returns what the kubelet serves now: log after log; with Follow those of containers that run at once as they
+// come. The numbers of lines count from the first one that is served. Of a log that is followed an end of the stream is
+// taken for the log's; Epilogue exists because it may not be.
 func (c *Cluster) Read(ctx context.Context, q archive.Query) (*archive.Answer, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ type reading struct {
 	left    int64 // of LimitBytes
 }
 
-// give gives a line as far as the limit allows.
+// give yields a line as far as the limit allows.
 func (r *reading) give(e archive.Entry, err error, yield func(archive.Entry, error) bool) bool {
 	if err != nil || r.query.LimitBytes == 0 {
 		return yield(e, err) && err == nil
@@ -127,7 +127,7 @@ func (r *reading) options(i *archive.Instance) *corev1.PodLogOptions {
 	return o
 }
 
-// entries gives the lines of one log that the query asks for. The texts are good until the next one.
+// entries returns the lines of one log that the query asks for. The texts are good until the next one.
 func (r *reading) entries(ctx context.Context, i *archive.Instance) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
 		o := r.options(i)
@@ -145,7 +145,7 @@ func (r *reading) entries(ctx context.Context, i *archive.Instance) iter.Seq2[ar
 	}
 }
 
-// wanted gives the lines that are not filtered out, with their numbers.
+// wanted returns the lines that are not filtered out, with their numbers.
 func (r *reading) wanted(all iter.Seq2[archive.Line, error], i *archive.Instance) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
 		n, near := int64(0), &around{grep: r.grep, query: r.query.Grep}
@@ -155,7 +155,8 @@ func (r *reading) wanted(all iter.Seq2[archive.Line, error], i *archive.Instance
 				return
 			}
 			n++
-			early := line.Time != 0 && line.Time < r.query.Since.UnixNano() && !r.query.Since.IsZero() // the API knows whole seconds
+			// The API knows whole seconds.
+			early := line.Time != 0 && line.Time < r.query.Since.UnixNano() && !r.query.Since.IsZero()
 			late := line.Time != 0 && !r.query.Until.IsZero() && line.Time >= r.query.Until.UnixNano()
 			if early || late {
 				continue
@@ -169,7 +170,7 @@ func (r *reading) wanted(all iter.Seq2[archive.Line, error], i *archive.Instance
 	}
 }
 
-// last gives the last n of some entries.
+// last returns the last n of some entries.
 func last(all iter.Seq2[archive.Entry, error], n int) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
 		var kept []archive.Entry
@@ -190,12 +191,12 @@ func last(all iter.Seq2[archive.Entry, error], n int) iter.Seq2[archive.Entry, e
 	}
 }
 
-// pieceBytes is the longest line that is given whole, as in the archive: who follows sees a line without an end grow, and no
-// more of it is held.
+// pieceBytes is the longest line that is given whole, as in the archive: who follows sees a line without an end grow,
+// and no more of it is held.
 const pieceBytes = 64 << 10
 
-// lines cuts what the API serves into lines, and longer ones into pieces, all with their line's time and all but the last
-// Partial. Where since falls inside a line of several records, the rest of it comes first and without a time.
+// lines cuts what the API serves into lines, and longer ones into pieces, all with their line's time and all but the
+// last Partial. Where since falls inside a line of several records, the rest of it comes first and without a time.
 func lines(body io.Reader, since bool) iter.Seq2[archive.Line, error] {
 	return func(yield func(archive.Line, error) bool) {
 		in := bufio.NewReaderSize(body, pieceBytes+longestStamp)
@@ -230,7 +231,8 @@ func lines(body io.Reader, since bool) iter.Seq2[archive.Line, error] {
 
 const (
 	longestStamp = 40 // a date, nine digits of fraction, a zone, and the space
-	// longestError: the kubelet tells its errors with status 200, as text without a time and a newline. What is longer is none.
+	// longestError: the kubelet tells its errors with status 200, as text without a time and a newline. What is longer
+	// is none.
 	longestError = 1 << 10
 )
 

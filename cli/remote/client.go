@@ -31,8 +31,8 @@ type Line struct {
 type Config struct {
 	// Dial finds a replica and a way to it. It is called again when the way is broken.
 	Dial func(ctx context.Context) (*Line, error)
-	// Retry is how long to wait before a broken answer is asked for again, at first; 0 is half a second. It doubles, up to
-	// ten seconds.
+	// Retry is how long to wait before a broken answer is asked for again, at first; 0 is half a second. It doubles, up
+	// to ten seconds.
 	Retry time.Duration
 	// Tries is how often in a row that may fail; 0 is 10.
 	Tries int
@@ -65,7 +65,7 @@ func New(cfg Config) *Client {
 // Close gives the way to the daemon back.
 func (c *Client) Close() { c.broken(nil) }
 
-// current gives the way to the daemon, and finds one where there is none.
+// current returns the way to the daemon, and finds one where there is none.
 func (c *Client) current(ctx context.Context) (*Line, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +80,8 @@ func (c *Client) current(ctx context.Context) (*Line, error) {
 	return line, nil
 }
 
-// broken gives a way back that does not work any more; nil is whichever there is. Who is late finds another one there, and leaves it.
+// broken gives a way back that does not work any more; nil is whichever there is. Who is late finds another one
+// there, and leaves it.
 func (c *Client) broken(line *Line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +100,7 @@ type brokenError struct{ err error }
 func (e *brokenError) Error() string { return e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
 
-// lasting says whether asking again cannot help.
+// lasting reports whether asking again cannot help.
 func lasting(err error) bool {
 	var broken *brokenError
 	return !errors.As(err, &broken) && !apierrors.IsServiceUnavailable(err) && !apierrors.IsTooManyRequests(err) && !apierrors.IsTimeout(err)
@@ -137,7 +138,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	return resp, nil
 }
 
-// refusal gives the Status of an answer as an error. It closes the body.
+// refusal returns the Status of an answer as an error. It closes the body.
 func refusal(resp *http.Response) error {
 	defer resp.Body.Close()
 	const most = 64 << 10
@@ -149,7 +150,7 @@ func refusal(resp *http.Response) error {
 	return refused(status)
 }
 
-// refused gives a Status as an error that also says archive.ErrNotFound where it means that.
+// refused returns a Status as an error that also says archive.ErrNotFound where it means that.
 func refused(status metav1.Status) error {
 	err := &apierrors.StatusError{ErrStatus: status}
 	switch {

@@ -15,8 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
-// events reads an answer with lines: a stream of events as HTML has it (text/event-stream), where pings show that the daemon
-// is there, or JSON objects, a line each, which are half as long.
+// events reads an answer with lines: a stream of events as HTML has it (text/event-stream), where pings show that the
+// daemon is there, or JSON objects, a line each, which are half as long.
 type events struct {
 	body   io.ReadCloser
 	lines  *bufio.Scanner
@@ -43,7 +43,7 @@ func newEvents(resp *http.Response) *events {
 	return e
 }
 
-// wholeLines gives lines that have their end: what a broken connection leaves of one is nothing.
+// wholeLines returns lines that have their end: what a broken connection leaves of one is nothing.
 func wholeLines(data []byte, _ bool) (advance int, token []byte, err error) {
 	n := bytes.IndexByte(data, '\n')
 	if n < 0 {
@@ -98,7 +98,7 @@ func (e *events) nextEvent() (event, error) {
 	return event{}, e.over()
 }
 
-// of gives an instance, the same one each time.
+// of returns an instance, the same one each time.
 func (r *reading) of(l *wire.Instance) *archive.Instance {
 	i := l.Archived()
 	known := r.instances[i.ID()]
@@ -123,7 +123,8 @@ func (r *reading) line(e event, yield func(archive.Entry, error) bool) error {
 		r.place = e.id
 	}
 	if had, again := r.after[entry.Instance.ID()]; again && entry.Number <= had {
-		return nil // the place from which the answer goes on is an earlier one, as where there are too many logs for an id
+		// The place from which the answer goes on is an earlier one, as where there are too many logs for an id.
+		return nil
 	}
 	r.after[entry.Instance.ID()] = entry.Number
 	if r.left -= int64(len(entry.Text)); !entry.Partial {

@@ -15,10 +15,11 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// find gives a pod of the daemon that is ready and has the port. The caller's token goes there, so that it is not found by what a tenant
-// of any namespace can write, as the labels of a pod: by the ClusterRoleBindings that give the daemon's service account the right to ask
-// whose a token is, or by the namespace that the caller has named. Whoever may create pods in the namespace of the workloads may run them
-// as any account there; so a daemon in that namespace is asked only where the caller has named it.
+// find returns a pod of the daemon that is ready and has the port. The caller's token goes there, so that it is not
+// found by what a tenant of any namespace can write, as the labels of a pod: by the ClusterRoleBindings that give the
+// daemon's service account the right to ask whose a token is, or by the namespace that the caller has named. Whoever
+// may create pods in the namespace of the workloads may run them as any account there; so a daemon in that namespace is
+// asked only where the caller has named it.
 func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
 	accounts, err := c.accounts(ctx)
 	switch {
@@ -26,7 +27,8 @@ func (c *Cluster) find(ctx context.Context) (*corev1.Pod, int32, error) {
 		return nil, 0, fmt.Errorf("%w: it is found by its ClusterRoleBinding, which could not be read; give its namespace with --daemon-namespace: %w", ErrNoDaemon, err)
 	case c.Daemon != "":
 		accounts = slices.DeleteFunc(accounts, func(a types.NamespacedName) bool { return a.Namespace != c.Daemon })
-		if len(accounts) == 0 { // the bindings may not be read, or are not the chart's: the caller vouches for the namespace
+		// The bindings may not be read, or are not the chart's: the caller vouches for the namespace.
+		if len(accounts) == 0 {
 			accounts = []types.NamespacedName{{Namespace: c.Daemon}}
 		}
 	case len(accounts) == 0:
@@ -61,8 +63,8 @@ func (c *Cluster) accounts(ctx context.Context) ([]types.NamespacedName, error) 
 	return all, nil
 }
 
-// podOf gives a pod of one of the accounts; an account without a name is any. The daemon that says that it keeps the Jobs of the
-// namespace comes first, for a cluster may have one for each; one of an older chart says nothing.
+// podOf returns a pod of one of the accounts; an account without a name is any. The daemon that says that it keeps the
+// Jobs of the namespace comes first, for a cluster may have one for each; one of an older chart says nothing.
 func (c *Cluster) podOf(ctx context.Context, accounts []types.NamespacedName) (*corev1.Pod, int32, error) {
 	var trouble error
 	var second *corev1.Pod

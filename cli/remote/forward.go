@@ -42,8 +42,8 @@ const (
 	dialTimeout = 30 * time.Second
 )
 
-// Dial finds a ready pod of the daemon and opens a port to it. The API server vouches for the pod, so that a certificate of
-// its own, if it has one, is not asked for more.
+// Dial finds a ready pod of the daemon and opens a port to it. The API server vouches for the pod, so that a
+// certificate of its own, if it has one, is not asked for more.
 func (c *Cluster) Dial(ctx context.Context) (*Line, error) {
 	pod, port, err := c.find(ctx)
 	if err != nil {
@@ -142,7 +142,8 @@ func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port int32) (add
 	return fmt.Sprintf("127.0.0.1:%d", ports[0].Local), stop, nil
 }
 
-// dialer speaks WebSocket, and SPDY where the API server or something before it does not know that; kubectl does the same.
+// dialer speaks WebSocket, and SPDY where the API server or something before it does not know that; kubectl does the
+// same.
 func (c *Cluster) dialer(pod *corev1.Pod) (httpstream.Dialer, error) {
 	base, _, err := rest.DefaultServerUrlFor(c.REST)
 	if err != nil {
@@ -163,7 +164,7 @@ func (c *Cluster) dialer(pod *corev1.Pod) (httpstream.Dialer, error) {
 	}), nil
 }
 
-// Direct gives a way to an API whose address is known. Credentials go over TLS only, unless it is this machine.
+// Direct returns a way to an API whose address is known. Credentials go over TLS only, unless it is this machine.
 func Direct(address string, auth func(http.RoundTripper) (http.RoundTripper, error)) (*Line, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {

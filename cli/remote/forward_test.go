@@ -40,8 +40,9 @@ func binding(namespace, account string) *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// TestFindsTheDaemonAlone: labels vouch for nobody. A token goes only to a pod of an account that the cluster's own bindings name, or
-// that is in the namespace that the user has named, and never by itself into the namespace of the workloads.
+// TestFindsTheDaemonAlone: labels vouch for nobody. A token goes only to a pod of an account that the cluster's own
+// bindings name, or that is in the namespace that the user has named, and never by itself into the namespace of the
+// workloads.
 func TestFindsTheDaemonAlone(t *testing.T) {
 	real, other := daemonPod("system", "epilogue-1", "epilogue", "jobs"), daemonPod("other", "epilogue-2", "epilogue", "else")
 	thief := daemonPod("jobs", "step-of-some-pipeline", "default", "jobs")

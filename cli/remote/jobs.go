@@ -32,7 +32,8 @@ func escaped(parts []string) []string {
 // ErrOneNamespace says that the daemon lists one namespace at a time.
 var ErrOneNamespace = errors.New("this daemon is of a version that lists the Jobs of one namespace at a time; name it with -n, or the store with --archive")
 
-// Jobs is archive.Reader's; of all namespaces for who may list pods in all of them. The day of a Job is the API's affair: bounds apply to the moment.
+// Jobs is archive.Reader's; of all namespaces for who may list pods in all of them. The day of a Job is the API's
+// affair: bounds apply to the moment.
 func (c *Client) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
 	return func(yield func(archive.KeptJob, error) bool) {
 		var err error
@@ -146,8 +147,9 @@ func (c *Client) Object(ctx context.Context, key archive.Key, part archive.Range
 	return resp.Body, archive.Object{Key: key, Size: resp.ContentLength}, nil
 }
 
-// nameOf gives what the API calls the log object of a key: v1/<namespace>/<job>/<uid>/<pod>.<uid>/<container>.<restart>[.<hash>].log.zst,
-// or v1/<namespace>/_pod/<pod>.<uid>/... of a pod without a Job.
+// nameOf returns what the API calls the log object of a key:
+// v1/<namespace>/<job>/<uid>/<pod>.<uid>/<container>.<restart>[.<hash>].log.zst, or v1/<namespace>/_pod/<pod>.<uid>/...
+// of a pod without a Job.
 func nameOf(key archive.Key) (ref archive.PodRef, container, restart string, err error) {
 	wrong := fmt.Errorf("%q is not the key of a log object", key)
 	parts := strings.Split(string(key), "/")

@@ -49,7 +49,7 @@ func (c *Client) post(ctx context.Context, to string, request any) (*wire.Accept
 	return &answer, err
 }
 
-// Queue gives every Job that has not ended, oldest first; of a workload every one.
+// Queue returns every Job that has not ended, oldest first; of a workload every one.
 func (c *Client) Queue(ctx context.Context, namespace, workload string) ([]wire.Launched, error) {
 	from := namespaced(namespace, "queue")
 	if workload != "" {

@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
-// Read is archive.Reader's, but that Logs and Source of the answer are known only once Entries was ranged over to its end.
-// Query.NoMore and the fields that bound line numbers and bytes are not asked of the daemon.
+// Read is archive.Reader's, but that Logs and Source of the answer are known only once Entries was ranged over to its
+// end. Query.NoMore and the fields that bound line numbers and bytes are not asked of the daemon.
 func (c *Client) Read(ctx context.Context, q archive.Query) (*archive.Answer, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func logPath(t archive.Target) string {
 	}
 }
 
-// parameters gives a query in the API's words.
+// parameters returns a query in the API's words.
 func parameters(q *archive.Query) url.Values {
 	v := url.Values{}
 	set := func(name, value string, given bool) {
@@ -135,7 +135,7 @@ func (r *reading) open(ctx context.Context) error {
 // shortAnswer: one that lasts less and brings no line was in vain.
 const shortAnswer = 10 * time.Second
 
-// entries gives the lines. An answer that breaks is asked for again, as long as something comes now and then.
+// entries returns the lines. An answer that breaks is asked for again, as long as something comes now and then.
 func (r *reading) entries(ctx context.Context) iter.Seq2[archive.Entry, error] {
 	return func(yield func(archive.Entry, error) bool) {
 		for vain := 0; ; {
@@ -162,7 +162,7 @@ func (r *reading) entries(ctx context.Context) iter.Seq2[archive.Entry, error] {
 	}
 }
 
-// copy gives the events of one connection. ended: the daemon said that this was all.
+// copy passes on the events of one connection. ended: the daemon said that this was all.
 func (r *reading) copy(yield func(archive.Entry, error) bool) (ended bool, err error) {
 	defer r.events.close()
 	if r.events.status == http.StatusNoContent {

@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// row is a line that a program has drawn over and over, as progress bars are: what a terminal would have of it in the end. Bytes that
-// a carriage return had overwritten are left out; -o raw has them.
+// row is a line that a program has drawn over and over, as progress bars are: what a terminal would have of it in the
+// end. Bytes that a carriage return had overwritten are left out; -o raw has them.
 type row struct {
 	of     archive.Entry // whose line it is, without its text
 	cells  []cell
@@ -85,7 +85,8 @@ func (r *row) erase(all bool) {
 	}
 }
 
-// erasing gives the length of the sequence at text's start that erases the rest of a row (ESC [ K, ESC [ 0 K) or all of it (ESC [ 2 K).
+// erasing returns the length of the sequence at text's start that erases the rest of a row (ESC [ K, ESC [ 0 K) or all
+// of it (ESC [ 2 K).
 func erasing(text []byte) int {
 	for _, sequence := range []string{"\x1b[K", "\x1b[0K", "\x1b[2K"} {
 		if bytes.HasPrefix(text, []byte(sequence)) {
@@ -95,7 +96,7 @@ func erasing(text []byte) int {
 	return 0
 }
 
-// appendTo gives what is drawn, with its colours.
+// appendTo returns what is drawn, with its colours.
 func (r *row) appendTo(dst []byte) []byte {
 	color := ""
 	for n := range r.cells {
@@ -112,8 +113,8 @@ func (r *row) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// bar writes a piece of a line that was drawn over. Who follows sees each piece as it comes, in a row of its own; who does not, the
-// line as it was in the end.
+// bar writes a piece of a line that was drawn over. Who follows sees each piece as it comes, in a row of its own; who
+// does not, the line as it was in the end.
 func (l *Lines) bar(e *archive.Entry) {
 	if l.row == nil {
 		l.row = &row{headed: l.open != nil}

@@ -10,7 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestBars: on a terminal a line that was drawn over and over is shown as it was in the end; a pipe and -o raw get its bytes.
+// TestBars: on a terminal a line that was drawn over and over is shown as it was in the end; a pipe and -o raw get its
+// bytes.
 func TestBars(t *testing.T) {
 	a := &archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Pod: "a", PodUID: "1"}, Container: "main"}
 	b := &archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Pod: "b", PodUID: "2"}, Container: "main"}
@@ -63,7 +64,8 @@ func TestBars(t *testing.T) {
 	}
 }
 
-// TestBarsAreBounded: of a row without an end no more is held than a piece and what no bar is as wide as; nor of colours.
+// TestBarsAreBounded: of a row without an end no more is held than a piece and what no bar is as wide as; nor of
+// colours.
 func TestBarsAreBounded(t *testing.T) {
 	a := &archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Pod: "a", PodUID: "1"}, Container: "main"}
 	var out bytes.Buffer

@@ -5,9 +5,10 @@ import (
 )
 
 // Clean makes text safe for a terminal. What a container wrote is a stranger's text: it could move the cursor over what
-// was shown before, set the window's title, or have the terminal type an answer into the shell. Colours (SGR sequences,
+// was shown before, set the window's title, or make the terminal type an answer into the shell. Colours (SGR sequences,
 // ESC [ … m) pass where they are wanted; a tab passes; every other control character is shown in caret notation, as ^M
-// or ^[, and those of C1 as \u009b; bytes that are no UTF-8 are shown as \xff. Nothing is left out but unwanted colours.
+// or ^[, and those of C1 as \u009b; bytes that are no UTF-8 are shown as \xff. Nothing is left out but unwanted
+// colours.
 //
 // colored says that the text has a colour in it, which should be ended behind it.
 func Clean(dst, text []byte, colors bool) (_ []byte, colored bool) {
@@ -47,7 +48,7 @@ func steersText(r rune) bool {
 	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
-// sgr gives the length of the colour sequence that text begins with, 0 where it begins with none.
+// sgr returns the length of the colour sequence that text begins with, 0 where it begins with none.
 func sgr(text []byte) int {
 	const longest = 64
 	if len(text) < 3 || text[0] != 0x1b || text[1] != '[' {

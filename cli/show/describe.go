@@ -13,8 +13,8 @@ import (
 	names "github.com/epilogue-dev/epilogue/mark"
 )
 
-// post writes a post-mortem: names and what stands behind them, set in by what they belong to. It is the one writer of those, and
-// makes all that it writes safe for a terminal.
+// post writes a post-mortem: names and what stands behind them, set in by what they belong to. It is the one writer of
+// those, and makes all that it writes safe for a terminal.
 type post struct {
 	out io.Writer
 	now time.Time

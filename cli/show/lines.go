@@ -81,7 +81,8 @@ func (l *Lines) Line(e *archive.Entry) error {
 	return l.Flush()
 }
 
-// Note writes a line of ours between those of logs. What a stranger wrote in it is shown, and steers nothing, whatever the output is.
+// Note writes a line of ours between those of logs. What a stranger wrote in it is shown, and steers nothing, whatever
+// the output is.
 func (l *Lines) Note(text string) error {
 	l.buf = l.buf[:0]
 	if l.open != nil {
@@ -129,7 +130,7 @@ func (l *Lines) text(e *archive.Entry) {
 	l.buf = append(l.buf, '\n')
 }
 
-// drawnOver says whether anything of a line was overwritten: a carriage return at its end is that of another system.
+// drawnOver reports whether anything of a line was overwritten: a carriage return at its end is that of another system.
 func drawnOver(e *archive.Entry) bool {
 	text := e.Text
 	if !e.Partial {
@@ -210,7 +211,7 @@ const (
 	mark  = "\x1b[1;7m"
 )
 
-// colorOf gives each log one of a few colours, always the same.
+// colorOf returns one of a few colours, for the same log always the same.
 func colorOf(i *archive.Instance) string {
 	h := fnv.New32a()
 	h.Write([]byte(i.Pod + "/" + i.Container))
@@ -249,8 +250,8 @@ func (l *Lines) json(e *archive.Entry) {
 	_ = l.encoder.Encode(&line)
 }
 
-// cleaned makes JSON safe for a terminal, and it stays JSON: what JSON leaves as it is and a terminal obeys are DEL, C1 and
-// marks of direction, and Clean writes those as JSON does.
+// cleaned makes JSON safe for a terminal, and it stays JSON: what JSON leaves as it is and a terminal obeys are DEL, C1
+// and marks of direction, and Clean writes those as JSON does.
 type cleaned struct{ out *bufio.Writer }
 
 func (c cleaned) Write(line []byte) (int, error) {

@@ -71,7 +71,7 @@ func TestJSONStaysJSONOnATerminal(t *testing.T) {
 	}
 }
 
-// TestNote: a line of ours ends an open one, and gives no control character on.
+// TestNote: a line of ours ends an open one, and passes no control character on.
 func TestNote(t *testing.T) {
 	i := &archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Job: "j", Pod: "a", PodUID: "1"}, Container: "main"}
 	var out bytes.Buffer

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// hostile is what a stranger may write into every name: it sets the window's title, adds a line and a column, and turns the
-// direction of writing.
+// hostile is what a stranger may write into every name: it sets the window's title, adds a line and a column, and turns
+// the direction of writing.
 const hostile = "x\x1b]0;title\x07\ny\tz\u009b\u202e"
 
 // fill puts a text into every string of a value.

@@ -19,8 +19,8 @@ type Columns struct {
 	Now       time.Time
 }
 
-// Table writes rows under each other. It is the one writer of tables: names, ids, images, reasons, most of what stands in them a stranger
-// wrote, so it makes every cell safe for a terminal.
+// Table writes rows under each other. It is the one writer of tables: names, ids, images, reasons, most of what stands
+// in them a stranger wrote, so it makes every cell safe for a terminal.
 type Table struct{ to flusher }
 
 type flusher interface {

@@ -20,7 +20,8 @@ const Open = "open"
 // badness orders verdicts: a later one is worse.
 var badness = []archive.Verdict{archive.Complete, archive.Empty, "", archive.NeverStarted, archive.Seamed, archive.Partial, archive.Lost}
 
-// Worst gives the worst of some verdicts in a word: "open" where the worst is that a log is not sealed yet, "none" without any.
+// Worst returns the worst of some verdicts in a word: "open" where the worst is that a log is not sealed yet, "none"
+// without any.
 func Worst(verdicts []archive.Verdict) string {
 	if len(verdicts) == 0 {
 		return "none"
@@ -102,7 +103,8 @@ func orNone(text string) string {
 	return text
 }
 
-// Safe is a stranger's text within a line of ours, and within a cell of a table: control characters are shown, whatever the output is.
+// Safe is a stranger's text within a line of ours, and within a cell of a table: control characters are shown, whatever
+// the output is.
 func Safe(text string) string {
 	clean, _ := Clean(nil, []byte(strings.TrimSpace(text)), false)
 	return strings.ReplaceAll(string(clean), "\t", " ")

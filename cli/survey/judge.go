@@ -83,7 +83,8 @@ func (c *collection) match(selector labels.Selector) (jobs, zenml int) {
 	return jobs, zenml
 }
 
-// selections gives what the given selector matches, and then the labels that all of ZenML's Jobs carry, the narrowest first.
+// selections returns what the given selector matches, and then the labels that all of ZenML's Jobs carry, the narrowest
+// first.
 func (c *collection) selections(given labels.Selector, zenml int) []Selection {
 	if given == nil {
 		given = labels.Everything()
@@ -107,7 +108,7 @@ func (c *collection) selections(given labels.Selector, zenml int) []Selection {
 	return append(list, fitting[:min(most, len(fitting))]...)
 }
 
-// pairs gives each label that a Job of ZenML's carries.
+// pairs returns each label that a Job of ZenML's carries.
 func (c *collection) pairs() []labels.Set {
 	seen := map[[2]string]bool{}
 	for _, j := range c.jobs {
@@ -125,7 +126,7 @@ func (c *collection) pairs() []labels.Set {
 	return list
 }
 
-// workload gives the given label keys, and others whose values are ids.
+// workload returns the given label keys, and others whose values are ids.
 func (c *collection) workload(given []string) []WorkloadLabel {
 	found := map[string]*WorkloadLabel{}
 	for _, key := range given {

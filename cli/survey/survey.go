@@ -1,5 +1,5 @@
-// Package survey looks at what stands in a namespace, for who has to choose what Epilogue watches: which labels, service
-// accounts, arguments and owners its Jobs and pods carry, and which of them tell ZenML's Jobs from others.
+// Package survey looks at what stands in a namespace, for who has to choose what Epilogue watches: which labels,
+// service accounts, arguments and owners its Jobs and pods carry, and which of them tell ZenML's Jobs from others.
 //
 // It promises that nothing of a pod's environment leaves it, and of arguments only their names and what kind of value
 // stands behind them: both hold credentials. It keeps nothing and changes nothing.
@@ -167,7 +167,7 @@ var (
 	className = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)*\.[A-Z][A-Za-z]*(Configuration|Entrypoint)$`)
 )
 
-// arguments gives named arguments and the values behind them.
+// arguments returns named arguments and the values behind them.
 func arguments(args []string) map[string]string {
 	named := map[string]string{}
 	for i, arg := range args {

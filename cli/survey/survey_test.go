@@ -19,7 +19,7 @@ const (
 	secret = "eyJhbGciOi.never-expires"
 )
 
-// pair gives a Job and a pod of it.
+// pair returns a Job and a pod of it.
 func pair(name string, of map[string]string, args ...string) []runtime.Object {
 	yes := true
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name), Labels: of}}
