@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// once does something to an object, unless it was done to it already as the cache has it. What was not done, or has failed, may
-// be done again.
+// once does something to an object, unless it was done to it already as the cache has it. What was not done, or has
+// failed, may be done again.
 func (j *Janitor) once(job types.UID, o metav1.Object, do func() (done bool, err error)) (bool, error) {
 	if !j.first(job, o) {
 		return false, nil
@@ -34,7 +34,7 @@ func (j *Janitor) confirmed(ctx context.Context, job types.UID, f Facts, d Decis
 	return err
 }
 
-// first says whether nothing was done yet to the object as the cache has it, and notes that something is.
+// first reports whether nothing was done yet to the object as the cache has it, and notes that something is.
 func (j *Janitor) first(job types.UID, o metav1.Object) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -92,7 +92,7 @@ func (j *Janitor) prune(job types.UID, f Facts) {
 	}
 }
 
-// dry says whether nothing is to be changed, and says once what would have been.
+// dry reports whether nothing is to be changed, and says once what would have been.
 func (j *Janitor) dry(job types.UID, o metav1.Object, list ...Decision) bool {
 	if !j.cfg.DryRun {
 		return false

@@ -25,8 +25,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// apiServer keeps Jobs and pods as the real one does where it matters here: versions, preconditions, strategic merge patches,
-// finalizers, and no scheduling of what is deleted. It is a transport, so that the real client speaks to it, in a bubble, too.
+// apiServer keeps Jobs and pods as the real one does where it matters here: versions, preconditions, strategic merge
+// patches, finalizers, and no scheduling of what is deleted. It is a transport, so that the real client speaks to it,
+// in a bubble, too.
 type apiServer struct {
 	mu      sync.Mutex
 	version int                           // guarded by mu
@@ -40,12 +41,15 @@ type apiServer struct {
 	ofJob   map[types.UID][]string        // guarded by mu; names of the pods that were made of a Job
 	calls   map[string]int                // guarded by mu; requests of the client, by name of the object
 
-	changed func(o metav1.Object, gone bool)                 // guarded by mu, called with it held; nil: nobody listens
-	deletes func(o metav1.Object, how *metav1.DeleteOptions) // called with mu held, before the client's deletion is done
+	changed func(o metav1.Object, gone bool) // guarded by mu, called with it held; nil: nobody listens
+	// Called with mu held, before the client's deletion is done.
+	deletes func(o metav1.Object, how *metav1.DeleteOptions)
 
-	hooks  sync.Mutex                          // taken before mu
-	before func(verb, kind, name string) error // guarded by hooks, called with it held before each request; an error is the answer
-	after  func(verb, kind string) error       // guarded by hooks, called with it held after each request; an error takes the place of its answer
+	hooks sync.Mutex // taken before mu
+	// Guarded by hooks, called with it held before each request; an error is the answer.
+	before func(verb, kind, name string) error
+	// Guarded by hooks, called with it held after each request; an error takes the place of its answer.
+	after func(verb, kind string) error
 }
 
 func (a *apiServer) pod(name string) *corev1.Pod {
@@ -167,7 +171,7 @@ func (a *apiServer) answer(r *http.Request, kind, name string, body []byte) (any
 	return nil, fmt.Errorf("the test's API server knows no %s", r.Method)
 }
 
-// find gives the object that is kept; nil: there is none.
+// find returns the object that is kept; nil: there is none.
 func (a *apiServer) find(kind, name string) metav1.Object {
 	if j := a.jobs[name]; kind == "jobs" && j != nil {
 		return j
@@ -238,8 +242,8 @@ func (a *apiServer) patch(o metav1.Object, patch []byte) (any, error) {
 	return nil, errors.New("no such kind")
 }
 
-// take stores a patched object. One that the patch has left as it was gets no new version, and nobody hears of it. Called with
-// mu held.
+// take stores a patched object. One that the patch has left as it was gets no new version, and nobody hears of it.
+// Called with mu held.
 func (a *apiServer) take(old, next metav1.Object) error {
 	if err := allowed(old, next); err != nil {
 		return err
@@ -369,7 +373,7 @@ func (a *apiServer) spent(name string) int {
 	return a.calls[name]
 }
 
-// said gives the reasons of the Events about an object, in order.
+// said returns the reasons of the Events about an object, in order.
 func (a *apiServer) said(name string) []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,11 +13,11 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// applied: the Job is a hook of Helm, Flux or Argo CD, or stands in what one of them has installed. They delete it and make one of the
-// same name, by an apply that succeeds over an old one that is held: the new one never runs, and nobody is told. No log is worth
-// that. So not the Job is held but its pods, which have names of their own: whoever deletes it finds its name free. The Jobs of a
-// CronJob have names that do not come again; where the old one's pods must end whoever is there to end them, as with the policy Replace, its
-// owner says so by an annotation.
+// applied: the Job is a hook of Helm, Flux or Argo CD, or stands in what one of them has installed. They delete it and
+// make one of the same name, by an apply that succeeds over an old one that is held: the new one never runs, and nobody
+// is told. No log is worth that. So not the Job is held but its pods, which have names of their own: whoever deletes it
+// finds its name free. The Jobs of a CronJob have names that do not come again; where the old one's pods must end
+// whoever is there to end them, as with the policy Replace, its owner says so by an annotation.
 func applied(job *batchv1.Job) bool {
 	if job.Annotations[mark.Gate] == mark.GatePods {
 		return true
@@ -49,13 +49,14 @@ func (j *judgement) holdPods() {
 	}
 }
 
-// spared: the pod is held in the place of its Job, and is deleted while that stays, as by a drain. The gate on a Job holds nobody up
-// there, and neither does this.
+// spared: the pod is held in the place of its Job, and is deleted while that stays, as by a drain. The gate on a Job
+// holds nobody up there, and neither does this.
 func (j *judgement) spared(p Pod) bool {
 	return p.DeletionTimestamp != nil && p.Annotations[mark.HeldForJob] != "" && j.Job != nil && j.Job.DeletionTimestamp == nil
 }
 
-// holdPod puts the gate on a pod. A crash before it leaves a pod that goes with its Job; what was read of it by then is sealed.
+// holdPod puts the gate on a pod. A crash before it leaves a pod that goes with its Job; what was read of it by then is
+// sealed.
 func (j *Janitor) holdPod(ctx context.Context, job types.UID, f Facts, d Decision) error {
 	if j.dry(job, d.Pod, d) {
 		return nil

@@ -72,7 +72,8 @@ func TestAppliedJobLeavesItsName(t *testing.T) {
 		}
 		background := metav1.DeletePropagationBackground
 		b.api.mu.Lock()
-		_ = b.api.remove(j, &metav1.DeleteOptions{PropagationPolicy: &background}, false) // without preconditions there is no error
+		// Without preconditions there is no error.
+		_ = b.api.remove(j, &metav1.DeleteOptions{PropagationPolicy: &background}, false)
 		b.api.mu.Unlock()
 		after(30 * time.Minute)
 		if b.job("a") != nil {
@@ -89,7 +90,8 @@ func TestAppliedJobLeavesItsName(t *testing.T) {
 	})
 }
 
-// TestReleasePodsThatAreLeft: of a Job that is gone the pods are freed by its name, and those of the one that has its name now with it.
+// TestReleasePodsThatAreLeft: of a Job that is gone the pods are freed by its name, and those of the one that has its
+// name now with it.
 func TestReleasePodsThatAreLeft(t *testing.T) {
 	yes := true
 	left := gatedPod("a-old", "a", mark.Finalizer)

@@ -150,7 +150,7 @@ func unscheduled(since time.Time) func(*Pod) {
 	}
 }
 
-// ready and unreadyNow have the kubelet say whether it could give the pod its volumes and its network.
+// ready and unreadyNow let the kubelet say whether it could give the pod its volumes and its network.
 func ready(p *Pod)      { readiness(p, corev1.ConditionTrue) }
 func unreadyNow(p *Pod) { readiness(p, corev1.ConditionFalse) }
 
@@ -166,7 +166,8 @@ func seenAt(text string) func(*Pod) {
 
 func told(p *Pod) { one := int64(1); p.Spec.ActiveDeadlineSeconds = &one }
 
-// inWords writes decisions as the tables do: "delete-job ttl-success", "wait ttl-success 12:00", "end-pod image-pull a".
+// inWords writes decisions as the tables do: "delete-job ttl-success", "wait ttl-success 12:00",
+// "end-pod image-pull a".
 func inWords(list []Decision) string {
 	var words []string
 	for _, d := range list {

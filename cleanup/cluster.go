@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// cluster is what is asked of the API server. What it gives is trimmed as the cache is, so that the policy sees the same
-// fields of both and no environment; nothing that was trimmed is ever sent back: all changes are patches.
+// cluster is what is asked of the API server. What it gives is trimmed as the cache is, so that the policy sees the
+// same fields of both and no environment; nothing that was trimmed is ever sent back: all changes are patches.
 type cluster struct {
 	client  kubernetes.Interface
 	replica string
@@ -28,7 +28,7 @@ type cluster struct {
 // callLimit bounds one request.
 const callLimit = 30 * time.Second
 
-// job gives the Job as it is now; nil: there is none of that UID.
+// job returns the Job as it is now; nil: there is none of that UID.
 func (c cluster) job(ctx context.Context, namespace, name string, uid types.UID) (*batchv1.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -42,7 +42,7 @@ func (c cluster) job(ctx context.Context, namespace, name string, uid types.UID)
 	return trimmed(job)
 }
 
-// pod gives the pod as it is now; nil: there is none of that UID.
+// pod returns the pod as it is now; nil: there is none of that UID.
 func (c cluster) pod(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -56,7 +56,7 @@ func (c cluster) pod(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 	return trimmed(got)
 }
 
-// pods gives all pods of the Job as they are now.
+// pods returns all pods of the Job as they are now.
 func (c cluster) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -83,7 +83,8 @@ func (c cluster) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, err
 	return pods, nil
 }
 
-// selectorOf gives the selector by which the Job's controller finds its pods: its UID, or where it has a selector of its own, that.
+// selectorOf returns the selector by which the Job's controller finds its pods: its UID, or where it has a selector of
+// its own, that.
 func selectorOf(job *batchv1.Job) (string, error) {
 	if job.Spec.Selector == nil {
 		return "controller-uid=" + string(job.UID), nil
@@ -107,7 +108,8 @@ func trimmed[T any](object T) (T, error) {
 // stays.
 type change map[string]any
 
-// of names the object that is meant: another one of its name is not touched. With a version it must be unchanged since, too.
+// of names the object that is meant: another one of its name is not touched. With a version it must be unchanged since,
+// too.
 func of(o metav1.Object, version string, metadata, spec map[string]any) change {
 	metadata["uid"] = o.GetUID()
 	if version != "" {
@@ -185,5 +187,6 @@ func (c cluster) deletePod(ctx context.Context, pod *corev1.Pod) error {
 
 func gone(err error) bool { return apierrors.IsNotFound(err) }
 
-// conflict: the object is not as it was seen. A finalizer is forbidden to one whose deletion has begun, which is the same.
+// conflict: the object is not as it was seen. A finalizer is forbidden to one whose deletion has begun, which is the
+// same.
 func conflict(err error) bool { return apierrors.IsConflict(err) || apierrors.IsInvalid(err) }

@@ -23,11 +23,11 @@ const (
 	Hold        Action = "hold"         // put the gate on the Job
 	HoldPod     Action = "hold-pod"     // put the gate on the pod, where the Job must not have it
 	AdoptTTL    Action = "adopt-ttl"    // take over its ttlSecondsAfterFinished
-	EndPod      Action = "end-pod"      // have the kubelet fail the pod; its log stays
+	EndPod      Action = "end-pod"      // let the kubelet fail the pod; its log stays
 	WithdrawPod Action = "withdraw-pod" // delete a pod that has no node; it stays until its manifest is written
 	DeletePod   Action = "delete-pod"
 	ReleasePod  Action = "release-pod" // take the gate off the pod
-	EndJob      Action = "end-job"     // have the Job fail that can make no pod
+	EndJob      Action = "end-job"     // let the Job fail that can make no pod
 	Release     Action = "release"     // take the gate off the Job
 	DeleteJob   Action = "delete-job"
 )
@@ -63,7 +63,7 @@ type Decision struct {
 	Action  Action
 	Reason  Reason
 	Detail  string      // in words, where the reason alone says too little
-	Setting string      // of what is ended: the setting that has it done, with its value
+	Setting string      // of what is ended: the setting by which it is, with its value
 	Since   time.Time   // of what is ended: since when that was waited for
 	Pod     *corev1.Pod // of the actions on a pod
 	At      time.Time   // of Wait: until when; of others: since when it is due, zero where it always was
@@ -92,8 +92,8 @@ type Pod struct {
 	Stuck    time.Time // when it was first seen to be unable to start; zero: just now
 }
 
-// Decide is the policy. The decisions are in the order in which they are to be carried out, and there is at least one. It
-// asks nobody and remembers nothing.
+// Decide is the policy. The decisions are in the order in which they are to be carried out, and there is at least one.
+// It asks nobody and remembers nothing.
 func Decide(f Facts, s config.Cleanup, now time.Time) []Decision {
 	j := &judgement{Facts: f, s: s, now: now}
 	switch {
@@ -162,8 +162,8 @@ func (j *judgement) deleted() {
 	}
 }
 
-// deadline gives when an object that is deleted and held is let go. doubt: all of it may be archived, which a daemon that has
-// just started finds out pod by pod: what is whole is never called lost for want of time.
+// deadline returns the time when an object that is deleted and held is let go. doubt: all of it may be archived, which
+// a daemon that has just started finds out pod by pod: what is whole is never called lost for want of time.
 func (j *judgement) deadline(o metav1.Object, doubt bool) time.Time {
 	at := j.heldFrom(o).Add(j.s.GateDeadline)
 	if doubt {
@@ -172,9 +172,9 @@ func (j *judgement) deadline(o metav1.Object, doubt bool) time.Time {
 	return at
 }
 
-// heldFrom gives the moment from which the gate's deadline counts for an object that is deleted and held: its end, or its
-// deletion; but not a time at which no daemon was there to seal it. When a daemon first saw it so is written on it, or else
-// each change of owners would have the deadline begin anew.
+// heldFrom returns the moment from which the gate's deadline counts for an object that is deleted and held: its end, or
+// its deletion; but not a time at which no daemon was there to seal it. When a daemon first saw it so is written on it,
+// or else the deadline would begin anew with each change of owners.
 func (j *judgement) heldFrom(o metav1.Object) time.Time {
 	from := o.GetDeletionTimestamp().Time
 	if job, ok := o.(*batchv1.Job); ok && hasFinished(job) {
@@ -186,7 +186,8 @@ func (j *judgement) heldFrom(o metav1.Object) time.Time {
 	return latest(from, j.Since)
 }
 
-// seenHeld gives when the object was first seen to be held. What cannot be read, or lies in the future, no daemon wrote.
+// seenHeld returns the time when the object was first seen to be held. What cannot be read, or lies in the future, no
+// daemon wrote.
 func seenHeld(o metav1.Object, now time.Time) (time.Time, bool) {
 	at, err := mark.ParseTime(o.GetAnnotations()[mark.HeldSince])
 	return at, err == nil && !at.After(now.Add(clockSkew))
@@ -202,7 +203,8 @@ func (j *judgement) owned(p Pod) bool { return belongs(p.Pod, j.Job.UID) }
 func (j *judgement) running() {
 	if j.Ending {
 		if j.sealed() && has(j.Job.Finalizers, mark.Finalizer) {
-			j.add(Decision{Action: Release, Reason: Sealed}) // its own deletion comes together with that of the right to release it
+			// Its own deletion comes together with that of the right to release it.
+			j.add(Decision{Action: Release, Reason: Sealed})
 		}
 		j.keep(Running)
 		return
@@ -249,8 +251,8 @@ func (j *judgement) finished() {
 	}
 }
 
-// hold puts the gate on where it is wanted and something is to be protected, and takes over the TTL. A Job that is being
-// deleted takes no finalizer any more.
+// hold puts the gate on where it is wanted and something is to be protected, and takes over the TTL. A Job that is
+// being deleted takes no finalizer any more.
 func (j *judgement) hold(protect bool) {
 	switch {
 	case !protect || !j.gates() || has(j.Job.Finalizers, mark.Finalizer):
@@ -264,8 +266,8 @@ func (j *judgement) hold(protect bool) {
 	}
 }
 
-// adopted: this very TTL was taken over before. Whoever applies a manifest again and again puts it back each time, and would
-// have it taken away each time.
+// adopted: this very TTL was taken over before. Whoever applies a manifest again and again puts it back each time, and
+// it would be taken away each time.
 func adopted(job *batchv1.Job) bool {
 	ttl := job.Spec.TTLSecondsAfterFinished
 	return ttl != nil && job.Annotations[mark.AdoptedTTL] == strconv.Itoa(int(*ttl))

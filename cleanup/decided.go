@@ -7,8 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// decided is where the janitor asks the policy, about facts of this moment: those of the cache, those that the store has proven, or
-// those that the API server has just told. It returns what is to be done of these actions; without any, all decisions.
+// decided is where the janitor asks the policy, about facts of this moment: those of the cache, those that the store
+// has proven, or those that the API server has just told. It returns what is to be done of these actions; without any,
+// all decisions.
 func (j *Janitor) decided(f Facts, actions ...Action) []Decision {
 	list := Decide(f, j.cfg.Cleanup, j.parts.Clock.Now())
 	if len(actions) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// delete deletes what is due: the manifests are read from the store, the object from the API server, and the policy decides
-// once more on what they say.
+// delete deletes what is due: the manifests are read from the store, the object from the API server, and the policy
+// decides once more on what they say.
 func (j *Janitor) delete(ctx context.Context, job types.UID) error {
 	f, ok := j.facts(job)
 	if !ok {
@@ -77,7 +77,8 @@ func (j *Janitor) deleteJob(ctx context.Context, p proven) error {
 func (j *Janitor) expire(ctx context.Context, p proven, d Decision) error {
 	eligible := latest(latest(d.At, p.Since), p.sealedAt())
 	if d.Reason == History {
-		eligible = latest(eligible, j.dueSince(p.Job.UID)) // its own end is long ago: that a newer one has ended is what counts
+		// Its own end is long ago: that a newer one has ended is what counts.
+		eligible = latest(eligible, j.dueSince(p.Job.UID))
 	}
 	j.say(ctx, p.Job, jobExpired, fmt.Sprintf("deleted: %s, due since %s; its logs stay in the archive below %s, verdict %s",
 		d.Reason, d.At.UTC().Format(time.RFC3339), p.ref.JobPrefix(), p.inWords()))

@@ -8,7 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// await notes whether the Job is to be deleted and is there still. Called with mu held. In a dry run nothing is to be deleted.
+// await notes whether the Job is to be deleted and is there still. Called with mu held. In a dry run nothing is to be
+// deleted.
 func (j *Janitor) await(job types.UID, list []Decision, now time.Time) {
 	for _, d := range list {
 		if due := d.Action == DeleteJob || d.Action == Keep && d.Reason == Unsealed && !d.At.IsZero(); !due || j.cfg.DryRun {
@@ -29,7 +30,8 @@ func (j *Janitor) dueSince(job types.UID) time.Time {
 	return j.late[job]
 }
 
-// Late gives the number of Jobs whose time is over and that are there still, and since when that is known of the first of them.
+// Late returns the number of Jobs whose time is over and that are there still, and since when that is known of the
+// first of them.
 func (j *Janitor) Late() (n int, since time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -18,8 +18,8 @@ func (j *Janitor) end(ctx context.Context, job types.UID, f Facts, d Decision) e
 	return j.confirmed(ctx, job, f, d, func(now Facts, again Decision) error { return j.endSeen(ctx, now, again) })
 }
 
-// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at all.
-// Why stands on the object from the same moment on, and so in the pod's manifest.
+// endSeen ends what was looked at a moment ago: with its version in the patch that applies to what was seen, or not at
+// all. Why stands on the object from the same moment on, and so in the pod's manifest.
 func (j *Janitor) endSeen(ctx context.Context, f Facts, d Decision) (err error) {
 	now := j.parts.Clock.Now()
 	deadline := map[string]any{"activeDeadlineSeconds": endNow}
@@ -53,9 +53,10 @@ func podName(d Decision) string {
 	return d.Pod.Name
 }
 
-// withdraw deletes a pod that has no node. Its finalizer comes first: from the deletion on no scheduler can give it a node, and
-// it stays until the manifest says why it never ran. A crash between the two leaves a pod with the gate on, which the
-// next look deletes; if it has got a node by then the deletion is refused, and the gate goes when it is sealed.
+// withdraw deletes a pod that has no node. Its finalizer comes first: from the deletion on no scheduler can give it a
+// node, and it stays until the manifest says why it never ran. A crash between the two leaves a pod with the gate on,
+// which the next look deletes; if it has got a node by then the deletion is refused, and the gate goes when it is
+// sealed.
 func (j *Janitor) withdraw(ctx context.Context, d Decision, now time.Time) error {
 	pod := d.Pod
 	if !has(pod.Finalizers, mark.Finalizer) || pod.Annotations[mark.Ended] == "" {
@@ -70,8 +71,8 @@ func (j *Janitor) withdraw(ctx context.Context, d Decision, now time.Time) error
 	return j.cluster.deletePod(ctx, pod)
 }
 
-// date writes on what is deleted and held from when its deadline counts, so that it does not begin anew with the next owner.
-// A crash before it leaves that to him.
+// date writes on what is deleted and held from when its deadline counts, so that it does not begin anew with the next
+// owner. A crash before it leaves that to the next one.
 func (j *Janitor) date(ctx context.Context, job types.UID, f Facts, list []Decision) error {
 	for _, d := range pick(list, Wait) {
 		if d.Reason != Unsealed && d.Reason != Deadline || j.cfg.DryRun {

@@ -16,15 +16,16 @@ import (
 	"github.com/epilogue-dev/epilogue/pages"
 )
 
-// A namespace that is deleted takes the daemon's own rights in it along, in the very moment in which its Jobs are told to go: Kubernetes
-// takes the pods first, and all else in one pass without an order once they are gone. A gate that is on then stays on for ever,
-// and the namespace with it. So the janitor finds out that the namespace is going while its pods do, and opens each gate as soon
-// as all pods that there were are sealed, without waiting for the Job's deletion: no pod is made there any more.
+// A namespace that is deleted takes the daemon's own rights in it along, in the very moment in which its Jobs are told
+// to go: Kubernetes takes the pods first, and all else in one pass without an order once they are gone. A gate that is
+// on then stays on for ever, and the namespace with it. So the janitor finds out that the namespace is going while its
+// pods do, and opens each gate as soon as all pods that there were are sealed, without waiting for the Job's deletion:
+// no pod is made there any more.
 
 // endingAsked is how often it is asked at the most: a pod that is deleted while its Job lives is the hint.
 const endingAsked = 2 * time.Second
 
-// heedNamespace says whether the Job's namespace is going, as far as that is known or can be found out.
+// heedNamespace reports whether the Job's namespace is going, as far as that is known or can be found out.
 func (j *Janitor) heedNamespace(ctx context.Context, job types.UID, f Facts) (bool, error) {
 	if f.Ending || f.Job == nil || f.Job.DeletionTimestamp != nil || !has(f.Job.Finalizers, mark.Finalizer) || !vanishing(f) {
 		return f.Ending, nil
@@ -44,8 +45,8 @@ func (j *Janitor) heedNamespace(ctx context.Context, job types.UID, f Facts) (bo
 	return true, j.noticeAll(ctx, f.Job.Namespace)
 }
 
-// ends says whether the Job goes with its namespace. One that was made later is in another namespace of that name, for in one that is
-// being deleted nothing is made.
+// ends reports whether the Job goes with its namespace. One that was made later is in another namespace of that name,
+// for in one that is being deleted nothing is made.
 func (j *Janitor) ends(job *batchv1.Job) bool {
 	since := j.ending.Load()
 	return since != 0 && job != nil && job.CreationTimestamp.UnixNano() <= since

@@ -14,8 +14,9 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestNamespaceGoes: while a namespace's pods go, each gate opens as soon as what there is of its Job is sealed, before the Job's own
-// deletion takes along the right to open it; and it is not put on again. In a namespace that lives it stays, for another pod may come.
+// TestNamespaceGoes: while a namespace's pods go, each gate opens as soon as what there is of its Job is sealed, before
+// the Job's own deletion takes along the right to open it; and it is not put on again. In a namespace that lives it
+// stays, for another pod may come.
 func TestNamespaceGoes(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, "", nil)
 	for _, tt := range []struct {
@@ -48,7 +49,8 @@ func TestNamespaceGoes(t *testing.T) {
 				if now := metav1.Now(); tt.goes {
 					b.api.ending = &now
 				}
-				_ = b.api.remove(b.api.pods["runs"], &metav1.DeleteOptions{}, false) // without preconditions there is no error
+				// Without preconditions there is no error.
+				_ = b.api.remove(b.api.pods["runs"], &metav1.DeleteOptions{}, false)
 				b.api.mu.Unlock()
 				after(5 * time.Second)
 				held := func(name string) bool { return has(b.job(name).Finalizers, mark.Finalizer) }
@@ -79,7 +81,8 @@ func TestNamespaceGoes(t *testing.T) {
 	}
 }
 
-// TestNamespaceIsAskedSeldom: of a Job whose pods are evicted one after the other it is asked now and then, not for each.
+// TestNamespaceIsAskedSeldom: of a Job whose pods are evicted one after the other it is asked now and then, not for
+// each.
 func TestNamespaceIsAskedSeldom(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		asked := 0

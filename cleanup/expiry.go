@@ -45,7 +45,7 @@ func (j *judgement) cronJobs() bool {
 	return parent != nil && isCronJob(*parent)
 }
 
-// rule gives the first rule that matches; nil: none does.
+// rule returns the first rule that matches; nil: none does.
 func (j *judgement) rule() *config.Rule {
 	for i := range j.s.Rules {
 		r := &j.s.Rules[i]
@@ -60,8 +60,8 @@ func (j *judgement) rule() *config.Rule {
 	return nil
 }
 
-// expiry says when a finished Job goes, and by what; or that it does not go, and why. What its owner wrote on it beats what
-// its maker wrote in it, which beats rules, which beat settings.
+// expiry says when a finished Job goes, and by what; or that it does not go, and why. What its owner wrote on it beats
+// what its maker wrote in it, which beats rules, which beat settings.
 func (j *judgement) expiry() (at time.Time, why Reason, goes bool) {
 	a, end := j.Job.Annotations, finishedAt(j.Job)
 	switch {
@@ -109,7 +109,7 @@ func (j *judgement) byRule(end time.Time) (at time.Time, why Reason, goes bool) 
 	return end.Add(ttl), why, true
 }
 
-// historyLimit gives how many finished Jobs of the workload and kind are kept; 0: all.
+// historyLimit returns how many finished Jobs of the workload and kind are kept; 0: all.
 func (j *judgement) historyLimit() int {
 	if r := j.rule(); r != nil && r.HistoryLimit != nil {
 		return *r.HistoryLimit

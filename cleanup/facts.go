@@ -30,8 +30,8 @@ func (j *Janitor) facts(job types.UID) (f Facts, ok bool) {
 	return f, true
 }
 
-// noteTrouble remembers since when pods of the Job cannot start, and puts it into the facts. A restart forgets it: then the
-// Events tell, or the grace begins anew.
+// noteTrouble remembers since when pods of the Job cannot start, and puts it into the facts. A restart forgets it: then
+// the Events tell, or the grace begins anew.
 func (j *Janitor) noteTrouble(job types.UID, f *Facts, now time.Time) {
 	found := map[types.UID]trouble{}
 	j.mu.Lock()

@@ -14,7 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestDeadlineOutlivesOwners has the owners of a held Job, and of a held pod, change more often than the deadline comes.
+// TestDeadlineOutlivesOwners: the owners of a held Job, and of a held pod, change more often than the deadline comes.
 func TestDeadlineOutlivesOwners(t *testing.T) {
 	forged := func(j *batchv1.Job) { j.Annotations = map[string]string{mark.HeldSince: "2999-01-01T00:00:00Z"} }
 	for name, change := range map[string]func(*batchv1.Job){"as they are": func(*batchv1.Job) {}, "a time that somebody wrote": forged} {
@@ -30,7 +30,8 @@ func TestDeadlineOutlivesOwners(t *testing.T) {
 				background := metav1.DeletePropagationBackground
 				b.api.mu.Lock()
 				for _, o := range []metav1.Object{b.api.jobs["a"], b.api.pods["waiting"]} {
-					_ = b.api.remove(o, &metav1.DeleteOptions{PropagationPolicy: &background}, false) // without preconditions there is no error
+					// Without preconditions there is no error.
+					_ = b.api.remove(o, &metav1.DeleteOptions{PropagationPolicy: &background}, false)
 				}
 				b.api.mu.Unlock()
 				for range 3 {
@@ -51,8 +52,8 @@ func TestDeadlineOutlivesOwners(t *testing.T) {
 	}
 }
 
-// TestWholeIsNotLost: a daemon starts when the deadline of a deleted Job, and of a held pod, is long over. It has not asked the store yet
-// whether they are archived, and that takes its time.
+// TestWholeIsNotLost: a daemon starts when the deadline of a deleted Job, and of a held pod, is long over. It has not
+// asked the store yet whether they are archived, and that takes its time.
 func TestWholeIsNotLost(t *testing.T) {
 	for name, known := range map[string]bool{"and is told": true, "and is never told": false} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +105,8 @@ func TestAppliedAgain(t *testing.T) {
 	})
 }
 
-// TestParentOfAnyKind: where the daemon may read it, a parent of another kind is heeded as a CronJob is. Its words make no path of their own.
+// TestParentOfAnyKind: where the daemon may read it, a parent of another kind is heeded as a CronJob is. Its words make
+// no path of their own.
 func TestParentOfAnyKind(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "workflows"}, "", nil)
 	for _, tt := range []struct {
@@ -149,7 +151,8 @@ func TestParentOfAnyKind(t *testing.T) {
 	}
 }
 
-// TestParentInTheForeground: the CronJob waits for its Job, which the API server does not let be deleted in the foreground.
+// TestParentInTheForeground: the CronJob waits for its Job, which the API server does not let be deleted in the
+// foreground.
 func TestParentInTheForeground(t *testing.T) {
 	yes := true
 	for _, tt := range []struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// mostHistory gives the highest limit that any Job has, 0 where none has one.
+// mostHistory returns the highest limit that any Job has, 0 where none has one.
 func mostHistory(s config.Cleanup) int {
 	most := s.HistoryLimit
 	for _, r := range s.Rules {
@@ -32,15 +32,15 @@ func newer(job *batchv1.Job, related []*batchv1.Job) int {
 	return n
 }
 
-// byEnd compares Jobs by their ends. Times are whole seconds: of two that ended in the same one the UIDs decide, so that every
-// replica and every look counts alike.
+// byEnd compares Jobs by their ends. Times are whole seconds: of two that ended in the same one the UIDs decide, so
+// that every replica and every look counts alike.
 func byEnd(a, b *batchv1.Job) int {
 	return cmp.Or(finishedAt(a).Compare(finishedAt(b)), cmp.Compare(a.UID, b.UID))
 }
 
-// crowd has the older Jobs of the workload looked at that are too many now that this one has ended. It need not be the newest:
-// of two that end within a second the cache may hear of the newer one first. Nor need it be this replica's: the older ones
-// may be, and their owner is not told otherwise; what is not its own a look passes over.
+// crowd asks for a look at the older Jobs of the workload that are too many now that this one has ended. It need not be
+// the newest: of two that end within a second the cache may hear of the newer one first. Nor need it be this replica's:
+// the older ones may be, and their owner is not told otherwise; what is not its own a look passes over.
 //
 // It ends: a Job only ever tells of older ones. One that is beyond every limit itself made none of them too many.
 func (j *Janitor) crowd(job *batchv1.Job) {
@@ -63,7 +63,7 @@ func (j *Janitor) crowd(job *batchv1.Job) {
 	}
 }
 
-// historyOf gives the limit that counts for a Job.
+// historyOf returns the limit that counts for a Job.
 func (j *Janitor) historyOf(job *batchv1.Job) int {
 	of := judgement{Facts: Facts{Job: job, Kind: watch.KindOf(job)}, s: j.cfg.Cleanup}
 	return of.historyLimit()

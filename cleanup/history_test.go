@@ -49,7 +49,8 @@ func (s sharing) Standing(job types.UID) watch.Standing {
 	return s.lookout.Standing(job)
 }
 
-// TestHistoryAcrossReplicas: the older Jobs are this replica's, and become too many by the end of newer ones of another.
+// TestHistoryAcrossReplicas: the older Jobs are this replica's, and become too many by the end of newer ones of
+// another.
 func TestHistoryAcrossReplicas(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		keepTwo(b)
@@ -64,8 +65,8 @@ func TestHistoryAcrossReplicas(t *testing.T) {
 	})
 }
 
-// TestHistoryWithinOneSecond: two end in one second, by their UIDs the second of them counts as the older, and the cache hears of
-// it last.
+// TestHistoryWithinOneSecond: two end in one second, by their UIDs the second of them counts as the older, and the
+// cache hears of it last.
 func TestHistoryWithinOneSecond(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		keepTwo(b)
@@ -122,8 +123,8 @@ func TestHistoryOfRules(t *testing.T) {
 	})
 }
 
-// TestHistoryCostsNoLooksInVain: with nothing too many a Job's end has no other one looked at, so that many do not look at each other
-// without end.
+// TestHistoryCostsNoLooksInVain: with nothing too many a Job's end has no other one looked at, so that many do not look
+// at each other without end.
 func TestHistoryCostsNoLooksInVain(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		keepTwo(b)

@@ -24,7 +24,7 @@ import (
 type Cache interface {
 	// Standing says what is known of a Job. Its Since is zero where another replica acts for the Job, or none.
 	Standing(job types.UID) watch.Standing
-	// Related gives the Jobs of the same workload and kind.
+	// Related returns the Jobs of the same workload and kind.
 	Related(job *batchv1.Job) []*batchv1.Job
 }
 
@@ -53,8 +53,8 @@ type Parts struct {
 
 // Janitor carries out what Decide says.
 //
-// The queues hold UIDs of Jobs only. `seen` decides by the cache alone and does what needs no proof: it never waits for the
-// store, for a Job that somebody deletes has seconds. `proofs` opens the gate and `deletions` deletes, both by what
+// The queues hold UIDs of Jobs only. `seen` decides by the cache alone and does what needs no proof: it never waits for
+// the store, for a Job that somebody deletes has seconds. `proofs` opens the gate and `deletions` deletes, both by what
 // the store says; they are apart so that ten thousand deletions at a given rate do not hold up a gate. Nothing sweeps:
 // a Job is looked at when it changes, and at the very time that Decide has named.
 type Janitor struct {
@@ -71,20 +71,25 @@ type Janitor struct {
 	parents parentKinds
 	ending  atomic.Int64 // when the namespace was last deleted, ns since 1970; 0: never, as far as is known
 
-	mu      sync.Mutex
-	asked   time.Time                           // guarded by mu; when it was last asked whether the namespace is being deleted
-	acted   map[types.UID]versions              // guarded by mu; by Job
-	untold  map[types.UID]bool                  // guarded by mu; Jobs whose document was just written, and of which nobody was told
-	stuck   map[types.UID]map[types.UID]trouble // guarded by mu; by Job and pod
-	holding map[types.UID]time.Time             // guarded by mu; Jobs that are deleted and held, until when; zero: not for a seal
-	late    map[types.UID]time.Time             // guarded by mu; Jobs that are to be deleted and are there still, since when that is known
+	mu sync.Mutex
+	// Guarded by mu; when it was last asked whether the namespace is being deleted.
+	asked time.Time
+	acted map[types.UID]versions // guarded by mu; by Job
+	// Guarded by mu; Jobs whose document was just written, and of which nobody was told.
+	untold map[types.UID]bool
+	stuck  map[types.UID]map[types.UID]trouble // guarded by mu; by Job and pod
+	// Guarded by mu; Jobs that are deleted and held, until when; zero: not for a seal.
+	holding map[types.UID]time.Time
+	// Guarded by mu; Jobs that are to be deleted and are there still, since when that is known.
+	late map[types.UID]time.Time
 
-	gated     map[types.UID]*batchv1.Job    // guarded by mu; under a selector: Jobs that carry the gate, as they were last seen
+	// Guarded by mu; under a selector: Jobs that carry the gate, as they were last seen.
+	gated     map[types.UID]*batchv1.Job
 	rehearsed map[types.UID]map[string]bool // guarded by mu; by Job, what a dry run has said already
 }
 
-// versions are those, by UID, of the Job and its pods at which something was done to them: until the cache has newer ones
-// it would only be done again.
+// versions are those, by UID, of the Job and its pods at which something was done to them: until the cache has newer
+// ones it would only be done again.
 type versions map[types.UID]string
 
 // trouble is what was seen to keep a pod from starting, and since when.
@@ -106,10 +111,11 @@ func New(cfg Config, parts Parts) *Janitor {
 	}
 }
 
-// Notice has the Job looked at. It only notes the UID.
+// Notice asks for a look at the Job. It only notes the UID.
 func (j *Janitor) Notice(job types.UID) { j.seen.Add(job) }
 
-// Settled has the Job's gate opened: everything of it is in the store. written: since just now, so that it is told.
+// Settled asks for the Job's gate to be opened: everything of it is in the store. written: since just now, so that it
+// is told.
 func (j *Janitor) Settled(job types.UID, written bool) {
 	if written {
 		j.mu.Lock()

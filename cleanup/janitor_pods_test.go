@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestWithdrawnPod is a pod that never gets a node: it goes only once its manifest is there, and no scheduler can have it
-// meanwhile.
+// TestWithdrawnPod is a pod that never gets a node: it goes only once its manifest is there, and no scheduler can have
+// it meanwhile.
 func TestWithdrawnPod(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
@@ -42,7 +42,7 @@ func TestWithdrawnPod(t *testing.T) {
 	})
 }
 
-// TestWithdrawnPodGetsANode has the scheduler come between the gate and the deletion.
+// TestWithdrawnPodGetsANode: the scheduler comes between the gate and the deletion.
 func TestWithdrawnPodGetsANode(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()

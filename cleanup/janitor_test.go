@@ -106,7 +106,7 @@ func TestDeletedToTheSecond(t *testing.T) {
 	})
 }
 
-// TestNothingGoesWithoutProof has each proof missing in turn, after the Job's time.
+// TestNothingGoesWithoutProof: each proof is missing in turn, after the Job's time.
 func TestNothingGoesWithoutProof(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -234,7 +234,8 @@ func TestDryRunChangesNothing(t *testing.T) {
 	})
 }
 
-// TestArchivingAloneChangesNothing: without cleanup and gate no Job is touched, not even to be told what became of its logs.
+// TestArchivingAloneChangesNothing: without cleanup and gate no Job is touched, not even to be told what became of its
+// logs.
 func TestArchivingAloneChangesNothing(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.cfg.Enabled, b.cfg.Gate = false, config.GateNever

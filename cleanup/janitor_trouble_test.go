@@ -9,7 +9,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestAPIServerInTrouble has every request fail for ten minutes: they get rarer, and in the end all is done.
+// TestAPIServerInTrouble: every request fails for ten minutes; they get rarer, and in the end all is done.
 func TestAPIServerInTrouble(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
@@ -36,8 +36,8 @@ func TestAPIServerInTrouble(t *testing.T) {
 	})
 }
 
-// TestAnswerLost has each change of the Job done by the API server in turn, and its answer lost. The cache hears of it before it
-// is tried again, so that trying again changes nothing; all the same the Job goes at its time.
+// TestAnswerLost: the API server does each change of the Job in turn, and its answer is lost. The cache hears of it
+// before it is tried again, so that trying again changes nothing; all the same the Job goes at its time.
 func TestAnswerLost(t *testing.T) {
 	for nth := range 2 { // the opening of the gate, the deletion
 		t.Run(fmt.Sprintf("of change %d", nth), func(t *testing.T) {

@@ -52,8 +52,8 @@ func (d *distant) List(ctx context.Context, prefix string, after archive.Key) it
 	}
 }
 
-// plant is a bench whose store is far away, with the real sealer before it. The watcher's part, to seal pods and then to write the
-// document, is played with its queues and as many workers as it has.
+// plant is a bench whose store is far away, with the real sealer before it. The watcher's part, to seal pods and then
+// to write the document, is played with its queues and as many workers as it has.
 type plant struct {
 	*bench
 	store     *distant
@@ -169,7 +169,8 @@ func (p *plant) ended(name string, pods int) {
 	}
 }
 
-// TestFiveThousandPodsOverASlowStore: of one Job, at 300 ms a request and with the default settings, from their end to the open gate.
+// TestFiveThousandPodsOverASlowStore: of one Job, at 300 ms a request and with the default settings, from their end to
+// the open gate.
 func TestFiveThousandPodsOverASlowStore(t *testing.T) {
 	const pods = 5000 / fewer
 	for name, deleted := range map[string]bool{"finished": false, "and deleted": true} {
@@ -194,8 +195,8 @@ func TestFiveThousandPodsOverASlowStore(t *testing.T) {
 	}
 }
 
-// TestLargeJobsHoldUpNoOther: more of them than there are workers are read at once, for a minute each, and small ones that end
-// meanwhile are released soon.
+// TestLargeJobsHoldUpNoOther: more of them than there are workers are read at once, for a minute each, and small ones
+// that end meanwhile are released soon.
 func TestLargeJobsHoldUpNoOther(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		const large, pods = 12, 500

@@ -163,14 +163,14 @@ func (l *lookout) Related(job *batchv1.Job) []*batchv1.Job {
 	return related
 }
 
-// known gives the Jobs in the cache.
+// known returns the Jobs in the cache.
 func (l *lookout) known() []types.UID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Keys(l.jobs))
 }
 
-// see takes one state of an object into the cache, and gives the UID of the Job that it concerns.
+// see takes one state of an object into the cache, and returns the UID of the Job that it concerns.
 func (l *lookout) see(o metav1.Object, gone bool) types.UID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -250,7 +250,7 @@ func (b *bench) seal(p *corev1.Pod, v archive.Verdict) {
 	b.janitor.Notice(types.UID(watch.RefOf(p).JobUID))
 }
 
-// finish has the Job's document written, and the janitor told.
+// finish writes the Job's document, and tells the janitor.
 func (b *bench) finish(job types.UID) {
 	b.shelf.write(job)
 	b.janitor.Settled(job, true)
@@ -258,7 +258,7 @@ func (b *bench) finish(job types.UID) {
 
 var errServer = errors.New("the API server is out of order")
 
-// heap gives the bytes that are in use.
+// heap returns the bytes that are in use.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats

@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestJobOfAnotherController: what the controller of another cluster writes into a Job's status are no pods of this one, and none is
-// lost. Of Kubernetes' own controller each is.
+// TestJobOfAnotherController: what the controller of another cluster writes into a Job's status are no pods of this
+// one, and none is lost. Of Kubernetes' own controller each is.
 func TestJobOfAnotherController(t *testing.T) {
 	for controller, want := range map[string]archive.Verdict{
 		"kueue.x-k8s.io/multikueue": archive.Complete, batchv1.JobControllerName: archive.Lost, "": archive.Lost,
@@ -42,8 +42,8 @@ func TestJobOfAnotherController(t *testing.T) {
 	}
 }
 
-// TestPodsThatCannotBeSeen: of a Job with a selector of its own that had pods, of which there is nothing, nobody can say that they were
-// seen. It is neither called lost nor deleted. As soon as one is known it is as any other.
+// TestPodsThatCannotBeSeen: of a Job with a selector of its own that had pods, of which there is nothing, nobody can
+// say that they were seen. It is neither called lost nor deleted. As soon as one is known it is as any other.
 func TestPodsThatCannotBeSeen(t *testing.T) {
 	for name, tt := range map[string]struct{ manual, goes bool }{"its own": {true, false}, "the usual one": {false, true}} {
 		t.Run(name, func(t *testing.T) {

@@ -23,9 +23,9 @@ import (
 // worlds is how many of them are played; EPILOGUE_SEED plays one again.
 const worlds = 20
 
-// TestModel plays random Jobs, users, crashes, outages of the store and errors of the API server, with a cache that is behind,
-// against the whole janitor. No Job and no pod may be deleted before it is sealed, nothing that must go may stay, nothing
-// that is kept may go, no finalizer may be left, and each Job may cost so many requests and no more.
+// TestModel plays random Jobs, users, crashes, outages of the store and errors of the API server, with a cache that is
+// behind, against the whole janitor. No Job and no pod may be deleted before it is sealed, nothing that must go may
+// stay, nothing that is kept may go, no finalizer may be left, and each Job may cost so many requests and no more.
 func TestModel(t *testing.T) {
 	first, last := uint64(1), uint64(worlds)
 	if text := os.Getenv("EPILOGUE_SEED"); text != "" {
@@ -47,8 +47,8 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// world is one random run. Its clock ticks in seconds; between two ticks only the janitor works, and within one it does not:
-// what it is told there waits in told.
+// world is one random run. Its clock ticks in seconds; between two ticks only the janitor works, and within one it does
+// not: what it is told there waits in told.
 type world struct {
 	*bench
 	rand *rand.Rand
@@ -167,7 +167,8 @@ func (w *world) crash() {
 
 func (w *world) mend() { w.shelf.mend(); w.mendAt = time.Time{} }
 
-// restart is the next life of the daemon: it knows what the cache shows and what the spool has, and asks the store anew.
+// restart is the next life of the daemon: it knows what the cache shows and what the spool has, and asks the store
+// anew.
 func (w *world) restart() {
 	w.crash()
 	w.upAt = time.Time{}
@@ -183,7 +184,8 @@ func (w *world) restart() {
 	w.start()
 }
 
-// judgeState keeps what an object became. A Job that goes without its logs needs a reason. Called with the API's mu held.
+// judgeState keeps what an object became. A Job that goes without its logs needs a reason. Called with the API's mu
+// held.
 func (w *world) judgeState(o metav1.Object, gone bool) {
 	if p, ok := o.(*corev1.Pod); ok {
 		l := w.lives[jobOf(p)]
@@ -240,8 +242,8 @@ func (w *world) judgeDeletion(o metav1.Object, how *metav1.DeleteOptions) {
 	}
 }
 
-// mostRequests bounds what one Job and its pods may cost, with crashes and one error in fifty answers. Before each change of one the API
-// server is asked for it, and for its Job: that is half as much again as the changes themselves.
+// mostRequests bounds what one Job and its pods may cost, with crashes and one error in fifty answers. Before each
+// change of one the API server is asked for it, and for its Job: that is half as much again as the changes themselves.
 const mostRequests = 60
 
 func (w *world) judgeEnd() {

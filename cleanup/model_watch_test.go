@@ -84,7 +84,7 @@ func (w *world) sealSome() {
 	w.documents()
 }
 
-// prove has the watcher learn from the store whether a pod is sealed.
+// prove lets the watcher learn from the store whether a pod is sealed.
 func (w *world) prove(p *corev1.Pod) {
 	w.lookout.mu.Lock()
 	delete(w.lookout.unproven, p.UID)

@@ -64,7 +64,7 @@ func (w *world) spawn(j *batchv1.Job) {
 	w.api.create(p)
 }
 
-// meddle has somebody do something to a random Job.
+// meddle does something to a random Job, as somebody might.
 func (w *world) meddle() {
 	uid := types.UID(fmt.Sprintf("uid-%d", w.rand.IntN(max(1, len(w.lives)))))
 	l := w.lives[uid]
@@ -105,7 +105,8 @@ func (w *world) meddle() {
 			if l.deleted.IsZero() {
 				l.deleted = time.Now()
 			}
-			_ = w.api.remove(j, &metav1.DeleteOptions{PropagationPolicy: &how}, false) // without preconditions there is no error
+			// Without preconditions there is no error.
+			_ = w.api.remove(j, &metav1.DeleteOptions{PropagationPolicy: &how}, false)
 		}
 	}
 }
@@ -152,7 +153,7 @@ func (w *world) kubelets() {
 	}
 }
 
-// inOrder gives the objects of the API server of this moment, in the order in which they were made.
+// inOrder returns the objects of the API server of this moment, in the order in which they were made.
 func inOrder[O metav1.Object](w *world, objects map[string]O) []O {
 	w.api.mu.Lock()
 	defer w.api.mu.Unlock()
@@ -233,7 +234,7 @@ func (w *world) current(p *corev1.Pod) *corev1.Pod {
 	return w.api.pods[p.Name]
 }
 
-// phaseOf gives the last phase of a pod that is gone.
+// phaseOf returns the last phase of a pod that is gone.
 func (w *world) phaseOf(p *corev1.Pod) corev1.PodPhase {
 	for _, known := range w.lives[jobOf(p)].pods {
 		if known.UID == p.UID {

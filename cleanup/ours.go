@@ -15,13 +15,13 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// ours is the one place that says whether a Job, or one of its pods, may be touched, and every change goes through it. It asks
-// the API server for the Job, and for the pod where one is meant, and gives the facts with both as they are at this
-// moment. Not ok: hands off. What the cache knows is never enough: it holds the pods of all Jobs and only the selected Jobs,
-// so that a stranger's pod looks there as one whose Job is gone; and it may be behind.
+// ours is the one place that reports whether a Job, or one of its pods, may be touched, and every change goes through
+// it. It asks the API server for the Job, and for the pod where one is meant, and returns the facts with both as they
+// are at this moment. Not ok: hands off. What the cache knows is never enough: it holds the pods of all Jobs and only
+// the selected Jobs, so that a stranger's pod looks there as one whose Job is gone; and it may be behind.
 //
-// releasing is for taking the gate off, for which the finalizer itself is the word: it may have been put on before the Job
-// left the selection, and nobody else would take it off.
+// releasing is for taking the gate off, for which the finalizer itself is the word: it may have been put on before the
+// Job left the selection, and nobody else would take it off.
 func (j *Janitor) ours(ctx context.Context, f Facts, pod *corev1.Pod, releasing bool) (now Facts, ok bool, err error) {
 	ref := refOf(f)
 	now = f
@@ -54,8 +54,8 @@ func (j *Janitor) ours(ctx context.Context, f Facts, pod *corev1.Pod, releasing 
 	return now, j.claims(live), nil
 }
 
-// disown takes the gate off a Job that has left the selection. The cache loses it then as if it were gone, and nobody else takes off
-// what was put on here. If a restart comes in between it is forgotten, and `release` by hand is left.
+// disown takes the gate off a Job that has left the selection. The cache loses it then as if it were gone, and nobody
+// else takes off what was put on here. If a restart comes in between it is forgotten, and `release` by hand is left.
 func (j *Janitor) disown(ctx context.Context, job types.UID, f Facts) error {
 	if j.cfg.Selector == nil || j.cfg.Selector.Empty() {
 		return nil
@@ -89,15 +89,16 @@ func (j *Janitor) picks(l map[string]string) bool {
 	return j.cfg.Selector == nil || j.cfg.Selector.Matches(labels.Set(l))
 }
 
-// claims: the pod, which has no Job any more, says itself that it was one of ours. Where all Jobs are, it is; else its own
-// labels must be selected. One that carries the gate has it taken off, which the finalizer is the word for. One that says neither may
-// have been anybody's, and stays.
+// claims: the pod, which has no Job any more, says itself that it was one of ours. Where all Jobs are, it is; else its
+// own labels must be selected. From one that carries the gate it is taken, which the finalizer is the word for. One
+// that says neither may have been anybody's, and stays.
 func (j *Janitor) claims(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
 	return (owner == nil || isJob(*owner)) && (j.picks(p.Labels) || has(p.Finalizers, mark.Finalizer))
 }
 
-// belongs: the pod is the Job's. Labels that say so are not enough: anybody writes them, and who was orphaned keeps them.
+// belongs: the pod is the Job's. Labels that say so are not enough: anybody writes them, and who was orphaned keeps
+// them.
 func belongs(p *corev1.Pod, job types.UID) bool {
 	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job && isJob(o) })
 }
@@ -108,7 +109,7 @@ func isJob(o metav1.OwnerReference) bool {
 	return o.Kind == "Job" && (group == batchv1.GroupName || group == "")
 }
 
-// with gives the pods with one of them as it is now.
+// with returns the pods with one of them as it is now.
 func with(pods []Pod, live *corev1.Pod) []Pod {
 	pods = slices.Clone(pods)
 	for i := range pods {

@@ -39,8 +39,8 @@ func (b *bench) writes() *int {
 	return &n
 }
 
-// TestStrangersPods: the cache has the pods of all Jobs and the selected Jobs only, so that a stranger's pod stands there
-// without its Job. It waits for longer than the grace.
+// TestStrangersPods: the cache has the pods of all Jobs and the selected Jobs only, so that a stranger's pod stands
+// there without its Job. It waits for longer than the grace.
 func TestStrangersPods(t *testing.T) {
 	no := false
 	for name, change := range map[string]func(*corev1.Pod){
@@ -147,14 +147,14 @@ func (b *bench) sealed(p *corev1.Pod) {
 	b.lookout.sealed[p.UID] = true
 }
 
-// settle has the document written, and the janitor told as soon as it runs.
+// settle writes the document, and tells the janitor as soon as it runs.
 func (b *bench) settle(job types.UID) {
 	b.shelf.write(job)
 	b.later = append(b.later, func() { b.janitor.Settled(job, true) })
 }
 
-// TestEveryVerbAsksWhoseItIs has the Job leave the selection, and the cache not hear of it: nothing is done to it or to its
-// pods. The same with a Job that stays shows that it would have been.
+// TestEveryVerbAsksWhoseItIs: the Job leaves the selection, and the cache does not hear of it. Nothing is done to it or
+// to its pods. The same with a Job that stays shows that it would have been.
 func TestEveryVerbAsksWhoseItIs(t *testing.T) {
 	for name, prepare := range verbs {
 		for _, leaves := range []bool{false, true} {

@@ -20,14 +20,15 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// parentLook is how often it is asked whether a parent of a Job is being deleted. Nothing tells: a foreground deletion of the
-// parent waits for its Jobs, the garbage collector deletes those in the foreground, too, the API server refuses that while
-// the gate is on, and only the controller manager's log shows it.
+// parentLook is how often it is asked whether a parent of a Job is being deleted. Nothing tells: a foreground deletion
+// of the parent waits for its Jobs, the garbage collector deletes those in the foreground, too, the API server refuses
+// that while the gate is on, and only the controller manager's log shows it.
 const parentLook = time.Minute
 
-// heed deletes a Job that carries the gate in the background where a parent of it is being deleted in the foreground, which
-// would otherwise wait for as long as the Job runs. The gate holds the Job: its pods are ended gently, it is sealed and let
-// go as after any deletion. Of parents other than CronJobs the daemon may ask only where somebody has given it the right to.
+// heed deletes a Job that carries the gate in the background where a parent of it is being deleted in the foreground,
+// which would otherwise wait for as long as the Job runs. The gate holds the Job: its pods are ended gently, it is
+// sealed and let go as after any deletion. Of parents other than CronJobs the daemon may ask only where somebody has
+// given it the right to.
 func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 	if f.Job == nil || f.Job.DeletionTimestamp != nil || !has(f.Job.Finalizers, mark.Finalizer) || !j.cfg.Acts() {
 		return nil
@@ -52,7 +53,7 @@ func (j *Janitor) heed(ctx context.Context, job types.UID, f Facts) error {
 	return err
 }
 
-// fading gives the first of the parents that is being deleted in the foreground, nil where none is.
+// fading returns the first of the parents that is being deleted in the foreground, nil where none is.
 func (j *Janitor) fading(ctx context.Context, namespace string, parents []metav1.OwnerReference) (*metav1.OwnerReference, error) {
 	for i := range parents {
 		fades, err := j.cluster.fades(ctx, &j.parents, namespace, parents[i])
@@ -83,8 +84,9 @@ func isCronJob(o metav1.OwnerReference) bool {
 
 // parentKinds is what is known of the kinds of parents. The zero value knows nothing. Safe for concurrent use.
 type parentKinds struct {
-	mu    sync.Mutex
-	paths map[string]string    // guarded by mu; by API version and kind: where its objects are, with %s for the namespace
+	mu sync.Mutex
+	// Guarded by mu; by API version and kind: where its objects are, with %s for the namespace.
+	paths map[string]string
 	deny  map[string]time.Time // guarded by mu; when it was not known, or could not be read
 }
 
@@ -118,7 +120,7 @@ func (k *parentKinds) refused(o metav1.OwnerReference) {
 	k.deny[kindOf(o)] = time.Now()
 }
 
-// path gives where the parent is, "" where its kind is not known.
+// path returns where the parent is, "" where its kind is not known.
 func (k *parentKinds) path(d discovery.DiscoveryInterface, namespace string, o metav1.OwnerReference) (string, error) {
 	k.mu.Lock()
 	path, known := k.paths[kindOf(o)]
@@ -161,7 +163,7 @@ func pathOf(list *metav1.APIResourceList, o metav1.OwnerReference) string {
 	return ""
 }
 
-// fades says whether the parent is being deleted in the foreground. Without the right to ask it is not known.
+// fades reports whether the parent is being deleted in the foreground. Without the right to ask it is not known.
 func (c cluster) fades(ctx context.Context, kinds *parentKinds, namespace string, parent metav1.OwnerReference) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// retries deletes failed pods beyond the newest. One that the Job's controller has not counted yet keeps its finalizer, and
-// is left to it: deleting it would be a failure more, or less.
+// retries deletes failed pods beyond the newest. One that the Job's controller has not counted yet keeps its finalizer,
+// and is left to it: deleting it would be a failure more, or less.
 func (j *judgement) retries() {
 	if j.s.RetryPods == 0 {
 		return
@@ -74,7 +74,7 @@ func over(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
-// finishedAt gives the end of the Job, zero where it has not finished. A failed Job has no completion time.
+// finishedAt returns the end of the Job, zero where it has not finished. A failed Job has no completion time.
 func finishedAt(job *batchv1.Job) time.Time {
 	if c := endCondition(job); c != nil {
 		return c.LastTransitionTime.Time
@@ -103,7 +103,7 @@ func statuses(p *corev1.Pod) []corev1.ContainerStatus {
 	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses)
 }
 
-// podEnd gives when the pod ended, as well as its status tells.
+// podEnd returns the time when the pod ended, as well as its status tells.
 func podEnd(p *corev1.Pod) time.Time {
 	var end time.Time
 	for _, s := range statuses(p) {
@@ -120,7 +120,8 @@ func podEnd(p *corev1.Pod) time.Time {
 	return latest(end, p.CreationTimestamp.Time)
 }
 
-// lastMove gives when a container of the pod last started or ended, or else when the kubelet took the pod up.
+// lastMove returns the time when a container of the pod last started or ended, or else when the kubelet took the pod
+// up.
 func lastMove(p *corev1.Pod) time.Time {
 	var at time.Time
 	if p.Status.StartTime != nil {

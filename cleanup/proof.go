@@ -18,8 +18,8 @@ var (
 	errUnsealed  = errors.New("a pod of the Job is not archived")
 )
 
-// storePatience bounds the wait for a store that does not answer: the worker is needed for others, and comes back. The listing of a Job
-// as large as Jobs can be fits in, at a third of a second for each page.
+// storePatience bounds the wait for a store that does not answer: the worker is needed for others, and comes back. The
+// listing of a Job as large as Jobs can be fits in, at a third of a second for each page.
 const storePatience = 2 * time.Minute
 
 // proven are facts as the store tells them.
@@ -30,8 +30,8 @@ type proven struct {
 	unseen   int // pods that the Job's controller has counted, that are gone, and of which there is no manifest
 }
 
-// proof replaces what the cache believes to be sealed by what the store holds. Pods that the cache may have missed are looked
-// for in the API server, where fewer manifests are there than the Job's controller has counted pods.
+// proof replaces what the cache believes to be sealed by what the store holds. Pods that the cache may have missed are
+// looked for in the API server, where fewer manifests are there than the Job's controller has counted pods.
 func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	p := proven{Facts: f, ref: refOf(f)}
 	limited, cancel := context.WithTimeout(ctx, storePatience)
@@ -58,15 +58,15 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	return p, nil
 }
 
-// hidden: pods of the Job have ended, and neither the store nor the API server has anything of one. Where the Job's selector is its
-// own, that proves nothing: nobody is sure that its pods could have been seen.
+// hidden: pods of the Job have ended, and neither the store nor the API server has anything of one. Where the Job's
+// selector is its own, that proves nothing: nobody is sure that its pods could have been seen.
 func (p *proven) hidden() bool {
 	return p.Job != nil && p.Job.Spec.ManualSelector != nil && *p.Job.Spec.ManualSelector &&
 		counted(p.Job) > 0 && len(p.Pods)+len(p.evidence.Manifests) == 0
 }
 
-// counted gives how many pods the Job's controller has seen end. What another controller than Kubernetes' own writes there, as one
-// that runs the Job in another cluster, are no pods of ours.
+// counted returns how many pods the Job's controller has seen end. What another controller than Kubernetes' own writes
+// there, as one that runs the Job in another cluster, are no pods of ours.
 func counted(job *batchv1.Job) int {
 	if by := job.Spec.ManagedBy; by != nil && *by != batchv1.JobControllerName {
 		return 0
@@ -102,7 +102,7 @@ func (j *Janitor) addUnknown(ctx context.Context, p *proven) error {
 	return nil
 }
 
-// verdict gives the worst verdict on the logs of the Job. A pod that nobody saw is lost.
+// verdict returns the worst verdict on the logs of the Job. A pod that nobody saw is lost.
 func (p *proven) verdict() archive.Verdict {
 	order := []archive.Verdict{archive.Lost, archive.Partial, archive.Seamed, archive.Complete, archive.Empty, archive.NeverStarted}
 	there := map[archive.Verdict]bool{archive.Lost: p.unseen > 0}
@@ -133,7 +133,7 @@ func (p *proven) inWords() string {
 	return fmt.Sprintf("%s, unproven seams: %d", p.verdict(), seams)
 }
 
-// sealedAt gives when the last manifest was written.
+// sealedAt returns the time when the last manifest was written.
 func (p *proven) sealedAt() time.Time {
 	var at time.Time
 	for _, m := range p.evidence.Manifests {

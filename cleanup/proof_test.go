@@ -16,7 +16,7 @@ import (
 // closed: the object is there and carries the gate.
 func closed(o metav1.Object) bool { return has(o.GetFinalizers(), mark.Finalizer) }
 
-// remove has somebody delete a Job.
+// remove deletes a Job, as somebody might.
 func (b *bench) remove(j *batchv1.Job) {
 	b.t.Helper()
 	b.api.mu.Lock()
@@ -27,8 +27,8 @@ func (b *bench) remove(j *batchv1.Job) {
 	}
 }
 
-// TestGateOpensByTheStoreAlone: what the cache believes to be sealed opens no gate, neither that of the Job nor that of the pod, until
-// the manifest is read from the store, and for a finished Job its document is there.
+// TestGateOpensByTheStoreAlone: what the cache believes to be sealed opens no gate, neither that of the Job nor that of
+// the pod, until the manifest is read from the store, and for a finished Job its document is there.
 func TestGateOpensByTheStoreAlone(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -74,7 +74,7 @@ func TestGateOpensByTheStoreAlone(t *testing.T) {
 	}
 }
 
-// believed has the cache take the pod for sealed.
+// believed lets the cache take the pod for sealed.
 func believed(b *bench, j *batchv1.Job, p *corev1.Pod) {
 	b.shelf.write(j.UID)
 	b.lookout.mu.Lock()
@@ -85,8 +85,8 @@ func believed(b *bench, j *batchv1.Job, p *corev1.Pod) {
 
 func written(b *bench, _ *batchv1.Job, p *corev1.Pod) { b.seal(p, archive.Complete) }
 
-// TestDeletedJobWithAnUnseenPod: somebody deletes a Job that runs, and a pod of it has not come to the cache yet. It is asked for
-// before the gate opens.
+// TestDeletedJobWithAnUnseenPod: somebody deletes a Job that runs, and a pod of it has not come to the cache yet. It is
+// asked for before the gate opens.
 func TestDeletedJobWithAnUnseenPod(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
@@ -142,7 +142,8 @@ func TestGatedJobIsNotDeleted(t *testing.T) {
 	})
 }
 
-// TestGateOfAnotherJob: the Job was made anew under its name while its gate was to be opened. That of the new one stays closed.
+// TestGateOfAnotherJob: the Job was made anew under its name while its gate was to be opened. That of the new one stays
+// closed.
 func TestGateOfAnotherJob(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()
@@ -203,7 +204,8 @@ func TestTTLIsTakenAsItIs(t *testing.T) {
 	})
 }
 
-// TestPodOfAJobThatIsNotSeen: the cache has no Job of the pod, because it is behind or the Job is not one of ours. It is no orphan.
+// TestPodOfAJobThatIsNotSeen: the cache has no Job of the pod, because it is behind or the Job is not one of ours. It
+// is no orphan.
 func TestPodOfAJobThatIsNotSeen(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.start()

@@ -66,7 +66,8 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 		maps.Copy(words, released()) // for a daemon that starts meanwhile
 	}
 	if len(release) == 0 && carries(p.Job, words) {
-		// An answer was lost: all is done. Done again it would give the Job no new version, and the deletion waits for one.
+		// An answer was lost: all is done. Done again it would give the Job no new version, and the deletion waits for
+		// one.
 		j.told(job)
 		return nil
 	}

@@ -17,11 +17,11 @@ import (
 	"github.com/epilogue-dev/epilogue/pages"
 )
 
-// Releaser takes the gate off Jobs and pods because a person says so, or because Epilogue goes; the janitor does it where
-// the logs are safe. It asks no store: what it frees may be lost, and it says of each whether it was archived.
+// Releaser takes the gate off Jobs and pods because a person says so, or because Epilogue goes; the janitor does it
+// where the logs are safe. It asks no store: what it frees may be lost, and it says of each whether it was archived.
 //
-// Each object is freed by one patch that checks the object's UID and that the finalizer is where it was seen; after a crash
-// the next run goes on. Of rights it needs list and patch of Jobs and pods.
+// Each object is freed by one patch that checks the object's UID and that the finalizer is where it was seen; after a
+// crash the next run goes on. Of rights it needs list and patch of Jobs and pods.
 type Releaser struct {
 	cfg    ReleaseConfig
 	client kubernetes.Interface
@@ -32,8 +32,8 @@ type Releaser struct {
 type ReleaseConfig struct {
 	Namespace string
 	DryRun    bool // only say what would be done
-	// ForGood is for an Epilogue that goes: a TTL that was taken over goes back to Kubernetes. Where it is false the Job is
-	// marked, so that the gate is not put on it again.
+	// ForGood is for an Epilogue that goes: a TTL that was taken over goes back to Kubernetes. Where it is false the
+	// Job is marked, so that the gate is not put on it again.
 	ForGood bool
 }
 
@@ -79,14 +79,15 @@ func (r *Releaser) Job(ctx context.Context, name string) error {
 	return r.mark(ctx, &found.Items[0]) // it keeps off the gate that is about to be put on
 }
 
-// All frees every Job and every pod of the namespace that carries the gate, whatever the selection is now: it may have been
-// another one when the gate was put on. It says how many these were.
+// All frees every Job and every pod of the namespace that carries the gate, whatever the selection is now: it may have
+// been another one when the gate was put on. It says how many these were.
 func (r *Releaser) All(ctx context.Context) (int, error) {
 	return r.passes(ctx, metav1.ListOptions{}, metav1.ListOptions{}, "")
 }
 
-// passes repeats until a pass finds nothing: what has changed between its listing and its patch is left to the next one. Of the
-// pods those of one Job alone are meant, where one is named: a selector of its own may pick others' pods, too.
+// passes repeats until a pass finds nothing: what has changed between its listing and its patch is left to the next
+// one. Of the pods those of one Job alone are meant, where one is named: a selector of its own may pick others' pods,
+// too.
 func (r *Releaser) passes(ctx context.Context, jobs, pods metav1.ListOptions, of types.UID) (freed int, err error) {
 	for range releasePasses {
 		n, err := r.pass(ctx, jobs, pods, of)
@@ -125,7 +126,7 @@ func (r *Releaser) pass(ctx context.Context, jobs, pods metav1.ListOptions, of t
 	return freed, nil
 }
 
-// job frees a Job that carries the gate, and gives 1 then.
+// job frees a Job that carries the gate, and returns 1 then.
 func (r *Releaser) job(ctx context.Context, job *batchv1.Job) (int, error) {
 	patch := openGate(job.ObjectMeta)
 	if r.cfg.ForGood {
@@ -153,7 +154,7 @@ func (r *Releaser) job(ctx context.Context, job *batchv1.Job) (int, error) {
 	return 1, nil
 }
 
-// pod frees a pod that carries the gate, and gives 1 then.
+// pod frees a pod that carries the gate, and returns 1 then.
 func (r *Releaser) pod(ctx context.Context, pod *corev1.Pod) (int, error) {
 	patch := openGate(pod.ObjectMeta)
 	if len(patch) == 0 {

@@ -34,7 +34,8 @@ func openGate(meta metav1.ObjectMeta) []step {
 	return []step{{"test", path, mark.Finalizer}, {"remove", path, nil}}
 }
 
-// giveBack returns a TTL that was taken over. One that somebody has set since stands, and what is no number stays where it is.
+// giveBack returns a TTL that was taken over. One that somebody has set since stands, and what is no number stays where
+// it is.
 func giveBack(job *batchv1.Job) []step {
 	text := job.Annotations[mark.AdoptedTTL]
 	seconds, err := strconv.ParseInt(text, 10, 32)
@@ -84,8 +85,8 @@ func (r *Releaser) mark(ctx context.Context, job *batchv1.Job) error {
 	return err
 }
 
-// left frees pods of Jobs that had the name and are gone: pods are held in their Job's place where its name comes again. It says how many
-// these were. Of the Jobs that are there the pods are none of these.
+// left frees pods of Jobs that had the name and are gone: pods are held in their Job's place where its name comes
+// again. It says how many these were. Of the Jobs that are there the pods are none of these.
 func (r *Releaser) left(ctx context.Context, name string, there []batchv1.Job) (freed int, err error) {
 	options := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name}
 	for pod, err := range pages.Pods(ctx, r.client, r.cfg.Namespace, options) {

@@ -40,7 +40,7 @@ func gatedPod(name, job string, finalizers ...string) *corev1.Pod {
 	}}
 }
 
-// patches gives the patches that were sent, in their order: what, then the text.
+// patches returns the patches that were sent, in their order: what, then the text.
 func patches(client *fake.Clientset) (sent []string) {
 	for _, a := range client.Actions() {
 		if p, ok := a.(clienttesting.PatchAction); ok {
@@ -79,7 +79,8 @@ func TestReleaseOneJob(t *testing.T) {
 	})
 }
 
-// TestReleaseOfAJobWithItsOwnSelector frees its pods, which need not have the usual labels, and no others that the selector picks.
+// TestReleaseOfAJobWithItsOwnSelector frees its pods, which need not have the usual labels, and no others that the
+// selector picks.
 func TestReleaseOfAJobWithItsOwnSelector(t *testing.T) {
 	picky := gated("picky", []string{mark.Finalizer})
 	picky.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"picky": "yes"}}
@@ -97,7 +98,7 @@ func TestReleaseOfAJobWithItsOwnSelector(t *testing.T) {
 	}
 }
 
-// only has the fake answer a list by name, which it does not do by itself.
+// only makes the fake answer a list by name, which it does not do by itself.
 func only(client *fake.Clientset, name string) *fake.Clientset {
 	client.PrependReactor("list", "jobs", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		fields := a.(clienttesting.ListAction).GetListRestrictions().Fields
@@ -173,7 +174,7 @@ func TestReleaseAll(t *testing.T) {
 	}
 }
 
-// changes gives what the JSON patches change, without their tests, sorted.
+// changes returns what the JSON patches change, without their tests, sorted.
 func changes(client *fake.Clientset) (all []string) {
 	for _, a := range client.Actions() {
 		p, ok := a.(clienttesting.PatchAction)

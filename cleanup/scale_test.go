@@ -11,7 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 )
 
-// TestTenThousandAtOnce has so many Jobs due in the same second: they go at the configured rate, by three requests each.
+// TestTenThousandAtOnce has so many Jobs due in the same second: they go at the configured rate, by three requests
+// each.
 func TestTenThousandAtOnce(t *testing.T) {
 	const count, perSecond = 10_000 / fewer, 100
 	inBubble(t, func(b *bench) {

@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestSeamedIsSafe: a Job whose logs have seams is released and deleted as one whose logs are complete, to the second, with the
-// same Events, which are no warnings and say how many seams are unproven.
+// TestSeamedIsSafe: a Job whose logs have seams is released and deleted as one whose logs are complete, to the second,
+// with the same Events, which are no warnings and say how many seams are unproven.
 func TestSeamedIsSafe(t *testing.T) {
 	for _, tt := range []struct {
 		verdict archive.Verdict

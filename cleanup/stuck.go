@@ -54,8 +54,8 @@ func (p Pod) Hindered(now time.Time) Reason {
 	return h.reason
 }
 
-// hindered finds what keeps the pod from starting. The pod's status does not say since when: its Events do, as long as they
-// are there, else the time at which it was first seen.
+// hindered finds what keeps the pod from starting. The pod's status does not say since when: its Events do, as long as
+// they are there, else the time at which it was first seen.
 func (p Pod) hindered(now time.Time) (hindrance, bool) {
 	if over(p.Pod) || p.DeletionTimestamp != nil {
 		return hindrance{}, false
@@ -75,8 +75,8 @@ func (p Pod) hindered(now time.Time) (hindrance, bool) {
 	return p.unmounted(since, now)
 }
 
-// worst finds the container that cannot start and counts most: one for which the pod may be ended before one for which it may
-// not, and before those that start again and again one that never does.
+// worst finds the container that cannot start and counts most: one for which the pod may be ended before one for which
+// it may not, and before those that start again and again one that never does.
 func (p Pod) worst(since time.Time) (worst hindrance, found bool) {
 	rank := func(h hindrance) int {
 		switch {
@@ -117,9 +117,9 @@ func (p Pod) waiting(s corev1.ContainerStatus, since time.Time) (hindrance, bool
 // try to mount, at most two minutes and a bit apart.
 const lately = 10 * time.Minute
 
-// unmounted finds a pod that waits for its volumes. Only its Events tell why, and anybody who may make Events can make such
-// a one: the kubelet itself must say, by the pod's condition, that no container of it can be started yet. Before Kubernetes
-// 1.29 it does not, and such a pod is left alone.
+// unmounted finds a pod that waits for its volumes. Only its Events tell why, and anybody who may make Events can make
+// such a one: the kubelet itself must say, by the pod's condition, that no container of it can be started yet. Before
+// Kubernetes 1.29 it does not, and such a pod is left alone.
 func (p Pod) unmounted(since, now time.Time) (hindrance, bool) {
 	if p.Spec.NodeName == "" || started(p.Pod) || !unready(p.Pod) {
 		return hindrance{}, false
@@ -141,8 +141,8 @@ func failsToMount(reason string) bool {
 	return has([]string{"FailedMount", "FailedAttachVolume"}, reason)
 }
 
-// firstWarning gives the time of the first Event of trouble since a container of the pod last started or ended, if that is
-// before the given one.
+// firstWarning returns the time of the first Event of trouble since a container of the pod last started or ended, if
+// that is before the given one.
 func (p Pod) firstWarning(since time.Time, counts func(reason string) bool) time.Time {
 	base := lastMove(p.Pod)
 	for _, e := range p.Events {
@@ -153,8 +153,9 @@ func (p Pod) firstWarning(since time.Time, counts func(reason string) bool) time
 	return since
 }
 
-// startable ends a pod that cannot start, after the grace of what keeps it. Restarts that the Job's controller counts are left
-// to it, so that a Job gets all the attempts that it was given; and no pod is ended whose main container works, unless told to.
+// startable ends a pod that cannot start, after the grace of what keeps it. Restarts that the Job's controller counts
+// are left to it, so that a Job gets all the attempts that it was given; and no pod is ended whose main container
+// works, unless told to.
 func (j *judgement) startable(p Pod) {
 	h, stuck := p.hindered(j.now)
 	if !stuck || h.counted || h.works && !j.s.EndWorking {
@@ -182,7 +183,7 @@ func (j *judgement) startable(p Pod) {
 	j.end(p, d)
 }
 
-// graceOf gives the setting, and its value, by which a hindrance is borne.
+// graceOf returns the setting, and its value, by which a hindrance is borne.
 func graceOf(r Reason, g config.Grace) (setting string, grace time.Duration) {
 	switch r {
 	case ImagePull:
@@ -202,7 +203,8 @@ func graceOf(r Reason, g config.Grace) (setting string, grace time.Duration) {
 	}
 }
 
-// end ends a pod: gently by its deadline where a kubelet can do that, else by deletion, which it outlives until it is sealed.
+// end ends a pod: gently by its deadline where a kubelet can do that, else by deletion, which it outlives until it is
+// sealed.
 func (j *judgement) end(p Pod, d Decision) {
 	d.Pod = p.Pod
 	switch {
@@ -237,7 +239,7 @@ func (j *judgement) podless() {
 	})
 }
 
-// Refused says whether no pod can be created for the Job.
+// Refused reports whether no pod can be created for the Job.
 func (f Facts) Refused(now time.Time) bool {
 	j := judgement{Facts: f, now: now}
 	if f.Job == nil || f.Job.DeletionTimestamp != nil || hasFinished(f.Job) {

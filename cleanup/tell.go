@@ -67,7 +67,7 @@ func (c cluster) event(about metav1.Object, reason, message string) *corev1.Even
 	}
 }
 
-// shorter gives no more than so many bytes of the text, and no half of a character.
+// shorter returns no more than so many bytes of the text, and no half of a character.
 func shorter(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
@@ -131,9 +131,9 @@ func verdictEvent(v archive.Verdict) string {
 	}
 }
 
-// tells says whether the owner of the Job is to be told that its document was just written. Of Jobs that had finished before
-// this replica began, and are not held, there may be a hundred thousand: nobody waits for word of those. A daemon that only archives says
-// nothing in the cluster, where it may have no right to.
+// tells reports whether the owner of the Job is to be told that its document was just written. Of Jobs that had
+// finished before this replica began, and are not held, there may be a hundred thousand: nobody waits for word of
+// those. A daemon that only archives says nothing in the cluster, where it may have no right to.
 func (j *Janitor) tells(job types.UID, f Facts) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,7 +144,7 @@ func (j *Janitor) tells(job types.UID, f Facts) bool {
 	return true
 }
 
-// carries says whether the object has all these annotations.
+// carries reports whether the object has all these annotations.
 func carries(o metav1.Object, words map[string]string) bool {
 	for key, word := range words {
 		if o.GetAnnotations()[key] != word {

@@ -29,13 +29,14 @@ type UninstallConfig struct {
 
 // Uninstall takes the gate off everything, for good. Whoever puts it on goes first, or it would be back at once:
 //
-//	bindings of the admission policies → daemon scaled to nothing → its pods gone → gates taken off, until none comes any more → Leases
+//	bindings of the admission policies → daemon scaled to nothing → its pods gone
+//	  → gates taken off, until none comes any more → Leases
 //
-// The queue's Lease belongs to the namespace. Another release that launches there makes it anew, and may start one Job more
-// than its limit just then: it does not know which start was the last.
+// The queue's Lease belongs to the namespace. Another release that launches there makes it anew, and may start one Job
+// more than its limit just then: it does not know which start was the last.
 //
-// A crash, or an error, leaves some of it done; done again it goes on from there. What it leaves, chart and all, is removed
-// by whoever asked for it.
+// A crash, or an error, leaves some of it done; done again it goes on from there. What it leaves, chart and all, is
+// removed by whoever asked for it.
 type Uninstall struct {
 	cfg      UninstallConfig
 	client   kubernetes.Interface
@@ -44,7 +45,8 @@ type Uninstall struct {
 }
 
 const (
-	// quiet is how long no gate may turn up before none will: API servers notice the end of a binding within a second or two.
+	// quiet is how long no gate may turn up before none will: API servers notice the end of a binding within a second
+	// or two.
 	quiet = 5 * time.Second
 	// stopPatience is longer than a daemon takes to stop. One that does not is on a node that is lost.
 	stopPatience = 2 * time.Minute
@@ -131,7 +133,8 @@ func (u *Uninstall) awaitStop(ctx context.Context) error {
 	}
 }
 
-// release goes on until no gate has turned up for a while: an API server may have put one on after the binding was deleted.
+// release goes on until no gate has turned up for a while: an API server may have put one on after the binding was
+// deleted.
 func (u *Uninstall) release(ctx context.Context) error {
 	all := 0
 	for last := time.Now(); time.Since(last) < quiet; {

@@ -47,7 +47,7 @@ func (u UninstallConfig) run(t *testing.T, client *fake.Clientset) (string, erro
 	return out.String(), err
 }
 
-// writes gives what was written, in its order.
+// writes returns what was written, in its order.
 func writes(client *fake.Clientset) (all []string) {
 	for _, a := range client.Actions() {
 		if name, ok := a.(interface{ GetName() string }); ok && (a.GetVerb() == "patch" || a.GetVerb() == "delete") {
@@ -57,7 +57,8 @@ func writes(client *fake.Clientset) (all []string) {
 	return all
 }
 
-// Until its pod is gone the daemon puts the gate on a Job that is created meanwhile, and a late API server on another one.
+// Until its pod is gone the daemon puts the gate on a Job that is created meanwhile, and a late API server on another
+// one.
 func TestUninstallGoesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset(release("epilogue")...)

@@ -8,9 +8,9 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// works: a main container of the pod other than the named one runs, or will run again by itself. Which containers are the
-// main ones nothing tells but an annotation that kubectl, too, goes by, and which those set who add sidecars of the old kind;
-// without it all are that are neither init containers nor sidecars of their own right.
+// works: a main container of the pod other than the named one runs, or will run again by itself. Which containers are
+// the main ones nothing tells but an annotation that kubectl, too, goes by, and which those set who add sidecars of the
+// old kind; without it all are that are neither init containers nor sidecars of their own right.
 func (p Pod) works(except string) bool {
 	main, named := p.Annotations[mark.DefaultContainer]
 	named = named && slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == main })

@@ -69,8 +69,8 @@ func TestWorkIsNotEnded(t *testing.T) {
 	})
 }
 
-// TestBackoffLimitIsTheJobs: of pods that are restarted on failure the Job's controller counts the restarts, so a Job gets
-// every attempt that it was given.
+// TestBackoffLimitIsTheJobs: of pods that are restarted on failure the Job's controller counts the restarts, so a Job
+// gets every attempt that it was given.
 func TestBackoffLimitIsTheJobs(t *testing.T) {
 	loop := isWaiting("CrashLoopBackOff")
 	own := func(p *Pod) {
@@ -86,7 +86,8 @@ func TestBackoffLimitIsTheJobs(t *testing.T) {
 	})
 }
 
-// TestEndsSayWhy: an Event, and the object itself from the moment of its end on, name the setting and the time that was waited.
+// TestEndsSayWhy: an Event, and the object itself from the moment of its end on, name the setting and the time that was
+// waited.
 func TestEndsSayWhy(t *testing.T) {
 	crashes := func(p *Pod) { in("main", isWaiting("CrashLoopBackOff"), 12)(p) }
 	for _, tt := range []struct {
@@ -109,7 +110,8 @@ func TestEndsSayWhy(t *testing.T) {
 				b.api.mu.Lock()
 				defer b.api.mu.Unlock()
 				background := metav1.DeletePropagationBackground
-				_ = b.api.remove(b.api.jobs["a"], &metav1.DeleteOptions{PropagationPolicy: &background}, false) // without preconditions there is no error
+				// Without preconditions there is no error.
+				_ = b.api.remove(b.api.jobs["a"], &metav1.DeleteOptions{PropagationPolicy: &background}, false)
 			}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
