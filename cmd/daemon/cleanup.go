@@ -45,9 +45,9 @@ func (p *parts) newJanitor(cfg config.Config) (*cleanup.Janitor, error) {
 	return j, nil
 }
 
-// leave takes the gate off all Jobs where the namespace is being deleted in which this daemon runs, too: it will not be back, nor
-// will another one, and Jobs that are held would keep the namespace for ever. What was read of their logs is in the journal.
-// Kubernetes takes the rights to do so only once the pods are gone, this one among them.
+// leave takes the gate off all Jobs where the namespace is being deleted in which this daemon runs, too: it will not be
+// back, nor will another one, and Jobs that are held would keep the namespace for ever. What was read of their logs is
+// in the journal. Kubernetes takes the rights to do so only once the pods are gone, this one among them.
 func (p *parts) leave(ctx context.Context, cfg config.Config) {
 	const limit = 10 * time.Second
 	namespace := cfg.Kubernetes.Namespace

@@ -10,9 +10,9 @@ import (
 	"github.com/epilogue-dev/epilogue/pause"
 )
 
-// identify finds out which cluster this is, before anything is taken over, written or deleted: by the UID of the namespace
-// kube-system, which every cluster has and none has twice. Where the API server does not answer there is nothing else to do
-// either, so it waits. Without the right to look the daemon works as if its prefix were its own.
+// identify finds out which cluster this is, before anything is taken over, written or deleted: by the UID of the
+// namespace kube-system, which every cluster has and none has twice. Where the API server does not answer there is
+// nothing else to do either, so it waits. Without the right to look the daemon works as if its prefix were its own.
 func (p *parts) identify(ctx context.Context) {
 	const limit, longest = 10 * time.Second, 10 * time.Second
 	again := pause.Doubling{Next: time.Second, Most: longest}

@@ -60,7 +60,8 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// TestLeave: a daemon whose own namespace is deleted leaves no Job held; one that is merely stopped leaves all as it is.
+// TestLeave: a daemon whose own namespace is deleted leaves no Job held; one that is merely stopped leaves all as it
+// is.
 func TestLeave(t *testing.T) {
 	now := metav1.Now()
 	for _, tt := range []struct {

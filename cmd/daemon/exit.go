@@ -14,7 +14,8 @@ var (
 	errTold     = errors.New("told before") // beside the others: it is on standard error already
 )
 
-// The exit codes. 2 is the runtime's own, after a panic; a process that is killed from outside has 128 and the signal's number.
+// The exit codes. 2 is the runtime's own, after a panic; a process that is killed from outside has 128 and the signal's
+// number.
 const (
 	exitFailed   = 1
 	exitCrash    = 2

@@ -27,7 +27,7 @@ import (
 	"github.com/epilogue-dev/epilogue/process"
 )
 
-// envAct has the test binary be something else: the program itself, or a part of it that ends a process.
+// envAct makes the test binary something else: the program itself, or a part of it that ends a process.
 const envAct = "EPILOGUE_TEST_ACT"
 
 // envWords names the file that stands for the kubelet's.
@@ -74,7 +74,8 @@ func act(t *testing.T, name string, env []string, args ...string) (*exec.Cmd, *b
 	return cmd, &said
 }
 
-// words gives the variable that has a process leave its last words in a file, as the kubelet makes it, and what reads them.
+// words returns the variable that makes a process leave its last words in a file, as the kubelet makes it, and what
+// reads them.
 func words(t *testing.T) (env string, read func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "termination-log")
@@ -151,7 +152,8 @@ func apiServer(t *testing.T, may func(*authorizationv1.ResourceAttributes) bool)
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil) // protobuf, as client-go likes it
+		// Protobuf, as client-go likes it.
+		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
 		review, ok := object.(*authorizationv1.SelfSubjectAccessReview)
 		if err != nil || !ok {
 			http.NotFound(w, r)

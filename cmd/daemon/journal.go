@@ -10,7 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 )
 
-// journalCommand shows what stands in the journals, of dead replicas too. It reads the store by the daemon's own settings.
+// journalCommand shows what stands in the journals, of dead replicas too. It reads the store by the daemon's own
+// settings.
 func journalCommand(source *config.Source) *cobra.Command {
 	var output string
 	journal := &cobra.Command{Use: "journal", Short: "Show the journals of the replicas, as they are in the store", Args: cobra.NoArgs,

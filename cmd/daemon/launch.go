@@ -87,7 +87,7 @@ func launchConfig(cfg config.Config) (launch.Config, error) {
 	}, nil
 }
 
-// imageRegistry gives the registry that builders push to, nil where nothing is built.
+// imageRegistry returns the registry that builders push to, nil where nothing is built.
 func imageRegistry(cfg config.Config, client kubernetes.Interface) (launch.Registry, error) {
 	l := cfg.Launch
 	switch {

@@ -27,7 +27,7 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// exampleConfig gives the settings of an example as the chart passes them on.
+// exampleConfig returns the settings of an example as the chart passes them on.
 func exampleConfig(t *testing.T, path string) config.Config {
 	t.Helper()
 	text, err := os.ReadFile(path)

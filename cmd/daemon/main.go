@@ -1,4 +1,5 @@
-// Command epilogue keeps the logs of short-lived Kubernetes Jobs. This package wires the parts together and holds no logic.
+// Command epilogue keeps the logs of short-lived Kubernetes Jobs. This package wires the parts together and holds no
+// logic.
 //
 // Its exit codes are in exit.go and docs/operations.md.
 package main

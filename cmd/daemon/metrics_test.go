@@ -64,7 +64,7 @@ func everything(t *testing.T) *parts {
 	return p
 }
 
-// shown gives what a scrape of the whole program shows, by name.
+// shown returns what a scrape of the whole program shows, by name.
 func shown(t *testing.T, p *parts) map[string]*dto.MetricFamily {
 	t.Helper()
 	families, err := clientgo.With(p.registry).Gather()
@@ -78,7 +78,8 @@ func shown(t *testing.T, p *parts) map[string]*dto.MetricFamily {
 	return byName
 }
 
-// TestEveryMetricIsThereFromTheStart: what shows up only with its first event cannot be alerted on, for nobody sees it rise.
+// TestEveryMetricIsThereFromTheStart: what shows up only with its first event cannot be alerted on, for nobody sees it
+// rise.
 func TestEveryMetricIsThereFromTheStart(t *testing.T) {
 	p := everything(t)
 	families := shown(t, p)
@@ -181,7 +182,7 @@ The daemon needs two rights outside namespaces for it ([security.md](security.md
 the chart gives with ` + "`environment.EPILOGUE_METRICS_AUTH`" + `, and with the API.
 `
 
-// page gives docs/metrics.md.
+// page returns docs/metrics.md.
 func page(families map[string]*dto.MetricFamily) []byte {
 	out := bytes.NewBufferString(pageHead)
 	for _, section := range []struct{ head, text, prefix string }{
@@ -216,7 +217,7 @@ func sortedNames(families map[string]*dto.MetricFamily) []string {
 	return names
 }
 
-// labelsOf gives the labels and, where they come from a small fixed set, their values.
+// labelsOf returns the labels and, where they come from a small fixed set, their values.
 func labelsOf(f *dto.MetricFamily) string {
 	values := map[string][]string{}
 	var names []string

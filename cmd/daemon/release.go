@@ -89,8 +89,8 @@ may be repeated. With --dry-run it only says what it would do.`,
 	return cmd
 }
 
-// clusterOnly connects a command that needs no archive. It asks as fast as the API server answers: whoever waits for it is a
-// person, or a helm that has a deadline.
+// clusterOnly connects a command that needs no archive. It asks as fast as the API server answers: whoever waits for it
+// is a person, or a helm that has a deadline.
 func clusterOnly(source *config.Source) (config.Config, kubernetes.Interface, error) {
 	cfg, err := source.LoadCluster(os.LookupEnv)
 	if err != nil {

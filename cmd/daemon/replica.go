@@ -13,7 +13,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// leases gives nil for a replica that is alone.
+// leases returns nil for a replica that is alone.
 func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
 	cfg := whole.Replica
 	namespace := cfg.OwnNamespace()

@@ -8,7 +8,7 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// retain gives nil where logs are kept for ever.
+// retain returns nil where logs are kept for ever.
 func (p *parts) retain(cfg config.Config, store archive.Store) *archive.Retention {
 	if cfg.Retention.After == 0 {
 		return nil

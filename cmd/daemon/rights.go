@@ -11,9 +11,9 @@ import (
 	"github.com/epilogue-dev/epilogue/rights"
 )
 
-// checkRights names every right that is missing, at once. Without one of the vital ones the daemon could only seem to work, so that
-// is the end of it; without others it keeps logs all the same, and says what it cannot do. An API server that does not answer is no reason
-// to end: the informers wait for it, too.
+// checkRights names every right that is missing, at once. Without one of the vital ones the daemon could only seem to
+// work, so that is the end of it; without others it keeps logs all the same, and says what it cannot do. An API server
+// that does not answer is no reason to end: the informers wait for it, too.
 func checkRights(ctx context.Context, cfg config.Config, client kubernetes.Interface, log *slog.Logger) error {
 	missing, err := rights.Missing(ctx, client, rights.Of(cfg)...)
 	switch {

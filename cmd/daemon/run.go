@@ -44,9 +44,9 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	return err
 }
 
-// stages are what runs. All of it stops unready; then the last stage, whose followers put on disk what they hold; then the spool's
-// flusher; then the journal, with a last object; then the Lease goes, so that others take over what the journal holds; and the HTTP
-// servers last, so that a probe can still be told why.
+// stages are what runs. All of it stops unready; then the last stage, whose followers put on disk what they hold; then
+// the spool's flusher; then the journal, with a last object; then the Lease goes, so that others take over what the
+// journal holds; and the HTTP servers last, so that a probe can still be told why.
 func (p *parts) stages(ctx context.Context, cfg config.Config, open listeners) []process.Stage {
 	return []process.Stage{
 		{Name: "servers", Run: p.servers(open, p.ready(ctx))},
@@ -58,7 +58,8 @@ func (p *parts) stages(ctx context.Context, cfg config.Config, open listeners) [
 	}
 }
 
-// runJournal fails no stop: what the last object lacks is read again by whoever takes over, and a store may be in trouble.
+// runJournal fails no stop: what the last object lacks is read again by whoever takes over, and a store may be in
+// trouble.
 func (p *parts) runJournal(ctx context.Context) error {
 	if err := p.journal.Run(ctx); err != nil {
 		p.log.Warn("last journal", "err", err)

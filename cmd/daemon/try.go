@@ -176,7 +176,7 @@ func newScreen(out io.Writer) *try.Screen {
 	return try.NewScreen(out, terminal, terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 }
 
-// tryLog has the log of the program go into a file, and its errors to the screen besides.
+// tryLog sends the log of the program into a file, and its errors to the screen besides.
 func tryLog(cfg config.Config, folder *try.Folder, screen *try.Screen) (*slog.Logger, func(), error) {
 	file, err := folder.OpenLog()
 	if err != nil {

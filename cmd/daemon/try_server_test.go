@@ -23,8 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// tried is an API server with a kubelet behind it, for one namespace: it lists and watches Jobs and pods, serves logs, and notes every
-// request. What would change something it refuses.
+// tried is an API server with a kubelet behind it, for one namespace: it lists and watches Jobs and pods, serves logs,
+// and notes every request. What would change something it refuses.
 type tried struct {
 	t   *testing.T
 	url string
@@ -53,7 +53,7 @@ func newTried(t *testing.T) *tried {
 	return s
 }
 
-// kubeconfig gives a file whose current context names the namespace.
+// kubeconfig returns a file whose current context names the namespace.
 func (s *tried) kubeconfig() string { return kubeconfigOf(s.t, s.url) }
 
 func kubeconfigOf(t *testing.T, url string) string {
@@ -134,7 +134,7 @@ func (s *tried) job(name string) (*batchv1.Job, *corev1.Pod) {
 	return job, pod
 }
 
-// finish has the pod and its Job succeed.
+// finish lets the pod and its Job succeed.
 func (s *tried) finish(job *batchv1.Job, pod *corev1.Pod) {
 	now := metav1.Now()
 	status := &pod.Status.ContainerStatuses[0]
@@ -202,7 +202,7 @@ func (s *tried) answer(w http.ResponseWriter, code int, reason metav1.StatusReas
 	})
 }
 
-// now gives the objects of a resource as they are, and the version.
+// now returns the objects of a resource as they are, and the version.
 func (s *tried) now(resource string) (objects []runtime.Object, version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -128,8 +128,8 @@ func (s *tried) written() []string {
 	})
 }
 
-// TestTryWritesNothing: over a whole trial, with a Job that had ended before and one that lives through it, the API server gets nothing
-// but get, list and watch; and all is shown, kept, and told how to be read.
+// TestTryWritesNothing: over a whole trial, with a Job that had ended before and one that lives through it, the API
+// server gets nothing but get, list and watch; and all is shown, kept, and told how to be read.
 func TestTryWritesNothing(t *testing.T) {
 	s := newTried(t)
 	s.write("old-x7k2p", "from before")
@@ -192,7 +192,8 @@ func readByHand(t *testing.T, screen string) {
 	}
 }
 
-// TestDaemonWritesToTheSameServer: what a trial must not send the server of that test would have seen, had it been sent.
+// TestDaemonWritesToTheSameServer: what a trial must not send the server of that test would have seen, had it been
+// sent.
 func TestDaemonWritesToTheSameServer(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"--cleanup=false", "PATCH patch jobs"}, // the gate
@@ -228,7 +229,8 @@ func TestDaemonWritesToTheSameServer(t *testing.T) {
 	}
 }
 
-// TestTryGoesOn: Ctrl-C ends a trial well. What was open can be read from the folder, and the next trial there makes it whole.
+// TestTryGoesOn: Ctrl-C ends a trial well. What was open can be read from the folder, and the next trial there makes it
+// whole.
 func TestTryGoesOn(t *testing.T) {
 	s := newTried(t)
 	live, pod := s.job("live")
@@ -327,8 +329,8 @@ func TestTryRefuses(t *testing.T) {
 	}
 }
 
-// refusing gives an address that refuses every connection until the test ends. Its port is held: one that was only given back
-// could be that of the next test's server.
+// refusing returns an address that refuses every connection until the test ends. Its port is held: one that was only
+// given back could be that of the next test's server.
 func refusing(t *testing.T) string {
 	t.Helper()
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

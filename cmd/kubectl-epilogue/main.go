@@ -1,5 +1,5 @@
-// Command kubectl-epilogue shows the logs that Epilogue kept, and runs what it launches: `kubectl epilogue`. Package cli
-// holds all of it.
+// Command kubectl-epilogue shows the logs that Epilogue kept, and runs what it launches: `kubectl epilogue`. Package
+// cli holds all of it.
 package main
 
 import (
