@@ -21,7 +21,8 @@ func BindArchive(fs *pflag.FlagSet) *Source {
 	return bind(fs, table)
 }
 
-// LoadArchive is Load for what BindArchive declared. Where no archive is named the Archive is empty, and that is no error.
+// LoadArchive is Load for what BindArchive declared. Where no archive is named the Archive is empty, and that is no
+// error.
 func (s *Source) LoadArchive(lookup func(string) (string, bool)) (Archive, S3, error) {
 	l := &loading{table: s.table, found: map[string]found{}, wrong: map[string]bool{}}
 	l.readFlags(s.flags)

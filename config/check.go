@@ -22,12 +22,13 @@ func (l *loading) isAuto(name string) bool {
 	return l.has(name) && l.value(l.find(name)).text == auto
 }
 
-// has says whether the table knows the setting; tests use smaller tables.
+// has reports whether the table knows the setting; tests use smaller tables.
 func (l *loading) has(name string) bool {
 	return slices.ContainsFunc(l.table, func(s setting) bool { return s.name == name })
 }
 
-// check looks at what single values cannot show. A setting that is wrong by itself is left out: its own line says enough.
+// check looks at what single values cannot show. A setting that is wrong by itself is left out: its own line says
+// enough.
 func (l *loading) check() {
 	l.require("namespace", "it says whose Jobs are kept")
 	l.require("archive", "it says where logs are kept, such as s3://bucket/prefix")
@@ -59,7 +60,7 @@ func (l *loading) checkLaunch() {
 	}
 }
 
-// onAWS says whether built images go to ECR: ZenML's AWS class says so, or the registry's own name does.
+// onAWS reports whether built images go to ECR: ZenML's AWS class says so, or the registry's own name does.
 func (l *loading) onAWS() bool {
 	ecr := regexp.MustCompile(`^[0-9]{12}\.dkr[.-]ecr[.-]`)
 	return strings.Contains(l.config.Launch.Implementation, "aws_kubernetes_workload_manager") ||

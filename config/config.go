@@ -1,5 +1,5 @@
-// Package config owns every setting of Epilogue: its name as a flag, in the environment and in the file, its default, its
-// meaning and its check. It reads them once, at start-up, into one plain struct.
+// Package config owns every setting of Epilogue: its name as a flag, in the environment and in the file, its default,
+// its meaning and its check. It reads them once, at start-up, into one plain struct.
 //
 // It promises that a Config returned without an error is whole: every value has been parsed, lies within its bounds and
 // fits the others. A wrong value gives one line that names it by the name under which it came in. Secrets are masked in
@@ -66,7 +66,7 @@ type S3 struct {
 	Tags         map[string]string // of every object
 }
 
-// Style says whether the bucket's name goes into the path; nil: as the endpoint is, wherever that comes from.
+// Style reports whether the bucket's name goes into the path; nil: as the endpoint is, wherever that comes from.
 func (s S3) Style() *bool {
 	if s.AutoStyle {
 		return nil
@@ -97,9 +97,9 @@ type Seal struct {
 	Concurrency int
 }
 
-// Launch says how runner and builder Jobs are made. All of it is checked at every start, but only a daemon that launches
-// (Enabled) insists that it is complete: an observer lives beside ZenML's own manager and must not refuse to start over
-// settings that it never uses.
+// Launch says how runner and builder Jobs are made. All of it is checked at every start, but only a daemon that
+// launches (Enabled) insists that it is complete: an observer lives beside ZenML's own manager and must not refuse to
+// start over settings that it never uses.
 type Launch struct {
 	Enabled        bool
 	Implementation string // ZenML's dotted class path, "" where not known
@@ -117,10 +117,11 @@ type Launch struct {
 	BackoffLimit  *int32                    // nil: Kubernetes' own default
 	FailurePolicy *batchv1.PodFailurePolicy // nil: none
 
-	KindLimits       map[string]int // Jobs of one kind that run at once, by "runner" or "builder"; without one: MaxConcurrent alone
-	MaxQueued        int            // Jobs that wait
-	PodTemplate      string         // JSON of a pod template, merged over the generated one; "": nothing
-	BuilderTemplate  string         // the same for builders
+	// Jobs of one kind that run at once, by "runner" or "builder"; without one: MaxConcurrent alone.
+	KindLimits       map[string]int
+	MaxQueued        int    // Jobs that wait
+	PodTemplate      string // JSON of a pod template, merged over the generated one; "": nothing
+	BuilderTemplate  string // the same for builders
 	BuilderImage     string
 	RegistrySecret   string // name of a Secret in the namespace; "": none
 	RegistryInsecure bool   // plain HTTP
@@ -135,7 +136,7 @@ type Process struct {
 	LogFormat     string // "json" or "text"
 }
 
-// String gives the archive back in the form in which it is configured.
+// String returns the archive in the form in which it is configured.
 func (a Archive) String() string {
 	switch {
 	case a.Dir != "":

@@ -72,7 +72,8 @@ func (j jsonValue) exitCodes(path string, on *batchv1.PodFailurePolicyOnExitCode
 	return nil
 }
 
-// conditions also fills in the status that the API server would: the launcher compares the Job it wants with the one it finds.
+// conditions also fills in the status that the API server would: the launcher compares the Job it wants with the one it
+// finds.
 func (j jsonValue) conditions(path string, on []batchv1.PodFailurePolicyOnPodConditionsPattern) error {
 	if len(on) > mostConditions {
 		return j.wrong(path, fmt.Sprintf("want at most %d conditions", mostConditions))

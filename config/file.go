@@ -34,7 +34,7 @@ func (l *loading) readFile() {
 	}
 }
 
-// parseFile gives the keys of a YAML document and their values as JSON.
+// parseFile returns the keys of a YAML document and their values as JSON.
 func parseFile(raw []byte) (map[string]json.RawMessage, error) {
 	text, err := yaml.YAMLToJSONStrict(raw)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// withoutEnvironment hides the values of variables in the JSON of a pod template: a pod's environment is never shown. What cannot
-// be read, and may hold one, is hidden whole.
+// withoutEnvironment hides the values of variables in the JSON of a pod template: a pod's environment is never shown.
+// What cannot be read, and may hold one, is hidden whole.
 func withoutEnvironment(text string) string {
 	if !strings.Contains(text, "env") {
 		return text
@@ -50,7 +50,8 @@ func hideValues(env any) {
 	}
 }
 
-// LogValue gives the settings that are not the default, as Print shows them: what one has to know of a daemon that is in trouble.
+// LogValue returns the settings that are not the default, as Print shows them: what one has to know of a daemon that is
+// in trouble.
 func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, row := range c.effective {

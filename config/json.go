@@ -31,7 +31,7 @@ func (f *jsonFault) withoutPosition() string {
 	return f.path + ": " + f.want
 }
 
-// told gives err without a position where the value was not written as JSON text.
+// told returns err without a position where the value was not written as JSON text.
 func told(err error, native bool) error {
 	var f *jsonFault
 	if native && errors.As(err, &f) {
@@ -109,7 +109,8 @@ func (j jsonValue) mistyped(err error) error {
 		return j.at(0, "", oneLine(err.Error())+"; want JSON such as "+j.example)
 	}
 	want := fmt.Sprintf("want %s, found %s", typeWord(typed.Type), strings.Fields(typed.Value)[0])
-	path, start := innermost([]byte(j.text), int(typed.Offset)-1) // the error's own field leaves out indexes and map keys
+	// The error's own field leaves out indexes and map keys.
+	path, start := innermost([]byte(j.text), int(typed.Offset)-1)
 	return j.at(start, path, want)
 }
 
@@ -148,7 +149,7 @@ func (j jsonValue) strictly(err error, v any) error {
 	return j.wrong(path, "no such key; want JSON such as "+j.example)
 }
 
-// fieldNames gives the JSON keys of a type and of everything in it.
+// fieldNames returns the JSON keys of a type and of everything in it.
 func fieldNames(t reflect.Type) []string {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
@@ -180,7 +181,7 @@ func (j jsonValue) at(offset int, path, want string) error {
 	}
 }
 
-// locate gives the offset at which the value of a path stands in valid JSON, 0 if it is not there.
+// locate returns the offset at which the value of a path stands in valid JSON, 0 if it is not there.
 func locate(text []byte, path string) int {
 	offset := 0
 	walk(text, func(p string, start int) bool {
@@ -192,7 +193,7 @@ func locate(text []byte, path string) int {
 	return offset
 }
 
-// innermost gives the path and the start of the last value that begins at or before offset.
+// innermost returns the path and the start of the last value that begins at or before offset.
 func innermost(text []byte, offset int) (path string, start int) {
 	walk(text, func(p string, at int) bool {
 		if at <= offset {

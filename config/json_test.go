@@ -77,7 +77,8 @@ func TestFailurePolicy(t *testing.T) {
 	}
 }
 
-// Whatever the text: no panic, one line, a place inside the text; and what is right stays right when it is written again.
+// Whatever the text: no panic, one line, a place inside the text; and what is right stays right when it is written
+// again.
 func FuzzJSONSettings(f *testing.F) {
 	for _, seed := range []string{resourcesExample, selectorExample, tolerationsExample, failurePolicyExample, `{"a":`, `{'a'}`, `[1,]`, "{\"a\":\n1}", `null`} {
 		f.Add(seed)

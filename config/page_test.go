@@ -54,7 +54,7 @@ logs. Epilogue archives either way, and needs ` + "`archive`" + `; ZenML's bucke
 variables.
 `
 
-// page gives docs/configuration.md.
+// page returns docs/configuration.md.
 func page() []byte {
 	out := bytes.NewBufferString(pageHead)
 	group := ""

@@ -37,7 +37,7 @@ func (o origin) described() string {
 	}
 }
 
-// printed gives one line for a value: secrets masked, JSON without line breaks, "auto" with what it stands for.
+// printed returns one line for a value: secrets masked, JSON without line breaks, "auto" with what it stands for.
 func (l *loading) printed(s setting, text string) string {
 	switch {
 	case text == auto && s.name == "s3-path-style":
@@ -61,8 +61,8 @@ func (l *loading) printed(s setting, text string) string {
 	return withoutPassword(text)
 }
 
-// Print writes the effective value of every setting and where it came from, one line each, in the order of the table and
-// in aligned columns. "-" stands for a value that is not set.
+// Print writes the effective value of every setting and where it came from, one line each, in the order of the table
+// and in aligned columns. "-" stands for a value that is not set.
 func (c Config) Print(w io.Writer) error {
 	var names, origins int
 	for _, row := range c.effective {
@@ -85,7 +85,7 @@ func (c Config) Print(w io.Writer) error {
 // masked stands for a secret.
 const masked = "(hidden)"
 
-// shown gives a value as an error may show it.
+// shown returns a value as an error may show it.
 func (s setting) shown(text string) string {
 	if s.secret {
 		return masked
@@ -96,7 +96,7 @@ func (s setting) shown(text string) string {
 	return quoted(text)
 }
 
-// quoted gives text on one line, without passwords, cut where it is long.
+// quoted returns text on one line, without passwords, cut where it is long.
 func quoted(text string) string {
 	const most = 160
 	text = withoutPassword(text)

@@ -12,8 +12,8 @@ import (
 
 const rulesExample = `[{"kind": "builder", "ttl": "1h"}, {"selector": "team=ml", "ttlFailure": "7d", "historyLimit": 5}, {"name": "audit-*", "keep": true}]`
 
-// Rule says how some Jobs are cleaned up. A Job matches if it matches all that the rule names; what the rule leaves out is
-// as the settings say.
+// Rule says how some Jobs are cleaned up. A Job matches if it matches all that the rule names; what the rule leaves out
+// is as the settings say.
 type Rule struct {
 	Selector labels.Selector // nil: any labels
 	Name     string          // pattern of path.Match; "": any name

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// setting is one row of the table that drives everything: flags, environment, file, checks, Print and the reference page.
+// setting is one row of the table that drives everything: flags, environment, file, checks, Print and the reference
+// page.
 type setting struct {
 	name   string   // flag and key in the file
 	zenml  []string // ZenML's names for it, the stronger one first; EPILOGUE_* beats them all
@@ -35,10 +36,10 @@ const (
 	zenmlAWS = "ZENML_AWS_KUBERNETES_WORKLOAD_MANAGER_"
 )
 
-// env gives the names of the setting in the environment, the strongest first.
+// env returns the names of the setting in the environment, the strongest first.
 func (s setting) env() []string { return append([]string{ourEnv(s.name)}, s.zenml...) }
 
-// ourEnv gives EPILOGUE_SPOOL_DIR for spool-dir. No setting may be called "port" or start with "service-": Kubernetes
+// ourEnv returns EPILOGUE_SPOOL_DIR for spool-dir. No setting may be called "port" or start with "service-": Kubernetes
 // puts EPILOGUE_PORT and EPILOGUE_SERVICE_* into every pod beside a Service called epilogue.
 func ourEnv(name string) string {
 	return "EPILOGUE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
@@ -55,7 +56,7 @@ func field[T any](get func(*Config) *T, parse func(string) (T, error)) func(*Con
 	}
 }
 
-// settings gives the whole table.
+// settings returns the whole table.
 func settings() []setting {
 	var all []setting
 	for _, group := range [][]setting{
@@ -98,7 +99,8 @@ func kubernetesSettings() []setting {
 func archiveSettings() []setting {
 	return []setting{{
 		// ZenML's ENABLE_EXTERNAL_LOGS tells ZenML whether to use the bucket. It does not tell us: keeping logs is what
-		// this daemon is for, so a bucket that is named is used, whatever that switch says, unless ours names another place.
+		// this daemon is for, so a bucket that is named is used, whatever that switch says, unless ours names another
+		// place.
 		name: "archive", group: groupArchive, kind: "url", zenml: []string{zenmlAWS + "BUCKET"},
 		help: "Where logs are kept: s3://bucket/prefix, or file:///directory to try it without S3; required.",
 		set:  field(func(c *Config) *Archive { return &c.Archive }, archiveURL),

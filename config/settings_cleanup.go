@@ -30,10 +30,11 @@ type Cleanup struct {
 	EndWorking   bool // a pod is ended for one container also while a main container of it works
 }
 
-// Acts says whether Jobs and pods of the cluster are changed at all, be it only to hold them. Otherwise rights to read are enough.
+// Acts reports whether Jobs and pods of the cluster are changed at all, be it only to hold them. Otherwise rights to
+// read are enough.
 func (c Cleanup) Acts() bool { return !c.DryRun && !c.ArchivesOnly() }
 
-// ArchivesOnly says whether the daemon is set to do nothing but archive.
+// ArchivesOnly reports whether the daemon is set to do nothing but archive.
 func (c Cleanup) ArchivesOnly() bool { return !c.Enabled && c.Gate == GateNever }
 
 // GateMode says on which Jobs the daemon puts the gate.
@@ -122,8 +123,8 @@ func gateSettings() []setting {
 	}}
 }
 
-// graceSettings have defaults by what can heal by itself: a registry that is down comes back within minutes, a name that
-// is no image's never does, a node can take most of an hour to be bought.
+// graceSettings have defaults by what can heal by itself: a registry that is down comes back within minutes, a name
+// that is no image's never does, a node can take most of an hour to be bought.
 func graceSettings() []setting {
 	row := func(name, def, help string, get func(*Grace) *time.Duration) setting {
 		return setting{
@@ -166,7 +167,7 @@ func countOrNone(text string) (int, error) {
 	return int(n), nil
 }
 
-// resolveCleanup gives success and failure the common time where they have none of their own.
+// resolveCleanup sets success and failure to the common time where they have none of their own.
 func (l *loading) resolveCleanup() {
 	c := &l.config.Cleanup
 	for name, ttl := range map[string]*time.Duration{"ttl-success": &c.TTLSuccess, "ttl-failure": &c.TTLFailure} {

@@ -15,8 +15,8 @@ type Source struct {
 	table []setting
 }
 
-// Bind declares every setting as a flag of fs. The flags take any text; Load checks it, so that all wrong values are told
-// at once, whichever way they came in.
+// Bind declares every setting as a flag of fs. The flags take any text; Load checks it, so that all wrong values are
+// told at once, whichever way they came in.
 func Bind(fs *pflag.FlagSet) *Source { return bind(fs, settings()) }
 
 func bind(fs *pflag.FlagSet, table []setting) *Source {
@@ -47,9 +47,9 @@ func (f *flagText) Set(text string) error {
 	return nil
 }
 
-// Load takes each setting from the strongest place that has it: flag, environment, file, default. It is called after the
-// flags have been parsed; lookup is os.LookupEnv. A variable that is set but empty counts as not set, because charts write
-// those. The error joins one line for every wrong value; the Config is of no use then.
+// Load takes each setting from the strongest place that has it: flag, environment, file, default. It is called after
+// the flags have been parsed; lookup is os.LookupEnv. A variable that is set but empty counts as not set, because
+// charts write those. The error joins one line for every wrong value; the Config is of no use then.
 func (s *Source) Load(lookup func(string) (string, bool)) (Config, error) {
 	l := &loading{table: s.table, found: map[string]found{}, wrong: map[string]bool{}}
 	return l.load(s.flags, lookup)
@@ -74,7 +74,8 @@ type loading struct {
 	table  []setting
 	found  map[string]found // by setting; without an entry the default holds
 	config Config
-	wrong  map[string]bool // settings that could not be, or are not to be, set; checks of several settings leave them out
+	// Settings that could not be, or are not to be, set; checks of several settings leave them out.
+	wrong  map[string]bool
 	faults []error
 }
 
@@ -118,8 +119,8 @@ func (l *loading) readEnv(lookup func(string) (string, bool)) {
 	}
 }
 
-// offer keeps a value unless a stronger place had one: the places are read from strong to weak. Space around a value goes,
-// because variables that come from files end in a newline.
+// offer keeps a value unless a stronger place had one: the places are read from strong to weak. Space around a value
+// goes, because variables that come from files end in a newline.
 func (l *loading) offer(name string, f found) {
 	if _, taken := l.found[name]; !taken {
 		f.text = strings.TrimSpace(f.text)
@@ -127,7 +128,7 @@ func (l *loading) offer(name string, f found) {
 	}
 }
 
-// value gives the effective text of a setting and where it came from.
+// value returns the effective text of a setting and where it came from.
 func (l *loading) value(s setting) found {
 	if f, ok := l.found[s.name]; ok {
 		return f
@@ -161,7 +162,7 @@ func (l *loading) reject(s setting, f found, err error) {
 	}
 }
 
-// find gives the setting of that name. Only names of the table are asked for.
+// find returns the setting of that name. Only names of the table are asked for.
 func (l *loading) find(name string) setting {
 	i := slices.IndexFunc(l.table, func(s setting) bool { return s.name == name })
 	return l.table[i]

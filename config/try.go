@@ -14,7 +14,8 @@ import (
 // tried are the settings that a trial has. All others keep their defaults, but for those of harmless.
 var tried = []string{"kubeconfig", "namespace", "selector", "archive"}
 
-// harmless is how a trial differs from the daemon's defaults: it holds nothing, deletes nothing, shares with nobody and answers nobody.
+// harmless is how a trial differs from the daemon's defaults: it holds nothing, deletes nothing, shares with nobody and
+// answers nobody.
 var harmless = map[string]string{
 	"cleanup": "false", "gate": string(GateNever), "lease-duration": "0", "api-listen": "off", "launcher": "false", "log-format": "text",
 }
@@ -22,8 +23,8 @@ var harmless = map[string]string{
 // TryFolder is where a trial archives when nothing else is said, below the working directory.
 const TryFolder = "epilogue-archive"
 
-// BindTry declares the settings of a trial, which is run by hand: they come from flags alone, so that no variable that is meant for a
-// daemon sends it elsewhere.
+// BindTry declares the settings of a trial, which is run by hand: they come from flags alone, so that no variable that
+// is meant for a daemon sends it elsewhere.
 func BindTry(fs *pflag.FlagSet) *Source {
 	table := tryTable()
 	for _, s := range table {

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Unknown gives one line for each variable that looks like a misspelt setting; environ is os.Environ. These are worth a
-// warning, not the start: Kubernetes puts variables named after Services into every pod, and ZenML may know more than we do.
+// Unknown returns one line for each variable that looks like a misspelt setting; environ is os.Environ. These are worth
+// a warning, not the start: Kubernetes puts variables named after Services into every pod, and ZenML may know more than
+// we do.
 func (s *Source) Unknown(environ []string) []string {
 	var known, lines []string
 	for _, row := range s.table {
@@ -31,7 +32,7 @@ func (s *Source) Unknown(environ []string) []string {
 	return lines
 }
 
-// nearest gives the name closest to the given one, or "" if none is near. Case, dashes and underscores do not count.
+// nearest returns the name closest to the given one, or "" if none is near. Case, dashes and underscores do not count.
 func nearest(to string, names []string) string {
 	plain := func(s string) []byte {
 		return []byte(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)))

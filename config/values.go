@@ -113,7 +113,7 @@ func reconnectAfter(text string) (time.Duration, error) {
 	return d, err
 }
 
-// quantityOfBytes takes Kubernetes quantities of at least the given one and gives bytes.
+// quantityOfBytes takes Kubernetes quantities of at least the given one and returns bytes.
 func quantityOfBytes(least string) func(string) (int64, error) {
 	bound := resource.MustParse(least)
 	return func(text string) (int64, error) {
