@@ -15,7 +15,7 @@ type Images struct {
 	Prebuilt string // without Build: the image of every runner; "": the one that each request names
 }
 
-// of gives the image that a request runs.
+// of returns the image that a request runs.
 func (i Images) of(r Run) string {
 	if !i.Build && i.Prebuilt != "" {
 		return i.Prebuilt
@@ -23,7 +23,8 @@ func (i Images) of(r Run) string {
 	return r.Image
 }
 
-// makes says whether builders here make the image: its name is one in our registry, and nothing in it leads elsewhere.
+// makes reports whether builders here make the image: its name is one in our registry, and nothing in it leads
+// elsewhere.
 func (i Images) makes(image string) bool {
 	name, ok := strings.CutPrefix(image, i.Registry+"/")
 	return i.Build && ok && repositoryTag.MatchString(name)
@@ -31,15 +32,15 @@ func (i Images) makes(image string) bool {
 
 // Registry is where built images are. Safe for concurrent use.
 type Registry interface {
-	// Has says whether the registry holds the image of this full name.
+	// Has reports whether the registry holds the image of this full name.
 	Has(ctx context.Context, image string) (bool, error)
-	// Ready makes sure that the image can be pushed, and gives the login for that: a Docker config.json, or nil where the
-	// builder needs none of its own.
+	// Ready makes sure that the image can be pushed, and returns the login for that: a Docker config.json, or nil where
+	// the builder needs none of its own.
 	Ready(ctx context.Context, image string) ([]byte, error)
 }
 
-// Build gives the full name of the image, with its registry, and the Job that builds it; a Ref without a Job where nothing
-// has to be built: the image is there, or there is one for all.
+// Build returns the full name of the image, with its registry, and the Job that builds it; a Ref without a Job where
+// nothing has to be built: the image is there, or there is one for all.
 func (l *Launcher) Build(ctx context.Context, b Build) (Ref, error) {
 	if err := b.check(); err != nil {
 		return l.count(Builder, "refused", Ref{}, err)
@@ -93,9 +94,10 @@ func (l *Launcher) builderDraft(b Build, image string, login []byte, server Serv
 	return d
 }
 
-// builderFor finds the workload's newest builder of an image, "" where there is none that matters: the image is there, or nobody
-// here makes it. It asks the API server, for a run may come before the cache shows its build. Whoever may create Jobs can forge a
-// builder that has failed, for an image of any name: no registry but our own is asked for it, with our login.
+// builderFor finds the workload's newest builder of an image, "" where there is none that matters: the image is there,
+// or nobody here makes it. It asks the API server, for a run may come before the cache shows its build. Whoever may
+// create Jobs can forge a builder that has failed, for an image of any name: no registry but our own is asked for it,
+// with our login.
 func (l *Launcher) builderFor(ctx context.Context, workload, image string) (string, error) {
 	if !l.cfg.Images.makes(image) {
 		return "", nil

@@ -23,8 +23,8 @@ func (a *askedFor) Has(_ context.Context, image string) (bool, error) {
 	return false, nil
 }
 
-// TestForgedBuilderLeadsNowhere has a tenant make a builder that has failed, and ask for a run of its image: no registry but the
-// configured one is asked, and nothing outside of its path.
+// TestForgedBuilderLeadsNowhere has a tenant make a builder that has failed, and ask for a run of its image: no
+// registry but the configured one is asked, and nothing outside of its path.
 func TestForgedBuilderLeadsNowhere(t *testing.T) {
 	for _, test := range []struct {
 		image string

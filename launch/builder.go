@@ -14,9 +14,9 @@ const (
 // rootless is the user of BuildKit's rootless image.
 const rootless = 1000
 
-// builder gives the pod of a builder: BuildKit without a daemon and without root, which needs its own user namespace and so
-// neither the seccomp nor the AppArmor profile that would forbid one. ZenML's Dockerfiles copy nothing, so the context is
-// the folder of the Dockerfile.
+// builder returns the pod of a builder: BuildKit without a daemon and without root, which needs its own user namespace
+// and so neither the seccomp nor the AppArmor profile that would forbid one. ZenML's Dockerfiles copy nothing, so the
+// context is the folder of the Dockerfile.
 func (s Shape) builder(image, contents, credentials string, server Server) corev1.PodTemplateSpec {
 	output := "type=image,name=$(" + imageVariable + "),push=true"
 	if s.Insecure {

@@ -18,14 +18,14 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// beside names an object that belongs to one Job alone. Chance keeps it apart from that of an earlier Job of the name, which
-// may be on its way out.
+// beside names an object that belongs to one Job alone. Chance keeps it apart from that of an earlier Job of the name,
+// which may be on its way out.
 func beside(job, what string) string {
 	return job + "-" + what + "-" + strings.ToLower(rand.Text()[:6])
 }
 
-// launch creates the Job, then what it needs, then says that it may start. A crash in between leaves a Job that does not start
-// and that nobody but its caller can complete; the caller's next try finds it under its name and goes on.
+// launch creates the Job, then what it needs, then says that it may start. A crash in between leaves a Job that does
+// not start and that nobody but its caller can complete; the caller's next try finds it under its name and goes on.
 func (l *Launcher) launch(ctx context.Context, d draft, provide func(*batchv1.Job) error) (Ref, error) {
 	kind := d.identity.Kind
 	job, result, err := l.create(ctx, &d)
@@ -44,7 +44,7 @@ func (l *Launcher) launch(ctx context.Context, d draft, provide func(*batchv1.Jo
 	return l.count(kind, result, Ref{Name: job.Name, UID: job.UID, Image: job.Annotations[imageName]}, nil)
 }
 
-// create gives the Job of the draft: the one that is there already, or a new one.
+// create returns the Job of the draft: the one that is there already, or a new one.
 func (l *Launcher) create(ctx context.Context, d *draft) (job *batchv1.Job, result string, err error) {
 	name := d.identity.jobName()
 	if job := l.parts.Cache.Job(name); job != nil {
@@ -80,7 +80,7 @@ func (l *Launcher) create(ctx context.Context, d *draft) (job *batchv1.Job, resu
 	return job, "known", err
 }
 
-// attempts gives the highest attempt among the workload's Jobs of this kind that are there.
+// attempts returns the highest attempt among the workload's Jobs of this kind that are there.
 func attempts(q queue, i identity) int {
 	most := 0
 	for _, job := range q.jobs {
@@ -104,8 +104,8 @@ func (k kube) create(ctx context.Context, job *batchv1.Job) (*batchv1.Job, error
 	return created, nil
 }
 
-// putEnvironment keeps the environment in the Secret that the Job names. It goes when the Job goes. Where it is there already,
-// a request that was cut off has put it.
+// putEnvironment keeps the environment in the Secret that the Job names. It goes when the Job goes. Where it is there
+// already, a request that was cut off has put it.
 func (k kube) putEnvironment(ctx context.Context, job *batchv1.Job, values map[string]string) error {
 	return k.putSecret(ctx, &corev1.Secret{
 		ObjectMeta: k.belongings(job, job.Annotations[environment]), StringData: values, Immutable: new(true), Type: corev1.SecretTypeOpaque,

@@ -14,15 +14,16 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// Cache is what the informers know. Its objects are shared and may be older than what the API server has, but never skip
-// a change of one Job that came before a change of another which they show.
+// Cache is what the informers know. Its objects are shared and may be older than what the API server has, but never
+// skip a change of one Job that came before a change of another which they show.
 type Cache interface {
 	Jobs() []*batchv1.Job
 	Job(name string) *batchv1.Job // nil: none
 	PodsOf(job types.UID) []*corev1.Pod
 }
 
-// cluster is how the keeper changes Jobs. A change carries the UID and the version of the object that it was decided on.
+// cluster is how the keeper changes Jobs. A change carries the UID and the version of the object that it was decided
+// on.
 type cluster interface {
 	// Job reads the Job itself, nil where there is none.
 	Job(ctx context.Context, name string) (*batchv1.Job, error)
@@ -30,12 +31,12 @@ type cluster interface {
 	Jobs(ctx context.Context) ([]*batchv1.Job, error)
 	// Patch changes the Job if it still is what is given, else errConflict.
 	Patch(ctx context.Context, job *batchv1.Job, change change) error
-	// EndPod has the pod's own deadline pass, and writes on it why.
+	// EndPod lets the pod's own deadline pass, and writes on it why.
 	EndPod(ctx context.Context, pod *corev1.Pod, why string) error
 }
 
-// ticket names the last Job that was started. Only who changes the ticket may start a Job, and only when the last start is
-// done: so starts come one after the other, whoever decides on them.
+// ticket names the last Job that was started. Only who changes the ticket may start a Job, and only when the last start
+// is done: so starts come one after the other, whoever decides on them.
 type ticket struct {
 	job     string
 	uid     types.UID
@@ -45,7 +46,7 @@ type ticket struct {
 // tickets keeps the one ticket of a namespace.
 type tickets interface {
 	Read(ctx context.Context) (ticket, error)
-	// Write replaces the ticket of that version, else errConflict. It gives the ticket with its new version.
+	// Write replaces the ticket of that version, else errConflict. It returns the ticket with its new version.
 	Write(ctx context.Context, t ticket) (ticket, error)
 }
 
@@ -85,7 +86,7 @@ const (
 	keeperIdle    = time.Minute // a look at the clock, for a Job that waits for no event
 )
 
-// poke has the keeper look at the queue soon.
+// poke makes the keeper look at the queue soon.
 func (k *keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
@@ -139,12 +140,12 @@ func (k *keeper) view(jobs []*batchv1.Job) queue {
 	return q
 }
 
-// startOne starts the first Job that may. It decides on a view that shows every start there ever was: the cache, once it
-// shows the last one; else, and after some patience, the API server's own list.
+// startOne starts the first Job that may. It decides on a view that shows every start there ever was: the cache, once
+// it shows the last one; else, and after some patience, the API server's own list.
 //
-// We may die, or be overtaken by another replica, at any point. Before the ticket is written nothing has happened. After it the
-// start stands in the ticket, and whoever comes next carries it out before anything else. A start that comes twice, or too
-// late, fails on the Job's version.
+// We may die, or be overtaken by another replica, at any point. Before the ticket is written nothing has happened.
+// After it the start stands in the ticket, and whoever comes next carries it out before anything else. A start that
+// comes twice, or too late, fails on the Job's version.
 func (k *keeper) startOne(ctx context.Context) (started bool, again time.Duration, err error) {
 	if k.last == nil {
 		t, err := k.tickets.Read(ctx)
@@ -185,7 +186,7 @@ func (k *keeper) startOne(ctx context.Context) (started bool, again time.Duratio
 	return true, 0, nil
 }
 
-// shows says whether the cache holds the outcome of a start.
+// shows reports whether the cache holds the outcome of a start.
 func (k *keeper) shows(t ticket) bool {
 	if t.job == "" {
 		return true
@@ -209,7 +210,8 @@ func (k *keeper) carryOut(ctx context.Context, t ticket) (queue, error) {
 	return k.view(jobs), err
 }
 
-// start lets a Job run. On a conflict the Job has changed meanwhile: it is looked at again with the ticket that names it.
+// start lets a Job run. On a conflict the Job has changed meanwhile: it is looked at again with the ticket that names
+// it.
 func (k *keeper) start(ctx context.Context, job *batchv1.Job) error {
 	err := k.cluster.Patch(ctx, job, change{suspend: new(false)})
 	if err == nil {
@@ -222,8 +224,8 @@ func (k *keeper) start(ctx context.Context, job *batchv1.Job) error {
 	return fmt.Errorf("start Job %s: %w", job.Name, err)
 }
 
-// cancelAll goes one step on with every Job that is not wanted any more. Steps are decided by what is there alone, so that
-// one that failed, or that another replica has taken, does no harm.
+// cancelAll goes one step on with every Job that is not wanted any more. Steps are decided by what is there alone, so
+// that one that failed, or that another replica has taken, does no harm.
 func (k *keeper) cancelAll(ctx context.Context, q queue) error {
 	var failed []error
 	for _, job := range q.jobs {

@@ -106,8 +106,8 @@ func encode(v any) []byte {
 	return text
 }
 
-// EndPod has the kubelet end the pod as failed, with its log in place: deleting it would take the log along. Why stands on it from the
-// same moment on, and so in its manifest.
+// EndPod lets the kubelet end the pod as failed, with its log in place: deleting it would take the log along. Why
+// stands on it from the same moment on, and so in its manifest.
 func (k kube) EndPod(ctx context.Context, pod *corev1.Pod, why string) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -131,8 +131,8 @@ func translate(err error, doing string) error {
 	}
 }
 
-// The ticket is a Lease in the Jobs' own namespace, for the queue is the namespace's, whatever releases share it. Nobody
-// holds it: its version alone serves, and its annotations say which Job was started last.
+// The ticket is a Lease in the Jobs' own namespace, for the queue is the namespace's, whatever releases share it.
+// Nobody holds it: its version alone serves, and its annotations say which Job was started last.
 const (
 	ticketName = rights.QueueTicket
 	ticketJob  = "epilogue.dev/started-job"

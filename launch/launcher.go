@@ -97,8 +97,8 @@ type Ref struct {
 	Image string // what a runner runs, or a builder pushes
 }
 
-// Start has the workload run in a Job of its own, now or when its turn comes. A request that is repeated gives the Job that
-// there is.
+// Start runs the workload in a Job of its own, now or when its turn comes. A request that is repeated gives the Job
+// that there is.
 func (l *Launcher) Start(ctx context.Context, r Run) (Ref, error) {
 	if err := r.check(); err != nil {
 		return l.count(Runner, "refused", Ref{}, err)
@@ -150,8 +150,8 @@ func (l *Launcher) serverVersion() (Server, error) {
 	return s, nil
 }
 
-// Delete ends what runs of the workload, takes out what waits, and has all of it cleaned up as soon as its logs are archived.
-// What is archived stays.
+// Delete ends what runs of the workload, takes out what waits, and has all of it cleaned up as soon as its logs are
+// archived. What is archived stays.
 func (l *Launcher) Delete(ctx context.Context, workload string) error {
 	return l.cancel(ctx, workload, map[string]string{cancelled: "deleted on request", mark.TTL: "0s"})
 }
@@ -190,7 +190,7 @@ func anyVersion(job *batchv1.Job) *batchv1.Job {
 	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: job.Name, UID: job.UID}}
 }
 
-// tail gives the last lines of a pod's log.
+// tail returns the last lines of a pod's log.
 func (l *Launcher) tail(ctx context.Context, pod *corev1.Pod) string {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -203,7 +203,7 @@ func (l *Launcher) tail(ctx context.Context, pod *corev1.Pod) string {
 	return string(text)
 }
 
-// Jobs gives the workload's Jobs as the cache has them, oldest first; of all workloads for "".
+// Jobs returns the workload's Jobs as the cache has them, oldest first; of all workloads for "".
 func (l *Launcher) Jobs(workload string) []Status {
 	q := l.keeper.view(l.parts.Cache.Jobs())
 	slices.SortFunc(q.jobs, order)
@@ -216,7 +216,7 @@ func (l *Launcher) Jobs(workload string) []Status {
 	return all
 }
 
-// Counts gives how many Jobs wait and run, and how many may.
+// Counts returns how many Jobs wait and run, and how many may.
 func (l *Launcher) Counts() (waiting, mostWaiting, running, mostRunning int) {
 	q := l.keeper.view(l.parts.Cache.Jobs())
 	for _, job := range q.jobs {

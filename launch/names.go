@@ -22,7 +22,8 @@ const (
 
 // Annotations of launched Jobs. They hold what the queue must know, because the cache keeps nothing else of a template.
 const (
-	queuedAt    = "epilogue.dev/queued-at"   // when it was asked for, in the fixed width of queueTime: its place in the queue
+	// When it was asked for, in the fixed width of queueTime: its place in the queue.
+	queuedAt    = "epilogue.dev/queued-at"
 	preparedAt  = "epilogue.dev/prepared"    // "true": what the pod needs is there, the Job may start
 	environment = "epilogue.dev/environment" // name of the Secret with the environment; without one there is none
 	contents    = "epilogue.dev/contents"    // name of the ConfigMap with the Dockerfile; without one there is none
@@ -40,8 +41,8 @@ func queueTimeOf(t time.Time) string { return t.UTC().Format(queueTime) }
 // mainContainer is the container that runs the workload, as ZenML's own orchestrator calls it.
 const mainContainer = "main"
 
-// identity is what makes two requests the same one. The environment's values are not in it: a hash of them would stand in
-// a name that everybody can read, and a short password could be guessed from it.
+// identity is what makes two requests the same one. The environment's values are not in it: a hash of them would stand
+// in a name that everybody can read, and a short password could be guessed from it.
 type identity struct {
 	Workload  string
 	Kind      Kind
@@ -52,7 +53,8 @@ type identity struct {
 	Variables []string // names only, sorted
 }
 
-// jobName gives the name of the one Job for these requests. It is a label's value, too, with room for the pods' suffix.
+// jobName returns the name of the one Job for these requests. It is a label's value, too, with room for the pods'
+// suffix.
 func (i identity) jobName() string {
 	text, err := json.Marshal(i)
 	if err != nil {

@@ -24,8 +24,8 @@ type queue struct {
 	limits Limits
 }
 
-// next gives the Job that may start now, nil where none may. First come, first served, but who cannot start lets others pass:
-// a runner whose image is being built, or one of a kind that has its number running.
+// next returns the Job that may start now, nil where none may. First come, first served, but who cannot start lets
+// others pass: a runner whose image is being built, or one of a kind of which as many run as may.
 func (q queue) next() *batchv1.Job {
 	running, byKind := 0, map[Kind]int{}
 	for _, job := range q.jobs {
@@ -49,8 +49,8 @@ func (q queue) next() *batchv1.Job {
 	return first
 }
 
-// blocked says whether the Job's builder has not completed. One that is gone is not waited for: the registry has its image, or
-// the runner's pod says that it has not.
+// blocked reports whether the Job's builder has not completed. One that is gone is not waited for: the registry has its
+// image, or the runner's pod says that it has not.
 func (q queue) blocked(job *batchv1.Job) bool {
 	b := q.builderOf(job)
 	return b != nil && endOf(b) != batchv1.JobComplete
@@ -80,7 +80,7 @@ func (q queue) waiting() int {
 	return n
 }
 
-// position gives a waiting Job's place, from 1; 0 for one that does not wait.
+// position returns a waiting Job's place, from 1; 0 for one that does not wait.
 func (q queue) position(job *batchv1.Job) int {
 	if !waits(job) {
 		return 0
@@ -107,14 +107,14 @@ func before(a, b *batchv1.Job) bool { return order(a, b) < 0 }
 
 func kindOf(job *batchv1.Job) Kind { return Kind(job.Labels[mark.Kind]) }
 
-// launched says whether the Job is one of ours.
+// launched reports whether the Job is one of ours.
 func launched(job *batchv1.Job) bool {
 	return job.Labels[mark.Kind] != "" && job.Annotations[queuedAt] != ""
 }
 
 func suspended(job *batchv1.Job) bool { return job.Spec.Suspend != nil && *job.Spec.Suspend }
 
-// waits says whether the Job may be started when its turn comes.
+// waits reports whether the Job may be started when its turn comes.
 func waits(job *batchv1.Job) bool {
 	return suspended(job) && job.Annotations[preparedAt] != "" && settled(job) == ""
 }
@@ -131,13 +131,14 @@ func settled(job *batchv1.Job) string {
 	}
 }
 
-// holdsSlot says whether the Job runs, or may have pods that do. One that was cancelled before it had any has parallelism 0.
+// holdsSlot reports whether the Job runs, or may have pods that do. One that was cancelled before it had any has
+// parallelism 0.
 func holdsSlot(job *batchv1.Job) bool {
 	neverRan := job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0 && job.Status.Active == 0
 	return !suspended(job) && endOf(job) == "" && !neverRan
 }
 
-// endOf gives Complete or Failed, "" for a Job that has not finished.
+// endOf returns Complete or Failed, "" for a Job that has not finished.
 func endOf(job *batchv1.Job) batchv1.JobConditionType {
 	if c := endCondition(job); c != nil {
 		return c.Type
@@ -154,8 +155,8 @@ func endCondition(job *batchv1.Job) *batchv1.JobCondition {
 	return nil
 }
 
-// timedOut says whether one of the pods was ended by the timeout of the request. Whoever else ends a pod gently gives it
-// another deadline, and means that the Job may try again.
+// timedOut reports whether one of the pods was ended by the timeout of the request. Whoever else ends a pod gently
+// gives it another deadline, and means that the Job may try again.
 func timedOut(job *batchv1.Job, pods []*corev1.Pod) bool {
 	seconds, err := strconv.ParseInt(job.Annotations[timeout], 10, 64)
 	if err != nil {
@@ -183,8 +184,8 @@ const (
 // firstPod is how long the Job controller may take to make the first pod of a Job that was started.
 const firstPod = 10 * time.Second
 
-// cancel says how to go on with a Job that is not wanted any more. A Job's own deadline deletes the pods that run, and their
-// logs with them; so it is set only where none runs.
+// cancel says how to go on with a Job that is not wanted any more. A Job's own deadline deletes the pods that run, and
+// their logs with them; so it is set only where none runs.
 func cancel(job *batchv1.Job, pods []*corev1.Pod, now time.Time) step {
 	failing := job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0 && job.Spec.ActiveDeadlineSeconds != nil
 	switch {

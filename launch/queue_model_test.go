@@ -13,9 +13,10 @@ import (
 
 var seeds = flag.Int("queue-seeds", 300, "how many lives of a queue TestQueueHoldsItsPromises tries")
 
-// Two replicas that may both believe that they own the queue, or neither; daemons that are killed at any moment; requests that
-// are lost, late, or answered by an error although they were carried out; caches that are behind; people who cancel. Never too
-// many run, none runs twice, each starts in its turn, and in the end all have ended. The world checks each write.
+// Two replicas that may both believe that they own the queue, or neither; daemons that are killed at any moment;
+// requests that are lost, late, or answered by an error although they were carried out; caches that are behind; people
+// who cancel. Never too many run, none runs twice, each starts in its turn, and in the end all have ended. The world
+// checks each write.
 func TestQueueHoldsItsPromises(t *testing.T) {
 	for seed := range uint64(*seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

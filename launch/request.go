@@ -85,8 +85,8 @@ func (b Build) check() error {
 // variable is what a shell can set; Kubernetes passes over others without a word.
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// repositoryTag is the grammar of github.com/distribution/reference, without a registry: nothing in it leads out of the repository that is
-// configured.
+// repositoryTag is the grammar of github.com/distribution/reference, without a registry: nothing in it leads out of the
+// repository that is configured.
 var repositoryTag = regexp.MustCompile(`^` + component + `(?:/` + component + `)*(?::\w[\w.-]{0,127})?$`)
 
 const component = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`

@@ -43,8 +43,9 @@ type draft struct {
 	prepared bool
 }
 
-// job gives the Job as it is created. It is born with the gate, so that there is no moment in which it could vanish with its
-// log, and without a TTL of its own, because Kubernetes' TTL controller deletes in the foreground and takes the pods first.
+// job returns the Job as it is created. It is born with the gate, so that there is no moment in which it could vanish
+// with its log, and without a TTL of its own, because Kubernetes' TTL controller deletes in the foreground and takes
+// the pods first.
 func (s Shape) job(d draft, server Server) (*batchv1.Job, error) {
 	pod, err := merge(d.pod, d.template)
 	if err != nil {
@@ -91,7 +92,7 @@ func (s Shape) notes(d draft) map[string]string {
 	return notes
 }
 
-// with gives a copy of m with what is in more.
+// with returns a copy of m with what is in more.
 func with(m, more map[string]string) map[string]string {
 	all := maps.Clone(m)
 	if all == nil {
@@ -101,7 +102,7 @@ func with(m, more map[string]string) map[string]string {
 	return all
 }
 
-// pod gives what the pods of both kinds have in common.
+// pod returns what the pods of both kinds have in common.
 func (s Shape) pod(c corev1.Container) corev1.PodTemplateSpec {
 	c.Name, c.Resources = mainContainer, *s.Resources.DeepCopy()
 	return corev1.PodTemplateSpec{Spec: corev1.PodSpec{
@@ -117,8 +118,8 @@ func cloneTolerations(list []corev1.Toleration) []corev1.Toleration {
 	return (&corev1.PodSpec{Tolerations: list}).DeepCopy().Tolerations
 }
 
-// runner gives the pod of a runner. What of the restricted profile no image can notice is set; runAsNonRoot and dropped
-// capabilities are left to the template, for an image that runs as root would not start with them.
+// runner returns the pod of a runner. What of the restricted profile no image can notice is set; runAsNonRoot and
+// dropped capabilities are left to the template, for an image that runs as root would not start with them.
 func (s Shape) runner(r Run, image, secret string) corev1.PodTemplateSpec {
 	c := corev1.Container{
 		Image: image, Command: literal(r.Command), Args: literal(r.Arguments),

@@ -135,7 +135,8 @@ func TestEnvironmentIsNotInTheJob(t *testing.T) {
 	}
 }
 
-// The same request has the same name in every version and on every replica; the names here are what earlier versions gave.
+// The same request has the same name in every version and on every replica; the names here are what earlier versions
+// gave.
 func TestJobName(t *testing.T) {
 	change := func(f func(*Run)) Run { r := run(); f(&r); return r }
 	name := run().identity().jobName()

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-// merge lays a template in JSON over a pod, by the rules of a strategic merge patch: containers, volumes and the like meet
-// by their names, lists of words are replaced, null takes away.
+// merge lays a template in JSON over a pod, by the rules of a strategic merge patch: containers, volumes and the like
+// meet by their names, lists of words are replaced, null takes away.
 func merge(pod corev1.PodTemplateSpec, template string) (corev1.PodTemplateSpec, error) {
 	if template == "" {
 		return pod, nil

@@ -25,7 +25,7 @@ const (
 	Cancelled State = "cancelled"
 )
 
-// Over says whether the state is a Job's last one.
+// Over reports whether the state is a Job's last one.
 func (s State) Over() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
 // Status is what is known of a launched Job.
@@ -86,8 +86,8 @@ func lastExit(pods []*corev1.Pod) *corev1.ContainerStateTerminated {
 	return last
 }
 
-// Wait gives the Job's status once it has ended, or when the context ends, whatever it is then. It listens to the cache, and
-// asks the API server only for a Job that the cache does not know yet.
+// Wait returns the Job's status once it has ended, or when the context ends, whatever it is then. It listens to the
+// cache, and asks the API server only for a Job that the cache does not know yet.
 func (l *Launcher) Wait(ctx context.Context, name string) (Status, error) {
 	job := l.parts.Cache.Job(name)
 	cached := job != nil

@@ -34,7 +34,8 @@ func (r *replica) askJob(ctx context.Context, name string) (*batchv1.Job, error)
 	})
 }
 
-// api is a replica's way to the API server. It is not the replica itself because the cache has methods of the same names.
+// api is a replica's way to the API server. It is not the replica itself because the cache has methods of the same
+// names.
 type api struct{ *replica }
 
 func (a api) Job(ctx context.Context, name string) (*batchv1.Job, error) { return a.askJob(ctx, name) }

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, seed uint64, limits Limits) *world {
 // chance is true once in n.
 func (w *world) chance(n int) bool { return w.number(n) == 0 }
 
-// number gives one from 0 to below n.
+// number returns one from 0 to below n.
 func (w *world) number(n int) int {
 	w.randMu.Lock()
 	defer w.randMu.Unlock()
@@ -112,7 +112,7 @@ func (w *world) note(name, key, value string) {
 	w.put(job)
 }
 
-// runningNow gives the Jobs that run. Called with mu held.
+// runningNow returns the Jobs that run. Called with mu held.
 func (w *world) runningNow() (all int, byKind map[Kind]int) {
 	byKind = map[Kind]int{}
 	for _, job := range w.jobs {
@@ -207,7 +207,7 @@ func (w *world) control(name string) {
 	w.end(name, corev1.PodSucceeded, batchv1.JobComplete)
 }
 
-// told says whether the pod was told to end.
+// told reports whether the pod was told to end.
 func (w *world) told(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package ecr keeps images in Amazon's Elastic Container Registry, which wants a repository before it takes an image, and a
-// login that lapses. Credentials come from the AWS chain.
+// Package ecr keeps images in Amazon's Elastic Container Registry, which wants a repository before it takes an image,
+// and a login that lapses. Credentials come from the AWS chain.
 package ecr
 
 import (
@@ -35,7 +35,7 @@ type Registry struct {
 // hosts are the names of registries in ECR, private ones.
 var hosts = regexp.MustCompile(`^[0-9]{12}\.dkr[.-]ecr[.-]`)
 
-// Is says whether a registry is one of ECR's.
+// Is reports whether a registry is one of ECR's.
 func Is(host string) bool { return hosts.MatchString(host) }
 
 // Open makes a Registry of a region; "" is the chain's. It asks nobody yet.
@@ -56,12 +56,12 @@ func newRegistry(client *ecr.Client, insecure bool) *Registry {
 // patience bounds one request to AWS with its retries.
 const patience = 30 * time.Second
 
-// Has says whether the registry holds the image. A repository that is missing holds none.
+// Has reports whether the registry holds the image. A repository that is missing holds none.
 func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
 	return r.images.Has(ctx, image)
 }
 
-// Ready creates the image's repository where it is missing, and gives a login that holds for hours.
+// Ready creates the image's repository where it is missing, and returns a login that holds for hours.
 func (r *Registry) Ready(ctx context.Context, image string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -85,7 +85,7 @@ func repositoryOf(image string) string {
 // ahead is how long a login must hold for it to be given away once more: a build takes its time before it pushes.
 const ahead = 2 * time.Hour
 
-// token gives the login as a Docker config.json, of the chain's account.
+// token returns the login as a Docker config.json, of the chain's account.
 func (r *Registry) token(ctx context.Context) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// Login gives a Docker config.json with what logs in to registries; nil: anonymously. It is asked each time, because logins
-// change and lapse.
+// Login returns a Docker config.json with what logs in to registries; nil: anonymously. It is asked each time, because
+// logins change and lapse.
 type Login func(ctx context.Context) ([]byte, error)
 
 // Registry is any registry of the OCI distribution specification. Safe for concurrent use.
@@ -32,10 +32,10 @@ func New(login Login, insecure bool) *Registry { return &Registry{login: login, 
 // patience bounds one question with its retries.
 const patience = 30 * time.Second
 
-// Has says whether the registry holds the image of this full name. One that takes the login and yet refuses to show the
-// repository hides what is not there, as Docker Hub, Quay and GHCR do with a repository before its first push: it does not hold
-// the image, and the push decides. A login that is refused, or none where one is wanted, is an error: building what is there
-// costs minutes, but taking a wrong password for a missing image would hide it until the push.
+// Has reports whether the registry holds the image of this full name. One that takes the login and yet refuses to show
+// the repository hides what is not there, as Docker Hub, Quay and GHCR do with a repository before its first push: it
+// does not hold the image, and the push decides. A login that is refused, or none where one is wanted, is an error:
+// building what is there costs minutes, but taking a wrong password for a missing image would hide it until the push.
 func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -62,8 +62,8 @@ func (r *Registry) Has(ctx context.Context, image string) (bool, error) {
 	return true, nil
 }
 
-// hides says whether a refusal is of this repository alone: 401 and 403, by the registry or by whoever gives its tokens, where the
-// login itself is taken.
+// hides reports whether a refusal is of this repository alone: 401 and 403, by the registry or by whoever gives its
+// tokens, where the login itself is taken.
 func hides(ctx context.Context, repository name.Repository, keys authn.Keychain, refused *transport.Error) bool {
 	if refused.StatusCode != http.StatusUnauthorized && refused.StatusCode != http.StatusForbidden {
 		return false
@@ -132,7 +132,7 @@ func hostOf(key string) string {
 	return host
 }
 
-// Resolve gives the login of a registry.
+// Resolve returns the login of a registry.
 func (k keychain) Resolve(of authn.Resource) (authn.Authenticator, error) {
 	if auth, ok := k[of.RegistryStr()]; ok {
 		return authn.FromConfig(auth), nil

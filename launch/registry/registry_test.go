@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// serve gives the host of a registry that holds runner:there, behind a password where one is given.
+// serve returns the host of a registry that holds runner:there, behind a password where one is given.
 func serve(t *testing.T, password string) string {
 	t.Helper()
 	inner := local.New(local.Logger(log.New(io.Discard, "", 0)))
@@ -89,9 +89,9 @@ func TestHas(t *testing.T) {
 	}
 }
 
-// hiding gives the host of a registry that knows the repository known, hides every other one, and has tokens given out by
-// somebody who refuses a wrong password. Where refuses is "token", the hidden ones are refused there; else by the registry
-// itself with that status.
+// hiding returns the host of a registry that knows the repository known, hides every other one, and leaves tokens to
+// somebody who refuses a wrong password. Where refuses is "token", the hidden ones are refused there; else by the
+// registry itself with that status.
 func hiding(t *testing.T, refuses string, status int) string {
 	t.Helper()
 	var server *httptest.Server
@@ -126,8 +126,9 @@ func hiding(t *testing.T, refuses string, status int) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// TestHiddenRepositories: many registries say of a repository that does not exist what they say of one that is another's. Where
-// the login itself is taken, it is built, and the push decides; a login that is refused, or is none, stays an error.
+// TestHiddenRepositories: many registries say of a repository that does not exist what they say of one that is
+// another's. Where the login itself is taken, it is built, and the push decides; a login that is refused, or is none,
+// stays an error.
 func TestHiddenRepositories(t *testing.T) {
 	for _, test := range []struct {
 		name, refuses string
@@ -163,7 +164,7 @@ func TestHiddenRepositories(t *testing.T) {
 	})
 }
 
-// forbidding gives the host of a registry behind a password that forbids every repository.
+// forbidding returns the host of a registry behind a password that forbids every repository.
 func forbidding(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
