@@ -1,5 +1,5 @@
-// Package metrics declares every metric of the daemon in one place, with its help text. It holds no logic and no globals:
-// each part of the program gets a small struct of its own, registered on the registry that is passed in.
+// Package metrics declares every metric of the daemon in one place, with its help text. It holds no logic and no
+// globals: each part of the program gets a small struct of its own, registered on the registry that is passed in.
 //
 // No metric carries the name of a pod, a Job or a run: labels come from fixed sets.
 package metrics
@@ -13,7 +13,7 @@ import (
 
 const namespace = "epilogue"
 
-// latency gives a histogram with classic buckets for dashboards that know no other, and native ones.
+// latency returns a histogram with classic buckets for dashboards that know no other, and native ones.
 func latency(name, help string, buckets []float64) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
@@ -50,8 +50,8 @@ func counterReadings(r prometheus.Registerer, list ...reading) {
 	}
 }
 
-// FromZero has a counter show these values of its one label from the start: of a series that begins with 1 nobody sees that it
-// rose.
+// FromZero has a counter show these values of its one label from the start: of a series that begins with 1 nobody sees
+// that it rose.
 func FromZero[T ~string](c *prometheus.CounterVec, values ...T) {
 	for _, v := range values {
 		c.WithLabelValues(string(v))

@@ -16,8 +16,8 @@ type Serve struct {
 	Forwarded *prometheus.CounterVec // by outcome
 }
 
-// NewServe declares the API's metrics. Streams give those that are open and their limit, memory the bytes that are reserved for the user
-// for whom most are, and the limit of one.
+// NewServe declares the API's metrics. Streams give those that are open and their limit, memory the bytes that are
+// reserved for the user for whom most are, and the limit of one.
 func NewServe(r prometheus.Registerer, streams func() (open, limit int), memory func() (bytes, limit int64)) *Serve {
 	gaugeReadings(r, []reading{
 		{"api_streams_open", "Answers of the API that are being given.", func() float64 { open, _ := streams(); return float64(open) }},

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Store counts what is asked of the object store, under the names that Thanos, Mimir and Tempo use: their dashboards and alerts
-// read it, too. The operations are iter, get, get_range, upload and delete.
+// Store counts what is asked of the object store, under the names that Thanos, Mimir and Tempo use: their dashboards
+// and alerts read it, too. The operations are iter, get, get_range, upload and delete.
 type Store struct {
 	Operations  *prometheus.CounterVec   // by operation
 	Failures    *prometheus.CounterVec   // by operation
