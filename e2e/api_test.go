@@ -33,8 +33,9 @@ func TestAPI(t *testing.T) {
 	t.Run("restart", func(t *testing.T) { followerOutlivesDaemon(t, s) })
 }
 
-// TestAPIOfTwoReplicas asks each of two replicas for a log that only one of them follows: both give it live, the other one by asking
-// that one with the caller's token, which has to be for no audience but theirs: the connection between them is not authenticated.
+// TestAPIOfTwoReplicas asks each of two replicas for a log that only one of them follows: both give it live, the other
+// one by asking that one with the caller's token, which has to be for no audience but theirs: the connection between
+// them is not authenticated.
 func TestAPIOfTwoReplicas(t *testing.T) {
 	t.Parallel()
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-api2", Values: []string{"replicaCount=2"}})
@@ -92,7 +93,7 @@ func allowLogs(t *testing.T, s *stage.Stage, account string) {
 	}
 }
 
-// token gives one of an account, for the API server's own audience or for others.
+// token returns one of an account, for the API server's own audience or for others.
 func (p *play) token(account string, audiences ...string) string {
 	p.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
@@ -103,7 +104,7 @@ func (p *play) token(account string, audiences ...string) string {
 	return made.Status.Token
 }
 
-// api gives the API's URL on this machine, until the test ends.
+// api returns the API's URL on this machine, until the test ends.
 func (p *play) api() string {
 	p.Helper()
 	f, err := p.Forward(p.ctx, "service/"+stage.Release, apiPort)
@@ -132,8 +133,9 @@ func (p *play) ask(url, token string, header ...string) *http.Response {
 	return resp
 }
 
-// followedToTheEnd has one call through the deletion of the Job, the end of its pod and the seal: it gives the log as it was written,
-// each line once, and ends by itself. Who may read it may do so while it is written and when all is gone, and nobody else.
+// followedToTheEnd keeps one call through the deletion of the Job, the end of its pod and the seal: it is the log as
+// it was written, each line once, and ends by itself. Who may read it may do so while it is written and when all is
+// gone, and nobody else.
 func followedToTheEnd(t *testing.T, s *stage.Stage) {
 	p := start(t, s, s.Job("followed", "until -rate 50 -last 200"), 3*minute)
 	p.pod(stage.Running)
@@ -213,8 +215,8 @@ func (p *play) rights(url string) {
 	}
 }
 
-// followerOutlivesDaemon has the daemon killed twice under a follower, who comes back each time with the id of the last event that
-// he had: every line once.
+// followerOutlivesDaemon kills the daemon twice under a follower, who comes back each time with the id of the last
+// event that he had: every line once.
 func followerOutlivesDaemon(t *testing.T, s *stage.Stage) {
 	p := start(t, s, s.Job("outlived", "lines -n 2000 -rate 50"), 5*minute)
 	p.pod(stage.Running)
@@ -246,7 +248,8 @@ func followerOutlivesDaemon(t *testing.T, s *stage.Stage) {
 	t.Logf("%d lines over %d connections", len(f.lines), f.connections)
 }
 
-// follower reads server-sent events as a browser does: where his connection ends he comes back with the id of the last event.
+// follower reads server-sent events as a browser does: where his connection ends he comes back with the id of the last
+// event.
 type follower struct {
 	*play
 	path, token string

@@ -19,7 +19,8 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 )
 
-// buildkitValues leave the builder as it is by default. Only its image is one that can be had without a registry, and already there.
+// buildkitValues leave the builder as it is by default. Only its image is one that can be had without a registry, and
+// already there.
 const buildkitValues = `
 launcher:
   enabled: true
@@ -41,9 +42,9 @@ ENTRYPOINT ["/sample"]
 USER 65532:65532
 `
 
-// TestBuildKit builds and pushes an image by the builder that is the default, BuildKit without root and without a daemon, in a pod of the
-// cluster, and runs it. It pulls nothing, so that no registry is needed but the one that it pushes to. The namespace admits what such a
-// builder needs.
+// TestBuildKit builds and pushes an image by the builder that is the default, BuildKit without root and without a
+// daemon, in a pod of the cluster, and runs it. It pulls nothing, so that no registry is needed but the one that it
+// pushes to. The namespace admits what such a builder needs.
 func TestBuildKit(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 6*minute)
@@ -105,7 +106,7 @@ func TestBuildKit(t *testing.T) {
 	}
 }
 
-// textOf gives the archived log of a Job.
+// textOf returns the archived log of a Job.
 func (z *zenml) textOf(job string) string {
 	z.Helper()
 	ms, err := z.AwaitManifests(z.ctx, job, 1)
@@ -125,7 +126,8 @@ func (z *zenml) textOf(job string) string {
 	return text.String()
 }
 
-// serveSample serves the sample program where the cluster's node reaches it, until the test ends, and gives host and port.
+// serveSample serves the sample program where the cluster's node reaches it, until the test ends, and returns host and
+// port.
 func (z *zenml) serveSample(node string) string {
 	z.Helper()
 	dir := z.TempDir()

@@ -20,8 +20,8 @@ import (
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
-// epilogue calls `kubectl epilogue` with nothing but the kubeconfig, and a service account, because kind's administrator has
-// a client certificate, which the daemon cannot see.
+// epilogue calls `kubectl epilogue` with nothing but the kubeconfig, and a service account, because kind's
+// administrator has a client certificate, which the daemon cannot see.
 func (p *play) epilogue(args ...string) (out, said string, code int) {
 	p.Helper()
 	return p.epilogueWith(nil, args...)
@@ -59,8 +59,8 @@ func (p *play) reader(name string) {
 	}
 }
 
-// TestCommandLine: a log is followed from its start to the end of its Job through a forwarded port, every line once; then
-// the failed Job is listed and described.
+// TestCommandLine: a log is followed from its start to the end of its Job through a forwarded port, every line once;
+// then the failed Job is listed and described.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	p := start(t, shared, shared.Job("cli", "lines -n 3000 -rate 500 then exit 3"), 3*minute)

@@ -18,8 +18,8 @@ import (
 // runnable is a block of a page that is typed as it stands there, in the root of the repository.
 var runnable = regexp.MustCompile("(?s)<!-- run: e2e -->\n```bash\n(.*?)\n```\n")
 
-// TestReadme types what the README tells a newcomer to type: the chart is installed, a Job's log outlives it, and all goes again. While
-// the release stands it types what the pages tell its operator to.
+// TestReadme types what the README tells a newcomer to type: the chart is installed, a Job's log outlives it, and all
+// goes again. While the release stands it types what the pages tell its operator to.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	typed := readmeWithPages(t)
@@ -67,7 +67,8 @@ func TestReadme(t *testing.T) {
 	checkTyped(t, string(out))
 }
 
-// readmeWithPages gives README's block with the commands of the pages in it: before and after the release is uninstalled.
+// readmeWithPages returns README's block with the commands of the pages in it: before and after the release is
+// uninstalled.
 func readmeWithPages(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../README.md")

@@ -114,8 +114,8 @@ func (p *play) truth(pod *corev1.Pod) stage.Truth {
 	return truth
 }
 
-// everyLine checks a log that was cut short from outside: it begins with line 1, has no hole and no line twice, and goes
-// at least to the given one. Where its end could not be proven, and only there, a gap stands.
+// everyLine checks a log that was cut short from outside: it begins with line 1, has no hole and no line twice, and
+// goes at least to the given one. Where its end could not be proven, and only there, a gap stands.
 func (p *play) everyLine(m *archive.Manifest, least int64) {
 	p.Helper()
 	r := p.record(m, "main", 0)
@@ -142,8 +142,8 @@ func (p *play) everyLine(m *archive.Manifest, least int64) {
 	p.calledRight(r)
 }
 
-// A Job that is deleted while it runs has 30 s for its last words, and they are kept. The gate holds the Job, so that its pod
-// is not deleted but comes to its own deadline, which leaves the log to be read to its end. Then the Job goes.
+// A Job that is deleted while it runs has 30 s for its last words, and they are kept. The gate holds the Job, so that
+// its pod is not deleted but comes to its own deadline, which leaves the log to be read to its end. Then the Job goes.
 func TestJobIsDeleted(t *testing.T) {
 	t.Parallel()
 	p := start(t, shared, shared.Job("deleted", "until -rate 100 -last 300"), 2*minute)

@@ -22,8 +22,9 @@ import (
 // prebuiltImage is what deploy/examples/prebuilt.yaml names.
 const prebuiltImage = "internal-registry.mycompany.com/zenml/zenml:0.93.0"
 
-// TestExamples installs the daemon with each of ZenML's three complete examples as the chart's values, and runs a workload by it. Of the
-// files only the archive and the namespace are others: a bucket that is there, and Jobs that other tests do not see.
+// TestExamples installs the daemon with each of ZenML's three complete examples as the chart's values, and runs a
+// workload by it. Of the files only the archive and the namespace are others: a bucket that is there, and Jobs that
+// other tests do not see.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 6*minute)
@@ -93,7 +94,7 @@ func TestExamples(t *testing.T) {
 
 func example(name string) string { return filepath.Join("..", "deploy", "examples", name+".yaml") }
 
-// hasResources says whether the pod asks for what ZenML's page shows.
+// hasResources reports whether the pod asks for what ZenML's page shows.
 func hasResources(pod *corev1.PodSpec) bool {
 	r := pod.Containers[0].Resources
 	return r.Requests.Cpu().String() == "100m" && r.Requests.Memory().String() == "400Mi" && r.Limits.Memory().String() == "700Mi"

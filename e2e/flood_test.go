@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
-// TestFlood has a container write 1,000,000 lines of 100 bytes as fast as it can, three times. The kubelet looks at the sizes of
-// logs every 10 s and rotates whatever has become too large, be that 1 MiB or many times 10.
+// TestFlood has a container write 1,000,000 lines of 100 bytes as fast as it can, three times. The kubelet looks at the
+// sizes of logs every 10 s and rotates whatever has become too large, be that 1 MiB or many times 10.
 func TestFlood(t *testing.T) {
 	for _, name := range []string{"floods-1", "floods-2", "floods-3"} {
 		t.Run(name, func(t *testing.T) {
@@ -29,8 +29,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// flooded checks the numbered lines: none twice, none out of order, and none missing but inside a gap or, at most once for each
-// rotation, at its seam. The runtime may tear a line there, so that a gap begins or ends inside one.
+// flooded checks the numbered lines: none twice, none out of order, and none missing but inside a gap or, at most once
+// for each rotation, at its seam. The runtime may tear a line there, so that a gap begins or ends inside one.
 func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed int64) {
 	p.Helper()
 	const seam = 4000 // 20 ms of 200,000 lines a second
@@ -78,7 +78,7 @@ func inGap(gaps []archive.Gap, lines int64) bool {
 	return slices.ContainsFunc(gaps, func(g archive.Gap) bool { return g.AfterLine <= lines && lines <= max(g.AfterLine, g.ThroughLine) })
 }
 
-// numberOf gives the number in a line of the sample; not ok where the line is torn.
+// numberOf returns the number in a line of the sample; not ok where the line is torn.
 func numberOf(l archive.Line) (int64, bool) {
 	fields := bytes.Fields(l.Text)
 	if len(fields) != 3 || l.Partial || len(l.Text) != 99 {

@@ -50,7 +50,7 @@ func TestGate(t *testing.T) {
 		"environment.EPILOGUE_SERVICE_ACCOUNT=default")
 }
 
-// expires gives a Job of one line that goes so long after its end, by our annotation, and shows when.
+// expires returns a Job of one line that goes so long after its end, by our annotation, and shows when.
 func expires(s *stage.Stage, name, ttl string) *batchv1.Job {
 	job := s.Job(name, "lines -n 100")
 	job.Annotations = map[string]string{mark.TTL: ttl}
@@ -91,7 +91,7 @@ func (p *play) awaitJob(until func(*batchv1.Job) bool) *batchv1.Job {
 
 func gated(j *batchv1.Job) bool { return j != nil && slices.Contains(j.Finalizers, mark.Finalizer) }
 
-// now gives the Job as it is, nil where it is no more.
+// now returns the Job as it is, nil where it is no more.
 func (p *play) now() *batchv1.Job {
 	p.Helper()
 	list, err := p.Client.BatchV1().Jobs(p.Jobs).List(p.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + p.job})
@@ -127,8 +127,8 @@ func dryRun(t *testing.T, s *stage.Stage) {
 	p.letGo()
 }
 
-// Nothing stops a foreground deletion here: the pods are deleted at once. What they write meanwhile is read, and what could not
-// be proven is named.
+// Nothing stops a foreground deletion here: the pods are deleted at once. What they write meanwhile is read, and what
+// could not be proven is named.
 func withoutPolicies(t *testing.T, s *stage.Stage) {
 	if found, err := stage.Policies(t.Context(), s.Client, s.Namespace); err != nil || len(found) > 0 {
 		t.Errorf("got %q and error %v, want no policy", found, err)
@@ -150,8 +150,8 @@ func withoutPolicies(t *testing.T, s *stage.Stage) {
 	p.awaitJob(stage.Gone)
 }
 
-// The store does not answer for as long as it takes some Jobs to end and to be past their time. Nothing of them may go before
-// it is back and their logs are in it.
+// The store does not answer for as long as it takes some Jobs to end and to be past their time. Nothing of them may go
+// before it is back and their logs are in it.
 func storeIsDown(t *testing.T, s *stage.Stage) {
 	ttl := int32(1)
 	ours := start(t, s, expires(s, "ours", "1s"), 4*minute)
@@ -232,8 +232,8 @@ func (p *play) sealedFirst() {
 	p.awaitJob(stage.Gone)
 }
 
-// awaitTTL waits until the TTL controller has come to the Job, which it may not delete: it deletes one of a longer TTL that
-// ends later, in a namespace where nobody holds it.
+// awaitTTL waits until the TTL controller has come to the Job, which it may not delete: it deletes one of a longer TTL
+// that ends later, in a namespace where nobody holds it.
 func (p *play) awaitTTL() {
 	p.Helper()
 	ttl := int32(3)

@@ -72,7 +72,8 @@ func hindered(t *testing.T, s *stage.Stage) {
 			if !strings.Contains(event.Message, tt.says) || !strings.Contains(event.Message, "(grace-") && !strings.Contains(event.Message, "(crash-loops ") {
 				t.Errorf("got Event %q, want %q and a setting in it", event.Message, tt.says)
 			}
-			if tt.says == "FailedMount" { // else its kubelet, which waits for the volume, looks at the deadline after two minutes
+			// Else its kubelet, which waits for the volume, looks at the deadline after two minutes.
+			if tt.says == "FailedMount" {
 				p.pod(func(pod *corev1.Pod) bool { return pod.Spec.ActiveDeadlineSeconds != nil })
 				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "absent"}}
 				if _, err := s.Client.CoreV1().Secrets(s.Jobs).Create(p.ctx, secret, metav1.CreateOptions{}); err != nil {

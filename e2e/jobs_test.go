@@ -106,7 +106,8 @@ func TestSeveralContainers(t *testing.T) {
 	p := start(t, shared, job, 2*minute)
 	pod := p.pod(stage.Over)
 	m := p.manifest()
-	for name, more := range map[string]int64{"prepare": 0, "main": 0, "beside": 2} { // lines of 100,000 and 70,000 bytes
+	// Lines of 100,000 and 70,000 bytes.
+	for name, more := range map[string]int64{"prepare": 0, "main": 0, "beside": 2} {
 		p.wholeIn(m, name, 0, status(pod, name).State.Terminated, more)
 	}
 	if got, want := p.record(m, "prepare", 0).Kind, archive.KindInit; got != want {
@@ -114,8 +115,8 @@ func TestSeveralContainers(t *testing.T) {
 	}
 }
 
-// The second attempt lives for some seconds: the kubelet keeps one dead instance, so the first one's end can be proven only
-// until the second one ends.
+// The second attempt lives for some seconds: the kubelet keeps one dead instance, so the first one's end can be proven
+// only until the second one ends.
 func TestPodRestarts(t *testing.T) {
 	t.Parallel()
 	job := shared.Job("restarts", "lines -n 200 -rate 400 then once /scratch/attempt 9 then lines -n 300 -from 201 then sleep 6s")

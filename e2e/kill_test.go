@@ -34,8 +34,8 @@ func killedOnce(t *testing.T, s *stage.Stage) {
 	p.account(p.manifest(), status(pod, "main").State.Terminated)
 }
 
-// A minute long the daemon gets five seconds at a time. A log that does not rotate in so short a while has to be whole all
-// the same.
+// A minute long the daemon gets five seconds at a time. A log that does not rotate in so short a while has to be whole
+// all the same.
 func killedOften(t *testing.T, s *stage.Stage) {
 	slow := start(t, s, s.Job("often-slow", "lines -n 3000 -rate 50"), 5*minute)
 	fast := start(t, s, s.Job("often-fast", "lines -n 120000 -rate 2000 -size 100"), 5*minute)
@@ -47,7 +47,8 @@ func killedOften(t *testing.T, s *stage.Stage) {
 	defer waiting.Wait()
 	waiting.Go(func() {
 		defer cancel()
-		ended, _ = s.AwaitPod(running, "often-fast", stage.Over) // a pod that never ends is found by its missing manifest
+		// A pod that never ends is found by its missing manifest.
+		ended, _ = s.AwaitPod(running, "often-fast", stage.Over)
 	})
 	kills := 0
 	for restarts := int32(1); running.Err() == nil; restarts++ {
@@ -66,7 +67,8 @@ func killedOften(t *testing.T, s *stage.Stage) {
 	slow.whole(slow.manifest(), "main", 0, status(pod, "main").State.Terminated)
 }
 
-// The pod goes, as at an upgrade, and its spool with it. The next one reads from the start what the kubelet still serves.
+// The pod goes, as at an upgrade, and its spool with it. The next one reads from the start what the kubelet still
+// serves.
 func replaced(t *testing.T, s *stage.Stage) {
 	p := start(t, s, s.Job("replaced", "lines -n 1500 -rate 100"), 3*minute)
 	p.talking(500)
@@ -113,16 +115,16 @@ func (p *play) kill(restarts int32) {
 	}
 }
 
-// seam is how many lines the runtime may write to a rotated file between its renaming and its reopening. A follower that
-// stands at the file's end is never served them, by any request, and nothing tells that they existed: what the README says
-// cannot be guaranteed. Some tens of milliseconds on a machine that is busy.
+// seam is how many lines the runtime may write to a rotated file between its renaming and its reopening. A follower
+// that stands at the file's end is never served them, by any request, and nothing tells that they existed: what the
+// README says cannot be guaranteed. Some tens of milliseconds on a machine that is busy.
 const seam = 100
 
 // maxSeams is how many of the rotations of one log may lose lines so.
 const maxSeams = 2
 
-// account checks numbered lines against the truth: none twice, none out of order, and none missing but where the manifest
-// has a gap, or at a rotation's seam.
+// account checks numbered lines against the truth: none twice, none out of order, and none missing but where the
+// manifest has a gap, or at a rotation's seam.
 func (p *play) account(m *archive.Manifest, ended *corev1.ContainerStateTerminated) {
 	p.Helper()
 	p.accountOf(m, "main", ended)

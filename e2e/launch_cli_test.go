@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// commandLine launches, builds, looks at the queue and cancels as a person does, with nothing but the kubeconfig. It comes after
-// buildThenRun, which starts the registry.
+// commandLine launches, builds, looks at the queue and cancels as a person does, with nothing but the kubeconfig. It
+// comes after buildThenRun, which starts the registry.
 func (z *zenml) commandLine() {
 	p := &play{T: z.T, Stage: z.Stage, ctx: z.ctx}
 	// The rights are those of the ZenML server's account.

@@ -20,7 +20,7 @@ import (
 // registryPort is one that pods and the node reach the registry by, under one name.
 const registryPort = 30555
 
-// nodeAddress gives the address of the cluster's node, and its name.
+// nodeAddress returns the address of the cluster's node, and its name.
 func nodeAddress(ctx context.Context, client kubernetes.Interface) (address, name string, err error) {
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -36,8 +36,8 @@ func nodeAddress(ctx context.Context, client kubernetes.Interface) (address, nam
 	return "", "", fmt.Errorf("no node has an address: %+v", nodes.Items)
 }
 
-// registry starts a registry of the distribution project beside the daemon, which the node has at a port of its own, and returns when it
-// is ready.
+// registry starts a registry of the distribution project beside the daemon, which the node has at a port of its own,
+// and returns when it is ready.
 func (z *zenml) registry(port int32) {
 	z.Helper()
 	restricted := &corev1.SecurityContext{
@@ -145,7 +145,7 @@ func (z *zenml) failedBuild(path string) {
 	}
 }
 
-// pull has the node fetch the image from the registry by plain HTTP, which its kubelet is not set up for.
+// pull makes the node fetch the image from the registry by plain HTTP, which its kubelet is not set up for.
 func (z *zenml) pull(node, image string) {
 	z.Helper()
 	out, err := exec.CommandContext(z.ctx, "docker", "exec", node, "ctr", "-n", "k8s.io", "images", "pull", "--plain-http", image).CombinedOutput()

@@ -96,7 +96,7 @@ func newZenML(ctx context.Context, t *testing.T, s *stage.Stage) *zenml {
 	return z
 }
 
-// address gives a forward that worked a moment ago.
+// address returns that of a forward that worked a moment ago.
 func (z *zenml) address() (string, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -291,8 +291,8 @@ func (z *zenml) twentyRuns() {
 	z.secretive()
 }
 
-// inTurn allows two neighbours to change places: two Jobs are started at once, and their pods are made by a controller with
-// several workers.
+// inTurn allows two neighbours to change places: two Jobs are started at once, and their pods are made by a controller
+// with several workers.
 func inTurn(got, want []string) bool {
 	if len(got) != len(want) {
 		return false
@@ -490,7 +490,8 @@ func (z *zenml) plugin() {
 	if !strings.Contains(got.Failure, string(launch.Failed)) || !strings.Contains(got.Failure, "exit code 3") {
 		z.Errorf("a run that fails: got %q, want its exit code", got.Failure)
 	}
-	e := slices.DeleteFunc(got.Entries, func(entry logEntry) bool { return entry.Level == 30 }) // of the run that wrote nothing
+	// Of the run that wrote nothing.
+	e := slices.DeleteFunc(got.Entries, func(entry logEntry) bool { return entry.Level == 30 })
 	if len(e) != 7 || e[0].Message != "Starting pipeline run." || e[0].Level != 20 || e[6].Message != "Pipeline run started successfully." {
 		z.Fatalf("got %+v, want the messages around five lines", e)
 	}

@@ -3,8 +3,8 @@
 // Package e2e judges the daemon from outside, on a real cluster: a Job goes in, and the bucket has to hold what its
 // containers wrote. The daemon is installed by its chart, in namespaces that enforce the restricted profile.
 //
-// Every test has Jobs of its own and waits for what it needs; none sleeps. What a container really wrote is known from its
-// termination message (package sample).
+// Every test has Jobs of its own and waits for what it needs; none sleeps. What a container really wrote is known from
+// its termination message (package sample).
 package e2e
 
 import (
@@ -51,7 +51,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// open gives a fresh stage: one that an earlier run left is removed first, with its archive.
+// open returns a fresh stage: one that an earlier run left is removed first, with its archive.
 func open(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
 	tools, err := stage.FromEnvironment()
 	if err != nil {
@@ -67,7 +67,7 @@ func open(ctx context.Context, cfg stage.Config) (*stage.Stage, error) {
 	return stage.Open(ctx, tools, cfg)
 }
 
-// own gives a test a stage with a daemon of its own, which ends with the test.
+// own makes a test a stage with a daemon of its own, which ends with the test.
 func own(t *testing.T, cfg stage.Config) *stage.Stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
@@ -150,7 +150,7 @@ func (p *play) manifests(n int) []*archive.Manifest {
 	return found
 }
 
-// record gives the manifest's record of an instance.
+// record returns the manifest's record of an instance.
 func (p *play) record(m *archive.Manifest, container string, restart int) archive.InstanceRecord {
 	p.Helper()
 	for _, r := range m.Instances {
@@ -183,8 +183,8 @@ func (p *play) whole(m *archive.Manifest, container string, restart int, ended *
 	p.wholeIn(m, container, restart, ended, 0)
 }
 
-// wholeIn is whole for a container with lines above 64 KiB: each has so many pieces more, at least, which count as lines; a line that
-// comes slowly has more of them.
+// wholeIn is whole for a container with lines above 64 KiB: each has so many pieces more, at least, which count as
+// lines; a line that comes slowly has more of them.
 func (p *play) wholeIn(m *archive.Manifest, container string, restart int, ended *corev1.ContainerStateTerminated, more int64) {
 	p.Helper()
 	want, err := stage.TruthOf(ended)
@@ -229,7 +229,7 @@ func (p *play) noLog(m *archive.Manifest, container string) {
 	}
 }
 
-// status gives the container's status.
+// status returns the container's status.
 func status(pod *corev1.Pod, name string) corev1.ContainerStatus {
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if c.Name == name {

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestNamespaceGoes deletes the namespace of the Jobs while one of them runs, and then the release's own in the place of an
-// uninstallation. Both go, the log is sealed, and nothing of the release stays behind.
+// TestNamespaceGoes deletes the namespace of the Jobs while one of them runs, and then the release's own in the place
+// of an uninstallation. Both go, the log is sealed, and nothing of the release stays behind.
 func TestNamespaceGoes(t *testing.T) {
 	t.Parallel()
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-goes"})

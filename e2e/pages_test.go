@@ -12,7 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/docs"
 )
 
-// script gives the commands of docs.Operated that are to be typed while the release stands, or after it, each between two lines that name it.
+// script returns the commands of docs.Operated that are to be typed while the release stands, or after it, each between
+// two lines that name it.
 func script(t *testing.T, last bool) string {
 	t.Helper()
 	commands, err := docs.OperationsCommands("..")
@@ -42,12 +43,13 @@ func here(command string) string {
 	}
 	command = regexp.MustCompile(`(-n|--namespace) epilogue\b`).ReplaceAllString(command, "$1 $$SYS")
 	command = regexp.MustCompile(`\bPOD\b`).ReplaceAllLiteralString(command, pod)
-	command = strings.Replace(command, " --service-account NAME", "", 1) // the daemon may have the user's own token here
+	// The daemon may have the user's own token here.
+	command = strings.Replace(command, " --service-account NAME", "", 1)
 	return strings.NewReplacer("zenml-workload-manager", "$NS", "JOB", job, "NODE", "$NODE", "PATTERN", "000000003").Replace(command)
 }
 
-// beforePages has the names that the pages use stand for what README's block made, and a Job that runs. As on most clusters the user has
-// a token, which kind's administrator has not, and says once that the daemon may have it.
+// beforePages has the names that the pages use stand for what README's block made, and a Job that runs. As on most
+// clusters the user has a token, which kind's administrator has not, and says once that the daemon may have it.
 const beforePages = `
 NS=epilogue-try-jobs SYS=epilogue-try
 cp "$KUBECONFIG" "$SCRATCH/kubeconfig"

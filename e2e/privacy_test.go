@@ -15,7 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
-// ZenML puts a token into the environment that does not expire. Neither the archive nor the daemon's own log may show it.
+// ZenML puts a token into the environment that does not expire. Neither the archive nor the daemon's own log may show
+// it.
 func TestEnvironmentIsNotKept(t *testing.T) {
 	t.Parallel()
 	const (

@@ -21,8 +21,8 @@ const (
 	rolloutLogs = 5  // of each pod, one for each of its containers
 )
 
-// TestRollingUpdate has helm replace the daemon by another one of the same version while fifty logs are written at 200 lines a second
-// each, or are about to be. No line may be missing, and none twice.
+// TestRollingUpdate has helm replace the daemon by another one of the same version while fifty logs are written at 200
+// lines a second each, or are about to be. No line may be missing, and none twice.
 func TestRollingUpdate(t *testing.T) {
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-rollout"})
 	begun := time.Now()
@@ -77,7 +77,7 @@ func allAre(p *corev1.Pod, so func(corev1.ContainerState) bool) bool {
 	return n == rolloutLogs
 }
 
-// end has the pod end by a deadline of its own: its containers tell what they wrote, and their logs stay readable.
+// end ends the pod by a deadline of its own: its containers tell what they wrote, and their logs stay readable.
 func (p *play) end() {
 	p.Helper()
 	pod := p.pod(stage.Running)
@@ -87,8 +87,9 @@ func (p *play) end() {
 	}
 }
 
-// eachLog holds every container's log against what it wrote, and gives the number of those that were not seen to be rotated: they have
-// to be the same to the byte. Of the others a rotation may have cost what a gap with just that reason tells of, or a line at its seam.
+// eachLog holds every container's log against what it wrote, and returns the number of those that were not seen to be
+// rotated: they have to be the same to the byte. Of the others a rotation may have cost what a gap with just that
+// reason tells of, or a line at its seam.
 func (p *play) eachLog() (whole int) {
 	p.Helper()
 	pod, m := p.pod(allEnded), p.manifest()
@@ -107,8 +108,8 @@ func (p *play) eachLog() (whole int) {
 	return whole
 }
 
-// fair is a gap that the update has no part in: by a rotation, or before the first line, where the kubelet told of a container only
-// when it had started the other four of its pod.
+// fair is a gap that the update has no part in: by a rotation, or before the first line, where the kubelet told of a
+// container only when it had started the other four of its pod.
 func fair(g archive.Gap) bool {
 	return g.Reason == archive.GapRotated || g.Reason == archive.GapLateStart && g.Unproven && g.AfterLine == 0
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
-// TestDaemonPodIsDeleted has the daemon's pod deleted by force, its spool with it, twice, in the middle of a log that the
-// kubelet rotates: another pod, maybe on another node, goes on from the journal.
+// TestDaemonPodIsDeleted: the daemon's pod is deleted by force, its spool with it, twice, in the middle of a log that
+// the kubelet rotates: another pod, maybe on another node, goes on from the journal.
 func TestDaemonPodIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-takeover"})
@@ -34,12 +34,12 @@ func TestDaemonPodIsDeleted(t *testing.T) {
 	slow.whole(slow.manifest(), "main", 0, status(quiet, "main").State.Terminated)
 }
 
-// unjournaled is how old a line may become before it is in the journal: the interval, and the time of a flush and a put on
-// a busy machine.
+// unjournaled is how old a line may become before it is in the journal: the interval, and the time of a flush and a put
+// on a busy machine.
 const unjournaled = 8 * time.Second
 
-// replaceDaemon deletes the daemon's pod without any grace, once it is ready, and gives the time until its successor is: it
-// has taken over by then.
+// replaceDaemon deletes the daemon's pod without any grace, once it is ready, and returns the time until its successor
+// is: it has taken over by then.
 func (p *play) replaceDaemon() time.Duration {
 	p.Helper()
 	pod, err := p.AwaitDaemon(p.ctx, 0)
@@ -58,8 +58,8 @@ func (p *play) replaceDaemon() time.Duration {
 	return time.Since(gone)
 }
 
-// gapsWithin: what the loss of a daemon with its disk costs is what was not in the journal, and what the kubelet rotated
-// away until another one read on.
+// gapsWithin: what the loss of a daemon with its disk costs is what was not in the journal, and what the kubelet
+// rotated away until another one read on.
 func (p *play) gapsWithin(m *archive.Manifest, most time.Duration) {
 	p.Helper()
 	for _, g := range p.record(m, "main", 0).Gaps {

@@ -64,7 +64,8 @@ func uninstalled(t *testing.T, s *stage.Stage) {
 	}
 }
 
-// freedByHand has a Job that is deleted, and that the gate holds for want of the store, let go by the daemon's own program.
+// freedByHand has a Job that is deleted, and that the gate holds for want of the store, let go by the daemon's own
+// program.
 func freedByHand(t *testing.T, s *stage.Stage) *play {
 	t.Helper()
 	p := start(t, s, s.Job("freed", "lines -n 100"), 4*minute)
@@ -104,7 +105,7 @@ func TestForegroundDeletionIsRefused(t *testing.T) {
 	p.wholeThenGone()
 }
 
-// wholeThenGone checks that a Job that was deleted while it ran has all its lines sealed, and goes then.
+// wholeThenGone checks that all lines of a Job that was deleted while it ran are sealed, and that it goes then.
 func (p *play) wholeThenGone() *archive.Manifest {
 	p.Helper()
 	pod, m := p.pod(ended("main")), p.manifest()

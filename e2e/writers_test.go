@@ -14,8 +14,9 @@ import (
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
-// EnvRounds is how many times each writer of TestWriters runs, one after the other. Where it is not set each runs once, and an unproven
-// gap where nothing is missing is told and is no failure: whether one is left depends on how busy the node is.
+// EnvRounds is how many times each writer of TestWriters runs, one after the other. Where it is not set each runs once,
+// and an unproven gap where nothing is missing is told and is no failure: whether one is left depends on how busy the
+// node is.
 const EnvRounds = "EPILOGUE_E2E_ROUNDS"
 
 // writer is a kind of program that logs, above the size at which the kubelet rotates.
@@ -48,9 +49,9 @@ func marked(word string, n, size int64) string {
 	return string(b)
 }
 
-// TestWriters has programs write as they like, over rotations: whatever stands in the archive stands there once and in order; a log
-// that is called complete is what its program wrote, byte for byte; lines are missing at a seam that is told of or inside a gap; and
-// there is no gap where nothing is missing.
+// TestWriters has programs write as they like, over rotations: whatever stands in the archive stands there once and in
+// order; a log that is called complete is what its program wrote, byte for byte; lines are missing at a seam that is
+// told of or inside a gap; and there is no gap where nothing is missing.
 func TestWriters(t *testing.T) {
 	t.Parallel()
 	rounds, strict := 1, false
@@ -118,8 +119,8 @@ func (w writer) judge(p *play, r archive.InstanceRecord, holes []hole, whole boo
 	}
 }
 
-// hole is a place of a log at which marks are missing or torn: those between after and next, while its reader stood at or had
-// just read the archive's lines from and to.
+// hole is a place of a log at which marks are missing or torn: those between after and next, while its reader stood at
+// or had just read the archive's lines from and to.
 type hole struct {
 	after, next int64
 	from, to    int64

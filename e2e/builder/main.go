@@ -1,6 +1,6 @@
-// Command builder is the image builder of the end-to-end tests. It pushes a real image with real layers to a real registry, and
-// cannot run a Dockerfile: it knows FROM scratch, LABEL, and RUN, which always fails. The image holds this very program and the
-// Dockerfile, and when it is run it prints the Dockerfile: so a log shows which image ran.
+// Command builder is the image builder of the end-to-end tests. It pushes a real image with real layers to a real
+// registry, and cannot run a Dockerfile: it knows FROM scratch, LABEL, and RUN, which always fails. The image holds
+// this very program and the Dockerfile, and when it is run it prints the Dockerfile: so a log shows which image ran.
 //
 //	EPILOGUE_IMAGE=registry:5000/zenml/runner:tag builder    builds and pushes
 //	builder run                                              is the built image's entrypoint

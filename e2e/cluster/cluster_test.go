@@ -1,6 +1,7 @@
-// Package cluster holds the scripts that make a kind cluster from nothing to what they promise: a run that is killed leaves nothing
-// half made that is taken for whole, and what everybody meets some day is said in one sentence. Go, Docker and the rest are played by
-// programs of a few lines, so that a step can be held where it is killed; `EPILOGUE_BREAK=yes make cold` does the same to real ones.
+// Package cluster holds the scripts that make a kind cluster from nothing to what they promise: a run that is killed
+// leaves nothing half made that is taken for whole, and what everybody meets some day is said in one sentence. Go,
+// Docker and the rest are played by programs of a few lines, so that a step can be held where it is killed;
+// `EPILOGUE_BREAK=yes make cold` does the same to real ones.
 package cluster
 
 import (
@@ -16,7 +17,8 @@ import (
 	"testing"
 )
 
-// machine is one on which the scripts run: a cache, and stand-ins first in PATH. Each stand-in writes its call to calls.
+// machine is one on which the scripts run: a cache, and stand-ins first in PATH. Each stand-in writes its call to
+// calls.
 type machine struct {
 	*testing.T
 	dir string
@@ -32,7 +34,7 @@ esac`)
 	return m
 }
 
-// play makes a stand-in: a program in bash, which has its call noted first.
+// play makes a stand-in: a program in bash, which notes its call first.
 func (m *machine) play(name, body string) {
 	m.Helper()
 	bin := filepath.Join(m.dir, "bin")
@@ -65,7 +67,7 @@ func (m *machine) command(script string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run gives what a script printed on both outputs.
+// run returns what a script printed on both outputs.
 func (m *machine) run(script string, args ...string) (string, error) {
 	var said bytes.Buffer
 	cmd := m.command(script, args...)
@@ -103,7 +105,7 @@ func (m *machine) killed(script string, args ...string) {
 	}
 }
 
-// calls gives those of the stand-ins since the last time.
+// calls returns those of the stand-ins since the last time.
 func (m *machine) calls() string {
 	m.Helper()
 	path := filepath.Join(m.dir, "calls")

@@ -52,7 +52,7 @@ func readServed(ctx context.Context, s *stage.Stage, pod string) (*served, error
 	return v, nil
 }
 
-// compare shows both sides, and says whether the archive holds exactly what the container wrote.
+// compare shows both sides, and reports whether the archive holds exactly what the container wrote.
 func compare(ctx context.Context, s *stage.Stage, truth stage.Truth, api *served, m *archive.Manifest) (bool, error) {
 	r := m.Instances[0]
 	if r.Log == nil {

@@ -110,7 +110,7 @@ func sealDelay(m *archive.Manifest) time.Duration {
 	return m.SealedAt.Sub(m.Instances[0].State.FinishedAt)
 }
 
-// deleteJob deletes the Job and gives what kubectl logs says once the pod is gone.
+// deleteJob deletes the Job and returns what kubectl logs says once the pod is gone.
 func deleteJob(ctx context.Context, s *stage.Stage, job, pod string) (string, error) {
 	background := metav1.DeletePropagationBackground
 	err := s.Client.BatchV1().Jobs(s.Jobs).Delete(ctx, job, metav1.DeleteOptions{PropagationPolicy: &background})

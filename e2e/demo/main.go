@@ -1,7 +1,7 @@
 // Command demo shows a log that outlives its pod, on the kind cluster: `make demo` runs it with what it needs.
 //
-// It owns the namespaces epilogue-demo and epilogue-demo-jobs, and keeps them for looking around; `make demo-clean` removes
-// them. It exits with 1 unless the archive holds, byte for byte, what the container wrote.
+// It owns the namespaces epilogue-demo and epilogue-demo-jobs, and keeps them for looking around; `make demo-clean`
+// removes them. It exits with 1 unless the archive holds, byte for byte, what the container wrote.
 package main
 
 import (

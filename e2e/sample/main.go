@@ -1,13 +1,13 @@
-// Command sample is the program of every test Job: it writes what its arguments say and then tells, beside the log, what
-// it wrote. A test compares the archive with that truth and so needs no other reader of the log.
+// Command sample is the program of every test Job: it writes what its arguments say and then tells, beside the log,
+// what it wrote. A test compares the archive with that truth and so needs no other reader of the log.
 //
 // The arguments are steps with the word "then" between them:
 //
 //	sample lines -n 200000 -rate 20000 -size 40 then sleep 2s then exit 3
 //
 // The truth is a JSON object {"lines": n, "bytes": n, "sha256": hex} in the pod's termination message, over everything
-// written to stdout. It is written at the end, and before any step that cannot end well. What is killed by surprise leaves
-// none; its lines are numbered, so a test can still tell whether they are whole.
+// written to stdout. It is written at the end, and before any step that cannot end well. What is killed by surprise
+// leaves none; its lines are numbered, so a test can still tell whether they are whole.
 package main
 
 import (

@@ -29,8 +29,8 @@ var steps = map[string]func(args []string, out *output) error{
 
 func stepNames() []string { return slices.Sorted(maps.Keys(steps)) }
 
-// numbered gives line i, counted from 1, of at least size bytes with its newline: its number and a filler that differs
-// from line to line, so that neither a swap nor a wrong line goes unseen.
+// numbered returns line i, counted from 1, of at least size bytes with its newline: its number and a filler that
+// differs from line to line, so that neither a swap nor a wrong line goes unseen.
 func numbered(b []byte, word string, i, size int) []byte {
 	start := len(b)
 	b = fmt.Appendf(b, "%s %09d ", word, i)
@@ -40,9 +40,9 @@ func numbered(b []byte, word string, i, size int) []byte {
 	return append(b, '\n')
 }
 
-// lines -n 1000 -rate 0 -size 40 -from 1 -mixed=false -block 0: numbered lines, so many a second (0: as fast as it goes), of so many
-// bytes each, or mixed up to it. With a block the bytes go out in writes of just so many, wherever that cuts a line, as of a
-// program whose output is buffered.
+// lines -n 1000 -rate 0 -size 40 -from 1 -mixed=false -block 0: numbered lines, so many a second (0: as fast as it
+// goes), of so many bytes each, or mixed up to it. With a block the bytes go out in writes of just so many, wherever
+// that cuts a line, as of a program whose output is buffered.
 func lines(args []string, out *output) error {
 	f := flag.NewFlagSet("lines", flag.ContinueOnError)
 	n, rate := f.Int("n", 1000, "lines"), f.Float64("rate", 0, "lines a second")
@@ -62,10 +62,11 @@ func lines(args []string, out *output) error {
 	return errors.Join(err, out.flush())
 }
 
-// mixedSize gives line i a length from 15 bytes to most. Its like in the tests says the same.
+// mixedSize returns a length for line i, from 15 bytes to most. Its like in the tests says the same.
 func mixedSize(i, most int) int { return 15 + i*7919%(most-14) }
 
-// bar -n 1000 -rate 0 -size 40: as many steps of a progress bar, each of so many bytes up to its carriage return, and no newline.
+// bar -n 1000 -rate 0 -size 40: as many steps of a progress bar, each of so many bytes up to its carriage return, and
+// no newline.
 func bar(args []string, out *output) error {
 	f := flag.NewFlagSet("bar", flag.ContinueOnError)
 	n, rate := f.Int("n", 1000, "steps"), f.Float64("rate", 0, "steps a second")
@@ -119,8 +120,8 @@ func sleep(args []string, _ *output) error {
 	return nil
 }
 
-// until -rate 50 -last 200 -tick 5ms: numbered lines until SIGTERM comes, then as many last lines at the same rate. A longer tick
-// makes fewer and longer writes, which cost the node less.
+// until -rate 50 -last 200 -tick 5ms: numbered lines until SIGTERM comes, then as many last lines at the same rate. A
+// longer tick makes fewer and longer writes, which cost the node less.
 func until(args []string, out *output) error {
 	f := flag.NewFlagSet("until", flag.ContinueOnError)
 	rate, last := f.Float64("rate", 50, "lines a second"), f.Int("last", 0, "lines after the signal")

@@ -20,7 +20,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// AwaitPod watches the pods of a Job until one of them fulfils the condition, and gives it. A pod that was deleted is
+// AwaitPod watches the pods of a Job until one of them fulfils the condition, and returns it. A pod that was deleted is
 // shown in its last state.
 func (s *Stage) AwaitPod(ctx context.Context, job string, until func(*corev1.Pod) bool) (*corev1.Pod, error) {
 	return s.awaitPod(ctx, s.Jobs, "job-name="+job, until)
@@ -52,10 +52,10 @@ func (s *Stage) awaitPod(ctx context.Context, namespace, selector string, until 
 	return last, nil
 }
 
-// Running says whether the pod's containers run.
+// Running reports whether the pod's containers run.
 func Running(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }
 
-// Over says whether no container of the pod will run again.
+// Over reports whether no container of the pod will run again.
 func Over(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
@@ -72,8 +72,8 @@ func Describe(p *corev1.Pod) string {
 	return strings.Join(parts, "; ")
 }
 
-// AwaitManifests asks the bucket until it holds n manifests of the Job, and gives them in the order of their keys. S3 has
-// nothing to watch.
+// AwaitManifests asks the bucket until it holds n manifests of the Job, and returns them in the order of their keys. S3
+// has nothing to watch.
 func (s *Stage) AwaitManifests(ctx context.Context, job string, n int) ([]*archive.Manifest, error) {
 	var found []*archive.Manifest
 	err := await(ctx, fmt.Sprintf("%d manifests of Job %s", n, job), func() (bool, error) {
@@ -95,7 +95,7 @@ func (s *Stage) AwaitObject(ctx context.Context, key archive.Key) error {
 	})
 }
 
-// Manifests gives those of the Job that are in the bucket.
+// Manifests returns those of the Job that are in the bucket.
 func (s *Stage) Manifests(ctx context.Context, job string) ([]*archive.Manifest, error) {
 	var found []*archive.Manifest
 	for object, err := range s.Store.List(ctx, fmt.Sprintf("v1/%s/%s/", s.Jobs, job), "") {
@@ -123,7 +123,7 @@ func (s *Stage) manifest(ctx context.Context, key archive.Key) (*archive.Manifes
 	return archive.ReadManifest(body)
 }
 
-// Logs gives what kubectl logs prints for a pod.
+// Logs returns what kubectl logs prints for a pod.
 func (s *Stage) Logs(ctx context.Context, pod string, args ...string) (string, error) {
 	return s.kubectl(ctx, "", append([]string{"-n", s.Jobs, "logs", pod}, args...)...)
 }
@@ -136,7 +136,7 @@ func (s *Stage) AwaitNoPod(ctx context.Context, pod string) error {
 	})
 }
 
-// AwaitOutput asks for what the daemon has written until one line holds all the words, and gives that line.
+// AwaitOutput asks for what the daemon has written until one line holds all the words, and returns that line.
 func (s *Stage) AwaitOutput(ctx context.Context, words ...string) (string, error) {
 	found := ""
 	err := await(ctx, fmt.Sprintf("a line of the daemon with %q", words), func() (bool, error) {

@@ -33,13 +33,13 @@ func (s *Stage) awaitDaemon(ctx context.Context, until func(*corev1.ContainerSta
 	})
 }
 
-// KillDaemon ends the daemon's process with SIGKILL from the node, so that nothing of it gets a word in: the pod and its
-// spool stay, and the kubelet starts the container again.
+// KillDaemon ends the daemon's process with SIGKILL from the node, so that nothing of it gets a word in: the pod and
+// its spool stay, and the kubelet starts the container again.
 func (s *Stage) KillDaemon(ctx context.Context, pod *corev1.Pod) error {
 	return s.signalDaemon(ctx, pod, "SIGKILL")
 }
 
-// CrashDaemon has the daemon's runtime end it as after a panic, with the same code and the traces of its goroutines.
+// CrashDaemon makes the daemon's runtime end it as after a panic, with the same code and the traces of its goroutines.
 func (s *Stage) CrashDaemon(ctx context.Context, pod *corev1.Pod) error {
 	return s.signalDaemon(ctx, pod, "SIGQUIT")
 }
@@ -66,7 +66,7 @@ func containerID(pod *corev1.Pod) (string, bool) {
 	return pod.Status.ContainerStatuses[0].ContainerID[len(scheme):], true
 }
 
-// Output gives what the daemon has written so far.
+// Output returns what the daemon has written so far.
 func (s *Stage) Output(ctx context.Context) (string, error) {
 	return s.kubectl(ctx, "", "-n", s.Namespace, "logs", "--tail=-1", "-l", daemonSelector)
 }

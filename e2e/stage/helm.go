@@ -50,7 +50,7 @@ func (s *Stage) InJobs(ctx context.Context, args ...string) (string, error) {
 	return s.kubectl(ctx, "", append([]string{"-n", s.Jobs}, args...)...)
 }
 
-// Exec runs a program in the daemon's container, and gives what it prints.
+// Exec runs a program in the daemon's container, and returns what it prints.
 func (s *Stage) Exec(ctx context.Context, command ...string) (string, error) {
 	return s.kubectl(ctx, "", append([]string{"-n", s.Namespace, "exec", "deployment/" + Release, "--"}, command...)...)
 }

@@ -29,7 +29,7 @@ func TruthOf(t *corev1.ContainerStateTerminated) (Truth, error) {
 	return truth, nil
 }
 
-// Container gives a container of the sample that runs the steps; words are split at spaces.
+// Container returns a container of the sample that runs the steps; words are split at spaces.
 func (s *Stage) Container(name, steps string) corev1.Container {
 	no := false
 	return corev1.Container{
@@ -41,7 +41,7 @@ func (s *Stage) Container(name, steps string) corev1.Container {
 	}
 }
 
-// Job gives a Job of one try with one container "main" that runs the steps.
+// Job returns a Job of one try with one container "main" that runs the steps.
 func (s *Stage) Job(name, steps string) *batchv1.Job {
 	yes, retries, grace := true, int32(0), int64(30)
 	return &batchv1.Job{

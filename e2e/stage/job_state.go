@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/tools/watch"
 )
 
-// AwaitJob watches a Job of the namespace until it fulfils the condition, and gives it. A Job that is gone is shown as nil.
+// AwaitJob watches a Job of the namespace until it fulfils the condition, and returns it. A Job that is gone is shown
+// as nil.
 func (s *Stage) AwaitJob(ctx context.Context, namespace, name string, until func(*batchv1.Job) bool) (*batchv1.Job, error) {
 	jobs := s.Client.BatchV1().Jobs(namespace)
 	var last *batchv1.Job
@@ -46,16 +47,16 @@ func (s *Stage) AwaitJob(ctx context.Context, namespace, name string, until func
 	return last, nil
 }
 
-// Gone says whether the Job is no more.
+// Gone reports whether the Job is no more.
 func Gone(j *batchv1.Job) bool { return j == nil }
 
-// Deleted says whether somebody has deleted the Job and something holds it.
+// Deleted reports whether somebody has deleted the Job and something holds it.
 func Deleted(j *batchv1.Job) bool { return j != nil && j.DeletionTimestamp != nil }
 
-// Finished says whether the Job is complete or failed.
+// Finished reports whether the Job is complete or failed.
 func Finished(j *batchv1.Job) bool { return j != nil && FinishOf(j) != nil }
 
-// FinishOf gives the condition by which a Job is complete or failed, nil where it is neither.
+// FinishOf returns the condition by which a Job is complete or failed, nil where it is neither.
 func FinishOf(j *batchv1.Job) *batchv1.JobCondition {
 	for i, c := range j.Status.Conditions {
 		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {

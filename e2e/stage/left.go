@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// AwaitNothingLeft waits until nothing of the release is in the cluster: in its namespaces no object of any kind that carries
-// its name or its label, none of its cluster-scoped objects, and the gate on no Job and no pod.
+// AwaitNothingLeft waits until nothing of the release is in the cluster: in its namespaces no object of any kind that
+// carries its name or its label, none of its cluster-scoped objects, and the gate on no Job and no pod.
 func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
 	text, err := s.kubectl(ctx, "", "api-resources", "--verbs=list", "--namespaced", "-o", "name")
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Stage) AwaitNothingLeft(ctx context.Context) error {
 	})
 }
 
-// held gives what carries the gate.
+// held returns what carries the gate.
 func (s *Stage) held(ctx context.Context) (all []string, err error) {
 	jobs, err := s.Client.BatchV1().Jobs(s.Jobs).List(ctx, metav1.ListOptions{})
 	if err != nil {

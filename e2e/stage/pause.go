@@ -9,7 +9,7 @@ import (
 // PauseStore freezes the S3 server, so that it answers nobody, until ResumeStore. It keeps what it has.
 func (s *Stage) PauseStore(ctx context.Context) error { return s.storeTask(ctx, "pause") }
 
-// ResumeStore has the S3 server go on.
+// ResumeStore lets the S3 server go on.
 func (s *Stage) ResumeStore(ctx context.Context) error { return s.storeTask(ctx, "resume") }
 
 func (s *Stage) storeTask(ctx context.Context, verb string) error {

@@ -65,7 +65,7 @@ func (c *counter) lines() int64 {
 	return c.ends
 }
 
-// Numbers gives the numbers of the sample's numbered lines in a log object, in their order.
+// Numbers returns the numbers of the sample's numbered lines in a log object, in their order.
 func (s *Stage) Numbers(ctx context.Context, key archive.Key) ([]int64, error) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)

@@ -14,8 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// Remove deletes a Stage, also one of which a killed run left a part, and does not wait for the end of its namespaces. What
-// would be left without a daemon goes first: the policies, which no namespace holds, and the gate.
+// Remove deletes a Stage, also one of which a killed run left a part, and does not wait for the end of its namespaces.
+// What would be left without a daemon goes first: the policies, which no namespace holds, and the gate.
 func Remove(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	if err := removePolicies(ctx, client, namespace); err != nil {
 		return err
@@ -46,7 +46,7 @@ func Remove(ctx context.Context, client kubernetes.Interface, namespace string) 
 	})
 }
 
-// Policies gives the names of the release's cluster-scoped objects, each with its kind.
+// Policies returns the names of the release's cluster-scoped objects, each with its kind.
 func Policies(ctx context.Context, client kubernetes.Interface, namespace string) ([]string, error) {
 	admission, found := client.AdmissionregistrationV1(), []string(nil)
 	prefix := namespace + "-" + Release + "-gate"

@@ -40,8 +40,9 @@ type Config struct {
 	Namespace string   // of the daemon and of S3; the Jobs run in Namespace + "-jobs"
 	Values    []string // for the chart, in the form of helm --set
 	File      string   // path of a values file for the chart; "": none
-	Rendered  string   // path, in the repository, of the chart as helm renders it, applied in the chart's place; "": helm installs
-	Profile   string   // that the namespace of the Jobs enforces; "": restricted
+	// Path, in the repository, of the chart as helm renders it, applied in the chart's place; "": helm installs.
+	Rendered string
+	Profile  string // that the namespace of the Jobs enforces; "": restricted
 }
 
 // Stage is a daemon at work, with its S3 server and a namespace for Jobs. Its methods may be called at once.
@@ -83,7 +84,7 @@ func Open(ctx context.Context, tools Tools, cfg Config) (*Stage, error) {
 	return s, s.openStore(ctx)
 }
 
-// Client gives one for the cluster of the kubeconfig.
+// Client returns one for the cluster of the kubeconfig.
 func (t Tools) Client() (kubernetes.Interface, error) {
 	rest, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig)
 	if err != nil {
@@ -120,8 +121,9 @@ func (s *Stage) install(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, manifest, "-n", s.Namespace, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	// A connection that is made before the node knows the Service goes wherever the node's own network sends it, and the
-	// daemon's client keeps one that something there answers. Once the server is ready the node has known it for a while.
+	// A connection that is made before the node knows the Service goes wherever the node's own network sends it, and
+	// the daemon's client keeps one that something there answers. Once the server is ready the node has known it for a
+	// while.
 	if _, err := s.kubectl(ctx, "", "-n", s.Namespace, "rollout", "status", "deployment/s3", "--timeout=60s"); err != nil {
 		return err
 	}

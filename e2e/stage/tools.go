@@ -63,7 +63,7 @@ func (t Tools) kubectl(ctx context.Context, stdin string, args ...string) (strin
 	return t.run(ctx, stdin, t.Kubectl, args...)
 }
 
-// run gives a program's output; an error holds what it said.
+// run returns a program's output; an error holds what it said.
 func (t Tools) run(ctx context.Context, stdin, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+t.Kubeconfig)

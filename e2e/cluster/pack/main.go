@@ -2,8 +2,8 @@
 //
 //	pack IMAGE=PROGRAM[,BASE.tar] ... | ctr images import -
 //
-// The program lies in /usr/local/bin under the last element of the image's name and is the entry point; BASE.tar, an uncompressed root
-// file system, lies under it. Layers stay uncompressed: who reads the archive is on this machine.
+// The program lies in /usr/local/bin under the last element of the image's name and is the entry point; BASE.tar, an
+// uncompressed root file system, lies under it. Layers stay uncompressed: who reads the archive is on this machine.
 package main
 
 import (
@@ -78,7 +78,7 @@ func build(command, program, base string) (v1.Image, error) {
 	return mutate.AppendLayers(image, layer)
 }
 
-// pipe gives the layer of a program as it is written, so that it is in no memory.
+// pipe returns the layer of a program as it is written, so that it is in no memory.
 func pipe(command, program string) (io.ReadCloser, error) {
 	in, err := os.Open(program)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command registry is distribution's registry with the one driver that the tests need, which keeps images in a folder, and without
-// the clients of three clouds.
+// Command registry is distribution's registry with the one driver that the tests need, which keeps images in a folder,
+// and without the clients of three clouds.
 package main
 
 import (
