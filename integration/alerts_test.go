@@ -21,7 +21,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// program gives the path of a program that make builds.
+// program returns the path of a program that make builds.
 func program(t *testing.T, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)

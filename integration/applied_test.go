@@ -18,9 +18,9 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestHelmInstallsAgain: while nothing can be archived a release is uninstalled, installed and upgraded with Helm itself, as it comes. Each
-// time its Job, and its hook, is a new one that runs, as on a cluster without a daemon; and the logs of those that went are archived as
-// soon as that can be done.
+// TestHelmInstallsAgain: while nothing can be archived a release is uninstalled, installed and upgraded with Helm
+// itself, as it comes. Each time its Job, and its hook, is a new one that runs, as on a cluster without a daemon; and
+// the logs of those that went are archived as soon as that can be done.
 func TestHelmInstallsAgain(t *testing.T) {
 	t.Parallel()
 	store := newStop(storetest.NewMemory(t))
@@ -88,7 +88,7 @@ func (r *release) helm(args ...string) {
 	}
 }
 
-// ran gives the Job of that name once it has ended, and its pod is held in its place.
+// ran returns the Job of that name once it has ended, and its pod is held in its place.
 func (r *release) ran(name string) *batchv1.Job {
 	r.t.Helper()
 	job, err := r.set.plane.Client().BatchV1().Jobs(r.ns).Get(r.ctx, name, metav1.GetOptions{})
@@ -104,8 +104,8 @@ func (r *release) ran(name string) *batchv1.Job {
 	return job
 }
 
-// TestReplacedWhileTheDaemonIsAway: a Job of which the pods are held in its place is deleted while no daemon is there. It goes, and its pod
-// ends as on a cluster without one; when the daemon is back the log is sealed, and the pod goes.
+// TestReplacedWhileTheDaemonIsAway: a Job of which the pods are held in its place is deleted while no daemon is there.
+// It goes, and its pod ends as on a cluster without one; when the daemon is back the log is sealed, and the pod goes.
 func TestReplacedWhileTheDaemonIsAway(t *testing.T) {
 	t.Parallel()
 	h := settle(t, setting{cleanup: tidy()}, chatty)
@@ -129,7 +129,7 @@ func TestReplacedWhileTheDaemonIsAway(t *testing.T) {
 	h.await("its pod to go", func() bool { return len(h.podsOf(job)) == 0 })
 }
 
-// podsOf gives the Job's pods that are in the API server.
+// podsOf returns the Job's pods that are in the API server.
 func (h *house) podsOf(job *batchv1.Job) []corev1.Pod {
 	h.t.Helper()
 	list, err := h.set.plane.Client().CoreV1().Pods(h.ns).List(h.ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})

@@ -17,8 +17,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/gateway"
 )
 
-// TestReadByHand runs the commands of docs/read-by-hand.md as they stand there over an archive in an S3 server: it must stay
-// readable without this program.
+// TestReadByHand runs the commands of docs/read-by-hand.md as they stand there over an archive in an S3 server: it must
+// stay readable without this program.
 func TestReadByHand(t *testing.T) {
 	page, err := os.ReadFile("../docs/read-by-hand.md")
 	if err != nil {
@@ -69,7 +69,7 @@ func cut(s string) string {
 	return s
 }
 
-// sealingInto gives a spool of its own, and what seals its logs into a store.
+// sealingInto returns a spool of its own, and what seals its logs into a store.
 func sealingInto(t *testing.T, store archive.Store) (*archive.Spool, *archive.Sealer) {
 	t.Helper()
 	codec, err := archive.NewCodec()
@@ -84,7 +84,8 @@ func sealingInto(t *testing.T, store archive.Store) (*archive.Spool, *archive.Se
 	return spool, archive.NewSealer(store, spool, "replica-0", quiet, func(error) {})
 }
 
-// archiveToRead seals a Job with one pod of three containers and journals a pod that is open. It gives the text of the large log.
+// archiveToRead seals a Job with one pod of three containers and journals a pod that is open. It returns the text of
+// the large log.
 func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 	t.Helper()
 	store, err := s3.Open(t.Context(), s3.Config{Bucket: g.Bucket, Prefix: "kept/", Region: g.Region, Endpoint: g.Endpoint, Timeout: 10 * time.Second})
@@ -164,7 +165,7 @@ func appendByHand(t *testing.T, spool *archive.Spool, pod archive.PodRef, contai
 	return log
 }
 
-// runBlocks runs all blocks of the page in one shell and gives what those under each heading printed.
+// runBlocks runs all blocks of the page in one shell and returns what those under each heading printed.
 func runBlocks(t *testing.T, g *gateway.Gateway, page string) map[string]string {
 	t.Helper()
 	const mark = "=== heading: "

@@ -30,8 +30,8 @@ import (
 
 const envHelm = "EPILOGUE_TEST_HELM"
 
-// What is installed is taken by a real API server, without a field that it does not know and, in namespaces that warn of the
-// restricted profile, without a warning: an expression of a policy that does not compile is refused, too.
+// What is installed is taken by a real API server, without a field that it does not know and, in namespaces that warn
+// of the restricted profile, without a warning: an expression of a policy that does not compile is refused, too.
 func TestServerTakesTheChart(t *testing.T) {
 	t.Parallel()
 	const policies = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy,admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
@@ -131,7 +131,7 @@ func (d *dryRun) HandleWarningHeaderWithContext(_ context.Context, _ int, _ stri
 	d.warnings = append(d.warnings, text)
 }
 
-// apply gives an error for every object that the server refuses or warns of.
+// apply returns an error for every object that the server refuses or warns of.
 func (d *dryRun) apply(t *testing.T, text string) (errs []error) {
 	t.Helper()
 	n := 0

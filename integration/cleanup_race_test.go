@@ -41,7 +41,7 @@ func spying(see func(*http.Request)) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return spy{next, see} }
 }
 
-// TestKeepWinsTheRace has the owner annotate the Job when the deletion is decided and on its way.
+// TestKeepWinsTheRace: the owner annotates the Job when the deletion is decided and on its way.
 func TestKeepWinsTheRace(t *testing.T) {
 	t.Parallel()
 	s := tidy()
@@ -180,7 +180,7 @@ func TestAwayForADay(t *testing.T) {
 	}
 }
 
-// TestWatchGoneAndCleanup has the API server killed and its history compacted while a Job is held and another is due.
+// TestWatchGoneAndCleanup: the API server is killed and its history compacted while a Job is held and another is due.
 func TestWatchGoneAndCleanup(t *testing.T) {
 	t.Parallel()
 	own := controlplane.Start(t)
@@ -203,8 +203,8 @@ func TestWatchGoneAndCleanup(t *testing.T) {
 	h.untilGone(h.launch("next", nil))
 }
 
-// TestOrphanedPodLivesOn has a running Job deleted so that its pod stays: the pod is not ended, its log is kept whole under its
-// Job, and it goes in the end.
+// TestOrphanedPodLivesOn has a running Job deleted so that its pod stays: the pod is not ended, its log is kept whole
+// under its Job, and it goes in the end.
 func TestOrphanedPodLivesOn(t *testing.T) {
 	t.Parallel()
 	s := tidy()
@@ -259,7 +259,8 @@ func TestPodWithoutANode(t *testing.T) {
 	if _, err := pods.UpdateStatus(h.ctx, pod, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if versionOf(t, h.set.plane).Minor >= 25 { // before, a Job does not count pods that are deleted, and makes the next one
+	// Before, a Job does not count pods that are deleted, and makes the next one.
+	if versionOf(t, h.set.plane).Minor >= 25 {
 		failed := h.until("its end", job, ends)
 		if got, want := failed.Status.Failed, int32(1); got != want {
 			t.Errorf("got %d failed pods, want %d: its own backoff limit counts", got, want)

@@ -24,7 +24,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// managed is an API server with the real controllers of Jobs, of their TTL and of garbage. It ends with the test binary.
+// managed is an API server with the real controllers of Jobs, of their TTL and of garbage. It ends with the test
+// binary.
 var managed = sync.OnceValues(func() (*controlplane.ControlPlane, error) {
 	cp, err := controlplane.New()
 	if err == nil {
@@ -33,7 +34,7 @@ var managed = sync.OnceValues(func() (*controlplane.ControlPlane, error) {
 	return cp, err
 })
 
-// tidy gives settings of cleanup under which nothing goes by itself within a test.
+// tidy returns settings of cleanup under which nothing goes by itself within a test.
 func tidy() *config.Cleanup {
 	return &config.Cleanup{
 		Enabled: true, TTLSuccess: time.Hour, TTLFailure: time.Hour, OrphanTTL: time.Hour, Rate: 1000,
@@ -70,7 +71,8 @@ func newHouse(t *testing.T, set setting, script func(context.Context, *kubelet.P
 		ctx, cancel := context.WithCancel(context.Background())
 		var node sync.WaitGroup
 		node.Go(func() {
-			_ = h.node.Run(ctx, h.ns, func(ctx context.Context, p *kubelet.Pod) { // gives an error only without a client
+			// Gives an error only without a client.
+			_ = h.node.Run(ctx, h.ns, func(ctx context.Context, p *kubelet.Pod) {
 				h.mu.Lock()
 				h.pods[p.Name()] = p
 				h.mu.Unlock()
@@ -127,7 +129,7 @@ func (h *house) launch(name string, change func(*batchv1.Job)) *batchv1.Job {
 	return made
 }
 
-// get gives the Job as it is; nil: it is gone.
+// get returns the Job as it is; nil: it is gone.
 func (h *house) get(job *batchv1.Job) *batchv1.Job {
 	h.t.Helper()
 	got, err := h.set.plane.Client().BatchV1().Jobs(job.Namespace).Get(h.ctx, job.Name, metav1.GetOptions{})
@@ -212,7 +214,7 @@ func (h *house) manifests(job *batchv1.Job, n int) []*archive.Manifest {
 	return found
 }
 
-// events gives the reasons of the Events about the object that Epilogue made.
+// events returns the reasons of the Events about the object that Epilogue made.
 func (h *house) events(about metav1.Object) map[string]string {
 	h.t.Helper()
 	list, err := h.set.plane.Client().CoreV1().Events(h.ns).List(h.ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(about.GetUID())})
@@ -261,7 +263,7 @@ func (h *house) delete(job *batchv1.Job, how metav1.DeletionPropagation) {
 	}
 }
 
-// written gives the number of lines that the pod's container wrote.
+// written returns the number of lines that the pod's container wrote.
 func (h *house) written(p *kubelet.Pod) int {
 	n := 0
 	for _, c := range p.Instances() {

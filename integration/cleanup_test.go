@@ -67,8 +67,8 @@ func TestDeletedJobKeepsItsLog(t *testing.T) {
 	h.hear(job, "GateReleased", "archived")
 }
 
-// TestNamespaceIsDeleted plays what a namespace's controller does first: the pods go, by a plain deletion, and their Job is not touched.
-// Its gate must be open before its turn comes, in the same moment as that of the daemon's Role.
+// TestNamespaceIsDeleted plays what a namespace's controller does first: the pods go, by a plain deletion, and their
+// Job is not touched. Its gate must be open before its turn comes, in the same moment as that of the daemon's Role.
 func TestNamespaceIsDeleted(t *testing.T) {
 	t.Parallel()
 	h := settle(t, setting{cleanup: tidy()}, chatty)

@@ -158,7 +158,7 @@ func (d *daemon) value(name string) float64 {
 	return d.valueOf(name, func(*dto.Metric) bool { return true })
 }
 
-// sealedAs gives how many logs were counted with a verdict.
+// sealedAs returns how many logs were counted with a verdict.
 func (d *daemon) sealedAs(verdict string) float64 {
 	return d.valueOf("epilogue_logs_sealed_total", func(m *dto.Metric) bool { return m.GetLabel()[0].GetValue() == verdict })
 }

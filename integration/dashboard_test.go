@@ -22,9 +22,9 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestDashboard has a real Prometheus scrape the program itself while it follows, seals, deletes and answers, and asks it what each
-// panel of the dashboard asks: every query is understood, reads metrics that are there, and gets numbers. The alerts are loaded,
-// too: each of their expressions works, and nothing is wrong.
+// TestDashboard: a real Prometheus scrapes the program itself while it follows, seals, deletes and answers, and is
+// asked what each panel of the dashboard asks: every query is understood, reads metrics that are there, and gets
+// numbers. The alerts are loaded, too: each of their expressions works, and nothing is wrong.
 func TestDashboard(t *testing.T) {
 	cp, err := managed()
 	must(t, err)
@@ -77,7 +77,7 @@ func TestDashboard(t *testing.T) {
 
 var metricName = regexp.MustCompile(`\b(epilogue|objstore|workqueue|rest_client|process)_[a-z_]+`)
 
-// panels gives the queries of the dashboard by the titles of its panels, with Grafana's variables filled in.
+// panels returns the queries of the dashboard by the titles of its panels, with Grafana's variables filled in.
 func panels(t *testing.T) map[string][]string {
 	t.Helper()
 	byTitle := map[string][]string{}
@@ -154,7 +154,7 @@ func (f *fleet) startPrometheus(names ...string) *monitor {
 	return m
 }
 
-// data gives what stands under data in an answer of Prometheus; no answer within a second is an empty one.
+// data returns what stands under data in an answer of Prometheus; no answer within a second is an empty one.
 func (m *monitor) data(path string, into any) {
 	m.t.Helper()
 	text, err := m.get(m.address, path)
@@ -169,7 +169,7 @@ func (m *monitor) data(path string, into any) {
 	}
 }
 
-// ask gives the numbers that a query has now.
+// ask returns the numbers that a query has now.
 func (m *monitor) ask(query string) (values []string) {
 	m.t.Helper()
 	var got struct {

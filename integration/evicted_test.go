@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestFaultEvicted has the kubelet evict a pod that is under the gate: the log goes with the container, and the pod stays. What was
-// served is kept, the gap says why the rest is not there, and the Job is let go.
+// TestFaultEvicted: the kubelet evicts a pod that is under the gate. The log goes with the container, and the pod
+// stays. What was served is kept, the gap says why the rest is not there, and the Job is let go.
 func TestFaultEvicted(t *testing.T) {
 	t.Parallel()
 	const lines = 50
@@ -43,8 +43,9 @@ func TestFaultEvicted(t *testing.T) {
 	h.letGo(job, archive.GapEvicted)
 }
 
-// TestFaultNodeLost has the node of a running pod go for good. The collector of such pods marks the pod as failed and deletes it by
-// force; nobody is left who could say that its container has ended. What was read is sealed all the same, with the reason.
+// TestFaultNodeLost: the node of a running pod goes for good. The collector of such pods marks the pod as failed and
+// deletes it by force; nobody is left who could say that its container has ended. What was read is sealed all the same,
+// with the reason.
 func TestFaultNodeLost(t *testing.T) {
 	t.Parallel()
 	const lines = 50
@@ -65,7 +66,7 @@ func TestFaultNodeLost(t *testing.T) {
 // begin is a container that the test plays on.
 func begin(_ context.Context, p *kubelet.Pod) { p.Start("main") }
 
-// gated launches a Job, and gives it with its pod once the gate is on and the log is followed.
+// gated launches a Job, and returns it with its pod once the gate is on and the log is followed.
 func (h *house) gated(name string) (*batchv1.Job, *kubelet.Pod, *kubelet.Instance) {
 	h.t.Helper()
 	job := h.launch(name, nil)

@@ -25,8 +25,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
-// fleetLease is as long as a machine with much else to do may take to renew one: who loses his Lease while logs are rotated has lost
-// what was in his streams.
+// fleetLease is as long as a machine with much else to do may take to renew one: a replica that loses its Lease while
+// logs are rotated has lost what was in its streams.
 const fleetLease = 2 * leaseTime
 
 // fleet is the processes of a test.
@@ -46,7 +46,7 @@ type daemonProcess struct {
 	spool           string
 }
 
-// buildDaemon gives the program's path. It is linked once for all tests.
+// buildDaemon returns the program's path. It is linked once for all tests.
 func buildDaemon(t *testing.T) string {
 	t.Helper()
 	path, err := built()
@@ -195,7 +195,8 @@ func (f *fleet) metric(name, metric string) (value float64, ok bool) {
 	return 0, false
 }
 
-// journaled waits until a stream has given each of the lines to somebody, and nobody holds a line that is in no journal.
+// journaled waits until a stream has given each of the lines to somebody, and nobody holds a line that is in no
+// journal.
 func (f *fleet) journaled(all []played, lines int) {
 	f.t.Helper()
 	f.await(fmt.Sprintf("%d lines to be served and journaled", lines), func() bool {

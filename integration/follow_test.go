@@ -20,7 +20,7 @@ func timeOf(ns int64) time.Time { return time.Unix(0, ns) }
 // base is the node's time at which scripts begin to write.
 var base = time.Now().Truncate(time.Second)
 
-// at gives the node's time d after base.
+// at returns the node's time d after base.
 func at(d time.Duration) time.Time { return base.Add(d) }
 
 // write writes lines from..to-1, a millisecond apart.
@@ -159,8 +159,8 @@ func TestFaultOutOfOrder(t *testing.T) {
 	r.complete(p, c)
 }
 
-// TestFaultSplitLines has lines that the runtime splits, with the other output in between: the kubelet glues what does not
-// belong together, and the archive holds what was served.
+// TestFaultSplitLines has lines that the runtime splits, with the other output in between: the kubelet glues what does
+// not belong together, and the archive holds what was served.
 func TestFaultSplitLines(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})

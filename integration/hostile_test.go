@@ -22,10 +22,11 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestFaultHostileReader has one reader ask, again and again and many times at once, what costs most of all that is allowed, beside 500
-// logs that are written and rotated all the while: no log has a gap, and all that he asks takes 64 MiB at most. The same logs are
-// written before that without him, so that what is his is told from what is theirs. It measures the whole process, and on a busy machine
-// the logs have gaps without him, too: so it is one of `make faults`. The bound itself is tested in archive and serve.
+// TestFaultHostileReader: one reader asks, again and again and many times at once, what costs most of all that is
+// allowed, beside 500 logs that are written and rotated all the while: no log has a gap, and all that he asks takes 64
+// MiB at most. The same logs are written before that without him, so that what is his is told from what is theirs. It
+// measures the whole process, and on a busy machine the logs have gaps without him, too: so it is one of `make faults`.
+// The bound itself is tested in archive and serve.
 func TestFaultHostileReader(t *testing.T) {
 	const logs, most = 500, 64 << 20
 	r := newRig(t, setting{quiet: true, patience: 4 * patience})
@@ -82,7 +83,8 @@ func (r *rig) many(n int) ([]*kubelet.Pod, []*kubelet.Instance) {
 	return pods, instances
 }
 
-// writing has logs written, two lines a second each, and rotated as a kubelet does: it looks at the size of each every ten seconds.
+// writing has logs written, two lines a second each, and rotated as a kubelet does: it looks at the size of each every
+// ten seconds.
 type writing struct {
 	rig     *rig
 	rotated atomic.Int64 // times that all logs were
@@ -123,7 +125,7 @@ func (r *rig) write(instances []*kubelet.Instance) *writing {
 	return w
 }
 
-// watched waits until all logs were rotated so many times more, and gives the most memory that was held meanwhile.
+// watched waits until all logs were rotated so many times more, and returns the most memory that was held meanwhile.
 func (w *writing) watched(times int64) (peak int64) {
 	w.rig.t.Helper()
 	until, next := w.rotated.Load()+times, time.Now()
@@ -137,8 +139,8 @@ func (w *writing) watched(times int64) (peak int64) {
 	return peak
 }
 
-// live gives the bytes of all that was in use when the collector was last begun. Unlike held it leaves out what came while the collector
-// was at work, which, beside somebody who asks on and on, is garbage for the most part.
+// live returns the bytes of all that was in use when the collector was last begun. Unlike held it leaves out what came
+// while the collector was at work, which, beside somebody who asks on and on, is garbage for the most part.
 func live() (bytes int64) {
 	runtime.GC()
 	runtime.GC()
@@ -168,8 +170,8 @@ func (e *enemy) stop() {
 	e.work.Wait()
 }
 
-// hostile begins to ask for the worst that one reader may ask for: by as many connections as he may have at most, and anew when he is
-// answered.
+// hostile begins to ask for the worst that one reader may ask for: by as many connections as he may have at most, and
+// anew when he is answered.
 func (r *rig) hostile() *enemy {
 	r.t.Helper()
 	log := "/jobs/" + r.job.Name + "/log?"

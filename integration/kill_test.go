@@ -50,8 +50,8 @@ func serveAsDaemon() error {
 	return d.watcher.Run(context.Background())
 }
 
-// TestFaultKilled has the daemon killed by SIGKILL at random points while three pods write 2,000 lines a second each and
-// their logs rotate.
+// TestFaultKilled: the daemon is killed by SIGKILL at random points while three pods write 2,000 lines a second each
+// and their logs rotate.
 func TestFaultKilled(t *testing.T) {
 	t.Parallel()
 	const lines, kills = 16_000, 10

@@ -92,8 +92,8 @@ func (c *census) brief(code int) func(context.Context, *kubelet.Pod) {
 	}
 }
 
-// Twelve runs at limit 2, with two crashes of the daemon: never more than two run, each runs once and in its turn, and each is
-// archived once. Real API server, real Job controller.
+// Twelve runs at limit 2, with two crashes of the daemon: never more than two run, each runs once and in its turn, and
+// each is archived once. Real API server, real Job controller.
 func TestLaunchedJobsRunInTheirTurn(t *testing.T) {
 	var c census
 	h := settle(t, setting{launching: atLimit(2), cleanup: tidy()}, c.brief(0))
@@ -161,7 +161,8 @@ func TestTwoLaunchersShareAQueue(t *testing.T) {
 	}
 }
 
-// A Job that is cancelled while it waits fails without a pod; one that runs is ended gently, with its log kept. Both say why.
+// A Job that is cancelled while it waits fails without a pod; one that runs is ended gently, with its log kept. Both
+// say why.
 func TestCancel(t *testing.T) {
 	h := settle(t, setting{launching: atLimit(1), cleanup: tidy()}, chatty)
 	runs := h.run(launch.Run{Workload: workloadID(1)})
@@ -232,7 +233,8 @@ func builds(s *shelf) *launching {
 	return l
 }
 
-// A run that comes before its image is built waits for the build and then starts by itself; the image is not built again.
+// A run that comes before its image is built waits for the build and then starts by itself; the image is not built
+// again.
 func TestBuildThenRun(t *testing.T) {
 	s := &shelf{held: map[string]bool{}}
 	release := make(chan struct{})
@@ -288,7 +290,8 @@ func TestFailedBuildFailsTheRun(t *testing.T) {
 	}
 }
 
-// The token is in one Secret that goes with the Job, and nowhere else: not in the Job, in Events, in the daemon's own log or in the archive.
+// The token is in one Secret that goes with the Job, and nowhere else: not in the Job, in Events, in the daemon's own
+// log or in the archive.
 func TestEnvironmentStaysInTheSecret(t *testing.T) {
 	const token = "t0ken-that-never-expires"
 	h := settle(t, setting{launching: atLimit(1), cleanup: tidy()}, quick(0))
@@ -330,7 +333,7 @@ func TestEnvironmentStaysInTheSecret(t *testing.T) {
 	})
 }
 
-// wholeArchive gives every object of the store, keys and bytes.
+// wholeArchive returns every object of the store, keys and bytes.
 func (h *house) wholeArchive() string {
 	h.t.Helper()
 	var all strings.Builder

@@ -24,10 +24,10 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 )
 
-// TestFaultManyFinishedJobs has a daemon start beside Jobs that have finished long ago, with their documents to be written, and the
-// API server come back later with another history, so that all of them are listed anew. Each takes a fraction of what it is in the API
-// server, and no more the second time; nothing is asked about any of them; and a Job among them is archived as ever. It runs alone, for
-// it measures the whole process.
+// TestFaultManyFinishedJobs has a daemon start beside Jobs that have finished long ago, with their documents to be
+// written, and the API server come back later with another history, so that all of them are listed anew. Each takes a
+// fraction of what it is in the API server, and no more the second time; nothing is asked about any of them; and a Job
+// among them is archived as ever. It runs alone, for it measures the whole process.
 func TestFaultManyFinishedJobs(t *testing.T) {
 	own := controlplane.Start(t)
 	store := &documents{Store: storetest.NewMemory(t)}
@@ -60,7 +60,7 @@ func TestFaultManyFinishedJobs(t *testing.T) {
 	}
 }
 
-// finished gives Jobs that ended an hour ago. They look like those of pipelines.
+// finished returns Jobs that ended an hour ago. They look like those of pipelines.
 func (r *rig) finished(n int) iter.Seq[*batchv1.Job] {
 	end := metav1.NewTime(time.Now().Add(-time.Hour).Truncate(time.Second))
 	one, instant := int32(1), types.UID("00000000-0000-4000-9000-")
@@ -92,7 +92,7 @@ func (r *rig) finished(n int) iter.Seq[*batchv1.Job] {
 
 const seeded = "seeded-"
 
-// writers gives what the API server keeps of who wrote a Job: of two writers, some kilobytes.
+// writers returns what the API server keeps of who wrote a Job: of two writers, some kilobytes.
 func writers(at metav1.Time) (all []metav1.ManagedFieldsEntry) {
 	fields := `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"main\"}":{"f:env":{` +
 		strings.TrimSuffix(strings.Repeat(`"k:{\"name\":\"VARIABLE\"}":{".":{},"f:name":{},"f:value":{}},`, 20), ",") + `}}}}}}}`
@@ -113,7 +113,7 @@ func template(n int) corev1.PodSpec {
 	return corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{c}}
 }
 
-// perJob gives what a Job takes in memory as it comes from the API server.
+// perJob returns what a Job takes in memory as it comes from the API server.
 func perJob(t *testing.T, jobs iter.Seq[*batchv1.Job]) float64 {
 	t.Helper()
 	var all []*batchv1.Job
@@ -130,7 +130,7 @@ func perJob(t *testing.T, jobs iter.Seq[*batchv1.Job]) float64 {
 	return each
 }
 
-// held gives the bytes that are in use once the collector has been, and once more for what it only put aside.
+// held returns the bytes that are in use once the collector has been, and once more for what it only put aside.
 func held() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -139,15 +139,15 @@ func held() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// documents is a store that notes of the documents of seeded Jobs that they are there, and keeps none in this process, whose memory
-// is measured.
+// documents is a store that notes of the documents of seeded Jobs that they are there, and keeps none in this process,
+// whose memory is measured.
 type documents struct {
 	archive.Store
 	written atomic.Int64
 	there   [finishedJobs]atomic.Bool
 }
 
-// of gives the number of the seeded Job whose document the key names.
+// of returns the number of the seeded Job whose document the key names.
 func (d *documents) of(key archive.Key) (n int, ok bool) {
 	_, rest, _ := strings.Cut(string(key), "/"+seeded)
 	number, file, _ := strings.Cut(rest, "/")

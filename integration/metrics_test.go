@@ -67,8 +67,8 @@ func (r *rig) giveInCluster(account string, rules ...rbacv1.PolicyRule) {
 	must(r.t, err)
 }
 
-// giveScraper gives the account prometheus its right. The authorizer hears of it a moment later, and a denial is believed for half
-// a minute: so it is given before anybody asks.
+// giveScraper gives the account prometheus its right. The authorizer hears of it a moment later, and a denial is
+// believed for half a minute: so it is given before anybody asks.
 func (r *rig) giveScraper() {
 	r.t.Helper()
 	r.giveInCluster("prometheus", rbacv1.PolicyRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})
@@ -88,7 +88,8 @@ func (r *rig) onlyScrapersScrape(url string) {
 		{"no token", "", http.StatusUnauthorized},
 		{"nonsense", "nonsense", http.StatusUnauthorized},
 	} {
-		r.await("the answer "+http.StatusText(test.code)+" to "+test.name, func() bool { // the rights reach the authorizer a moment later
+		// The rights reach the authorizer a moment later.
+		r.await("the answer "+http.StatusText(test.code)+" to "+test.name, func() bool {
 			code, text := scrape(r.ctx, r.t, url, test.token)
 			if code == http.StatusOK && test.code != http.StatusOK {
 				r.t.Fatalf("%s: got %d, want %d", test.name, code, test.code)

@@ -23,8 +23,8 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 )
 
-// strict has the API server refuse a Job with a field that it does not know, which it otherwise leaves out without a word. It does that
-// for JSON alone.
+// strict makes the API server refuse a Job with a field that it does not know, which it otherwise leaves out without a
+// word. It does that for JSON alone.
 type strict struct {
 	http.RoundTripper
 	asked *atomic.Int64
@@ -76,8 +76,9 @@ func versionOf(t *testing.T, cp *controlplane.ControlPlane) launch.Server {
 	return server
 }
 
-// TestServersOfAnyVersion: a launched Job holds the fields that its API server knows, and no others; what takes the place of one that it
-// does not know is there. It runs, and the one that cannot run yet waits. `make oldest` has it asked of Kubernetes 1.24.
+// TestServersOfAnyVersion: a launched Job holds the fields that its API server knows, and no others; what takes the
+// place of one that it does not know is there. It runs, and the one that cannot run yet waits. `make oldest` asks
+// Kubernetes 1.24.
 func TestServersOfAnyVersion(t *testing.T) {
 	cp, err := managed()
 	if err != nil {

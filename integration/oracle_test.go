@@ -34,7 +34,7 @@ func (r *rig) manifest(p *kubelet.Pod) *archive.Manifest {
 	return m
 }
 
-// settled says whether the daemon has read an instance's log to its end and ended it.
+// settled reports whether the daemon has read an instance's log to its end and ended it.
 func (r *rig) settled(p *kubelet.Pod, c *kubelet.Instance) bool {
 	for _, log := range r.daemon.spool.Logs(archive.PodUID(p.UID())) {
 		if log.Instance().ContainerID == c.ID() {
@@ -44,7 +44,7 @@ func (r *rig) settled(p *kubelet.Pod, c *kubelet.Instance) bool {
 	return false
 }
 
-// held gives the number of lines that the daemon's spool holds of an instance.
+// held returns the number of lines that the daemon's spool holds of an instance.
 func (r *rig) held(p *kubelet.Pod, c *kubelet.Instance) int64 {
 	for _, log := range r.daemon.spool.Logs(archive.PodUID(p.UID())) {
 		if log.Instance().ContainerID == c.ID() {
@@ -71,7 +71,7 @@ func (r *rig) sameLines(record archive.InstanceRecord, c *kubelet.Instance) {
 	}
 }
 
-// record gives the manifest's record of an instance.
+// record returns the manifest's record of an instance.
 func (r *rig) record(m *archive.Manifest, c *kubelet.Instance) archive.InstanceRecord {
 	r.t.Helper()
 	for _, record := range m.Instances {
@@ -83,7 +83,7 @@ func (r *rig) record(m *archive.Manifest, c *kubelet.Instance) archive.InstanceR
 	return archive.InstanceRecord{}
 }
 
-// lines gives what the log object of a record holds.
+// lines returns what the log object of a record holds.
 func (r *rig) lines(record archive.InstanceRecord) []kubelet.Line {
 	r.t.Helper()
 	if record.Log == nil {

@@ -18,7 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// TestPolicyHolds: the API server puts the gate on Jobs as they are created, and not on those of which the daemon holds the pods.
+// TestPolicyHolds: the API server puts the gate on Jobs as they are created, and not on those of which the daemon holds
+// the pods.
 func TestPolicyHolds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setting{})
@@ -56,7 +57,7 @@ func TestPolicyHolds(t *testing.T) {
 	}
 }
 
-// bornHeld has the API server do all but keep a Job, and says whether it has the gate.
+// bornHeld lets the API server do all but keep a Job, and reports whether it has the gate.
 func (r *rig) bornHeld(change func(*batchv1.Job)) bool {
 	r.t.Helper()
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "born"}, Spec: batchv1.JobSpec{Template: r.job.Spec.Template}}

@@ -47,8 +47,8 @@ type process struct {
 	flags           []string // besides the usual ones
 }
 
-// TestProcess has the program itself start without rights, then with just those of the table, work, and stop while its store does not
-// answer. All that it says is in one form, and holds no secret, at the most talkative level.
+// TestProcess: the program itself starts without rights, then with just those of the table, works, and stops while its
+// store does not answer. All that it says is in one form, and holds no secret, at the most talkative level.
 func TestProcess(t *testing.T) {
 	p := newProcess(t)
 	said := p.withoutRights()
@@ -135,7 +135,8 @@ func (p *process) withoutRights() string {
 	return said.String()
 }
 
-// give gives the account the table's rights, but for one that the daemon can do without: to let somebody into its API.
+// give gives the account the table's rights, but for one that the daemon can do without: to let somebody into its
+// API.
 func (p *process) give() {
 	p.t.Helper()
 	var rules []rbacv1.PolicyRule
@@ -160,7 +161,7 @@ func (p *process) give() {
 	must(p.t, err)
 }
 
-// work has it keep a whole log and half of another, answer a caller whom nobody knows, and stop.
+// work lets it keep a whole log and half of another, answer a caller whom nobody knows, and stop.
 func (p *process) work() string {
 	p.t.Helper()
 	cmd, said := p.command()
@@ -180,7 +181,8 @@ func (p *process) work() string {
 	return said.String()
 }
 
-// stop: it is not ready from the signal on, waits no longer than its deadline for a store that is gone, and gives its Lease up.
+// stop: it is not ready from the signal on, waits no longer than its deadline for a store that is gone, and gives its
+// Lease up.
 func (p *process) stop(cmd *exec.Cmd, said *spoken) {
 	p.t.Helper()
 	p.store.cut()

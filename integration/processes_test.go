@@ -15,10 +15,11 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestReplicaProcesses has the program itself, in up to four processes over a real API server and a real S3 server, follow 500
-// logs while one is killed with its disk, one stands still past its Lease and goes on, one is cut off from the store, the
-// number goes from three to one and back, and all are replaced one after the other. Logs are rotated once what they held is
-// in a journal, so every line must be in the archive, once and in order, and every log proven complete.
+// TestReplicaProcesses: the program itself, in up to four processes over a real API server and a real S3 server,
+// follows 500 logs while one is killed with its disk, one stands still past its Lease and goes on, one is cut off from
+// the store, the number goes from three to one and back, and all are replaced one after the other. Logs are rotated
+// once what they held is in a journal, so every line must be in the archive, once and in order, and every log proven
+// complete.
 func TestReplicaProcesses(t *testing.T) {
 	const pods, perJob = 500, 10
 	g := gateway.Start(t)
@@ -36,8 +37,8 @@ func TestReplicaProcesses(t *testing.T) {
 		at += 20
 		f.journaled(all, at)
 	}
-	// A log's last line must be in the file that is served when another replica goes on: else nothing can prove that none came
-	// between. So there is more in a journal after a rotation, too.
+	// A log's last line must be in the file that is served when another replica goes on: else nothing can prove that
+	// none came between. So there is more in a journal after a rotation, too.
 	rotate := func(from int) {
 		t.Helper()
 		for n := from; n < len(all); n += 4 {

@@ -33,7 +33,8 @@ type readable struct {
 	one    bool // it is one frame, and begins with it: whoever reads ordinary .zst files reads it
 }
 
-// TestReadersOfTheObject reads log objects as docs/read-by-hand.md says, with what knows nothing of us, and compares with the manifest.
+// TestReadersOfTheObject reads log objects as docs/read-by-hand.md says, with what knows nothing of us, and compares
+// with the manifest.
 func TestReadersOfTheObject(t *testing.T) {
 	t.Parallel()
 	python, node, fzstd := program(t, "EPILOGUE_TEST_PYTHON"), program(t, "EPILOGUE_TEST_NODE"), program(t, "EPILOGUE_TEST_FZSTD")
@@ -199,8 +200,8 @@ func serveObjects(t *testing.T, objects []readable) *objectServer {
 	return s
 }
 
-// readableObjects seals logs whose frames are of odd sizes: some readers take several frames for one where a frame's text just fills
-// their buffer, of 16 or of 128 KiB. The last object is one that an older version wrote.
+// readableObjects seals logs whose frames are of odd sizes: some readers take several frames for one where a frame's
+// text just fills their buffer, of 16 or of 128 KiB. The last object is one that an older version wrote.
 func readableObjects(t *testing.T) []readable {
 	t.Helper()
 	folder := t.TempDir()

@@ -44,7 +44,7 @@ func gatedJob(t *testing.T, ns, name string, ttl string) {
 	}
 }
 
-// releasing gives a client that may list and patch Jobs and pods of the namespace, and nothing else.
+// releasing returns a client that may list and patch Jobs and pods of the namespace, and nothing else.
 func releasing(t *testing.T, ns string) kubernetes.Interface {
 	t.Helper()
 	rules := []rbacv1.PolicyRule{

@@ -26,7 +26,8 @@ const (
 	journalTime = 500 * time.Millisecond
 )
 
-// replica is one of several daemons over the rig's namespace and store. All that it says to the world goes through a gate.
+// replica is one of several daemons over the rig's namespace and store. All that it says to the world goes through a
+// gate.
 type replica struct {
 	*daemon
 	name     string

@@ -54,8 +54,8 @@ func TestFaultCrashLoop(t *testing.T) {
 	}
 }
 
-// TestFaultRestartStorm has a container that starts anew at once, again and again: nobody can tell whose log is served. What
-// is kept must be the instance's own all the same.
+// TestFaultRestartStorm has a container that starts anew at once, again and again: nobody can tell whose log is served.
+// What is kept must be the instance's own all the same.
 func TestFaultRestartStorm(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setting{})
@@ -154,7 +154,7 @@ func TestFaultDeletedWhileRunning(t *testing.T) {
 	t.Logf("sealed %s after its end", time.Since(begin))
 }
 
-// TestFaultWatchGone has the API server killed and its history compacted, so that every watch must begin anew.
+// TestFaultWatchGone: the API server is killed and its history compacted, so that every watch must begin anew.
 func TestFaultWatchGone(t *testing.T) {
 	t.Parallel()
 	own := controlplane.Start(t)
@@ -184,7 +184,7 @@ func TestFaultWatchGone(t *testing.T) {
 	r.complete(late, l)
 }
 
-// TestFaultCrash has the daemon crash again and again between and inside bursts of lines.
+// TestFaultCrash: the daemon crashes again and again between and inside bursts of lines.
 func TestFaultCrash(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})
@@ -198,7 +198,8 @@ func TestFaultCrash(t *testing.T) {
 	r.complete(p, c)
 }
 
-// TestFaultGoneWhileDown has a pod that ends and goes while no daemon runs: what was held is sealed, and the gap says why.
+// TestFaultGoneWhileDown has a pod that ends and goes while no daemon runs: what was held is sealed, and the gap says
+// why.
 func TestFaultGoneWhileDown(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})

@@ -157,9 +157,9 @@ func (r *rig) await(what string, holds func() bool) {
 	}
 }
 
-// freeze takes the spool's folder away from the daemon and tells it to end: the instant of a crash. The next start takes up
-// the folder as it was then. A write that was under way may be torn, as in a real crash. It may be called from the
-// daemon's own goroutines; crash or stop must follow.
+// freeze takes the spool's folder away from the daemon and tells it to end: the instant of a crash. The next start
+// takes up the folder as it was then. A write that was under way may be torn, as in a real crash. It may be called from
+// the daemon's own goroutines; crash or stop must follow.
 func (r *rig) freeze() {
 	r.lives++
 	next := filepath.Join(filepath.Dir(r.spoolDir), fmt.Sprintf("spool-%d", r.lives))

@@ -49,7 +49,7 @@ func TestFaultRotationInCatchUp(t *testing.T) {
 	}
 }
 
-// TestFaultRotationWithExit has the file rotated right before the exit: the follow ends without the last lines.
+// TestFaultRotationWithExit: the file is rotated right before the exit. The follow ends without the last lines.
 func TestFaultRotationWithExit(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})
@@ -69,7 +69,7 @@ func TestFaultRotationWithExit(t *testing.T) {
 	}
 }
 
-// TestFaultRotatedWhileDown has the file rotated twice while the node cannot be reached.
+// TestFaultRotatedWhileDown: the file is rotated twice while the node cannot be reached.
 func TestFaultRotatedWhileDown(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})

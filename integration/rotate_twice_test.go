@@ -13,8 +13,9 @@ import (
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
-// TestFaultRotationWhileSlow has two rotations while the reader is held, so that a whole file goes by unread. Between them lies
-// no time, as no kubelet rotates: that the kubelet's reader begins the newest file twice is what shows it.
+// TestFaultRotationWhileSlow: the file is rotated twice while the reader is held, so that a whole file goes by unread.
+// Between them lies no time, as no kubelet rotates: that the kubelet's reader begins the newest file twice is what
+// shows it.
 func TestFaultRotationWhileSlow(t *testing.T) {
 	t.Parallel()
 	// A check for a hang would cut the held stream, and lose the rest of the first file too.

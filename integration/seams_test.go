@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSeamsAreTold has a log rotated while it is read, with nothing missing. It is not called complete: manifest, header and
-// metric say how many seams are unproven.
+// TestSeamsAreTold has a log rotated while it is read, with nothing missing. It is not called complete: manifest,
+// header and metric say how many seams are unproven.
 func TestSeamsAreTold(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})

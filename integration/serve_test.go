@@ -23,7 +23,8 @@ import (
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
-// api serves the API over the parts of a daemon. It asks the API server with the rights that the chart gives it, and no others.
+// api serves the API over the parts of a daemon. It asks the API server with the rights that the chart gives it, and no
+// others.
 func (r *rig) api() *httptest.Server {
 	r.t.Helper()
 	reader := archive.NewReader(archive.ReaderConfig{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
@@ -39,7 +40,7 @@ func (r *rig) api() *httptest.Server {
 	return server
 }
 
-// reviewer gives a client of an account that may ask whose token it is and what its owner may do.
+// reviewer returns a client of an account that may ask whose token it is and what its owner may do.
 func (r *rig) reviewer() kubernetes.Interface {
 	r.t.Helper()
 	name := r.ns + "-reviews"
@@ -67,7 +68,7 @@ func (r *rig) reviewer() kubernetes.Interface {
 	return client
 }
 
-// token gives a token of an account of the namespace, for the API server's own audience or for others.
+// token returns a token of an account of the namespace, for the API server's own audience or for others.
 func (r *rig) token(account string, audiences ...string) string {
 	r.t.Helper()
 	token, err := r.set.plane.ServiceAccountToken(r.ctx, r.ns, account)
@@ -222,8 +223,8 @@ func forged(token string) string {
 	return parts[0] + "." + parts[1] + "." + string(last)
 }
 
-// TestFollowThroughRestarts: a follower loses his daemon twice, by a crash each time, and goes on with the id of the last event
-// that he had: every line once, and the end.
+// TestFollowThroughRestarts: a follower loses his daemon twice, by a crash each time, and goes on with the id of the
+// last event that he had: every line once, and the end.
 func TestFollowThroughRestarts(t *testing.T) {
 	t.Parallel()
 	r, p, c := started(t, setting{})

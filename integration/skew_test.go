@@ -69,7 +69,8 @@ func TestFaultSkewSince(t *testing.T) {
 	for name, skew := range skews {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			node := []kubelet.Option{kubelet.Clock(func() time.Time { return time.Now().Add(-time.Hour) })} // when it started
+			// When it started.
+			node := []kubelet.Option{kubelet.Clock(func() time.Time { return time.Now().Add(-time.Hour) })}
 			r, p, c := started(t, setting{wrap: skewed(skew), node: node})
 			for _, ago := range []time.Duration{30 * time.Minute, 7 * time.Minute, 3 * time.Minute, 0} {
 				c.Write(time.Now().Add(-ago), "written "+ago.String()+" ago")
@@ -87,7 +88,8 @@ func TestFaultSkewSince(t *testing.T) {
 	}
 }
 
-// TestFaultSkewVerdict: what was read from the start is complete, though its first line came late; what was not is in doubt.
+// TestFaultSkewVerdict: what was read from the start is complete, though its first line came late; what was not is in
+// doubt.
 func TestFaultSkewVerdict(t *testing.T) {
 	for name, skew := range skews {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +104,8 @@ func TestFaultSkewVerdict(t *testing.T) {
 		})
 		t.Run(name+", and the first file is gone", func(t *testing.T) {
 			t.Parallel()
-			node := []kubelet.Option{kubelet.Clock(func() time.Time { return time.Now().Add(-time.Minute) })} // when it started
+			// When it started.
+			node := []kubelet.Option{kubelet.Clock(func() time.Time { return time.Now().Add(-time.Minute) })}
 			r := newRig(t, setting{wrap: skewed(skew), node: node})
 			p, c := r.running()
 			c.Write(time.Now().Add(-50*time.Second), "nobody reads this")
@@ -118,7 +121,8 @@ func TestFaultSkewVerdict(t *testing.T) {
 	}
 }
 
-// after checks that something came so long after something else, and not much later. Times of the API server are in whole seconds.
+// after checks that something came so long after something else, and not much later. Times of the API server are in
+// whole seconds.
 func (h *house) after(what string, from, at time.Time, want time.Duration) {
 	h.t.Helper()
 	if took := at.Sub(from); took < want-time.Second || took > want+patience/2 {
@@ -130,8 +134,8 @@ func endOf(job *batchv1.Job) time.Time {
 	return job.Status.Conditions[len(job.Status.Conditions)-1].LastTransitionTime.Time
 }
 
-// skewed puts a daemon before clocks of API server and nodes that are ahead of its own: it moves each time in what it is answered by
-// so much, and each in what it asks back. It needs answers in JSON.
+// skewed puts a daemon before clocks of API server and nodes that are ahead of its own: it moves each time in what it
+// is answered by so much, and each in what it asks back. It needs answers in JSON.
 func skewed(by time.Duration) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return skew{next, by} }
 }
@@ -185,7 +189,7 @@ var (
 	timeBegun = regexp.MustCompile(`\d[\dT:-]{0,18}$`)
 )
 
-// moved gives the text with every time in it moved.
+// moved returns the text with every time in it moved.
 func moved(text []byte, by time.Duration) []byte {
 	const layout = "2006-01-02T15:04:05"
 	return timeText.ReplaceAllFunc(text, func(at []byte) []byte {

@@ -104,7 +104,7 @@ func TestFaultGatewayDies(t *testing.T) {
 	r.complete(p, c)
 }
 
-// TestFaultOneWrite breaks each of the sealer's writes once, in both ways, and has the daemon crash right before and
+// TestFaultOneWrite breaks each of the sealer's writes once, in both ways, and crashes the daemon right before and
 // right after it.
 func TestFaultOneWrite(t *testing.T) {
 	for _, key := range []string{"*.log.zst", "*/manifest.json", "v1/_index/day/*"} {
@@ -180,7 +180,7 @@ func TestFaultManyLogsSlowStore(t *testing.T) {
 	}
 }
 
-// heapInUse gives the bytes that the live heap takes.
+// heapInUse returns the bytes that the live heap takes.
 func heapInUse() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

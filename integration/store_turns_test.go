@@ -15,8 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestFaultStoreTakesTurns has a real S3 server that is overloaded, then refuses the daemon's keys, and then works: one run, in
-// which pods end at each time. No reader waits for it, and nothing is missing.
+// TestFaultStoreTakesTurns has a real S3 server that is overloaded, then refuses the daemon's keys, and then works: one
+// run, in which pods end at each time. No reader waits for it, and nothing is missing.
 func TestFaultStoreTakesTurns(t *testing.T) {
 	g := gateway.Start(t)
 	door := newDoor(t, g)

@@ -37,9 +37,9 @@ func (r *rig) play(n int) []played {
 	return all
 }
 
-// writeAll writes lines from..to-1 to each, at the time that it is. Where replicas come and go a script takes seconds, and
-// lines that say that none have passed are those of a clock that was set back: others may be hidden behind it, so that a
-// rotation in between leaves a doubt.
+// writeAll writes lines from..to-1 to each, at the time that it is. Where replicas come and go a script takes seconds,
+// and lines that say that none have passed are those of a clock that was set back: others may be hidden behind it, so
+// that a rotation in between leaves a doubt.
 func writeAll(all []played, from, to int) {
 	for _, x := range all {
 		for n := from; n < to; n++ {
@@ -133,8 +133,9 @@ func TestTakeoverKilled(t *testing.T) {
 	}
 }
 
-// TestTakeoverKilledTwice has the only replica killed with its disk, twice, each time replaced by one under another name, and
-// the log rotated beyond what the next one can join to: what is missing or in doubt is in a gap, what was journaled is kept.
+// TestTakeoverKilledTwice: the only replica is killed with its disk, twice, each time replaced by one under another
+// name, and the log rotated beyond what the next one can join to: what is missing or in doubt is in a gap, what was
+// journaled is kept.
 func TestTakeoverKilledTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setting{})
@@ -188,7 +189,8 @@ func TestTakeoverOrphan(t *testing.T) {
 	}
 }
 
-// TestTakeoverRestarts has a container whose first instance the pod's status does not name any more when its owner dies.
+// TestTakeoverRestarts has a container whose first instance the pod's status does not name any more when its owner
+// dies.
 func TestTakeoverRestarts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setting{})

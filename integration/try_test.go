@@ -17,8 +17,9 @@ import (
 	"github.com/epilogue-dev/epilogue/rights"
 )
 
-// TestTry has a trial work for an account that may get, list and watch what the table names, and nothing else: without the rights it
-// says which ones are missing, with them it shows and keeps a whole log, and it leaves nothing in the namespace.
+// TestTry has a trial work for an account that may get, list and watch what the table names, and nothing else: without
+// the rights it says which ones are missing, with them it shows and keeps a whole log, and it leaves nothing in the
+// namespace.
 func TestTry(t *testing.T) {
 	r := newRig(t, setting{})
 	token, err := r.set.plane.ServiceAccountToken(r.ctx, r.ns, "guest")

@@ -48,14 +48,14 @@ func (c *counter) note(r *http.Request, body []byte) {
 	}
 }
 
-// deletedAt gives when the Job's last DELETE came; zero: none did.
+// deletedAt returns the time when the Job's last DELETE came; zero: none did.
 func (c *counter) deletedAt(job string) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.deleted[job]
 }
 
-// counted starts a proxy that counts, and gives a kubeconfig that leads through it.
+// counted starts a proxy that counts, and returns a kubeconfig that leads through it.
 func counted(b *testing.B) (c *counter, kubeconfig string) {
 	b.Helper()
 	c = &counter{calls: map[string]int{}, deleted: map[string]time.Time{}}

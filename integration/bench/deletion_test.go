@@ -30,8 +30,8 @@ var (
 // mostCalls are a look at the Job, the Event about its end and its deletion.
 const mostCalls = 3
 
-// newDue makes a rig without a daemon, and the Sealer that fills its archive: the daemon reads through the S3 server what is
-// written below it, which spares a benchmark of deletions ten thousand uploads.
+// newDue makes a rig without a daemon, and the Sealer that fills its archive: the daemon reads through the S3 server
+// what is written below it, which spares a benchmark of deletions ten thousand uploads.
 func newDue(b *testing.B) (*rig, *counter, *archive.Sealer) {
 	b.Helper()
 	c, kubeconfig := counted(b)
@@ -50,7 +50,8 @@ func newDue(b *testing.B) (*rig, *counter, *archive.Sealer) {
 	return r, c, archive.NewSealer(store, spool, "bench", log, func(error) {})
 }
 
-// finish makes archived Jobs, each of one pod that is gone, which end at the given time, and waits until the last one is there.
+// finish makes archived Jobs, each of one pod that is gone, which end at the given time, and waits until the last one
+// is there.
 func (r *rig) finish(s *archive.Sealer, n int, end time.Time, annotations func(i int) map[string]string) {
 	r.b.Helper()
 	each(n, 16, func(i int) {
@@ -98,13 +99,13 @@ func (r *rig) finishOne(s *archive.Sealer, name string, end time.Time, annotatio
 	return err
 }
 
-// BenchmarkDeletion has Jobs go that are due: all at once, and one by one.
+// BenchmarkDeletion deletes Jobs that are due: all at once, and one by one.
 func BenchmarkDeletion(b *testing.B) {
 	b.Run("burst", burst)
 	b.Run("lag", lag)
 }
 
-// burst gives how fast the Jobs go, what each one costs the API server, and the daemon's memory meanwhile.
+// burst tells how fast the Jobs go, what each one costs the API server, and the daemon's memory meanwhile.
 func burst(b *testing.B) {
 	for b.Loop() {
 		r, c, sealer := newDue(b)
@@ -165,7 +166,8 @@ func (r *rig) nothingLeft() {
 	}
 }
 
-// lag gives the time from when a Job is due to the request that deletes it: Jobs that are due 150 ms apart, at the default rate.
+// lag tells the time from when a Job is due to the request that deletes it: Jobs that are due 150 ms apart, at the
+// default rate.
 func lag(b *testing.B) {
 	const count, apart, notice, most = 100, 150 * time.Millisecond, 10 * time.Second, 1.0
 	for b.Loop() {

@@ -47,7 +47,7 @@ func (c jobCache) Job(name string) *batchv1.Job {
 
 func (jobCache) PodsOf(types.UID) []*corev1.Pod { return nil }
 
-// launcher gives one over a namespace of its own.
+// launcher returns one over a namespace of its own.
 func launcher(b *testing.B, running int) (l *launch.Launcher, client kubernetes.Interface, ns string) {
 	b.Helper()
 	ns = plane.Namespace(b)
@@ -114,8 +114,8 @@ func BenchmarkSubmit(b *testing.B) {
 	}
 }
 
-// BenchmarkSubmitToPod measures how long it is from a request to its pod, with a slot free and 1,000 Jobs in the queue that cannot start.
-// The Job controller is the real one.
+// BenchmarkSubmitToPod measures how long it is from a request to its pod, with a slot free and 1,000 Jobs in the queue
+// that cannot start. The Job controller is the real one.
 func BenchmarkSubmitToPod(b *testing.B) {
 	if err := plane.StartJobController(); err != nil {
 		b.Fatal(err)

@@ -1,12 +1,11 @@
 //go:build integration && bench
 
-// Package bench measures the program as it is shipped: a daemon process of its own, against a real API server, a fake node
-// in this process and a real S3 server.
+// Package bench measures the program as it is shipped: a daemon process of its own, against a real API server, a fake
+// node in this process and a real S3 server.
 //
-// The machine is shared and small, so nothing here passes or fails by a time, but for the lag of deletions, which has room
-// enough: figures are medians of rounds that take turns within one run, and CPU is what the kernel charged to the processes.
-// docs/benchmarks.md tells what they mean.
-// Nothing survives a run but what -profiles was given.
+// The machine is shared and small, so nothing here passes or fails by a time, but for the lag of deletions, which has
+// room enough: figures are medians of rounds that take turns within one run, and CPU is what the kernel charged to the
+// processes. docs/benchmarks.md tells what they mean. Nothing survives a run but what -profiles was given.
 package bench
 
 import (
@@ -59,9 +58,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// keepAway leaves the last processor to the readers. What this process starts from now on stays off it, unless started by
-// reader. Without that, on a small machine, a reader that computes takes the server's time away and so looks slower at
-// reading.
+// keepAway leaves the last processor to the readers. What this process starts from now on stays off it, unless started
+// by reader. Without that, on a small machine, a reader that computes takes the server's time away and so looks slower
+// at reading.
 func keepAway() error {
 	cpus := fmt.Sprintf("0-%d", runtime.NumCPU()-2)
 	out, err := exec.Command("taskset", "-a", "-c", "-p", cpus, strconv.Itoa(os.Getpid())).CombinedOutput()
@@ -71,7 +70,7 @@ func keepAway() error {
 	return nil
 }
 
-// reader gives a command that reads logs.
+// reader returns a command that reads logs.
 func reader(path string, args ...string) *exec.Cmd {
 	if !*apart {
 		return exec.Command(path, args...)
@@ -79,8 +78,8 @@ func reader(path string, args ...string) *exec.Cmd {
 	return exec.Command("taskset", append([]string{"-c", strconv.Itoa(runtime.NumCPU() - 1), path}, args...)...)
 }
 
-// build builds the daemon. With -profiles a file that serves net/http/pprof is laid over its package, so that the program
-// itself needs no profiler.
+// build builds the daemon. With -profiles a file that serves net/http/pprof is laid over its package, so that the
+// program itself needs no profiler.
 func build(dir string) (string, error) {
 	path := filepath.Join(dir, "epilogue")
 	args := []string{"build", "-trimpath", "-o", path}

@@ -84,7 +84,7 @@ func (p *process) lastWords() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-// cpu gives the time that the process has had on the processors so far: user and system, in steps of 10 ms.
+// cpu returns the time that the process has had on the processors so far: user and system, in steps of 10 ms.
 func (p *process) cpu(b *testing.B) time.Duration {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
@@ -102,7 +102,7 @@ func (p *process) cpu(b *testing.B) time.Duration {
 	return time.Duration(user+system) * tick
 }
 
-// memory gives a line of /proc/<pid>/status in bytes: VmRSS is what the process holds, VmHWM the most it ever held.
+// memory returns a line of /proc/<pid>/status in bytes: VmRSS is what the process holds, VmHWM the most it ever held.
 func (p *process) memory(b *testing.B, name string) int64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -132,7 +132,7 @@ func freeAddress(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// get gives the body of a URL on this machine.
+// get returns the body of a URL on this machine.
 func get(url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -148,7 +148,7 @@ func get(url string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// metric gives the sum of a metric over its labels, from a page of the daemon's metrics.
+// metric returns the sum of a metric over its labels, from a page of the daemon's metrics.
 func metric(page []byte, name string) (sum float64) {
 	for s := bufio.NewScanner(bytes.NewReader(page)); s.Scan(); {
 		key, value, _ := strings.Cut(s.Text(), " ")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// BenchmarkQuietLogs gives the daemon's memory with 2,000 open logs, each of which gets a line every ten seconds for half
-// a minute, and what one log adds to a daemon without any. What a log wrote before it became quiet counts too.
+// BenchmarkQuietLogs tells the daemon's memory with 2,000 open logs, each of which gets a line every ten seconds for
+// half a minute, and what one log adds to a daemon without any. What a log wrote before it became quiet counts too.
 func BenchmarkQuietLogs(b *testing.B) {
 	for _, lines := range []int{10, 100} {
 		b.Run(fmt.Sprintf("after=%d", lines), func(b *testing.B) { quiet(b, lines) })

@@ -85,7 +85,7 @@ func (l *sealedLog) seal() {
 	b.Logf("%d MiB of text, %d lines, %d MiB stored", *megs, l.lines, record.Log.Size>>20)
 }
 
-// read gives the text of an answer by a reader that knows nothing but the store.
+// read returns the text of an answer by a reader that knows nothing but the store.
 func (l *sealedLog) read(q archive.Query) []byte {
 	q.Target = sealedJob
 	a, err := archive.NewReader(archive.ReaderConfig{Store: l.counted, Codec: l.codec}).Read(l.b.Context(), q)
@@ -103,7 +103,7 @@ func (l *sealedLog) read(q archive.Query) []byte {
 	return out.Bytes()
 }
 
-// byShell gives what a shell's pipeline prints.
+// byShell returns what a shell's pipeline prints.
 func (l *sealedLog) byShell(line string) []byte {
 	cmd := exec.Command("bash", "-c", "set -o pipefail; "+line)
 	cmd.Env = append(cmd.Environ(), storeEnv()...)

@@ -125,7 +125,7 @@ func (r *rig) metric(name string) float64 {
 	return metric(page, name)
 }
 
-// profile has the daemon profiled for so long, where profiles are asked for. The returned function waits for the end.
+// profile profiles the daemon for so long, where profiles are asked for. The returned function waits for the end.
 func (r *rig) profile(name string, d time.Duration) (wait func()) {
 	if r.pprof == "" {
 		return func() {}
@@ -160,12 +160,12 @@ func (r *rig) pod() *kubelet.Pod {
 	return r.node.Pod(r.ns, kubelet.Spec{Job: r.job, Edit: func(pod *corev1.Pod) { pod.GenerateName = "job-" }})
 }
 
-// manifest gives the path of a pod's manifest.
+// manifest returns the path of a pod's manifest.
 func (r *rig) manifest(p *kubelet.Pod) string {
 	return filepath.Join(r.kept, "v1", r.ns, r.job.Name, string(r.job.UID), p.Name()+"."+string(p.UID()), "manifest.json")
 }
 
-// sealed waits until a pod's manifest is in the store and gives when it was written.
+// sealed waits until a pod's manifest is in the store and returns when it was written.
 func (r *rig) sealed(p *kubelet.Pod, limit time.Duration) time.Time {
 	r.b.Helper()
 	var at time.Time
@@ -189,7 +189,7 @@ func (r *rig) followed(c *kubelet.Instance) {
 	}
 }
 
-// median gives the middle of the values, and quantile any other place.
+// median returns the middle of the values, and quantile any other place.
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
 func quantile(values []float64, q float64) float64 {

@@ -17,7 +17,7 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
 
-// BenchmarkRotation writes 1,000,000 lines at a rate at which a runtime can take them, has them rotated as a kubelet does,
+// BenchmarkRotation writes 1,000,000 lines at a rate at which a runtime can take them, rotates them as a kubelet does,
 // and compares what a plain follow keeps with what the archive keeps. A line that is missing outside the gaps of the
 // manifest fails it.
 func BenchmarkRotation(b *testing.B) {
@@ -81,7 +81,7 @@ func rotating(c *kubelet.Instance) (stop func()) {
 	}
 }
 
-// followAlone counts the lines that one follow gives.
+// followAlone counts the lines of one follow.
 func (r *rig) followAlone(p *kubelet.Pod) <-chan int {
 	opts := &corev1.PodLogOptions{Follow: true, Timestamps: true}
 	body, err := plane.Client().CoreV1().Pods(r.ns).GetLogs(p.Name(), opts).Stream(r.b.Context())
@@ -104,7 +104,7 @@ func (r *rig) followAlone(p *kubelet.Pod) <-chan int {
 	return counted
 }
 
-// account compares the archived log with what was written, and gives its lines and its gaps.
+// account compares the archived log with what was written, and returns its lines and its gaps.
 func (r *rig) account(p *kubelet.Pod, c *kubelet.Instance) (lines, gaps int) {
 	r.b.Helper()
 	document, err := os.ReadFile(r.manifest(p))

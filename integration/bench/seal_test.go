@@ -11,7 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// BenchmarkSealAlone gives the time from a container's end to its manifest in the store, one pod at a time. The real
+// BenchmarkSealAlone tells the time from a container's end to its manifest in the store, one pod at a time. The real
 // kubelet takes up to a second to end a follow; the fake one is told to take as long.
 func BenchmarkSealAlone(b *testing.B) {
 	r := newRig(b, []kubelet.Option{kubelet.ForceCheck(time.Second)})
@@ -62,7 +62,7 @@ type started struct {
 	c   *kubelet.Instance
 }
 
-// running makes pods of one container that has written some lines and is followed, and gives how long that took.
+// running makes pods of one container that has written some lines and is followed, and returns how long that took.
 func (r *rig) running(n, lines int) ([]started, time.Duration) {
 	r.b.Helper()
 	begin := time.Now()
@@ -81,7 +81,7 @@ func (r *rig) running(n, lines int) ([]started, time.Duration) {
 	return pods, time.Since(begin)
 }
 
-// end ends all containers and gives the seconds from each one's end to its manifest.
+// end ends all containers and returns the seconds from each one's end to its manifest.
 func (r *rig) end(pods []started) []float64 {
 	r.b.Helper()
 	ends := make([]time.Time, len(pods))

@@ -35,7 +35,7 @@ func BenchmarkPipeline(b *testing.B) {
 	compare(b, "pipeline", (*largeLog).byPipeline)
 }
 
-// compare has the daemon and another reader read one log in turns. The text is that of a training job; the metrics are
+// compare lets the daemon and another reader read one log in turns. The text is that of a training job; the metrics are
 // medians over the rounds.
 func compare(b *testing.B, name string, other func(*largeLog) (took, used time.Duration)) {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // the fake node's records must not be what is measured
@@ -79,8 +79,8 @@ func text(n int) string {
 		n/60000%60, n/1000%60, n%1000, n/5000, n, 1/float64(n%5000+1), 1e-4, float64(n%97)/7, 41000+n%613)
 }
 
-// byDaemon makes the log, lets the daemon have it and gives the time until it held all of it, and the CPU until it was sealed.
-// The daemon's stream stands still before the first byte until the whole log is written.
+// byDaemon makes the log, lets the daemon have it and returns the time until it held all of it, and the CPU until it
+// was sealed. The daemon's stream stands still before the first byte until the whole log is written.
 func (l *largeLog) byDaemon() (took, used time.Duration) {
 	hold := kubelet.NewHold()
 	l.pod = l.rig.pod()
@@ -133,8 +133,8 @@ func (l *largeLog) fill() {
 	debug.FreeOSMemory() // a collection now is none while it is measured
 }
 
-// serve lets a held stream go and gives the time until the node has sent the whole log. What is under way then, in sockets
-// and windows, is a few MiB at most, and bounded alike for all readers.
+// serve lets a held stream go and returns the time until the node has sent the whole log. What is under way then, in
+// sockets and windows, is a few MiB at most, and bounded alike for all readers.
 func (l *largeLog) serve(hold *kubelet.Hold) time.Duration {
 	end := l.node.Counters().Bytes + l.bytes
 	begin := time.Now()
@@ -159,7 +159,7 @@ func (l *largeLog) byCurl() (took, used time.Duration) {
 	return took, finish(l.b, curl)
 }
 
-// byPipeline gives the CPU of the three programs together.
+// byPipeline returns the CPU of the three programs together.
 func (l *largeLog) byPipeline() (took, used time.Duration) {
 	kubectl := reader(*kubectlPath, "--kubeconfig", l.kubeconfig, "-n", l.ns, "logs", "--timestamps", l.pod.Name())
 	zstd := reader("zstd", "-3", "-q", "-c")
@@ -175,7 +175,7 @@ func (l *largeLog) byPipeline() (took, used time.Duration) {
 	return time.Since(begin), used
 }
 
-// output starts a program and gives its output as a file, so that the next one reads from the pipe itself.
+// output starts a program and returns its output as a file, so that the next one reads from the pipe itself.
 func output(b *testing.B, cmd *exec.Cmd) *os.File {
 	b.Helper()
 	r, w, err := os.Pipe()
@@ -197,7 +197,7 @@ func start(b *testing.B, cmd *exec.Cmd) {
 	}
 }
 
-// finish waits for a program and gives its CPU.
+// finish waits for a program and returns its CPU.
 func finish(b *testing.B, cmd *exec.Cmd) time.Duration {
 	b.Helper()
 	if err := cmd.Wait(); err != nil {

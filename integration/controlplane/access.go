@@ -24,14 +24,14 @@ import (
 // callTimeout bounds one call.
 const callTimeout = 30 * time.Second
 
-// RESTConfig gives an administrator's configuration without client-side throttling. Every call gives a copy.
+// RESTConfig returns an administrator's configuration without client-side throttling. Every call gives a copy.
 func (cp *ControlPlane) RESTConfig() *rest.Config { return rest.CopyConfig(cp.admin) }
 
-// Client gives an administrator's client without client-side throttling.
+// Client returns an administrator's client without client-side throttling.
 func (cp *ControlPlane) Client() kubernetes.Interface { return cp.client }
 
-// UserConfig gives the configuration of a user with a client certificate. A user has the rights that RBAC gives to the
-// name and the groups: at first none.
+// UserConfig returns the configuration of a user with a client certificate. A user has the rights that RBAC gives to
+// the name and the groups: at first none.
 func (cp *ControlPlane) UserConfig(name string, groups ...string) (*rest.Config, error) {
 	cert, key, err := cp.authority.sign(pkix.Name{CommonName: name, Organization: groups})
 	if err != nil {
@@ -43,7 +43,7 @@ func (cp *ControlPlane) UserConfig(name string, groups ...string) (*rest.Config,
 	}, nil
 }
 
-// KubeconfigFile writes the administrator's kubeconfig to a file of the test and gives its path.
+// KubeconfigFile writes the administrator's kubeconfig to a file of the test and returns its path.
 func (cp *ControlPlane) KubeconfigFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -78,7 +78,7 @@ func (cp *ControlPlane) Namespace(t testing.TB) string {
 	return made.Name
 }
 
-// ServiceAccountToken gives a token of a service account, which it creates if need be. RBAC knows the account as
+// ServiceAccountToken returns a token of a service account, which it creates if need be. RBAC knows the account as
 // system:serviceaccount:<namespace>:<name>.
 func (cp *ControlPlane) ServiceAccountToken(ctx context.Context, namespace, name string) (string, error) {
 	accounts := cp.client.CoreV1().ServiceAccounts(namespace)

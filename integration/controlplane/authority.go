@@ -73,7 +73,7 @@ func (a *authority) writeFiles() error {
 	return a.write("accounts.key", text)
 }
 
-// sign makes a key and a certificate for a server on this machine or a client of that name. It gives both as PEM.
+// sign makes a key and a certificate for a server on this machine or a client of that name. It returns both as PEM.
 func (a *authority) sign(subject pkix.Name) (certPEM, key []byte, err error) {
 	signer, err := newKey()
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package controlplane starts a real etcd and kube-apiserver for tests, and the Job controller where a test needs it.
 //
 // It owns the processes, their certificates and a folder that holds both; all of it goes with the test. When the test
-// binary is killed the processes die too, the folder stays in the system's folder for temporary files. Nothing is faked: preconditions, finalizers, selectors, admission and the log proxy are the
-// API server's own. There is no scheduler and no kubelet: package kubelet plays the node.
+// binary is killed the processes die too, the folder stays in the system's folder for temporary files. Nothing is
+// faked: preconditions, finalizers, selectors, admission and the log proxy are the API server's own. There is no
+// scheduler and no kubelet: package kubelet plays the node.
 //
 // The binaries come from the environment, see EtcdPath and the variables beside it.
 package controlplane
@@ -79,7 +80,7 @@ func Start(t testing.TB, opts ...Option) *ControlPlane {
 	return cp
 }
 
-// Run is for TestMain: it starts one control plane for a package, hands it to use, runs the tests and gives the exit
+// Run is for TestMain: it starts one control plane for a package, hands it to use, runs the tests and returns the exit
 // code.
 func Run(m *testing.M, use func(*ControlPlane), opts ...Option) int {
 	cp, err := New(opts...)
@@ -207,7 +208,7 @@ func (cp *ControlPlane) StartJobController() error {
 	return nil
 }
 
-// LogTails gives the last lines of each process's log.
+// LogTails returns the last lines of each process's log.
 func (cp *ControlPlane) LogTails() string {
 	var b strings.Builder
 	for _, p := range append([]*process{cp.etcd, cp.apiserver}, cp.others...) {

@@ -89,7 +89,7 @@ func TestWatchBreaksAndExpires(t *testing.T) {
 	}
 }
 
-// gone gives the error of a watch from a version, whether it comes as status or as first event.
+// gone returns the error of a watch from a version, whether it comes as status or as first event.
 func gone(t *testing.T, cp *ControlPlane, ns, version string) error {
 	t.Helper()
 	w, err := cp.Client().CoreV1().ConfigMaps(ns).Watch(t.Context(), metav1.ListOptions{ResourceVersion: version})

@@ -24,7 +24,7 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// program gives the path that an environment variable names.
+// program returns the path that an environment variable names.
 func program(variable string) (string, error) {
 	path := os.Getenv(variable)
 	if path == "" {
@@ -99,7 +99,7 @@ func (p *process) waitFor(limit time.Duration, ready func(context.Context) error
 	}
 }
 
-// tail gives the last lines of the process's output under a title.
+// tail returns the last lines of the process's output under a title.
 func (p *process) tail() string {
 	if p == nil {
 		return ""

@@ -16,8 +16,9 @@ import (
 // seedBatch is how many objects go into one transaction; etcd takes 128.
 const seedBatch = 100
 
-// SeedJobs puts Jobs into etcd as the API server stores them, past the API server, which would take minutes for a hundred
-// thousand: it hears of them as of those that another API server has written. Namespace, name and UID must be set.
+// SeedJobs puts Jobs into etcd as the API server stores them, past the API server, which would take minutes for a
+// hundred thousand: it hears of them as of those that another API server has written. Namespace, name and UID must be
+// set.
 func (cp *ControlPlane) SeedJobs(ctx context.Context, jobs iter.Seq[*batchv1.Job]) error {
 	type put struct {
 		Key   []byte `json:"key"`

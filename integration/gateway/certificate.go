@@ -50,7 +50,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-// Client gives an HTTP client that trusts the gateway.
+// Client returns an HTTP client that trusts the gateway.
 func (g *Gateway) Client() *http.Client {
 	g.t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}

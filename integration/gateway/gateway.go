@@ -1,7 +1,8 @@
 // Package gateway runs a real S3 server for tests: the versitygw program over a folder of the test.
 //
-// It owns the process and its folder, and promises that a gateway that Start returned answers, and that nothing of it is
-// left when the test has ended. Kill and Restart play an outage: the folder stays, so what was stored is there again.
+// It owns the process and its folder, and promises that a gateway that Start returned answers, and that nothing of it
+// is left when the test has ended. Kill and Restart play an outage: the folder stays, so what was stored is there
+// again.
 package gateway
 
 import (
@@ -98,7 +99,7 @@ func (g *Gateway) Setenv() {
 	g.t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(g.root, "none"))
 }
 
-// freeAddress gives a port that is free now. Another process may take it before the gateway does; then the test fails
+// freeAddress returns a port that is free now. Another process may take it before the gateway does; then the test fails
 // at its start.
 func freeAddress(t *testing.T) string {
 	t.Helper()

@@ -58,7 +58,8 @@ func TestManyFollowers(t *testing.T) {
 	_ = work.Wait() // gives no error
 	begin, before := time.Now(), heap()
 	followers, ctx := errgroup.WithContext(t.Context())
-	opening := make(chan struct{}, 64) // all at once, Go's HTTP/2 client gives up on connections that are still being made
+	// All at once, Go's HTTP/2 client gives up on connections that are still being made.
+	opening := make(chan struct{}, 64)
 	for n := range instances {
 		followers.Go(func() error {
 			opening <- struct{}{}
@@ -95,7 +96,7 @@ func TestManyFollowers(t *testing.T) {
 	t.Logf("all ended after %s", time.Since(begin))
 }
 
-// heap gives the bytes that the process has from the system for its heap and stacks.
+// heap returns the bytes that the process has from the system for its heap and stacks.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

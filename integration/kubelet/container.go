@@ -36,7 +36,7 @@ type termination struct {
 	started, finished time.Time
 }
 
-// current gives the instance that is the container's state, nil while it waits.
+// current returns the instance that is the container's state, nil while it waits.
 func (c *container) current() *Instance {
 	if c.waiting != nil || len(c.instances) == 0 {
 		return nil
@@ -44,7 +44,7 @@ func (c *container) current() *Instance {
 	return c.instances[len(c.instances)-1]
 }
 
-// last gives the instance of lastState: the newest dead one that is not the state.
+// last returns the instance of lastState: the newest dead one that is not the state.
 func (c *container) last() *Instance {
 	n := len(c.instances)
 	if c.waiting == nil {
@@ -146,7 +146,7 @@ func (p *Pod) settle() {
 	p.phase = phase
 }
 
-// exit gives the exit code of the container's state and whether it has ended at all.
+// exit returns the exit code of the container's state and whether it has ended at all.
 func (c *container) exit() (int, bool) {
 	inst := c.current()
 	if inst == nil {

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Evict plays the kubelet's eviction: every process is killed, the logs are gone by the time that anybody hears of it, the pod stays
-// as Failed.
+// Evict plays the kubelet's eviction: every process is killed, the logs are gone by the time that anybody hears of it,
+// the pod stays as Failed.
 func (p *Pod) Evict(message string) {
 	p.RemoveLogs()
 	p.kill(137, "Error")
@@ -59,7 +59,7 @@ func (p *Pod) kill(code int, reason string) {
 	}
 }
 
-// Instances gives every instance of the pod that was started so far, by container.
+// Instances returns every instance of the pod that was started so far, by container.
 func (p *Pod) Instances() []*Instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -43,12 +43,12 @@ type Fault struct {
 	fired atomic.Int64
 }
 
-// Fired gives how many times the fault struck.
+// Fired returns how many times the fault struck.
 func (f *Fault) Fired() int { return int(f.fired.Load()) }
 
 func (f *Fault) fire() { f.fired.Add(1) }
 
-// take says whether the fault is for this request, and counts it.
+// take reports whether the fault is for this request, and counts it.
 func (f *Fault) take(r Request) bool {
 	if f.On != nil && !f.On(r) {
 		return false
@@ -113,7 +113,7 @@ func (f *Fault) describe() string {
 	return "of a delay"
 }
 
-// fault gives the fault for a request, nil for none.
+// fault returns the fault for a request, nil for none.
 func (k *Kubelet) fault(r Request) *Fault {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -133,7 +133,7 @@ type Hold struct {
 	free    sync.Once
 }
 
-// NewHold gives a hold that nothing has reached so far.
+// NewHold returns a hold that nothing has reached so far.
 func NewHold() *Hold {
 	return &Hold{reached: make(chan struct{}), release: make(chan struct{})}
 }

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Gated gives a transport whose requests, and each read of their answers, first ask pass, which may wait or refuse: the
-// connections of a process that is stopped, cut off or dead.
+// Gated returns a transport whose requests, and each read of their answers, first ask pass, which may wait or refuse:
+// the connections of a process that is stopped, cut off or dead.
 func Gated(next http.RoundTripper, pass func() error) http.RoundTripper { return gated{next, pass} }
 
 type gated struct {

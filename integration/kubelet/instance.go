@@ -35,10 +35,10 @@ type file struct {
 	bytes   int64
 }
 
-// ID gives the container's ID as the pod's status shows it.
+// ID returns the container's ID as the pod's status shows it.
 func (i *Instance) ID() string { return i.id }
 
-// Restart gives the instance's restart count, 0 for a container's first instance.
+// Restart returns the instance's restart count, 0 for a container's first instance.
 func (i *Instance) Restart() int { return i.restart }
 
 // Append writes records to the current file in one go: no stream sees a part of them, no rotation falls between.
@@ -130,7 +130,7 @@ func (i *Instance) Terminate(code int, reason string) {
 	i.pod.ended(i)
 }
 
-// finish notes the end. It says whether the process ran until now: a kill may come second.
+// finish notes the end. It reports whether the process ran until now: a kill may come second.
 func (i *Instance) finish(end termination) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -159,14 +159,14 @@ func (i *Instance) Remove() {
 	i.notify(eventChange)
 }
 
-// Ended says whether the process is gone.
+// Ended reports whether the process is gone.
 func (i *Instance) Ended() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.ended
 }
 
-// Records gives every record ever written, oldest first, those of rotated files included.
+// Records returns every record ever written, oldest first, those of rotated files included.
 func (i *Instance) Records() []Record {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -177,11 +177,11 @@ func (i *Instance) Records() []Record {
 	return all
 }
 
-// Served gives the records that some stream has handed whole to the network, in the order they were written. A stream
+// Served returns the records that some stream has handed whole to the network, in the order they were written. A stream
 // that was killed may have lost the last of them on the way.
 func (i *Instance) Served() []Record { return i.pick(true) }
 
-// Unserved gives the records that no stream has printed so far.
+// Unserved returns the records that no stream has printed so far.
 func (i *Instance) Unserved() []Record { return i.pick(false) }
 
 func (i *Instance) pick(served bool) []Record {
@@ -198,10 +198,10 @@ func (i *Instance) pick(served bool) []Record {
 	return some
 }
 
-// Lines gives the lines that a reader of all files would see.
+// Lines returns the lines that a reader of all files would see.
 func (i *Instance) Lines() []Line { return Render(i.Records()) }
 
-// Files gives the records of each file, oldest first. The last file is the one that can be read.
+// Files returns the records of each file, oldest first. The last file is the one that can be read.
 func (i *Instance) Files() [][]Record {
 	i.mu.Lock()
 	defer i.mu.Unlock()

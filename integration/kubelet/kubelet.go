@@ -128,7 +128,7 @@ type Counters struct {
 	Bytes                                int64 // bytes of log served
 }
 
-// Counters gives the counters of this moment.
+// Counters returns the counters of this moment.
 func (k *Kubelet) Counters() Counters {
 	k.mu.Lock()
 	open := len(k.streams)
@@ -179,7 +179,7 @@ func (k *Kubelet) Up() {
 	}
 }
 
-// lookup gives the newest pod of that name, nil where there is none.
+// lookup returns the newest pod of that name, nil where there is none.
 func (k *Kubelet) lookup(namespace, name string) *Pod {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -150,7 +150,7 @@ func (b *bed) settled(c *Instance) {
 	}
 }
 
-// status gives the HTTP status and the error of a log request.
+// status returns the HTTP status and the error of a log request.
 func (b *bed) status(opts corev1.PodLogOptions) (int, error) {
 	b.t.Helper()
 	var code int

@@ -128,7 +128,7 @@ func (p *Pod) stop(ctx context.Context) {
 // Stopping is closed when the pod's deletion was asked for while Run looks after it: the moment of SIGTERM.
 func (p *Pod) Stopping() <-chan struct{} { return p.stopping }
 
-// over says whether the pod has reached its last phase.
+// over reports whether the pod has reached its last phase.
 func (p *Pod) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// runJob creates a Job and a node that runs its pods by the script. It gives the first pod once the script has it.
+// runJob creates a Job and a node that runs its pods by the script. It returns the first pod once the script has it.
 func runJob(t *testing.T, ns string, script func(context.Context, *Pod)) *Pod {
 	t.Helper()
 	// The followers learn of the end well before the logs go.

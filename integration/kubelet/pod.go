@@ -93,7 +93,7 @@ func (k *Kubelet) Adopt(object *corev1.Pod) *Pod {
 	return p
 }
 
-// object gives the pod object that the spec describes.
+// object returns the pod object that the spec describes.
 func (k *Kubelet) object(namespace string, spec Spec) *corev1.Pod {
 	serial := k.nextSerial()
 	pod := &corev1.Pod{
@@ -119,7 +119,7 @@ func (k *Kubelet) object(namespace string, spec Spec) *corev1.Pod {
 	return pod
 }
 
-// own gives the pod its name, and the owner and labels that the Job controller would.
+// own sets the pod's name, and the owner and labels that the Job controller would.
 func own(pod *corev1.Pod, job *batchv1.Job, serial int) {
 	prefix := "pod"
 	if job != nil {
@@ -158,13 +158,13 @@ func image(name string, restart *corev1.ContainerRestartPolicy) corev1.Container
 	return corev1.Container{Name: name, Image: "registry.example/" + name + ":1", RestartPolicy: restart}
 }
 
-// Name gives the pod's name.
+// Name returns the pod's name.
 func (p *Pod) Name() string { return p.name }
 
-// Namespace gives the pod's namespace.
+// Namespace returns the pod's namespace.
 func (p *Pod) Namespace() string { return p.namespace }
 
-// UID gives the pod's UID.
+// UID returns the pod's UID.
 func (p *Pod) UID() types.UID { return p.uid }
 
 // Start starts a container, or starts it again: a new instance with a new container ID and an empty log.
@@ -189,7 +189,7 @@ func (p *Pod) Start(container string) *Instance {
 	return inst
 }
 
-// containerID gives an ID that looks like containerd's: 64 hexadecimal digits, of its own for each instance.
+// containerID returns an ID that looks like containerd's: 64 hexadecimal digits, of its own for each instance.
 func containerID(uid types.UID, name string, restart int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", uid, name, restart))
 	return scheme + hex.EncodeToString(sum[:])

@@ -177,7 +177,7 @@ func (k *Kubelet) appendTime(b []byte, at time.Time) []byte {
 	return at.In(k.opts.zone).AppendFormat(b, timeFormat)
 }
 
-// ignore gives nil for an error that is none to the caller.
+// ignore returns nil for an error that is none to the caller.
 func ignore(err, target error) error {
 	if errors.Is(err, target) {
 		return nil

@@ -37,7 +37,7 @@ func (r Record) fileBytes() int64 {
 	return int64(len(timeFormat) + len(" stdout F ") + len(r.Text) + 1)
 }
 
-// Render gives the lines that the kubelet prints for the records. It keeps one "new line" flag for both outputs, so
+// Render returns the lines that the kubelet prints for the records. It keeps one "new line" flag for both outputs, so
 // a record that follows an unfinished one of the other output is glued to it.
 func Render(records []Record) []Line {
 	var lines []Line
@@ -54,12 +54,12 @@ func Render(records []Record) []Line {
 	return lines
 }
 
-// endsLine says whether the kubelet takes what follows the record for a new line. An empty chunk counts as one.
+// endsLine reports whether the kubelet takes what follows the record for a new line. An empty chunk counts as one.
 func endsLine(r Record) bool { return !r.Partial || len(r.Text) == 0 }
 
-// Chunks gives the records that the runtime makes of one line: chunks of size bytes, all but the last with tag P, each
-// with a time of its own (one microsecond after the other here). A carriage return at the end is dropped, as containerd
-// drops it.
+// Chunks returns the records that the runtime makes of one line: chunks of size bytes, all but the last with tag P,
+// each with a time of its own (one microsecond after the other here). A carriage return at the end is dropped, as
+// containerd drops it.
 func Chunks(at time.Time, out Output, text string, size int) []Record {
 	rest := bytes.TrimSuffix([]byte(text), []byte("\r"))
 	var records []Record

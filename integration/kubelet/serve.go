@@ -136,7 +136,7 @@ func (i *Instance) serve(ctx context.Context, opts logOptions, out *sink) error 
 	return out.idle() // a fault may stand right behind the last record
 }
 
-// refuse plays what a fault does before the log is looked up. It says whether that was the whole answer.
+// refuse plays what a fault does before the log is looked up. It reports whether that was the whole answer.
 func (f *Fault) refuse(s *stream, w http.ResponseWriter) bool {
 	if f.Delay > 0 {
 		f.fire()
@@ -152,7 +152,7 @@ func (f *Fault) refuse(s *stream, w http.ResponseWriter) bool {
 	return true
 }
 
-// atStart says whether the fault strikes before the first byte of the log.
+// atStart reports whether the fault strikes before the first byte of the log.
 func (f *Fault) atStart() bool {
 	strikes := f.Hold != nil || f.Text != "" || f.Hang || f.Cut
 	return strikes && f.AfterBytes == 0 && f.AfterLines == 0

@@ -40,7 +40,8 @@ func (s *sink) write(text []byte, done func()) error {
 	return s.put(text)
 }
 
-// strikes says whether the fault's point lies before or inside the next n bytes, and how many of them come before it.
+// strikes reports whether the fault's point lies before or inside the next n bytes, and how many of them come before
+// it.
 func (s *sink) strikes(n int) (cut int, here bool) {
 	f := s.fault
 	if f == nil || s.struck {

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Object gives the pod as created, with the status of this moment.
+// Object returns the pod as created, with the status of this moment.
 func (p *Pod) Object() *corev1.Pod {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -42,7 +42,7 @@ func (p *Pod) Report() {
 	}
 }
 
-// status gives the status that the kubelet would report. The caller holds mu.
+// status returns the status that the kubelet would report. The caller holds mu.
 func (p *Pod) status() corev1.PodStatus {
 	s := corev1.PodStatus{Phase: p.phase, Reason: p.reason, Message: p.message, Conditions: p.conditions}
 	if p.bound {

@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Transport gives a transport that answers as an API server would: GET of a pod, and of its log through this node. A
-// broken answer of the node becomes a clean end of the body, a pod without a node has a log of status 204. No network is
-// used, so it also works in a synctest bubble.
+// Transport returns a transport that answers as an API server would: GET of a pod, and of its log through this node. A
+// broken answer of the node becomes a clean end of the body, a pod without a node has a log of status 204. No network
+// is used, so it also works in a synctest bubble.
 func (k *Kubelet) Transport() http.RoundTripper { return front{k} }
 
 type front struct{ k *Kubelet }
@@ -109,7 +109,7 @@ func (h hangUp) Close() error {
 	return h.pipe.Close()
 }
 
-// status gives a failure as the API server words it.
+// status returns a failure as the API server words it.
 func (f front) status(r *http.Request, code int, message string) *http.Response {
 	reasons := map[int]metav1.StatusReason{
 		http.StatusNotFound: metav1.StatusReasonNotFound, http.StatusBadRequest: metav1.StatusReasonBadRequest,

@@ -60,7 +60,7 @@ func (i *Instance) dropWatch(w *watch) {
 	i.pod.kubelet.giveWatch()
 }
 
-// running says whether the runtime still has the container's process. The error is the runtime's, as it reaches the
+// running reports whether the runtime still has the container's process. The error is the runtime's, as it reaches the
 // reader of a log.
 func (i *Instance) running() (bool, error) {
 	i.mu.Lock()
@@ -102,7 +102,7 @@ func (i *Instance) next(w *watch) (event, bool) {
 	return e, true
 }
 
-// WaitFollowed returns once n followers have read all there is and wait for more. It gives the context's error.
+// WaitFollowed returns once n followers have read all there is and wait for more. It returns the context's error.
 func (i *Instance) WaitFollowed(ctx context.Context, n int) error {
 	for tick := time.NewTicker(time.Millisecond); ; {
 		if i.waiting() >= n {

@@ -1,4 +1,5 @@
-// Package oracle judges an archived log in tests: against what the container wrote, and against the gaps that are recorded.
+// Package oracle judges an archived log in tests: against what the container wrote, and against the gaps that are
+// recorded.
 package oracle
 
 import (
@@ -9,11 +10,12 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// pieceBytes is where the follower cuts lines (docs/format.md): what is longer is archived in pieces of one time, or in shorter ones
-// where it came slowly.
+// pieceBytes is where the follower cuts lines (docs/format.md): what is longer is archived in pieces of one time, or in
+// shorter ones where it came slowly.
 const pieceBytes = 64 << 10
 
-// joined puts the shorter pieces together, but for those with a cut between them, and gives the cuts' places among the others.
+// joined puts the shorter pieces together, but for those with a cut between them, and returns the cuts' places among
+// the others.
 func joined(archived []kubelet.Line, cuts map[int]bool) (lines []kubelet.Line, moved map[int]bool) {
 	moved = map[int]bool{}
 	for n, l := range archived {
@@ -37,7 +39,7 @@ func goesOn(piece, next kubelet.Line) bool {
 	return piece.Partial && piece.Time.Equal(next.Time) && len(piece.Text)%pieceBytes > 0 && len(piece.Text)+len(next.Text) <= pieceBytes
 }
 
-// pieces gives lines as they are archived.
+// pieces returns lines as they are archived.
 func pieces(lines []kubelet.Line) []kubelet.Line {
 	var cut []kubelet.Line
 	for _, l := range lines {
@@ -51,7 +53,7 @@ func pieces(lines []kubelet.Line) []kubelet.Line {
 	return cut
 }
 
-// Accounted says whether the archived lines are the written ones, in order and each once, but for those inside gaps.
+// Accounted reports whether the archived lines are the written ones, in order and each once, but for those inside gaps.
 // Between two gaps the archive must hold an unbroken run of what was written.
 func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
 	written = pieces(written)
@@ -83,8 +85,8 @@ func Accounted(archived, written []kubelet.Line, gaps []archive.Gap) error {
 	return nil
 }
 
-// Whole says whether a log that is held whole is called what it is: complete or empty where it is one file, and seamed
-// otherwise, with one seam at least and none that is not there.
+// Whole reports whether a log that is held whole is called what it is: complete or empty where it is one file, and
+// seamed otherwise, with one seam at least and none that is not there.
 func Whole(record archive.InstanceRecord, written *kubelet.Instance) error {
 	files := len(written.Files())
 	want := archive.Complete
@@ -103,7 +105,7 @@ func Whole(record archive.InstanceRecord, written *kubelet.Instance) error {
 	return nil
 }
 
-// find looks for a run of lines in what was written from line at on, and gives where it ends. Without a gap before it
+// find looks for a run of lines in what was written from line at on, and returns where it ends. Without a gap before it
 // the run begins right there.
 func find(run, written []kubelet.Line, at int, gap bool) (end int, err error) {
 	for ; at+len(run) <= len(written); at++ {
@@ -131,7 +133,7 @@ func same(a, b kubelet.Line) bool {
 	return a.Time.Equal(b.Time) && a.Text == b.Text && a.Partial == b.Partial
 }
 
-// Show gives a line for a message.
+// Show returns a line for a message.
 func Show(l kubelet.Line) string {
 	text := l.Text
 	if len(text) > 60 {
