@@ -30,7 +30,7 @@ func readYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// rules gives all rules of the chart, and those of them that are alerts.
+// rules returns all rules of the chart, and those of them that are alerts.
 func rules(t *testing.T) (all, alerts []rule) {
 	t.Helper()
 	var file struct {

@@ -62,7 +62,8 @@ func TestLeaseRoleStandsInTheRelease(t *testing.T) {
 	}
 }
 
-// Outside namespaces the daemon asks two questions about who comes to its API or scrapes it, and none where nobody has to be known.
+// Outside namespaces the daemon asks two questions about who comes to its API or scrapes it, and none where nobody has
+// to be known.
 func TestClusterRoleIsForReviews(t *testing.T) {
 	objects := render(t, "namespace=jobs")
 	role := objects["ClusterRole"].(*rbacv1.ClusterRole)

@@ -183,8 +183,9 @@ func TestDashboard(t *testing.T) {
 	golden.Compare(t, dashboardFile, text.Bytes())
 }
 
-// TestCountsAreWhole: Prometheus stretches an increase to the whole of its range, so that one event shows as 1.01 or 1.33. Rounded in
-// the query it is one; the form of the panel would cut large numbers, too, and repeat the labels of an axis.
+// TestCountsAreWhole: Prometheus stretches an increase to the whole of its range, so that one event shows as 1.01 or
+// 1.33. Rounded in the query it is one; the form of the panel would cut large numbers, too, and repeat the labels of an
+// axis.
 func TestCountsAreWhole(t *testing.T) {
 	counts := 0
 	for _, r := range rows() {

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/docs"
 )
 
-// TestHelmCommandsOfThePages renders what the pages tell readers to install or to upgrade, with the values that they give. Flags that
-// only a cluster has a use for go.
+// TestHelmCommandsOfThePages renders what the pages tell readers to install or to upgrade, with the values that they
+// give. Flags that only a cluster has a use for go.
 func TestHelmCommandsOfThePages(t *testing.T) {
 	n := 0
 	for _, program := range []string{"helm install", "helm upgrade"} {

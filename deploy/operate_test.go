@@ -32,7 +32,7 @@ func deployment(t *testing.T, values ...string) *appsv1.Deployment {
 	return render(t, values...)["Deployment"].(*appsv1.Deployment)
 }
 
-// one gives the value, and fails where there is not exactly one that is meant.
+// one returns the value, and fails where there is not exactly one that is meant.
 func one[T any](t *testing.T, all []T, meant func(T) bool) T {
 	t.Helper()
 	found := slices.DeleteFunc(slices.Clone(all), func(v T) bool { return !meant(v) })
@@ -85,7 +85,8 @@ func TestPodValues(t *testing.T) {
 	}
 }
 
-// IRSA is an annotation, and EKS Pod Identity nothing at all: no keys may be named then, for they would win over the role.
+// IRSA is an annotation, and EKS Pod Identity nothing at all: no keys may be named then, for they would win over the
+// role.
 func TestIdentityOnAWS(t *testing.T) {
 	objects := render(t, `serviceAccount.annotations.eks\.amazonaws\.com/role-arn=arn:aws:iam::111122223333:role/epilogue`, "serviceAccount.labels.team=ml")
 	account := objects["ServiceAccount"].(*corev1.ServiceAccount)

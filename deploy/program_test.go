@@ -29,8 +29,8 @@ func build(t *testing.T, dir string) string {
 	return path
 }
 
-// The program needs nothing of the image that it is in, tells nothing of the machine on which it was built, and is the same
-// wherever that is. EPILOGUE_TEST_PROGRAMS names others to look at, which a release has made for each processor.
+// The program needs nothing of the image that it is in, tells nothing of the machine on which it was built, and is the
+// same wherever that is. EPILOGUE_TEST_PROGRAMS names others to look at, which a release has made for each processor.
 func TestProgram(t *testing.T) {
 	path := build(t, "..")
 	for _, path := range append(strings.Fields(os.Getenv("EPILOGUE_TEST_PROGRAMS")), path) {
@@ -91,7 +91,7 @@ func checkBuild(t *testing.T, path string) {
 	}
 }
 
-// sources gives where go has its own source and that of others, long enough to be in a program for no other reason.
+// sources returns where go has its own source and that of others, long enough to be in a program for no other reason.
 func sources(t *testing.T) []string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT", "GOMODCACHE").Output()

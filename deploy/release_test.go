@@ -37,7 +37,7 @@ var released = map[string]string{
 	"kubectl-epilogue_darwin_amd64.tar.gz": "kubectl-epilogue", "kubectl-epilogue_darwin_arm64.tar.gz": "kubectl-epilogue",
 }
 
-// unpack gives what an archive holds by name, and writes its program to a file.
+// unpack returns what an archive holds by name, and writes its program to a file.
 func unpack(t *testing.T, archive, program string) (headers map[string]*tar.Header, at string) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(dist, archive))
@@ -71,7 +71,7 @@ func unpack(t *testing.T, archive, program string) (headers map[string]*tar.Head
 	}
 }
 
-// git gives what it says of the last commit in a format.
+// git returns what it says of the last commit in a format.
 func git(t *testing.T, format string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "git", "log", "-1", "--format="+format).Output()
@@ -81,8 +81,8 @@ func git(t *testing.T, format string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestReleasedArchives: each has its program, the licence and a page to begin with, of one owner and time wherever it was made; the
-// program is for the platform that the name says, and knows its commit.
+// TestReleasedArchives: each has its program, the licence and a page to begin with, of one owner and time wherever it
+// was made; the program is for the platform that the name says, and knows its commit.
 func TestReleasedArchives(t *testing.T) {
 	commit, when := git(t, "%H"), git(t, "%ct")
 	for archive, program := range released {
@@ -134,7 +134,7 @@ func checkPlatform(t *testing.T, archive, program, commit string) {
 	}
 }
 
-// sums gives SHA256SUMS by name.
+// sums returns SHA256SUMS by name.
 func sums(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dist, "SHA256SUMS"))

@@ -54,14 +54,14 @@ func template(t *testing.T, values ...string) (string, error) {
 const withPolicies = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy," +
 	"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 
-// render gives the chart's objects by kind, without those that are there for the uninstallation alone. Values that begin with
-// "--" are flags of helm.
+// render returns the chart's objects by kind, without those that are there for the uninstallation alone. Values that
+// begin with "--" are flags of helm.
 func render(t *testing.T, values ...string) map[string]runtime.Object {
 	t.Helper()
 	return renderAll(t, false, values...)
 }
 
-// renderUninstall gives what helm makes before it deletes the release.
+// renderUninstall returns what helm makes before it deletes the release.
 func renderUninstall(t *testing.T, values ...string) map[string]runtime.Object {
 	t.Helper()
 	return renderAll(t, true, values...)

@@ -1,5 +1,5 @@
-// Package docs gives the commands that the pages tell readers to type, for the tests of those who have to understand them. It keeps
-// nothing; the pages are read when it is asked.
+// Package docs gives the commands that the pages tell readers to type, for the tests of those who have to understand
+// them. It keeps nothing; the pages are read when it is asked.
 package docs
 
 import (
@@ -19,8 +19,8 @@ type Command struct {
 	Args []string // words after the program's, without what a shell would do with the rest of the line
 }
 
-// Commands gives those of README.md and of all pages below docs that begin with a program, such as "kubectl epilogue": in blocks, and in
-// a sentence between backquotes. Root is the path of the repository.
+// Commands returns those of README.md and of all pages below docs that begin with a program, such as
+// "kubectl epilogue": in blocks, and in a sentence between backquotes. Root is the path of the repository.
 func Commands(root, program string) ([]Command, error) {
 	var all []Command
 	visit := func(path string) error {
@@ -57,7 +57,7 @@ var (
 	prompt    = regexp.MustCompile(`^(    +|\$ )`)
 )
 
-// typed gives the lines of blocks, indented or fenced, and what stands between backquotes in the others.
+// typed returns the lines of blocks, indented or fenced, and what stands between backquotes in the others.
 func typed(text string) []string {
 	var lines []string
 	fenced := false
@@ -117,8 +117,8 @@ func words(line string) []string {
 	return all
 }
 
-// Check says what is wrong with the command, if it is one of the program that root is: no such command, flag or number of
-// arguments. Nothing runs.
+// Check says what is wrong with the command, if it is one of the program that root is: no such command, flag or number
+// of arguments. Nothing runs.
 func (c Command) Check(root *cobra.Command) error {
 	cmd, rest, err := root.Find(c.Args)
 	if err != nil {

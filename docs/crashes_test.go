@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCrashesAreTold: for each write, docs/design.md says what a crash before it and after it leaves, and what becomes of one that
-// fails; and it, or its section, names the test.
+// TestCrashesAreTold: for each write, docs/design.md says what a crash before it and after it leaves, and what becomes
+// of one that fails; and it, or its section, names the test.
 func TestCrashesAreTold(t *testing.T) {
 	_, text, found := strings.Cut(pages(t)["docs/design.md"], "\n## What a crash leaves\n")
 	if !found {

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Typed is a command of a page by which Epilogue is operated, and what becomes of it where the release of TestReadme stands.
+// Typed is a command of a page by which Epilogue is operated, and what becomes of it where the release of TestReadme
+// stands.
 type Typed struct {
 	Begins string // as the page has it; the rest comes from there. Of several that fit, the longest counts
 	Want   string // a regular expression that its output matches
@@ -83,8 +84,9 @@ var Operated = []Typed{
 	{Begins: "curl ", Not: "it needs that forward"},
 }
 
-// OperationsCommands gives the commands of the pages of operations, each once and whole, by the index of their row of Operated. Root is the
-// path of the repository. A command without a row is an error: who writes one says whether it is run, and what it prints.
+// OperationsCommands returns the commands of the pages of operations, each once and whole, by the index of their row of
+// Operated. Root is the path of the repository. A command without a row is an error: who writes one says whether it is
+// run, and what it prints.
 func OperationsCommands(root string) (map[int][]string, error) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs/runbooks/*.md"))
 	if err != nil {
@@ -127,7 +129,8 @@ var (
 	program  = regexp.MustCompile(`(?m)^(?:kubectl|helm|epilogue|curl|aws|eksctl) `)
 )
 
-// wholeCommands gives those of indented blocks, over several lines where they have them, and those between backquotes.
+// wholeCommands returns those of indented blocks, over several lines where they have them, and those between
+// backquotes.
 func wholeCommands(text string) (all []string) {
 	for _, block := range indented.FindAllString(text, -1) {
 		block = strings.TrimPrefix(strings.ReplaceAll("\n"+block, "\n    ", "\n"), "\n")

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestOperated: each command of the pages of operations has a row, which TestReadme of e2e runs, and each row a command.
+// TestOperated: each command of the pages of operations has a row, which TestReadme of e2e runs, and each row a
+// command.
 func TestOperated(t *testing.T) {
 	commands, err := OperationsCommands("..")
 	if err != nil {

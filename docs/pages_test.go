@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// pages gives every page by its path from the root of the repository, without its blocks of code where prose is wanted.
+// pages returns every page by its path from the root of the repository, without its blocks of code where prose is
+// wanted.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -40,7 +41,7 @@ func prose(text string) string {
 	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "")
 }
 
-// anchors gives what a page can be entered at, as GitHub makes it of headings.
+// anchors returns what a page can be entered at, as GitHub makes it of headings.
 func anchors(text string) []string {
 	var all []string
 	for _, m := range regexp.MustCompile(`(?m)^#{1,6} (.+)$`).FindAllStringSubmatch(prose(text), -1) {
@@ -134,7 +135,8 @@ func TestNamedVariablesExist(t *testing.T) {
 	}
 }
 
-// TestNamedSettingsExist: a page that tells which setting to change names one that docs/configuration.md has, or a value of the chart.
+// TestNamedSettingsExist: a page that tells which setting to change names one that docs/configuration.md has, or a
+// value of the chart.
 func TestNamedSettingsExist(t *testing.T) {
 	settings := named(t, "configuration.md", "`([a-z0-9]+(?:-[a-z0-9]+)+)`")
 	for _, other := range []string{"cli.md", "format.md", "metrics.md"} { // flags, reasons, labels
@@ -170,7 +172,7 @@ func TestNamedSettingsExist(t *testing.T) {
 	}
 }
 
-// named gives what a file names.
+// named returns what a file names.
 func named(t *testing.T, path, pattern string) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// tests gives the names of all tests of the tree.
+// tests returns the names of all tests of the tree.
 func tests(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -30,8 +30,8 @@ func tests(t *testing.T) map[string]bool {
 	return found
 }
 
-// TestNamedTestsExist: a page that names a test as its proof names one that is there. A name with a star stands for all that
-// begin so.
+// TestNamedTestsExist: a page that names a test as its proof names one that is there. A name with a star stands for all
+// that begin so.
 func TestNamedTestsExist(t *testing.T) {
 	all, n := tests(t), 0
 	for page, text := range pages(t) {

@@ -1,6 +1,6 @@
-// Package golden compares what is generated with what is committed. Only tests import it; a test binary that does has the flag
-// -update, which rewrites the files. `make verify` runs such packages as they are and `make update` with the flag: it finds them by
-// this import.
+// Package golden compares what is generated with what is committed. Only tests import it; a test binary that does has
+// the flag -update, which rewrites the files. `make verify` runs such packages as they are and `make update` with the
+// flag: it finds them by this import.
 package golden
 
 import (
@@ -13,8 +13,8 @@ import (
 // The flag package has no other way to declare a flag of the test binary.
 var update = flag.Bool("update", false, "rewrite generated files")
 
-// Compare fails the test where the file at path, relative to the package's folder, does not hold got, and shows the first line
-// that differs. Under -update it writes the file.
+// Compare fails the test where the file at path, relative to the package's folder, does not hold got, and shows the
+// first line that differs. Under -update it writes the file.
 func Compare(t testing.TB, path string, got []byte) {
 	t.Helper()
 	if *update {
@@ -34,7 +34,7 @@ func Compare(t testing.TB, path string, got []byte) {
 	}
 }
 
-// firstDifference gives the first line, counted from 1, in which two texts that are not equal differ.
+// firstDifference returns the first line, counted from 1, in which two texts that are not equal differ.
 func firstDifference(a, b []byte) (line int, inA, inB []byte) {
 	for line = 1; ; line++ {
 		var moreA, moreB bool

@@ -3,8 +3,8 @@
 // change its meaning.
 package mark
 
-// Finalizer is the gate: a Job that carries it stays, and its pods with it, until their logs are archived. A pod carries it
-// only where it must not vanish before its manifest exists.
+// Finalizer is the gate: a Job that carries it stays, and its pods with it, until their logs are archived. A pod
+// carries it only where it must not vanish before its manifest exists.
 const Finalizer = "epilogue.dev/archive"
 
 // Annotations by which the owner of a Job beats all rules.
@@ -21,12 +21,17 @@ const GatePods = "pods"
 // Annotations that Epilogue writes.
 const (
 	AdoptedTTL = "epilogue.dev/ttl-seconds-after-finished" // what spec.ttlSecondsAfterFinished was, in plain seconds
-	ArchiveKey = "epilogue.dev/archive-key"                // the folder in the archive, below its prefix, that holds all of the Job
-	Verdict    = "epilogue.dev/verdict"                    // the worst verdict on the Job's logs
-	Released   = "epilogue.dev/released"                   // when the gate was taken off by hand; it is not put on again
-	Ended      = "epilogue.dev/ended"                      // on a pod or Job that was ended: by which setting, after how long, and why
-	HeldSince  = "epilogue.dev/held-since"                 // on one that is deleted and held: from when the gate's deadline counts
-	HeldForJob = "epilogue.dev/held-for-job"               // on a pod: the gate is on it because it must not be on its Job
+	// The folder in the archive, below its prefix, that holds all of the Job.
+	ArchiveKey = "epilogue.dev/archive-key"
+	Verdict    = "epilogue.dev/verdict" // the worst verdict on the Job's logs
+	// When the gate was taken off by hand; it is not put on again.
+	Released = "epilogue.dev/released"
+	// On a pod or Job that was ended: by which setting, after how long, and why.
+	Ended = "epilogue.dev/ended"
+	// On one that is deleted and held: from when the gate's deadline counts.
+	HeldSince = "epilogue.dev/held-since"
+	// On a pod: the gate is on it because it must not be on its Job.
+	HeldForJob = "epilogue.dev/held-for-job"
 )
 
 // Annotations of others that say what an object is.
@@ -41,8 +46,8 @@ const (
 // FluxKustomization is the label of what Flux has applied.
 const FluxKustomization = "kustomize.toolkit.fluxcd.io/name"
 
-// Applied are the annotations, and AppliedLabels the labels, of a Job whose name comes again: whoever applies it deletes it and makes
-// it anew.
+// Applied are the annotations, and AppliedLabels the labels, of a Job whose name comes again: whoever applies it
+// deletes it and makes it anew.
 var (
 	Applied       = []string{HelmHook, ArgoHook, HelmRelease, ArgoTracking}
 	AppliedLabels = []string{FluxKustomization}

@@ -13,8 +13,8 @@ const mostSeconds = math.MaxInt32
 
 var days = regexp.MustCompile(`^(?:(\d{1,5})w)?(?:(\d{1,5})d)?(.*)$`)
 
-// ParseTTL reads a time to live: a duration with its unit, as Go writes it with days and weeks before, such as 30m, 36h or
-// 1w2d12h; or a whole number of seconds, which is how Kubernetes and ZenML write it.
+// ParseTTL reads a time to live: a duration with its unit, as Go writes it with days and weeks before, such as 30m, 36h
+// or 1w2d12h; or a whole number of seconds, which is how Kubernetes and ZenML write it.
 func ParseTTL(text string) (time.Duration, error) {
 	wrong := errors.New("want a whole number of seconds such as 86400, or a duration with its unit such as 30m, 24h or 7d")
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {

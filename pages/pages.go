@@ -1,5 +1,5 @@
-// Package pages lists the Jobs and the pods of a namespace page by page: no answer of the API server holds more than 500. It
-// keeps nothing. What changes between two pages is listed as it was at the first one.
+// Package pages lists the Jobs and the pods of a namespace page by page: no answer of the API server holds more than
+// 500. It keeps nothing. What changes between two pages is listed as it was at the first one.
 package pages
 
 import (

@@ -19,10 +19,11 @@ const crashMark = "--- what the Go runtime said:\n"
 // crashMost is how much of a report the log repeats.
 const crashMost = 64 << 10
 
-// GuardCrashes makes the runtime write a panic, of whatever goroutine, not only to standard error but also into a file beside the
-// spool, below the version and the settings; the next start of the container finds it there and logs it whole, so that what to send
-// is in one line of the current log. A volume that cannot be written costs only that. The function that it returns ends the watch, and
-// removes the file: nothing has crashed then. A process that is killed leaves the head alone, which the next start passes over.
+// GuardCrashes makes the runtime write a panic, of whatever goroutine, not only to standard error but also into a file
+// beside the spool, below the version and the settings; the next start of the container finds it there and logs it
+// whole, so that what to send is in one line of the current log. A volume that cannot be written costs only that. The
+// function that it returns ends the watch, and removes the file: nothing has crashed then. A process that is killed
+// leaves the head alone, which the next start passes over.
 func GuardCrashes(version string, cfg config.Config, log *slog.Logger) (forget func()) {
 	path := strings.TrimRight(cfg.Spool.Dir, "/") + ".crash"
 	tellCrash(path, log)

@@ -9,8 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 )
 
-// Logger is the one log of the process. What libraries write by the standard log and by klog goes there, too, so that every
-// line has the one form: nobody can parse a log of which one line in a thousand is something else.
+// Logger is the one log of the process. What libraries write by the standard log and by klog goes there, too, so that
+// every line has the one form: nobody can parse a log of which one line in a thousand is something else.
 func Logger(p config.Process, to io.Writer) *slog.Logger { return Install(Handler(p, to)) }
 
 // Handler writes in the form, and from the level on, that the settings say.
@@ -30,7 +30,8 @@ func Install(handler slog.Handler) *slog.Logger {
 	return log
 }
 
-// durations writes them as settings are written, such as 1m30s. JSON would have a number of nanoseconds, of which nobody knows the unit.
+// durations writes them as settings are written, such as 1m30s. JSON would have a number of nanoseconds, of which
+// nobody knows the unit.
 func durations(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

@@ -14,9 +14,9 @@ type Stage struct {
 	Run    func(ctx context.Context) error
 }
 
-// InStages runs the stages at once. The last one is told by the context to stop, each other one when all behind it have stopped: what
-// a stage needs of one before it is there until its end. stopping is told of each that is about to stop; nil: nobody is. The errors of all
-// are returned, those of the last stage first.
+// InStages runs the stages at once. The last one is told by the context to stop, each other one when all behind it have
+// stopped: what a stage needs of one before it is there until its end. stopping is told of each that is about to stop;
+// nil: nobody is. The errors of all are returned, those of the last stage first.
 func InStages(ctx context.Context, stages []Stage, stopping func(stage string)) error {
 	first, behind := stages[0], stages[1:]
 	if first.Before != nil {

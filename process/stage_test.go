@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 )
 
-// TestStages: they begin from the first to the last, and stop from the last to the first, each once those behind it have stopped. All
-// errors are told.
+// TestStages: they begin from the first to the last, and stop from the last to the first, each once those behind it
+// have stopped. All errors are told.
 func TestStages(t *testing.T) {
 	inner, outer := errors.New("inner"), errors.New("outer")
 	for name, test := range map[string]struct {

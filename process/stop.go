@@ -21,10 +21,10 @@ func end(code int, reason string) {
 	os.Exit(code)
 }
 
-// Stopping returns a context that ends with the first SIGINT or SIGTERM. From then on a second one ends the process, and so does
-// the end of the grace: that is safe at every line of this program, and what the last journal lacks then is read again by
-// whoever takes over once the Lease has lapsed. The signals are taken by us, not left to the system: it gives their default action
-// to no process that is the first of its container.
+// Stopping returns a context that ends with the first SIGINT or SIGTERM. From then on a second one ends the process,
+// and so does the end of the grace: that is safe at every line of this program, and what the last journal lacks then is
+// read again by whoever takes over once the Lease has lapsed. The signals are taken by us, not left to the system: it
+// gives their default action to no process that is the first of its container.
 func Stopping(ctx context.Context, grace time.Duration, log *slog.Logger) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)

@@ -45,8 +45,8 @@ const (
 	askTimeout = 10 * time.Second
 )
 
-// Missing asks the API server which of the rights the caller has not, and gives all of them, in the order of the table. Everybody
-// who has logged in may ask that of himself. An error says that it is not known.
+// Missing asks the API server which of the rights the caller has not, and returns all of them, in the order of the
+// table. Everybody who has logged in may ask that of himself. An error says that it is not known.
 func Missing(ctx context.Context, client kubernetes.Interface, uses ...Use) ([]Lack, error) {
 	var wanted []Lack
 	for _, u := range uses {
@@ -87,7 +87,7 @@ func Allowed(ctx context.Context, client kubernetes.Interface, what *authorizati
 	return answer.Status.Allowed, nil
 }
 
-// Vital says whether one of the rights is one without which nothing works.
+// Vital reports whether one of the rights is one without which nothing works.
 func Vital(missing []Lack) bool {
 	return slices.ContainsFunc(missing, func(l Lack) bool { return l.Use.Vital })
 }

@@ -1,6 +1,6 @@
-// Package rights is the one table of what Epilogue must be allowed to do in the cluster, and asks the API server for it. The
-// daemon looks at its own rights when it starts, the command line's doctor at those of somebody else, and a test holds the
-// chart's Roles against the table. It keeps nothing and changes nothing: a review is a question.
+// Package rights is the one table of what Epilogue must be allowed to do in the cluster, and asks the API server for
+// it. The daemon looks at its own rights when it starts, the command line's doctor at those of somebody else, and a
+// test holds the chart's Roles against the table. It keeps nothing and changes nothing: a review is a question.
 package rights
 
 import (
@@ -28,7 +28,7 @@ func (r Right) String() string {
 	return r.Verb + " " + name
 }
 
-// In gives the question for a namespace, "" for the cluster.
+// In returns the question for a namespace, "" for the cluster.
 func (r Right) In(namespace string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: r.Verb, Group: r.Group, Resource: r.Resource, Subresource: r.Subresource, Name: r.Name,
@@ -67,8 +67,8 @@ var Identifying = []Right{
 	{Verb: "get", Resource: "namespaces", Name: "kube-system", For: "to know which cluster this is"},
 }
 
-// Holding is what the gate and the cleanup need in the namespace of the Jobs: whoever holds a Job has to end its pods gently
-// once somebody deletes it.
+// Holding is what the gate and the cleanup need in the namespace of the Jobs: whoever holds a Job has to end its pods
+// gently once somebody deletes it.
 var Holding = []Right{
 	{Verb: "get", Group: batch, Resource: "jobs", For: "to look again before a change"},
 	{Verb: "patch", Group: batch, Resource: "jobs", For: "the gate"},

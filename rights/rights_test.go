@@ -14,8 +14,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// TestTheChartGivesExactlyThis: neither may the daemon ask for a right that the chart does not give, nor the chart give one
-// that no row tells of.
+// TestTheChartGivesExactlyThis: neither may the daemon ask for a right that the chart does not give, nor the chart give
+// one that no row tells of.
 func TestTheChartGivesExactlyThis(t *testing.T) {
 	text, err := os.ReadFile("../deploy/chart/epilogue/templates/role.yaml")
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 // nobody is a name that no pod has. Whoever may not read it is told so, and whoever may that it is not there.
 const nobody = "epilogue-asks-whether-it-may"
 
-// Refused finds out which of the rights the caller has not by using them: a review is an object that is created, and who promises to
-// create none cannot ask for it. It knows rights to get, list and watch, and writes nothing. An error says that it is not known.
+// Refused finds out which of the rights the caller has not by using them: a review is an object that is created, and
+// who promises to create none cannot ask for it. It knows rights to get, list and watch, and writes nothing. An error
+// says that it is not known.
 func Refused(ctx context.Context, server rest.Interface, uses ...Use) ([]Lack, error) {
 	var missing []Lack
 	for _, u := range uses {

@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// TestRefused: each right is found out by a request that the API server takes for that verb, and by nothing that writes.
+// TestRefused: each right is found out by a request that the API server takes for that verb, and by nothing that
+// writes.
 func TestRefused(t *testing.T) {
 	var asked []string
 	refuse := map[string]bool{}

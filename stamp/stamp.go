@@ -1,5 +1,5 @@
-// Package stamp tells what a program was built from. It reads what the compiler wrote into it, so that nothing has to be
-// passed to a build for it, and two builds of one commit are the same.
+// Package stamp tells what a program was built from. It reads what the compiler wrote into it, so that nothing has to
+// be passed to a build for it, and two builds of one commit are the same.
 package stamp
 
 import (
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// About tells of the running program what its version does not, in one line: the commit, the time of the commit in RFC 3339,
-// what compiled it, and for what system, such as
+// About tells of the running program what its version does not, in one line: the commit, the time of the commit in RFC
+// 3339, what compiled it, and for what system, such as
 //
 //	(commit 8bf2b02c6d1f, 2026-11-24T09:13:23Z, go1.26.8, linux/amd64)
 //

@@ -28,8 +28,9 @@ type reader interface {
 	Manifest(ctx context.Context, pod archive.PodRef) (m *archive.Manifest, sealed bool, err error)
 }
 
-// board tells on the screen what happens. The informers only note which Jobs to look at; run looks, one after the other, and for each
-// pod whose lines are shown a goroutine follows the archive, never the cluster: a screen that stands still holds up no log.
+// board tells on the screen what happens. The informers only note which Jobs to look at; run looks, one after the
+// other, and for each pod whose lines are shown a goroutine follows the archive, never the cluster: a screen that
+// stands still holds up no log.
 type board struct {
 	cfg     Config
 	cluster cluster
@@ -120,7 +121,8 @@ func (b *board) run(ctx context.Context, stop func()) {
 	}
 }
 
-// lookAgain has a Job looked at whose pod was sealed and whose manifest could not be read then, or of which the pods came first.
+// lookAgain has a Job looked at whose pod was sealed and whose manifest could not be read then, or of which the pods
+// came first.
 func (b *board) lookAgain() {
 	for uid := range b.later {
 		b.notice(uid)
@@ -135,8 +137,8 @@ func (b *board) lookAgain() {
 	}
 }
 
-// idle: every Job has ended, or is suspended, and nothing of it is on its way into the archive. The watcher has told of all that was
-// there before it acts.
+// idle: every Job has ended, or is suspended, and nothing of it is on its way into the archive. The watcher has told of
+// all that was there before it acts.
 func (b *board) idle() bool {
 	if !b.cluster.Acts() {
 		return false
@@ -193,8 +195,8 @@ func (b *board) look(ctx context.Context, uid types.UID) {
 	b.close(uid, j, s.Job)
 }
 
-// meet gives a Job that is new, nil where it is none of ours, or not yet. Pods whose Job is gone are known for such once all Jobs
-// have been listed.
+// meet returns a Job that is new, nil where it is none of ours, or not yet. Pods whose Job is gone are known for such
+// once all Jobs have been listed.
 func (b *board) meet(uid types.UID, known *batchv1.Job, pods []*corev1.Pod) *job {
 	j := &job{pods: map[types.UID]*pod{}}
 	switch {

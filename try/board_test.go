@@ -130,7 +130,7 @@ func failed(j *batchv1.Job) {
 	}}}
 }
 
-// pod gives a Job a pod that runs, and has written lines.
+// pod adds to a Job a pod that runs, and has written lines.
 func (s *scene) pod(job types.UID, name string, change func(*corev1.Pod), lines ...string) *corev1.Pod {
 	controller := true
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
@@ -190,7 +190,7 @@ func (s *scene) gone(job types.UID) {
 	s.board.notice(job)
 }
 
-// screen gives what was shown once nothing more comes of itself.
+// screen returns what was shown once nothing more comes of itself.
 func (s *scene) screen() string {
 	synctest.Wait()
 	s.board.screen.mu.Lock()

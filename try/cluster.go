@@ -73,8 +73,8 @@ func Find(w Wanted) (Place, error) {
 // reachTimeout bounds the first question. A cluster that is not there is to be told of while somebody looks.
 const reachTimeout = 15 * time.Second
 
-// Reach makes sure that the API server answers, that it has the namespace, and that the user may read there what a trial reads. It
-// asks only for what it may get, list or watch.
+// Reach makes sure that the API server answers, that it has the namespace, and that the user may read there what a
+// trial reads. It asks only for what it may get, list or watch.
 func (p Place) Reach(ctx context.Context, server rest.Interface) error {
 	if err := p.hasNamespace(ctx, server); err != nil {
 		return err
@@ -99,7 +99,8 @@ func names(missing []rights.Lack) string {
 	return strings.Join(all, ", ")
 }
 
-// hasNamespace: a list of a namespace that does not exist is empty, and a typing error would look like a cluster without Jobs.
+// hasNamespace: a list of a namespace that does not exist is empty, and a typing error would look like a cluster
+// without Jobs.
 func (p Place) hasNamespace(ctx context.Context, server rest.Interface) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()

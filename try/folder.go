@@ -39,7 +39,7 @@ func OpenFolder(archive string) (*Folder, error) {
 	return f, nil
 }
 
-// Close gives the folder free.
+// Close sets the folder free.
 func (f *Folder) Close() { f.lock.Close() }
 
 // Spool is where the spool is.

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// Loud gives a handler that writes to another one, and tells errors on the screen, too.
+// Loud returns a handler that writes to another one, and tells errors on the screen, too.
 func Loud(quiet slog.Handler, s *Screen) slog.Handler { return &loud{quiet, s} }
 
 type loud struct {

@@ -48,7 +48,7 @@ func (p *pod) lost() bool {
 	return !p.left.IsZero() && time.Since(p.left) > lostAfter
 }
 
-// first says whether something is said of the pod for the first time.
+// first reports whether something is said of the pod for the first time.
 func (p *pod) first(what string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,7 +154,7 @@ func (b *board) follow(ctx context.Context, p *pod) {
 	}
 }
 
-// show gives lines as they come, and remembers in the query what it gave.
+// show writes lines as they come, and remembers in the query what it gave.
 func (b *board) show(ctx context.Context, p *pod, q archive.Query) error {
 	answer, err := b.reader.Read(ctx, q)
 	if err != nil {
@@ -176,7 +176,7 @@ func (b *board) show(ctx context.Context, p *pod, q archive.Query) error {
 	return nil
 }
 
-// conclude tells a sealed pod's verdicts, and says whether it could.
+// conclude tells a sealed pod's verdicts, and reports whether it could.
 func (b *board) conclude(ctx context.Context, p *pod) bool {
 	m, sealed, err := b.reader.Manifest(ctx, p.ref)
 	if err != nil || !sealed {

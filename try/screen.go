@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
-// Screen is what the trial is seen on, a terminal or a file. Whoever calls it writes whole lines, so that those of many pods stand
-// below each other. Safe for concurrent use.
+// Screen is what the trial is seen on, a terminal or a file. Whoever calls it writes whole lines, so that those of many
+// pods stand below each other. Safe for concurrent use.
 type Screen struct {
 	mu    sync.Mutex
 	lines *show.Lines               // guarded by mu
@@ -27,7 +27,7 @@ func NewScreen(out io.Writer, terminal, color bool) *Screen {
 	return s
 }
 
-// Name gives a pod its name in prefixes.
+// Name sets the name of a pod in prefixes.
 func (s *Screen) Name(pod archive.PodUID, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,8 @@ func (s *Screen) Plain(lines ...string) {
 	}
 }
 
-// again is how long the same trouble is not told a second time: what is tried again every second needs no line for each try.
+// again is how long the same trouble is not told a second time: what is tried again every second needs no line for each
+// try.
 const again = time.Minute
 
 // Trouble tells what went wrong and is tried again.
@@ -107,7 +108,7 @@ func (s *Screen) keep(err error) {
 	}
 }
 
-// Err gives what the first write gave that failed.
+// Err returns what the first write gave that failed.
 func (s *Screen) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

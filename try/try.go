@@ -42,9 +42,9 @@ type Parts struct {
 	File    func(archive.Key) string // where the object of that key is
 }
 
-// Run archives and shows until the context ends, the time is over or nothing is left to wait for. It stops as the daemon does, in the
-// order in which each part's last words go to the next: followers, spool, journal. What is open then can be read from the journal, and
-// the next trial in the folder goes on with it.
+// Run archives and shows until the context ends, the time is over or nothing is left to wait for. It stops as the
+// daemon does, in the order in which each part's last words go to the next: followers, spool, journal. What is open
+// then can be read from the journal, and the next trial in the folder goes on with it.
 func Run(ctx context.Context, cfg Config, p Parts) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -34,7 +34,7 @@ func (c *counts) add(m *archive.Manifest) {
 	}
 }
 
-// ended gives the condition that says how the Job ended, nil where it has not.
+// ended returns the condition that says how the Job ended, nil where it has not.
 func ended(j *batchv1.Job) *batchv1.JobCondition {
 	for i := range j.Status.Conditions {
 		c := &j.Status.Conditions[i]
@@ -100,7 +100,7 @@ func verdictOf(r *archive.InstanceRecord) string {
 // mostGaps is how many are told one by one.
 const mostGaps = 5
 
-// gapsOf gives a line for each gap of a log that is there in part.
+// gapsOf returns a line for each gap of a log that is there in part.
 func gapsOf(r *archive.InstanceRecord) []string {
 	var lines []string
 	for i, g := range r.Gaps {
