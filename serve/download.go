@@ -32,7 +32,7 @@ func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
 		standing = wire.Sealed
 	}
 	w.Header().Set(wire.ManifestHeader, standing)
-	return writeJSON(w, m)
+	return WriteJSON(w, http.StatusOK, m)
 }
 
 // download answers with a log object as it is stored. It never changes, so that a client may come back for the rest of

@@ -109,7 +109,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return asParameter(err)
 	}
-	return writeJSON(w, list)
+	return WriteJSON(w, http.StatusOK, list)
 }
 
 // pageOf reads one page of a list.
@@ -163,7 +163,7 @@ func (a *API) oneJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return asParameter(err)
 	}
-	return writeJSON(w, wire.JobOf(kept))
+	return WriteJSON(w, http.StatusOK, wire.JobOf(kept))
 }
 
 // workload answers with the Jobs of a workload. Their namespaces are known only then: a caller sees those that he may
@@ -193,7 +193,7 @@ func (a *API) workload(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if len(found.Jobs) > 0 {
-		return writeJSON(w, found)
+		return WriteJSON(w, http.StatusOK, found)
 	}
 	if refused == nil {
 		refused = a.May(r.Context(), access.ListPods.In(a.cfg.Namespace, ""))

@@ -85,14 +85,15 @@ func writeStatus(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(s)
 }
 
-// writeJSON answers with a document.
-func writeJSON(w http.ResponseWriter, document any) error {
+// WriteJSON answers with a document and a status.
+func WriteJSON(w http.ResponseWriter, code int, document any) error {
 	text, err := json.Marshal(document)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
 	_, _ = w.Write(append(text, '\n')) // the client may be gone
 	return nil
 }

@@ -145,12 +145,12 @@ func (c Config) launched(w http.ResponseWriter, r *http.Request, ref launch.Ref,
 		if err != nil {
 			return err
 		}
-		return write(w, http.StatusOK, launchedOf(s))
+		return serve.WriteJSON(w, http.StatusOK, launchedOf(s))
 	}
 	if ref.Name == "" {
-		return write(w, http.StatusOK, wire.Accepted{Image: ref.Image})
+		return serve.WriteJSON(w, http.StatusOK, wire.Accepted{Image: ref.Image})
 	}
-	return write(w, http.StatusAccepted, wire.Accepted{
+	return serve.WriteJSON(w, http.StatusAccepted, wire.Accepted{
 		Name: ref.Name, UID: string(ref.UID), Kind: string(kind), Workload: r.PathValue("workload"), Image: ref.Image,
 	})
 }
@@ -171,7 +171,7 @@ func (c Config) message(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Keep(r.Context(), m); err != nil {
 		return err
 	}
-	return write(w, http.StatusCreated, map[string]string{})
+	return serve.WriteJSON(w, http.StatusCreated, map[string]string{})
 }
 
 // plausible returns the sender's time, or ours where he gives none, or one that cannot be: what lies in the future
@@ -196,18 +196,18 @@ func (c Config) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Launcher.Cancel(r.Context(), r.PathValue("workload"), in.Reason); err != nil {
 		return err
 	}
-	return write(w, http.StatusAccepted, map[string]string{})
+	return serve.WriteJSON(w, http.StatusAccepted, map[string]string{})
 }
 
 func (c Config) remove(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Launcher.Delete(r.Context(), r.PathValue("workload")); err != nil {
 		return err
 	}
-	return write(w, http.StatusAccepted, map[string]string{})
+	return serve.WriteJSON(w, http.StatusAccepted, map[string]string{})
 }
 
 func (c Config) jobs(w http.ResponseWriter, r *http.Request) error {
-	return write(w, http.StatusOK, queueOf(c.Queue.Jobs(r.PathValue("workload"))))
+	return serve.WriteJSON(w, http.StatusOK, queueOf(c.Queue.Jobs(r.PathValue("workload"))))
 }
 
 // job answers at once, or with ?wait=25s when the Job has ended and after that time at the latest.
@@ -228,13 +228,13 @@ func (c Config) job(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, launchedOf(s))
+	return serve.WriteJSON(w, http.StatusOK, launchedOf(s))
 }
 
 // queue returns every Job that has not ended, oldest first.
 func (c Config) queue(w http.ResponseWriter, _ *http.Request) error {
 	open := slices.DeleteFunc(c.Queue.Jobs(""), func(s launch.Status) bool { return s.State.Over() })
-	return write(w, http.StatusOK, queueOf(open))
+	return serve.WriteJSON(w, http.StatusOK, queueOf(open))
 }
 
 func queueOf(jobs []launch.Status) wire.Queue {
@@ -271,16 +271,4 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	default:
 		return apierrors.NewBadRequest("body: want a JSON object")
 	}
-}
-
-func write(w http.ResponseWriter, code int, document any) error {
-	text, err := json.Marshal(document)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	_, _ = w.Write(append(text, '\n')) // the client may be gone
-	return nil
 }
