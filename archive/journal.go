@@ -44,8 +44,6 @@ type Journal struct {
 	objects  map[Key]*journalObject // those of this life that are in the store
 	foreign  map[Key]*awaited       // what is known of objects of other lives
 
-	taking chan struct{} // holds one token; who has it takes over
-
 	inFlight atomic.Int64 // age of the oldest line on its way into the store, ns since 1970; 0: none
 	stats    journalCounts
 }
@@ -85,7 +83,7 @@ type JournalStats struct {
 }
 
 // NewJournal makes a journal. failed is called with each failed try of the store.
-func NewJournal(cfg JournalConfig, store Store, spool *Spool, log *slog.Logger, failed func(error)) *Journal {
+func NewJournal(cfg JournalConfig, store Store, disk *Spool, log *slog.Logger, failed func(error)) *Journal {
 	if cfg.Interval <= 0 {
 		cfg.Interval = 5 * time.Second
 	}
@@ -102,13 +100,12 @@ func NewJournal(cfg JournalConfig, store Store, spool *Spool, log *slog.Logger, 
 		store = &lookFirst{Store: store}
 	}
 	j := &Journal{
-		cfg: cfg, life: rand.Text(), store: store, spool: spool, log: log, breaker: newBreaker(log, failed),
-		turn: make(chan struct{}, 1), taking: make(chan struct{}, 1),
+		cfg: cfg, life: rand.Text(), store: store, spool: disk, log: log, breaker: newBreaker(log, failed),
+		turn: make(chan struct{}, 1),
 		logs: map[*Log]*journaled{}, drafts: map[PodUID]*journaledDraft{},
 		objects: map[Key]*journalObject{}, foreign: map[Key]*awaited{},
 	}
 	j.turn <- struct{}{}
-	j.taking <- struct{}{}
 	return j
 }
 

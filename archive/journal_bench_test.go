@@ -142,7 +142,7 @@ func BenchmarkTakeOver(b *testing.B) {
 			most := int64(0)
 			for b.Loop() {
 				spool := openSpool(b, b.TempDir(), 1<<40)
-				second := archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, store, spool, quiet(), func(error) {})
+				second := archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, store, spool, quiet(), func(error) {}))
 				before := heap()
 				stop := watchHeap(&most)
 				pods, err := second.TakeOver(b.Context(), []string{"r-1"}, all, still)

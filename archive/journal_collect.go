@@ -59,7 +59,7 @@ func (g *garbage) own(ctx context.Context) error {
 		g.open[pod] = true
 	}
 	for l, t := range j.logs {
-		done, err := g.isSealed(ctx, l.instance.PodRef)
+		done, err := g.isSealed(ctx, l.Instance().PodRef)
 		if err != nil {
 			return err
 		}

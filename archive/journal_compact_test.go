@@ -13,7 +13,7 @@ import (
 
 func newCompactLife(t *testing.T, name string, store archive.Store, maxObject int64, compact int) *life {
 	l := &life{replica: newReplica(t, t.TempDir(), store)}
-	l.journal = archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: maxObject, Compact: compact}, store, l.spool, quiet(), func(error) {})
+	l.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: maxObject, Compact: compact}, store, l.spool, quiet(), func(error) {}))
 	return l
 }
 

@@ -162,12 +162,12 @@ func plainName(s string) bool { return s != "" && s[0] != '.' && !strings.Contai
 
 // ReadJournalIndex reads the index of a journal object: one range GET for most, two for large ones.
 func (c *Codec) ReadJournalIndex(ctx context.Context, store Store, key Key) (*JournalIndex, error) {
-	x, _, err := c.readJournalIndex(ctx, store, key)
+	x, _, err := c.sizedJournalIndex(ctx, store, key)
 	return x, err
 }
 
-// readJournalIndex gives the object's size, too, as far as it is known.
-func (c *Codec) readJournalIndex(ctx context.Context, store Store, key Key) (x *JournalIndex, size int64, err error) {
+// sizedJournalIndex gives the object's size, too, as far as it is known.
+func (c *Codec) sizedJournalIndex(ctx context.Context, store Store, key Key) (x *JournalIndex, size int64, err error) {
 	look := int64(firstLook)
 	for range 2 {
 		var b []byte

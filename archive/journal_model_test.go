@@ -75,8 +75,8 @@ func runModel(t *testing.T, seed uint64) {
 func (m *model) start(name, dir string) {
 	max := []int64{0, 20 << 10, 300 << 10}[m.rand.IntN(3)]
 	m.now = newLife(m.t, name, dir, m.store, max)
-	m.now.journal = archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: max, Compact: 1 + m.rand.IntN(4), Grace: time.Minute}, m.store, m.now.spool,
-		quiet(), func(error) { m.now.failed.Add(1) })
+	m.now.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: max, Compact: 1 + m.rand.IntN(4), Grace: time.Minute}, m.store, m.now.spool,
+		quiet(), func(error) { m.now.failed.Add(1) }))
 	m.names = append(m.names, name)
 }
 

@@ -46,9 +46,9 @@ type JournalFrame struct {
 // ErrNoSuchLog means that an object holds nothing of a log.
 var ErrNoSuchLog = errors.New("no such log in the object")
 
-// JournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>, where the
+// ParseJournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>, where the
 // sequence needs no zeros before it.
-func JournalKey(text string) (Key, error) {
+func ParseJournalKey(text string) (Key, error) {
 	replica, number, ok := strings.Cut(strings.TrimPrefix(text, journalPrefix), "/")
 	sequence := sequenceOf(Key(number))
 	if !ok || replica == "" || strings.Contains(number, "/") || sequence < 0 {
@@ -109,7 +109,7 @@ func (r *JournalReader) giveAll(ctx context.Context, some []Object, yield func(J
 
 // Object reads one object's index.
 func (r *JournalReader) Object(ctx context.Context, key Key) (JournalObject, error) {
-	x, size, err := r.codec.readJournalIndex(ctx, r.store, key)
+	x, size, err := r.codec.sizedJournalIndex(ctx, r.store, key)
 	switch {
 	case errors.Is(err, ErrDamaged):
 		return JournalObject{Key: key, Size: size, Error: err.Error()}, nil

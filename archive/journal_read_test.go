@@ -194,7 +194,7 @@ func TestJournalNames(t *testing.T) {
 		"v1/_journal/r-1/00000000000000000042": "v1/_journal/r-1/00000000000000000042",
 		"r-1":                                  "", "r-1/x": "", "r-1/-1": "", "/1": "", "a/b/1": "", "": "",
 	} {
-		got, err := archive.JournalKey(text)
+		got, err := archive.ParseJournalKey(text)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("JournalKey(%q) = %q, %v; want %q", text, got, err, want)
 		}

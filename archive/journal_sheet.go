@@ -110,7 +110,7 @@ func (s *sheet) addLog(c *cut) error {
 	if oldest := &s.journal.inFlight; c.fresh != 0 && (oldest.Load() == 0 || c.fresh < oldest.Load()) {
 		oldest.Store(c.fresh)
 	}
-	i := c.log.instance
+	i := c.log.Instance()
 	e := JournalLog{
 		Container: i.Container, Kind: i.Kind, Restart: i.Restart, ContainerID: i.ContainerID,
 		Copy: c.log.copy, Lines: c.lines, Last: c.last, Ended: c.ended,

@@ -22,14 +22,14 @@ import (
 type life struct {
 	*replica
 	dir     string
-	journal *archive.Journal
+	journal *archive.Taker
 	failed  atomic.Int64
 }
 
 func newLife(t *testing.T, name, dir string, store archive.Store, maxObject int64) *life {
 	l := &life{replica: newReplica(t, dir, store), dir: dir}
-	l.journal = archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: maxObject, Grace: time.Minute}, store, l.spool,
-		quiet(), func(error) { l.failed.Add(1) })
+	l.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, MaxObject: maxObject, Grace: time.Minute}, store, l.spool,
+		quiet(), func(error) { l.failed.Add(1) }))
 	return l
 }
 

@@ -31,7 +31,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 func (j *Journal) write(ctx context.Context, s *sheet) error {
 	logs := map[PodUID][]*Log{}
 	for _, l := range j.spool.all() {
-		logs[l.instance.PodUID] = append(logs[l.instance.PodUID], l)
+		logs[l.Instance().PodUID] = append(logs[l.Instance().PodUID], l)
 	}
 	s.undrafted = j.spool.takeDrafted()
 	pods := maps.Clone(s.undrafted)
@@ -74,7 +74,7 @@ func (j *Journal) writeLog(ctx context.Context, s *sheet, l *Log) error {
 		c, err := l.cut(from, limit)
 		if err != nil {
 			// The disk's trouble with one log is its own: the follower meets it too. The others are journaled.
-			j.log.Warn("journal log", "instance", l.instance, "err", err)
+			j.log.Warn("journal log", "instance", l.Instance(), "err", err)
 			return nil
 		}
 		if c == nil {

@@ -70,7 +70,7 @@ func (s *Spool) recoverLog(path string) error {
 	if err := l.recover(); err != nil {
 		return err
 	}
-	s.logs[i.name()] = l
+	s.logs[i.ID()] = l
 	return nil
 }
 

@@ -12,11 +12,11 @@ const firstLook = 64 << 10
 
 // ReadIndex reads the index of a log object: one range GET for most, two for large ones.
 func ReadIndex(ctx context.Context, store Store, key Key) (*Index, error) {
-	return readIndex(ctx, store, key, firstLook)
+	return lookForIndex(ctx, store, key, firstLook)
 }
 
-// readIndex looks at so many bytes of the object's end first.
-func readIndex(ctx context.Context, store Store, key Key, look int64) (*Index, error) {
+// lookForIndex looks at so many bytes of the object's end first.
+func lookForIndex(ctx context.Context, store Store, key Key, look int64) (*Index, error) {
 	for range 3 {
 		b, size, err := fetch(ctx, store, key, Range{Offset: -look})
 		if err != nil {

@@ -28,19 +28,29 @@ type ReaderConfig struct {
 //
 // What it holds in memory are some frames for each answer that is being read, whatever the size of the logs.
 type Reader struct {
-	cfg      ReaderConfig
-	journals journalCache
-	lists    listCache
-	finding  singleflight.Group // by target and the spool's count of news
-	turns    chan struct{}      // a token for each answer that matches an expression at this moment
+	*Finder
+	turns chan struct{} // a token for each answer that matches an expression at this moment
 }
 
 // NewReader makes a Reader.
 func NewReader(cfg ReaderConfig) *Reader {
+	return &Reader{NewFinder(cfg), newTurns()}
+}
+
+// Finder finds the pods and logs that a target names, wherever they are. It changes nothing. Safe for concurrent use.
+type Finder struct {
+	cfg      ReaderConfig
+	journals journalCache
+	lists    listCache
+	finding  singleflight.Group // by target and the spool's count of news
+}
+
+// NewFinder makes a Finder.
+func NewFinder(cfg ReaderConfig) *Finder {
 	if cfg.Poll <= 0 {
 		cfg.Poll = 5 * time.Second
 	}
-	return &Reader{cfg: cfg, journals: newJournalCache(), lists: newListCache(), turns: newTurns()}
+	return &Finder{cfg: cfg, journals: newJournalCache(), lists: newListCache()}
 }
 
 // Source says where lines came from.
@@ -62,7 +72,7 @@ type LogID struct {
 }
 
 // ID is what names the instance's log.
-func (i *Instance) ID() LogID { return LogID{i.PodUID, i.Container, i.Restart} }
+func (i Instance) ID() LogID { return LogID{i.PodUID, i.Container, i.Restart} }
 
 // Entry is one line of an answer.
 type Entry struct {

@@ -13,7 +13,7 @@ func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error
 	if err != nil {
 		return nil, err
 	}
-	a := &answering{reader: r, query: q, grep: grep, budget: &budget{q.LimitBytes > 0, q.LimitBytes}, known: map[LogID]*reading{}}
+	a := &answering{reader: r, query: q, grep: grep, budget: newBudget(q.LimitBytes), known: map[LogID]*reading{}}
 	if grep != nil && grep.expr != nil {
 		a.turn = &turn{slots: r.turns}
 	}

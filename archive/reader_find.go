@@ -31,7 +31,7 @@ type foundPod struct {
 
 // find looks into the spool before it looks into the store: a pod leaves the spool only after its manifest is in the store,
 // so that one of the two has it.
-func (r *Reader) find(ctx context.Context, t Target) (*found, error) {
+func (r *Finder) find(ctx context.Context, t Target) (*found, error) {
 	pods := r.spooled(t)
 	stored, err := r.stored(ctx, t)
 	if err != nil {
@@ -85,7 +85,7 @@ func (f *found) within(asked func(namespace string) bool) *found {
 }
 
 // mayBeElsewhere: a pod of the target may be open in another replica, which only its journal tells.
-func (r *Reader) mayBeElsewhere(t Target, here map[PodUID]*foundPod, stored *inStore) bool {
+func (r *Finder) mayBeElsewhere(t Target, here map[PodUID]*foundPod, stored *inStore) bool {
 	switch {
 	case t.Pod != "":
 		return len(here)+len(stored.manifests) == 0 || t.PodUID == "" && nameComesAgain(here, stored)
@@ -114,7 +114,7 @@ func nameComesAgain(here map[PodUID]*foundPod, stored *inStore) bool {
 
 // gaveAway: this process has handed a pod of the target over, whose next owner may not have journaled it yet: until
 // then it is in the journal of this one.
-func (r *Reader) gaveAway(t Target, here map[PodUID]*foundPod) bool {
+func (r *Finder) gaveAway(t Target, here map[PodUID]*foundPod) bool {
 	if r.cfg.Spool == nil {
 		return false
 	}
@@ -152,7 +152,7 @@ func (t *Target) matches(p PodRef, workloads []string) bool {
 }
 
 // spooled gives the target's pods in this process's spool.
-func (r *Reader) spooled(t Target) map[PodUID]*foundPod {
+func (r *Finder) spooled(t Target) map[PodUID]*foundPod {
 	pods := map[PodUID]*foundPod{}
 	if r.cfg.Spool == nil {
 		return pods
@@ -168,10 +168,10 @@ func (r *Reader) spooled(t Target) map[PodUID]*foundPod {
 }
 
 // spooledPod gives what the spool holds of a pod, nil where that is nothing.
-func (r *Reader) spooledPod(ref PodRef) *foundPod {
+func (r *Finder) spooledPod(ref PodRef) *foundPod {
 	p := &foundPod{logs: map[LogID]*Log{}}
 	for _, l := range r.cfg.Spool.Logs(ref.PodUID) {
-		p.logs[l.instance.ID()] = l
+		p.logs[l.Instance().ID()] = l
 	}
 	// A draft that is not there or cannot be read is made of what the logs say.
 	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
@@ -183,18 +183,18 @@ func (r *Reader) spooledPod(ref PodRef) *foundPod {
 	for id, l := range p.logs {
 		known := slices.ContainsFunc(m.Instances, func(r InstanceRecord) bool { return r.ID() == id })
 		if !known {
-			m.Instances = append(m.Instances, InstanceRecord{Instance: l.instance})
+			m.Instances = append(m.Instances, InstanceRecord{Instance: l.Instance()})
 		}
 	}
 	for i := range m.Instances {
-		m.Instances[i].takeRecord(p.logs[m.Instances[i].ID()])
+		takeRecord(&m.Instances[i], p.logs[m.Instances[i].ID()])
 	}
 	p.Manifest = m
 	return p
 }
 
 // takeRecord takes in what was written down of a log whose object is in the store already.
-func (r *InstanceRecord) takeRecord(l *Log) {
+func takeRecord(r *InstanceRecord, l *Log) {
 	if l == nil {
 		return
 	}

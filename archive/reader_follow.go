@@ -228,7 +228,7 @@ func (f *following) tell(logs []*reading) {
 }
 
 // findTogether is find for followers of the same target: those that heard of the same news share what one of them finds.
-func (r *Reader) findTogether(ctx context.Context, t Target) (*found, error) {
+func (r *Finder) findTogether(ctx context.Context, t Target) (*found, error) {
 	if r.cfg.Spool == nil {
 		return r.find(ctx, t)
 	}

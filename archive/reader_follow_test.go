@@ -224,7 +224,7 @@ func TestReadAcrossARelease(t *testing.T) {
 		}
 		other := newReplica(t, t.TempDir(), s.store)
 		journal := archive.NewJournal(archive.JournalConfig{Replica: "replica-1"}, s.store, other.spool, slog.New(slog.DiscardHandler), func(error) {})
-		if _, err := journal.TakeOver(t.Context(), []string{"replica-0"}, all, still); err != nil {
+		if _, err := archive.NewTaker(journal).TakeOver(t.Context(), []string{"replica-0"}, all, still); err != nil {
 			t.Fatal(err)
 		}
 		other.append("main", lines[20:])

@@ -62,7 +62,7 @@ const (
 
 // sealed opens a log object; size is the bytes of its text, or 0, from which follows how long its index may be.
 func (r *Reader) sealed(ctx context.Context, i *Instance, key Key, size int64) (*sealedLog, error) {
-	x, err := readIndex(ctx, r.cfg.Store, key, likelyIndex(size))
+	x, err := lookForIndex(ctx, r.cfg.Store, key, likelyIndex(size))
 	if errors.Is(err, ErrDamaged) {
 		return nil, &DamageError{Instance: *i, Key: key, Frame: -1, Err: err}
 	}

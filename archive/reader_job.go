@@ -11,7 +11,7 @@ import (
 
 // Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
 // nothing.
-func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*KeptJob, error) {
+func (r *Finder) Job(ctx context.Context, namespace, name string, uid JobUID) (*KeptJob, error) {
 	back, err := RoomOf(ctx).find(ctx)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (r *Reader) Job(ctx context.Context, namespace, name string, uid JobUID) (*
 
 // withoutPods gives the newest of the Jobs that have a document and no pod: those that were cancelled or ended before
 // they had one. It is nil without any.
-func (r *Reader) withoutPods(ctx context.Context, f *found) (*KeptJob, error) {
+func (r *Finder) withoutPods(ctx context.Context, f *found) (*KeptJob, error) {
 	var newest *KeptJob
 	for uid, at := range f.jobs {
 		if !at.document || slices.ContainsFunc(f.pods, func(p *foundPod) bool { return p.Pod.JobUID == uid }) {
@@ -64,7 +64,7 @@ func (r *Reader) withoutPods(ctx context.Context, f *found) (*KeptJob, error) {
 }
 
 // job reads a Job's document, or makes one of its manifests and of the pods that are open here. It is nil where nothing is there.
-func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
+func (r *Finder) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJob, error) {
 	job := &KeptJob{PodRef: ref}
 	// A Job of which nothing is open has a document most likely. One with an open pod has none most likely, and the listing tells.
 	if ref.Job != "" && len(open) == 0 {
@@ -85,11 +85,11 @@ func (r *Reader) job(ctx context.Context, ref PodRef, open []*foundPod) (*KeptJo
 	if err != nil || len(pods) == 0 {
 		return nil, err
 	}
-	job.describe(pods)
+	describe(job, pods)
 	return job, nil
 }
 
-func (r *Reader) takeDocument(ctx context.Context, job *KeptJob) error {
+func (r *Finder) takeDocument(ctx context.Context, job *KeptJob) error {
 	d, err := readDocument(ctx, r.cfg.Store, job.JobKey())
 	if err == nil {
 		job.Document, job.Finished = *d, true
@@ -98,7 +98,7 @@ func (r *Reader) takeDocument(ctx context.Context, job *KeptJob) error {
 }
 
 // folder lists what the store has of a Job, or of a pod without one.
-func (r *Reader) folder(ctx context.Context, ref PodRef) (*inStore, error) {
+func (r *Finder) folder(ctx context.Context, ref PodRef) (*inStore, error) {
 	stored := newInStore()
 	for object, err := range r.cfg.Store.List(ctx, ref.folder(), "") {
 		if err != nil {
@@ -110,7 +110,7 @@ func (r *Reader) folder(ctx context.Context, ref PodRef) (*inStore, error) {
 }
 
 // podsOf gives a Job's pods, those that are sealed and those that are open here.
-func (r *Reader) podsOf(ctx context.Context, stored *inStore, open []*foundPod) ([]*foundPod, error) {
+func (r *Finder) podsOf(ctx context.Context, stored *inStore, open []*foundPod) ([]*foundPod, error) {
 	manifests, err := r.manifests(ctx, stored, r.listedManifest)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (r *Reader) podsOf(ctx context.Context, stored *inStore, open []*foundPod) 
 }
 
 // describe makes a document of what is known of the pods, of which there is one at least.
-func (j *KeptJob) describe(pods []*foundPod) {
+func describe(j *KeptJob, pods []*foundPod) {
 	d := &j.Document
 	d.Version, d.Namespace = formatVersion, j.Namespace
 	d.Job.Name, d.Job.UID, d.Job.CreatedAt = j.Job, j.JobUID, pods[0].jobMade()

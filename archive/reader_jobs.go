@@ -36,7 +36,7 @@ type KeptJob struct {
 // Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace and
 // name. Jobs that are open are listed too, those of other replicas as soon as their journals tell of them. Stopping early costs at most the documents of some Jobs that were read ahead. An error is the last thing it
 // gives, unless it wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
-func (r *Reader) Jobs(ctx context.Context, q JobQuery) iter.Seq2[KeptJob, error] {
+func (r *Finder) Jobs(ctx context.Context, q JobQuery) iter.Seq2[KeptJob, error] {
 	return func(yield func(KeptJob, error) bool) {
 		if err := q.validate(); err != nil {
 			yield(KeptJob{}, err)
@@ -77,7 +77,7 @@ func (q *JobQuery) cursorFolder() string {
 
 // jobList is one list.
 type jobList struct {
-	reader *Reader
+	reader *Finder
 	query  *JobQuery
 	open   map[string][]*foundPod // pods that are not sealed, or were not a moment ago, by the name in the index
 	days   map[string][]string    // the same names by the days on which the Jobs were made; nil: not made yet

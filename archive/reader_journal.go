@@ -11,12 +11,12 @@ import (
 
 // journaled finds the target's pods in the journals of other replicas. own: in that of this process, too, which holds
 // what its spool holds and what it has handed over.
-func (r *Reader) journaled(ctx context.Context, t Target, own bool) (map[PodUID]*foundPod, error) {
+func (r *Finder) journaled(ctx context.Context, t Target, own bool) (map[PodUID]*foundPod, error) {
 	return r.inJournals(ctx, t, func(replica string) bool { return own || r.cfg.Spool == nil || replica != r.cfg.Replica })
 }
 
 // inJournals finds the target's pods in the journals of some replicas.
-func (r *Reader) inJournals(ctx context.Context, t Target, of func(replica string) bool) (map[PodUID]*foundPod, error) {
+func (r *Finder) inJournals(ctx context.Context, t Target, of func(replica string) bool) (map[PodUID]*foundPod, error) {
 	replicas, err := journalReplicas(ctx, r.cfg.Store)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (r *Reader) inJournals(ctx context.Context, t Target, of func(replica strin
 }
 
 // textPods gives the pods with their drafts, which are read some at once.
-func (r *Reader) textPods(ctx context.Context, t Target, all []*textPod) (map[PodUID]*foundPod, error) {
+func (r *Finder) textPods(ctx context.Context, t Target, all []*textPod) (map[PodUID]*foundPod, error) {
 	pods := map[PodUID]*foundPod{}
 	for some := range slices.Chunk(all, atOnce) {
 		read := make([]*foundPod, len(some))
@@ -75,7 +75,7 @@ type keyPart struct {
 	JournalPart
 }
 
-func (r *Reader) readJournal(ctx context.Context, t Target, replica string, all map[PodUID]*textPod, listed map[Key]bool) error {
+func (r *Finder) readJournal(ctx context.Context, t Target, replica string, all map[PodUID]*textPod, listed map[Key]bool) error {
 	keys, indexes, err := r.journalIndexes(ctx, replica)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (r *Reader) readJournal(ctx context.Context, t Target, replica string, all 
 // journalIndexes gives the objects of a journal with their indexes, nil for one that is damaged: what only it held
 // shows as a hole. An object that goes between the listing and the reading is garbage, and what it held is in a newer
 // one that the listing may not have: it is listed again.
-func (r *Reader) journalIndexes(ctx context.Context, replica string) (keys []Key, indexes []*JournalIndex, err error) {
+func (r *Finder) journalIndexes(ctx context.Context, replica string) (keys []Key, indexes []*JournalIndex, err error) {
 	const tries = 5
 	for try := 1; ; try++ {
 		if keys, err = r.journalKeys(ctx, replica); err != nil {
@@ -116,7 +116,7 @@ func (r *Reader) journalIndexes(ctx context.Context, replica string) (keys []Key
 	}
 }
 
-func (r *Reader) journalKeys(ctx context.Context, replica string) (keys []Key, err error) {
+func (r *Finder) journalKeys(ctx context.Context, replica string) (keys []Key, err error) {
 	for object, err := range r.cfg.Store.List(ctx, replicaPrefix(replica), "") {
 		if err != nil {
 			return nil, err
@@ -129,7 +129,7 @@ func (r *Reader) journalKeys(ctx context.Context, replica string) (keys []Key, e
 }
 
 // journalIndex gives an index.
-func (r *Reader) journalIndex(ctx context.Context, key Key) (*JournalIndex, error) {
+func (r *Finder) journalIndex(ctx context.Context, key Key) (*JournalIndex, error) {
 	if x := r.journals.get(key); x != nil {
 		return x, nil
 	}
@@ -141,7 +141,7 @@ func (r *Reader) journalIndex(ctx context.Context, key Key) (*JournalIndex, erro
 }
 
 // plan takes in what an object holds of the target's pods.
-func (r *Reader) plan(t Target, replica string, key Key, x *JournalIndex, all map[PodUID]*textPod) {
+func (r *Finder) plan(t Target, replica string, key Key, x *JournalIndex, all map[PodUID]*textPod) {
 	for i := range x.Pods {
 		j := &x.Pods[i]
 		if t.Workload == "" && !t.matches(j.PodRef, nil) || t.Namespace != "" && j.Namespace != t.Namespace {
@@ -180,7 +180,7 @@ func (p *textPod) chain(life string, n int64, i Instance) *chain {
 }
 
 // textDraft gives the newest draft of a pod, or one that is made of what the logs say.
-func (r *Reader) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
+func (r *Finder) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
 	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: p.ref, Phase: "Unknown"}}
 	if p.draft == nil {
 		return m, nil
@@ -203,7 +203,7 @@ func (r *Reader) textDraft(ctx context.Context, p *textPod) (*Manifest, error) {
 }
 
 // textRecord gives the record of a log whose object is in the store, while its pod is not sealed.
-func (r *Reader) textRecord(ctx context.Context, at keyPart) (InstanceRecord, error) {
+func (r *Finder) textRecord(ctx context.Context, at keyPart) (InstanceRecord, error) {
 	record, ok := r.journals.record(at)
 	if ok {
 		return record, nil
@@ -215,7 +215,7 @@ func (r *Reader) textRecord(ctx context.Context, at keyPart) (InstanceRecord, er
 	return record, err
 }
 
-func (r *Reader) journalDocument(ctx context.Context, at *keyPart, into any) error {
+func (r *Finder) journalDocument(ctx context.Context, at *keyPart, into any) error {
 	b, _, err := fetch(ctx, r.cfg.Store, at.key, Range{Offset: at.Offset, Length: at.Size})
 	if err != nil {
 		return fmt.Errorf("read document in %s: %w", at.key, err)
@@ -231,7 +231,7 @@ func (r *Reader) journalDocument(ctx context.Context, at *keyPart, into any) err
 }
 
 // textFound joins a pod's draft with its logs.
-func (r *Reader) textFound(ctx context.Context, p *textPod, m *Manifest) *foundPod {
+func (r *Finder) textFound(ctx context.Context, p *textPod, m *Manifest) *foundPod {
 	f := &foundPod{Manifest: m, replica: p.replica, journal: map[LogID]*journalText{}}
 	for id, chains := range p.logs {
 		best := bestChain(chains)

@@ -66,7 +66,7 @@ func (c *listCache) put(name string, job *KeptJob) {
 }
 
 // listedManifest gives a manifest that was just seen in the store. It must not be changed.
-func (r *Reader) listedManifest(ctx context.Context, object Object) (*Manifest, error) {
+func (r *Finder) listedManifest(ctx context.Context, object Object) (*Manifest, error) {
 	if m, ok := r.lists.manifests.get(object); ok {
 		return m, nil
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // manifests reads manifests, some at once. One that is damaged is made again from the log objects.
-func (r *Reader) manifests(ctx context.Context, s *inStore, read func(context.Context, Object) (*Manifest, error)) ([]*Manifest, error) {
+func (r *Finder) manifests(ctx context.Context, s *inStore, read func(context.Context, Object) (*Manifest, error)) ([]*Manifest, error) {
 	all := make([]*Manifest, len(s.manifests))
 	for start := 0; start < len(all); start += atOnce {
 		err := inParallel(min(atOnce, len(all)-start), func(i int) (err error) {
@@ -27,7 +27,7 @@ func (r *Reader) manifests(ctx context.Context, s *inStore, read func(context.Co
 }
 
 // rebuild makes a manifest of what the indexes of a pod's log objects say.
-func (r *Reader) rebuild(ctx context.Context, ref PodRef, logs []Key, cause error) (*Manifest, error) {
+func (r *Finder) rebuild(ctx context.Context, ref PodRef, logs []Key, cause error) (*Manifest, error) {
 	m := &Manifest{Version: formatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
 	m.Diagnosis = fmt.Sprintf("the manifest is damaged (%v); this is what the log objects say", cause)
 	for _, key := range logs {
@@ -44,11 +44,11 @@ func (r *Reader) rebuild(ctx context.Context, ref PodRef, logs []Key, cause erro
 	return m, nil
 }
 
-func (r *Reader) storedManifest(ctx context.Context, object Object) (*Manifest, error) {
+func (r *Finder) storedManifest(ctx context.Context, object Object) (*Manifest, error) {
 	return r.manifestAt(ctx, object.Key)
 }
 
-func (r *Reader) manifestAt(ctx context.Context, key Key) (*Manifest, error) {
+func (r *Finder) manifestAt(ctx context.Context, key Key) (*Manifest, error) {
 	body, _, err := r.cfg.Store.Get(ctx, key, Range{})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
@@ -63,7 +63,7 @@ func (r *Reader) manifestAt(ctx context.Context, key Key) (*Manifest, error) {
 // Manifest gives what is known of a pod: its manifest where it is sealed, else as far as this process or a journal knows. It
 // returns ErrNotFound where that is nothing. Namespace and Pod of the reference are enough; of several pods that had the
 // name the newest is given.
-func (r *Reader) Manifest(ctx context.Context, pod PodRef) (m *Manifest, sealed bool, err error) {
+func (r *Finder) Manifest(ctx context.Context, pod PodRef) (m *Manifest, sealed bool, err error) {
 	if pod.JobUID != "" && pod.PodUID != "" {
 		m, err := r.manifestAt(ctx, pod.ManifestKey())
 		if err == nil || !errors.Is(err, ErrNotFound) {

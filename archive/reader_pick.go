@@ -12,10 +12,12 @@ type pick struct {
 	sections []section
 }
 
+func newPick(s *sieve, h holding) *pick { return &pick{s, h, h.sections()} }
+
 // run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the consumer
 // has had enough or an error that ends the answer was given.
 func (s *sieve) run(ctx context.Context, h holding, tail bool, yield func(Entry, error) bool) bool {
-	p := &pick{s, h, h.sections()}
+	p := newPick(s, h)
 	numbers := s.wanted(p.sections)
 	back, err := RoomOf(ctx).frame(ctx, p.needs(numbers))
 	if err != nil {

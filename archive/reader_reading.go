@@ -63,7 +63,7 @@ func (l *reading) advance(ctx context.Context, yield func(Entry, error) bool) bo
 	}
 	l.begun = true
 	if goOn && !l.done {
-		p := &pick{l.sieve, h, h.sections()}
+		p := newPick(l.sieve, h)
 		p.passOver(ctx, h.lines, h.bytes)
 	}
 	l.ended = h.last || l.done
@@ -112,7 +112,7 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		return &opened{o, x.Summary.Lines, x.Summary.Bytes, true}, nil
 	}
 	if l.text != nil {
-		return &opened{l.text, l.text.lines, l.text.bytes, l.text.ended}, nil
+		return &opened{heldText{l.text}, l.text.lines, l.text.bytes, l.text.ended}, nil
 	}
 	return nil, nil
 }

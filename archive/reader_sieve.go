@@ -30,6 +30,8 @@ type budget struct {
 	left    int64
 }
 
+func newBudget(limit int64) *budget { return &budget{limit > 0, limit} }
+
 // full says that nothing more fits.
 func (b *budget) full() bool { return b.limited && b.left <= 0 }
 

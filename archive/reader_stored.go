@@ -16,7 +16,7 @@ type inStore struct {
 func newInStore() *inStore { return &inStore{logs: map[PodUID][]Key{}, jobs: map[JobUID]*jobAt{}} }
 
 // stored lists the target's keys in the store.
-func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
+func (r *Finder) stored(ctx context.Context, t Target) (*inStore, error) {
 	s := newInStore()
 	prefixes, err := r.prefixes(ctx, t)
 	if err == nil {
@@ -34,7 +34,7 @@ func (r *Reader) stored(ctx context.Context, t Target) (*inStore, error) {
 }
 
 // list lists what stands under prefixes; of a pod no further than it is found.
-func (r *Reader) list(ctx context.Context, t Target, prefixes []string, s *inStore) error {
+func (r *Finder) list(ctx context.Context, t Target, prefixes []string, s *inStore) error {
 	for _, prefix := range prefixes {
 		for object, err := range r.cfg.Store.List(ctx, prefix, "") {
 			if err != nil {
@@ -79,7 +79,7 @@ func (s *inStore) job(ref PodRef) *jobAt {
 }
 
 // prefixes gives where in the store the target's keys stand, the likeliest place first.
-func (r *Reader) prefixes(ctx context.Context, t Target) ([]string, error) {
+func (r *Finder) prefixes(ctx context.Context, t Target) ([]string, error) {
 	switch {
 	case t.Workload != "":
 		return r.indexed(ctx, fmt.Sprintf("%s/_index/workload/%s/", formatVersion, t.Workload), t)
@@ -117,7 +117,7 @@ func podPrefixes(t Target) []string {
 }
 
 // indexed gives the folders of the Jobs that a folder of an index names.
-func (r *Reader) indexed(ctx context.Context, folder string, t Target) ([]string, error) {
+func (r *Finder) indexed(ctx context.Context, folder string, t Target) ([]string, error) {
 	var prefixes []string
 	for object, err := range r.cfg.Store.List(ctx, folder, "") {
 		if err != nil {

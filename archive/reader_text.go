@@ -9,7 +9,7 @@ import (
 
 // journalText is a log as a replica's journal holds it.
 type journalText struct {
-	reader   *Reader
+	reader   *Finder
 	instance *Instance
 	runs     []textRun
 	lines    int64
@@ -26,7 +26,7 @@ type textRun struct {
 	lost   int64 // lines before it that no object holds
 }
 
-func (r *Reader) text(p *textPod, c *chain) *journalText {
+func (r *Finder) text(p *textPod, c *chain) *journalText {
 	t := &journalText{reader: r, instance: &c.instance, ended: c.ended, replica: p.replica}
 	for _, run := range c.runs {
 		if run.FirstLine != t.lines {
@@ -43,9 +43,12 @@ func (r *Reader) text(p *textPod, c *chain) *journalText {
 	return t
 }
 
-func (t *journalText) close() {}
+// heldText is a holding of such a log.
+type heldText struct{ *journalText }
 
-func (t *journalText) sections() []section {
+func (t heldText) close() {}
+
+func (t heldText) sections() []section {
 	all := make([]section, len(t.runs))
 	for n, run := range t.runs {
 		all[n] = section{FirstLine: run.FirstLine, Lines: run.Lines, Offset: run.offset, Bytes: run.Bytes}
@@ -53,7 +56,7 @@ func (t *journalText) sections() []section {
 	return all
 }
 
-func (t *journalText) frames(ctx context.Context, numbers []int) iter.Seq2[piece, error] {
+func (t heldText) frames(ctx context.Context, numbers []int) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		for _, n := range numbers {
 			if !t.run(ctx, n, yield) {
@@ -64,7 +67,7 @@ func (t *journalText) frames(ctx context.Context, numbers []int) iter.Seq2[piece
 }
 
 // run gives the frames of one run as they come from the store.
-func (t *journalText) run(ctx context.Context, n int, yield func(piece, error) bool) bool {
+func (t heldText) run(ctx context.Context, n int, yield func(piece, error) bool) bool {
 	run := &t.runs[n]
 	if run.lost > 0 {
 		err := fmt.Errorf("the journal object that held them is damaged or gone: %w", ErrDamaged)
@@ -104,6 +107,6 @@ func (t *journalText) run(ctx context.Context, n int, yield func(piece, error) b
 	return true
 }
 
-func (t *journalText) damage(run *textRun, frame int, after, lines int64, err error) error {
+func (t heldText) damage(run *textRun, frame int, after, lines int64, err error) error {
 	return &DamageError{Instance: *t.instance, Key: run.key, Frame: frame, AfterLine: after, Lines: lines, Err: err}
 }

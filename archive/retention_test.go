@@ -48,7 +48,7 @@ func (l *life) sweep(cfg archive.RetentionConfig, store archive.Store) (archive.
 	if cfg.After == 0 {
 		cfg.After = 30 * day
 	}
-	r := archive.NewRetention(cfg, store, l.journal, quiet())
+	r := archive.NewRetention(cfg, store, l.journal.Journal, quiet())
 	err := r.Sweep(l.t.Context())
 	return r.Stats(), err
 }
@@ -240,7 +240,7 @@ func TestRetentionRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &aborting{Store: storetest.NewMemory(t), fails: 1}
 		l := newLife(t, "replica-0", t.TempDir(), store, 0)
-		r := archive.NewRetention(archive.RetentionConfig{After: 30 * day}, store, l.journal, quiet())
+		r := archive.NewRetention(archive.RetentionConfig{After: 30 * day}, store, l.journal.Journal, quiet())
 		ctx, cancel := context.WithCancel(t.Context())
 		began, ended := time.Now(), make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()

@@ -29,11 +29,11 @@ func (s *Sealer) Log(ctx context.Context, l *Log) (InstanceRecord, error) {
 	}
 	there, err := s.keep(ctx, l, sum)
 	if err != nil {
-		return r, fmt.Errorf("put log object of %s: %w", l.instance, err)
+		return r, fmt.Errorf("put log object of %s: %w", l.Instance(), err)
 	}
-	r = there.record(l.instance)
+	r = there.record(l.Instance())
 	if err := l.writeRecord(&r); err != nil {
-		return r, fmt.Errorf("write record of %s: %w", l.instance, err)
+		return r, fmt.Errorf("write record of %s: %w", l.Instance(), err)
 	}
 	return r, l.drop()
 }
@@ -70,14 +70,14 @@ func (r *InstanceRecord) summary() Summary {
 // keep puts the log object. An object that is there already is never replaced: a manifest, ours or another replica's, may
 // vouch for it at any time.
 func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
-	key := l.instance.LogKey()
+	key := l.Instance().LogKey()
 	switch {
 	case sum.Lines > 0:
 	case len(sum.Gaps) == 0:
 		return &kept{Summary: sum}, nil
 	default:
 		// An earlier life may have stored the log, and then lost its disk.
-		there, err := s.look(ctx, l.instance, key)
+		there, err := s.look(ctx, l.Instance(), key)
 		if there == nil && err == nil {
 			there = &kept{Summary: sum}
 		}
@@ -87,14 +87,14 @@ func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
 	if !errors.Is(err, ErrExists) {
 		return ours, err
 	}
-	there, err := s.look(ctx, l.instance, key)
+	there, err := s.look(ctx, l.Instance(), key)
 	if err != nil {
 		return nil, err
 	}
 	if there != nil && there.standsBefore(&sum) {
 		return there, nil
 	}
-	if _, err := s.Manifest(ctx, l.instance.PodRef); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Manifest(ctx, l.Instance().PodRef); !errors.Is(err, ErrNotFound) {
 		if err == nil {
 			err = ErrSealed
 		}
@@ -108,13 +108,13 @@ func (s *Sealer) keep(ctx context.Context, l *Log, sum Summary) (*kept, error) {
 func (s *Sealer) keepBeside(ctx context.Context, l *Log, sum Summary) (*kept, error) {
 	var key Key
 	for _, digits := range []int{16, 32, 64} {
-		key = l.instance.otherLogKey(sum.SHA256[:digits])
-		s.log.Warn("another log stands under the key; ours is put beside it", "instance", l.instance, "key", key)
+		key = l.Instance().otherLogKey(sum.SHA256[:digits])
+		s.log.Warn("another log stands under the key; ours is put beside it", "instance", l.Instance(), "key", key)
 		ours, err := s.put(ctx, l, sum, key)
 		if !errors.Is(err, ErrExists) {
 			return ours, err
 		}
-		if there, err := s.look(ctx, l.instance, key); there != nil || err != nil {
+		if there, err := s.look(ctx, l.Instance(), key); there != nil || err != nil {
 			return there, err
 		}
 	}

@@ -71,7 +71,7 @@ func TestSeamsOfAJob(t *testing.T) {
 		t.Errorf("got %+v, want 3 seams in 3 logs", got[0])
 	}
 	var j KeptJob
-	j.describe([]*foundPod{{Manifest: m, sealed: true}})
+	describe(&j, []*foundPod{{Manifest: m, sealed: true}})
 	if got := j.Document.Pods[0]; got.Seams != 3 || len(got.Verdicts) != 3 {
 		t.Errorf("got %+v, want 3 seams in 3 logs", got)
 	}

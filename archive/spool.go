@@ -42,7 +42,7 @@ type Spool struct {
 	since   atomic.Int64 // when all journals had last been looked at, ns since 1970
 
 	mu      sync.Mutex
-	logs    map[logName]*Log    // guarded by mu
+	logs    map[LogID]*Log      // guarded by mu
 	freed   chan struct{}       // guarded by mu; closed and replaced when room comes back
 	dirty   map[*Log]struct{}   // guarded by mu; logs with text that is not on disk
 	drafted map[PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
@@ -65,20 +65,11 @@ type Spool struct {
 	pressed chan struct{} // holds one token when memory ran over its limit
 }
 
-// logName is what a log's files are called. The restart count tells the instances of a container apart.
-type logName struct {
-	pod       PodUID
-	container string
-	restart   int
-}
-
-func (i Instance) name() logName { return logName{i.PodUID, i.Container, i.Restart} }
-
 // OpenSpool opens the spool and recovers what an earlier process left: every log is cut after its last whole frame.
 func OpenSpool(cfg SpoolConfig, codec *Codec, log *slog.Logger) (*Spool, error) {
 	s := &Spool{
 		cfg: cfg, codec: codec, log: log,
-		logs: map[logName]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, saved: map[PodUID]draftSum{},
+		logs: map[LogID]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[PodUID]struct{}{}, saved: map[PodUID]draftSum{},
 		freed: make(chan struct{}), hands: newHands(), pressed: make(chan struct{}, 1),
 	}
 	s.whole.Store(maxWhole)
@@ -142,7 +133,7 @@ func (s *Spool) markDirty(l *Log) {
 
 // Log gives the instance's open log, the one that an earlier process left or a new one.
 func (s *Spool) Log(i Instance) (*Log, error) {
-	if l := s.find(i.name()); l != nil {
+	if l := s.find(i.ID()); l != nil {
 		return l, nil
 	}
 	l, err := s.take(i)
@@ -155,7 +146,7 @@ func (s *Spool) Log(i Instance) (*Log, error) {
 func (s *Spool) take(i Instance) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.logs[i.name()]; l != nil {
+	if l := s.logs[i.ID()]; l != nil {
 		return l, nil
 	}
 	if err := s.makePodDir(i.PodUID); err != nil {
@@ -171,7 +162,7 @@ func (s *Spool) take(i Instance) (*Log, error) {
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("recover log of %s: %w", i, err)
 	}
-	s.logs[i.name()] = l
+	s.logs[i.ID()] = l
 	return l, nil
 }
 
@@ -196,7 +187,7 @@ func (s *Spool) Logs(pod PodUID) []*Log {
 	defer s.mu.Unlock()
 	var logs []*Log
 	for name, l := range s.logs {
-		if name.pod == pod {
+		if name.Pod == pod {
 			logs = append(logs, l)
 		}
 	}
@@ -226,7 +217,7 @@ func (s *Spool) Drop(pod PodUID) error {
 			return err
 		}
 		s.mu.Lock()
-		delete(s.logs, l.instance.name())
+		delete(s.logs, l.instance.ID())
 		delete(s.dirty, l)
 		s.mu.Unlock()
 	}

@@ -41,7 +41,7 @@ func (s *Spool) takeDrafted() map[PodUID]struct{} {
 }
 
 // find gives an open log, nil where there is none.
-func (s *Spool) find(name logName) *Log {
+func (s *Spool) find(name LogID) *Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.logs[name]
@@ -60,23 +60,23 @@ func (s *Spool) adopt(i Instance, files map[string]string, lines, since int64) (
 	l := newLog(s, i)
 	l.mu.Lock() // whoever finds the log from now on waits until it is whole
 	defer l.mu.Unlock()
-	old := s.find(i.name())
+	old := s.find(i.ID())
 	if old != nil && s.stays(old, lines, since) {
 		return nil, nil
 	}
 	s.mu.Lock()
-	if s.logs[i.name()] != old {
+	if s.logs[i.ID()] != old {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("take log of %s into the spool: it was begun meanwhile", i) // the takeover is repeated
 	}
-	s.logs[i.name()] = l
+	s.logs[i.ID()] = l
 	s.mu.Unlock()
 	err := s.place(l, old, files, since)
 	if err != nil {
 		l.gone = true
 		s.mu.Lock()
-		if delete(s.logs, i.name()); old != nil && !old.left() {
-			s.logs[i.name()] = old
+		if delete(s.logs, i.ID()); old != nil && !old.left() {
+			s.logs[i.ID()] = old
 		}
 		s.mu.Unlock()
 		return nil, fmt.Errorf("take log of %s into the spool: %w", i, err)

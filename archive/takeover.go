@@ -28,7 +28,7 @@ type takenPod struct {
 	ref     PodRef
 	draft   place // of the newest draft; size 0: none
 	drafted int64 // since when its writer's word counts
-	logs    map[logName]*takenLog
+	logs    map[LogID]*takenLog
 }
 
 // place is a part of one of the round's objects.
@@ -39,6 +39,19 @@ type place struct {
 
 // errMoved means that an object went away while it was needed: its replica lives, and has newer ones.
 var errMoved = errors.New("journal changed while it was read")
+
+// Taker takes logs over from journals.
+type Taker struct {
+	*Journal
+	taking chan struct{} // holds one token; who has it takes over
+}
+
+// NewTaker makes a Taker.
+func NewTaker(j *Journal) *Taker {
+	t := &Taker{Journal: j, taking: make(chan struct{}, 1)}
+	t.taking <- struct{}{}
+	return t
+}
 
 // atOnce is how many small requests of a takeover run at once.
 const atOnce = 16
@@ -52,7 +65,7 @@ const atOnce = 16
 //
 // It may be repeated, also after an error or a crash. ErrSpoolFull means that not everything had room: the pods that are
 // given are whole all the same.
-func (j *Journal) TakeOver(ctx context.Context, replicas []string, mine func(PodRef) bool, still func(PodRef)) ([]PodUID, error) {
+func (j *Taker) TakeOver(ctx context.Context, replicas []string, mine func(PodRef) bool, still func(PodRef)) ([]PodUID, error) {
 	if err := lock(ctx, j.taking); err != nil {
 		return nil, err
 	}
@@ -60,7 +73,7 @@ func (j *Journal) TakeOver(ctx context.Context, replicas []string, mine func(Pod
 	const tries = 5
 	for try := 1; ; try++ {
 		t := &takeover{
-			journal: j, replicas: replicas, mine: mine, still: still, final: try == tries,
+			journal: j.Journal, replicas: replicas, mine: mine, still: still, final: try == tries,
 			pods: map[PodUID]*takenPod{}, skipped: map[PodUID]bool{},
 		}
 		pods, err := t.run(ctx)
@@ -166,10 +179,10 @@ func (t *takeover) plan(object int, x *JournalIndex) {
 		for k := range x.Pods[i].Logs {
 			e := &x.Pods[i].Logs[k]
 			instance := e.instance(p.ref)
-			l := p.logs[instance.name()]
+			l := p.logs[instance.ID()]
 			if l == nil {
-				l = &takenLog{spool: t.journal.spool}
-				p.logs[instance.name()] = l
+				l = &takenLog{spool: t.journal.spool, log: t.journal.log}
+				p.logs[instance.ID()] = l
 			}
 			l.chain(x.Life, e.Copy, instance).add(object, x.Since, e)
 		}
@@ -185,7 +198,7 @@ func (t *takeover) pod(ref PodRef) *takenPod {
 		t.skipped[ref.PodUID] = true
 		return nil
 	}
-	p := &takenPod{ref: ref, logs: map[logName]*takenLog{}}
+	p := &takenPod{ref: ref, logs: map[LogID]*takenLog{}}
 	t.pods[ref.PodUID] = p
 	return p
 }

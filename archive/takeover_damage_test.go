@@ -104,7 +104,7 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 	used, _ := first.spool.Used()
 	second := newLife(t, "r-2", t.TempDir(), memory, 0)
 	second.spool = openSpool(t, second.dir, used*3/5)
-	second.journal = archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, memory, second.spool, quiet(), func(error) {})
+	second.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: "r-2"}, memory, second.spool, quiet(), func(error) {}))
 	pods, err := second.journal.TakeOver(t.Context(), []string{"r-1"}, all, still)
 	if !errors.Is(err, archive.ErrSpoolFull) || len(pods) == 0 || len(pods) == 4 {
 		t.Errorf("TakeOver() = %v, %v; want some pods and ErrSpoolFull", pods, err)

@@ -146,7 +146,7 @@ func (l *takenLog) takeFrames(r io.Reader, run *taken, file *os.File) error {
 		left -= int64(len(b))
 		h, err := checkFrame(b)
 		if errors.Is(err, ErrDamaged) {
-			l.spool.log.Error("frame in a journal object is damaged", "instance", l.best.instance, "err", err)
+			l.log.Error("frame in a journal object is damaged", "instance", l.best.instance, "err", err)
 			continue
 		}
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 // takenLog is a log on its way from a journal into the spool.
 type takenLog struct {
 	spool  *Spool
+	log    *slog.Logger
 	chains []*chain // one for each life that journaled the log
 	best   *chain
 	stays  bool // the spool has as much
@@ -125,7 +127,7 @@ func (c *chain) standsBefore(o *chain) bool {
 func (l *takenLog) choose() {
 	l.best = bestChain(l.chains)
 	l.chains = nil
-	have := l.spool.find(l.best.instance.name())
+	have := l.spool.find(l.best.instance.ID())
 	l.stays = have != nil && (l.best.record != nil || l.spool.stays(have, l.best.held(), l.best.since))
 	// Small frames go to .tail where nothing but small frames follows, without a hole.
 	runs := l.best.runs

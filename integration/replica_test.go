@@ -34,7 +34,7 @@ type replica struct {
 	gate     *storetest.Gate
 	dir      string
 	leases   *watch.Leases
-	journal  *archive.Journal
+	journal  *archive.Taker
 	stopWork context.CancelFunc
 	released chan struct{} // closed when all of it has ended
 }
@@ -102,7 +102,7 @@ func (r *rig) assembleReplica(name string) *replica {
 	store := &storetest.Gated{Store: r.store, Gates: []*storetest.Gate{p.gate}}
 	seal := metrics.NewSeal(p.metrics)
 	p.sealer = archive.NewSealer(store, p.spool, name, log, func(error) { seal.Failures.Inc() })
-	p.journal = archive.NewJournal(archive.JournalConfig{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {})
+	p.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {}))
 	p.budget = watch.NewBudget(2000, 500, p.spool.Room)
 	config := r.set.plane.RESTConfig()
 	config.QPS, config.Burst = 500, 1000

@@ -296,4 +296,4 @@ func (r *rig) followedAll(all []played) {
 	}
 }
 
-var _ watch.Journal = (*archive.Journal)(nil)
+var _ watch.Journal = (*archive.Taker)(nil)

@@ -35,7 +35,7 @@ type Parts struct {
 	Watcher *watch.Watcher
 	Spool   *archive.Spool
 	Sealer  *archive.Sealer
-	Journal *archive.Journal
+	Journal *archive.Taker
 	Reader  *archive.Reader
 	Screen  *Screen
 	Folder  *Folder

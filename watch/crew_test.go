@@ -53,7 +53,7 @@ type hand struct {
 	name, dir    string
 	process      *storetest.Gate // of all that it says to anyone
 	api, toStore *storetest.Gate
-	journal      *archive.Journal
+	journal      *archive.Taker
 	watcher      *Watcher
 	stopWork     context.CancelFunc
 	released     chan struct{} // closed when all of it has ended
@@ -136,7 +136,7 @@ func (c *crew) start(name, dir string) *hand {
 		store.Store = c.wrap(store.Store, h)
 	}
 	sealer := archive.NewSealer(store, spool, name, log, func(error) {})
-	h.journal = archive.NewJournal(archive.JournalConfig{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {})
+	h.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {}))
 	client := c.client(h)
 	leases, err := NewLeases(LeaseConfig{Namespace: "system", Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
 	c.must(err)

@@ -84,7 +84,7 @@ func TestRejoin(t *testing.T) {
 			taker, journal := shelf(t, "b", dir, store, 1<<30)
 			taker.Doubt(false)
 			hold(t, taker, tt.gaps, tt.from, tt.to)
-			if _, err := journal.TakeOver(t.Context(), []string{"a"}, func(archive.PodRef) bool { return true }, func(archive.PodRef) {}); err != nil {
+			if _, err := archive.NewTaker(journal).TakeOver(t.Context(), []string{"a"}, func(archive.PodRef) bool { return true }, func(archive.PodRef) {}); err != nil {
 				t.Fatal(err)
 			}
 			if err := taker.Trust(); err != nil {

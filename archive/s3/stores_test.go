@@ -158,7 +158,7 @@ type replica struct {
 	t       *testing.T
 	spool   *archive.Spool
 	sealer  *archive.Sealer
-	journal *archive.Journal
+	journal *archive.Taker
 }
 
 func newReplica(t *testing.T, store archive.Store, name string) *replica {
@@ -173,7 +173,7 @@ func newReplica(t *testing.T, store archive.Store, name string) *replica {
 		t.Fatal(err)
 	}
 	r := &replica{t, spool, archive.NewSealer(store, spool, name, log, func(error) {}), nil}
-	r.journal = archive.NewJournal(archive.JournalConfig{Replica: name}, store, spool, log, func(error) {})
+	r.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name}, store, spool, log, func(error) {}))
 	return r
 }
 

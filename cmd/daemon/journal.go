@@ -40,7 +40,7 @@ func journalCommand(source *config.Source) *cobra.Command {
 	var log string
 	dump := &cobra.Command{Use: "dump <replica>/<sequence>", Short: "Print an object's index and check its frames, or print a log's text in it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := archive.JournalKey(args[0])
+			key, err := archive.ParseJournalKey(args[0])
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ type parts struct {
 	watcher  *watch.Watcher
 	janitor  *cleanup.Janitor
 	launcher *launch.Launcher // nil: this daemon launches nothing
-	journal  *archive.Journal
+	journal  *archive.Taker
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
 
@@ -125,9 +125,9 @@ func (p *parts) openArchive(cfg config.Config, store archive.Store) (err error) 
 	p.seal = metrics.NewSeal(p.registry)
 	failed := func(error) { p.seal.Failures.Inc() }
 	p.sealer = archive.NewSealer(p.store, p.spool, cfg.Replica.Called(), p.log.With("component", "sealer"), failed)
-	p.journal = archive.NewJournal(archive.JournalConfig{
+	p.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{
 		Replica: cfg.Replica.Called(), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
-	}, p.store, p.spool, p.log.With("component", "journal"), failed)
+	}, p.store, p.spool, p.log.With("component", "journal"), failed))
 	return nil
 }
 

@@ -15,7 +15,7 @@ func (p *parts) retain(cfg config.Config, store archive.Store) *archive.Retentio
 	}
 	r := archive.NewRetention(archive.RetentionConfig{
 		Namespace: cfg.Kubernetes.Namespace, After: cfg.Retention.After, Leave: p.watcher.Spares, Dead: p.watcher.Dead,
-	}, store, p.journal, p.log.With("component", "retention"))
+	}, store, p.journal.Journal, p.log.With("component", "retention"))
 	pick := counts(r.Stats)
 	metrics.RetentionCounts{
 		Jobs:       pick(func(s archive.RetentionStats) int64 { return s.Jobs }),
