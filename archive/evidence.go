@@ -109,13 +109,13 @@ func (s *Sealer) evident(ctx context.Context, object Object) (*Manifest, error) 
 	if err != nil {
 		return nil, err
 	}
-	short := m.forProof()
-	s.proven.put(object, readManifest{short, time.Now().Add(provenFor)}, short.weight())
+	short := forProof(m)
+	s.proven.put(object, readManifest{short, time.Now().Add(provenFor)}, weight(short))
 	return short, nil
 }
 
 // forProof leaves out what no proof needs, which is most of it.
-func (m *Manifest) forProof() *Manifest {
+func forProof(m *Manifest) *Manifest {
 	short := &Manifest{
 		Version: m.Version, Pod: PodSummary{PodRef: m.Pod.PodRef, Phase: m.Pod.Phase, CreatedAt: m.Pod.CreatedAt},
 		Instances: make([]InstanceRecord, len(m.Instances)), Diagnosis: m.Diagnosis, SealedAt: m.SealedAt, SealedBy: m.SealedBy,
@@ -130,7 +130,7 @@ func (m *Manifest) forProof() *Manifest {
 const provenBytesEach = 1500
 
 // weight is about the memory that a manifest for a proof takes, with its place among the others.
-func (m *Manifest) weight() int {
+func weight(m *Manifest) int {
 	const others = 400 // the object's key, and small allocations that are rounded up
 	ref := m.Pod.PodRef
 	texts := len(ref.Namespace) + len(ref.Job) + len(ref.JobUID) + len(ref.Pod) + len(ref.PodUID) + len(m.Diagnosis) + len(m.SealedBy)

@@ -20,7 +20,7 @@ func wholeFrame() *frame {
 }
 
 func BenchmarkFrameEncode(b *testing.B) {
-	c, f := testCodec(b), wholeFrame()
+	c, f := spoolCodec(b), wholeFrame()
 	b.SetBytes(int64(len(f.text)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -33,7 +33,7 @@ func BenchmarkFrameEncode(b *testing.B) {
 }
 
 func BenchmarkFrameDecode(b *testing.B) {
-	c, f := testCodec(b), wholeFrame()
+	c, f := spoolCodec(b), wholeFrame()
 	encoded, _, err := c.encode(nil, f)
 	if err != nil {
 		b.Fatal(err)

@@ -69,7 +69,7 @@ const (
 func (x *IndexFrame) size() int64 { return x.HeadSize + x.DataSize }
 
 // parts gives where a frame's head and its data lie.
-func (x *IndexFrame) parts() (head, data int64) {
+func (x *IndexFrame) Parts() (head, data int64) {
 	if x.DataFirst {
 		return x.Offset + x.DataSize, x.Offset
 	}
@@ -271,4 +271,19 @@ func (x *Index) validate(before int64) error {
 			size, raw, lines, before, x.Summary.Bytes, x.Summary.Lines, ErrDamaged)
 	}
 	return nil
+}
+
+// HeadsFirst returns a log object as format version 1 has it, and makes its index that of such a one. Nothing writes that version any
+// more, and every version is read for ever: tests hold this program to it.
+func HeadsFirst(object []byte, x *Index) ([]byte, error) {
+	var old []byte
+	for _, f := range x.Frames {
+		head, data := f.Parts()
+		old = append(append(old, object[head:head+f.HeadSize]...), object[data:data+f.DataSize]...)
+	}
+	old, err := appendIndex(old, x, headFirst)
+	if err == nil {
+		lay(x.Frames, headFirst)
+	}
+	return old, err
 }

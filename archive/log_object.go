@@ -52,7 +52,7 @@ func (l *Log) arrange(o *order, x *Index) (err error) {
 	}
 	o.runs = make([]run, 0, 2*len(x.Frames)+1)
 	for f := range stored(x.Frames, dataFirst) {
-		head, data := f.parts()
+		head, data := f.Parts()
 		o.add(data, f.DataSize)
 		o.add(head, f.HeadSize)
 	}

@@ -10,25 +10,6 @@ import (
 	"testing"
 )
 
-// Parts gives where the head and the data of a frame lie.
-func (x *IndexFrame) Parts() (head, data int64) { return x.parts() }
-
-// HeadsFirst gives a log object as version 1 has it, and its index that.
-func HeadsFirst(t testing.TB, object []byte, x *Index) []byte {
-	t.Helper()
-	var old []byte
-	for _, f := range x.Frames {
-		head, data := f.parts()
-		old = append(append(old, object[head:head+f.HeadSize]...), object[data:data+f.DataSize]...)
-	}
-	old, err := appendIndex(old, x, headFirst)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lay(x.Frames, headFirst)
-	return old
-}
-
 // endedLog is a log that has ended, whose first frame holds a gap and no line, and the others thirds of the lines.
 func endedLog(t *testing.T, lines []Line, whole int64) *Log {
 	t.Helper()
@@ -184,7 +165,7 @@ func TestDamagedSpoolIsPutAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, data := l.frames[2].parts()
+	_, data := l.frames[2].Parts()
 	b[data+30] ^= 1
 	if err := os.WriteFile(l.path(".log"), b, 0o600); err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func TestRecoveryAtEveryByte(t *testing.T) {
 func frameEnds(t *testing.T, file []byte) (ends [][2]int64) {
 	t.Helper()
 	for at := int64(0); at < int64(len(file)); {
-		_, h, err := testCodec(t).decode(file[at:])
+		_, h, err := spoolCodec(t).decode(file[at:])
 		if err != nil {
 			t.Fatal(err)
 		}

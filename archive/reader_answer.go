@@ -20,7 +20,7 @@ func (r *Reader) answer(ctx context.Context, q *Query, f *found) (*Answer, error
 	covered := map[PodUID]bool{}
 	if q.Mark != nil {
 		var ok bool
-		if covered, ok = q.Mark.covers(f.pods); !ok {
+		if covered, ok = covers(q.Mark, f.pods); !ok {
 			return nil, badQuery("Mark", q.Mark.Pods, "a mark of an answer whose pods are all known: ask anew")
 		}
 	}

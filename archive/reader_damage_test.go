@@ -44,7 +44,9 @@ func damagedLogAs(t *testing.T, version int, lines []archive.Line, change func(b
 	return archive.NewReader(archive.ReaderConfig{Store: copyOf(t, s.store, func(key archive.Key, b []byte) []byte {
 		if key == instance("main").LogKey() {
 			if version == 1 {
-				b = archive.HeadsFirst(t, b, x)
+				if b, err = archive.HeadsFirst(b, x); err != nil {
+					t.Fatal(err)
+				}
 			}
 			return change(b, x)
 		}

@@ -217,7 +217,7 @@ func (c *Codec) decodePlaced(b []byte, place *IndexFrame) (*frame, error) {
 	if int64(len(b)) < place.size() {
 		return nil, fmt.Errorf("frame at line %d is cut: %w", place.FirstLine, ErrDamaged)
 	}
-	at, data := place.parts()
+	at, data := place.Parts()
 	at, data = at-place.Offset, data-place.Offset
 	h, err := decodeHead(b[at : at+place.HeadSize])
 	if err != nil {

@@ -42,9 +42,9 @@ func hashOf(uid PodUID) uint64 {
 	return h.Sum64()
 }
 
-// covers gives the pods that the mark speaks of; ok is false where that cannot be told any more. A pod that was found
+// covers returns the pods that a mark speaks of; ok is false where that cannot be told any more. A pod that was found
 // late is known by its hash; of those that the retention took nothing is said.
-func (m *Mark) covers(pods []*foundPod) (covered map[PodUID]bool, ok bool) {
+func covers(m *Mark, pods []*foundPod) (covered map[PodUID]bool, ok bool) {
 	covered = map[PodUID]bool{}
 	sum := uint64(0)
 	for _, p := range pods {

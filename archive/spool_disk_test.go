@@ -26,7 +26,7 @@ type smallDisk struct {
 func spoolOnSmallDisk(t *testing.T, dir string, reserve, bytes int64) (*Spool, *smallDisk) {
 	t.Helper()
 	cfg := SpoolConfig{Dir: dir, Limit: 1 << 30, Memory: 64 << 10, FlushInterval: time.Second, Reserve: reserve}
-	s, err := OpenSpool(cfg, testCodec(t), slog.New(slog.DiscardHandler))
+	s, err := OpenSpool(cfg, spoolCodec(t), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,17 @@ func testInstance(container string) Instance {
 	}
 }
 
+// oneSpoolCodec serves all tests, as it serves all logs of a process. It is made outside of every bubble.
+var oneSpoolCodec, errSpoolCodec = NewCodec()
+
+func spoolCodec(t testing.TB) *Codec {
+	t.Helper()
+	if errSpoolCodec != nil {
+		t.Fatal(errSpoolCodec)
+	}
+	return oneSpoolCodec
+}
+
 // spoolWith opens a spool of a limit and a memory limit; 0 is plenty.
 func spoolWith(t testing.TB, dir string, limit, memory int64) *Spool {
 	t.Helper()
@@ -32,7 +43,7 @@ func spoolWith(t testing.TB, dir string, limit, memory int64) *Spool {
 	if memory == 0 {
 		cfg.Memory = 1 << 30
 	}
-	s, err := OpenSpool(cfg, testCodec(t), slog.New(slog.DiscardHandler))
+	s, err := OpenSpool(cfg, spoolCodec(t), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("OpenSpool: %v", err)
 	}

@@ -3,11 +3,14 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 )
+
+var takingCodec, errTakingCodec = NewCodec()
 
 // TestTakeFrames: frames come again, overlap and are missing. Each line is held once and in order, and what is missing is told in
 // one gap with its number.
@@ -30,9 +33,11 @@ func TestTakeFrames(t *testing.T) {
 		{"two holes", []span{{2, 5}, {7, 9}}, []span{{2, 5}, {7, 9}}, []string{"0: 2 lines", "3: 2 lines"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := spoolWith(t, dir, 0, 0)
-			l := &takenLog{spool: s, best: &chain{instance: logOf(t, s, "c").instance}}
+			s, err := OpenSpool(SpoolConfig{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 30}, takingCodec, slog.New(slog.DiscardHandler))
+			if errors.Join(err, errTakingCodec) != nil {
+				t.Fatal(err, errTakingCodec)
+			}
+			l := &takenLog{spool: s, log: slog.New(slog.DiscardHandler), best: &chain{instance: Instance{Container: "c"}}}
 			name := filepath.Join(t.TempDir(), "frames")
 			file, err := os.Create(name)
 			if err != nil {
@@ -40,7 +45,11 @@ func TestTakeFrames(t *testing.T) {
 			}
 			all := numbered(0, 20)
 			for _, f := range tt.frames {
-				b, h, err := s.codec.encode(nil, frameOf(int64(f.first), all[f.first:f.end]))
+				frame := &frame{firstLine: int64(f.first)}
+				for i := range all[f.first:f.end] {
+					frame.add(&all[f.first+i])
+				}
+				b, h, err := takingCodec.encode(nil, frame)
 				if err := errors.Join(err, l.take(file, b, &h)); err != nil {
 					t.Fatal(err)
 				}
@@ -52,7 +61,7 @@ func TestTakeFrames(t *testing.T) {
 			for _, f := range tt.want {
 				want = append(want, all[f.first:f.end]...)
 			}
-			got, gaps := linesOfFile(t, s, name)
+			got, gaps := linesOfFile(t, name)
 			wantLines(t, got, want)
 			if !slices.Equal(gaps, tt.wantGaps) {
 				t.Errorf("got gaps %q, want %q", gaps, tt.wantGaps)
@@ -62,14 +71,14 @@ func TestTakeFrames(t *testing.T) {
 }
 
 // linesOfFile gives the lines of the frames in a file, whose numbers must go on from each other, and their gaps.
-func linesOfFile(t *testing.T, s *Spool, name string) (lines []Line, gaps []string) {
+func linesOfFile(t *testing.T, name string) (lines []Line, gaps []string) {
 	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for len(b) > 0 {
-		f, h, err := s.codec.decode(b)
+		f, h, err := takingCodec.decode(b)
 		if err != nil || h.FirstLine != int64(len(lines)) {
 			t.Fatalf("frame at line %d, %v; want it at line %d", h.FirstLine, err, len(lines))
 		}
@@ -80,7 +89,9 @@ func linesOfFile(t *testing.T, s *Spool, name string) (lines []Line, gaps []stri
 			}
 			gaps = append(gaps, fmt.Sprintf("%d: %d lines", g.AfterLine, missing))
 		}
-		lines = append(lines, f.all(t)...)
+		if err := f.lines(func(l Line) bool { lines = append(lines, l); return true }); err != nil {
+			t.Fatal(err)
+		}
 		b = b[h.size+h.DataSize:]
 	}
 	return lines, gaps

@@ -67,7 +67,7 @@ func (p *program) target(ctx context.Context, name string) (origin, archive.Targ
 	if err != nil {
 		return nil, archive.Target{}, err
 	}
-	t, err := find(ctx, o, namespace, name)
+	t, err := findTarget(ctx, o, namespace, name)
 	return o, t, err
 }
 

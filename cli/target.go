@@ -53,8 +53,8 @@ func parseTarget(namespace, text string) (t archive.Target, sure bool, err error
 	}
 }
 
-// find returns what a user's target means, by asking where it is not sure.
-func find(ctx context.Context, o origin, namespace, text string) (archive.Target, error) {
+// findTarget returns what a user's target means, by asking where it is not sure.
+func findTarget(ctx context.Context, o origin, namespace, text string) (archive.Target, error) {
 	t, sure, err := parseTarget(namespace, text)
 	if err != nil || sure {
 		return t, err

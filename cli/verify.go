@@ -44,7 +44,7 @@ func (p *program) check(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		t, err := find(ctx, reader, namespace, args[0])
+		t, err := findTarget(ctx, reader, namespace, args[0])
 		if err != nil {
 			return err
 		}
