@@ -51,20 +51,20 @@ type Gap struct {
 }
 
 const (
-	// maxGaps bounds the gaps that a log lists one by one, so that a network that never holds still cannot make a manifest
+	// MaxGaps bounds the gaps that a log lists one by one, so that a network that never holds still cannot make a manifest
 	// too large to be read.
-	maxGaps = 1000
+	MaxGaps = 1000
 	// maxDetail bounds the bytes of a gap's detail, which may quote a stranger.
 	maxDetail = 240
 )
 
-// appendGap gives a list with the gap at its end, without changing the given one, which others may be reading. In a full list
+// AppendGap gives a list with the gap at its end, without changing the given one, which others may be reading. In a full list
 // the last gap stands for all that follow.
-func appendGap(list []Gap, g Gap) []Gap {
+func AppendGap(list []Gap, g Gap) []Gap {
 	if len(g.Detail) > maxDetail {
 		g.Detail = strings.ToValidUTF8(g.Detail[:maxDetail], "") + "..."
 	}
-	if len(list) < maxGaps {
+	if len(list) < MaxGaps {
 		return append(slices.Clip(list), g)
 	}
 	list = slices.Clone(list)

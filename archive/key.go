@@ -35,8 +35,8 @@ func CheckKey(key Key) error {
 	return nil
 }
 
-// putChecked is Put for a key that is made of names which came from outside.
-func putChecked(ctx context.Context, store Store, key Key, body io.ReadSeeker, opts PutOptions) error {
+// PutChecked is Put for a key that is made of names which came from outside.
+func PutChecked(ctx context.Context, store Store, key Key, body io.ReadSeeker, opts PutOptions) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}

@@ -32,3 +32,15 @@ func (line Line) Hash() uint64 {
 	h.Write(line.Text)
 	return h.Sum64()
 }
+
+// MaxLine is the longest line that is kept in one piece. A longer one is kept as several Partial lines of the same
+// time, so that no container can make the daemon hold more than this for a line.
+const MaxLine = 1 << 20
+
+// Size is what the line takes in the log's text.
+func (line *Line) Size() int64 {
+	if line.Partial {
+		return int64(len(line.Text))
+	}
+	return int64(len(line.Text)) + 1
+}

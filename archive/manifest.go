@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -141,15 +142,15 @@ type LogRecord struct {
 	Rotations int64 `json:"rotations,omitempty"`
 }
 
-// judge gives the verdict of a log that has ended: from what is held, the gaps and the seams, nothing else.
-func judge(s *Summary) (Verdict, string) {
+// Judge gives the verdict of a log that has ended: from what is held, the gaps and the seams, nothing else.
+func Judge(s *Summary) (Verdict, string) {
 	switch {
 	case len(s.Gaps) > 0 && s.Lines > 0:
 		return Partial, inWords(s.Gaps)
 	case len(s.Gaps) > 0:
 		return Lost, inWords(s.Gaps)
 	case s.Rotations > 0:
-		return Seamed, seamsInWords(s.Rotations)
+		return Seamed, SeamsInWords(s.Rotations)
 	case s.Lines > 0:
 		return Complete, ""
 	default:
@@ -157,7 +158,7 @@ func judge(s *Summary) (Verdict, string) {
 	}
 }
 
-func seamsInWords(n int64) string {
+func SeamsInWords(n int64) string {
 	if n == 1 {
 		return "1 seam between two files of the log is unproven"
 	}
@@ -174,7 +175,7 @@ func (r *InstanceRecord) UnmarshalJSON(text []byte) error {
 		r.Seams, r.Log.Rotations = max(r.Seams, r.Log.Rotations), 0
 	}
 	if r.Seams > 0 && r.Verdict == Complete {
-		r.Verdict, r.Reason = Seamed, seamsInWords(r.Seams)
+		r.Verdict, r.Reason = Seamed, SeamsInWords(r.Seams)
 	}
 	return nil
 }
@@ -191,20 +192,20 @@ func inWords(gaps []Gap) string {
 	return text
 }
 
-// maxManifest and maxObjects bound what a reader allocates for a manifest.
+// MaxManifest and maxObjects bound what a reader allocates for a manifest.
 const (
-	maxManifest = 16 << 20
+	MaxManifest = 16 << 20
 	maxObjects  = 200_000
 )
 
 // ReadManifest decodes a manifest and refuses what it cannot be sure to understand.
 func ReadManifest(r io.Reader) (*Manifest, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	b, err := io.ReadAll(io.LimitReader(r, MaxManifest+1))
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	if len(b) > maxManifest {
-		return nil, fmt.Errorf("manifest is larger than %d bytes: %w", maxManifest, ErrDamaged)
+	if len(b) > MaxManifest {
+		return nil, fmt.Errorf("manifest is larger than %d bytes: %w", MaxManifest, ErrDamaged)
 	}
 	// Each object in the text costs far more memory than its two bytes.
 	if n := bytes.Count(b, []byte{'{'}); n > maxObjects {
@@ -214,24 +215,54 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, fmt.Errorf("decode manifest: %w: %w", err, ErrDamaged)
 	}
-	if m.Version != formatVersion {
-		return nil, fmt.Errorf("manifest of version %q, this program reads %q: %w", m.Version, formatVersion, ErrDamaged)
+	if m.Version != FormatVersion {
+		return nil, fmt.Errorf("manifest of version %q, this program reads %q: %w", m.Version, FormatVersion, ErrDamaged)
 	}
 	return &m, nil
 }
 
-func (m *Manifest) ref() PodRef { return m.Pod.PodRef }
+func (m *Manifest) Ref() PodRef { return m.Pod.PodRef }
 
-func nanos(t time.Time) int64 {
+func Nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixNano()
 }
 
-func timeOf(ns int64) time.Time {
+func TimeOf(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}
 	}
 	return time.Unix(0, ns).UTC()
+}
+
+// Draft is what is known of a pod before it is sealed.
+type Draft struct {
+	Manifest
+	// Silent says, by container ID, until when logs had no line: as of their reader, when that left them to another one.
+	Silent map[string]time.Time `json:"silent,omitempty"`
+}
+
+// OwnInstances gives a copy whose list of instances may be changed.
+func OwnInstances(m *Manifest) *Manifest {
+	c := *m
+	c.Instances = slices.Clone(m.Instances)
+	return &c
+}
+
+// Compare says where an object is not the one that the record is of.
+func (want *LogRecord) Compare(got *LogRecord) error {
+	for _, part := range []struct {
+		what      string
+		got, want any
+	}{
+		{"bytes in the store", got.Size, want.Size}, {"lines", got.Lines, want.Lines}, {"bytes of text", got.Bytes, want.Bytes},
+		{"SHA-256 of the text", got.SHA256, want.SHA256},
+	} {
+		if part.got != part.want {
+			return fmt.Errorf("%s: %v, its manifest says %v: %w", part.what, part.got, part.want, ErrDamaged)
+		}
+	}
+	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Target names whose logs are asked for: exactly one of Workload, Job and Pod is set. A UID narrows a name that was used
@@ -126,13 +128,13 @@ func (e *QueryError) Error() string {
 	return fmt.Sprintf("%s is %q, must be %s", e.Field, e.Value, e.Want)
 }
 
-func badQuery(field string, value any, want string) error {
+func BadQuery(field string, value any, want string) error {
 	return &QueryError{Field: field, Value: fmt.Sprint(value), Want: want}
 }
 
 // Validate gives a *QueryError for the first field that is wrong.
 func (q *Query) Validate() error {
-	if err := q.Target.validate(); err != nil {
+	if err := q.Target.Validate(); err != nil {
 		return err
 	}
 	for _, bound := range []struct {
@@ -143,28 +145,28 @@ func (q *Query) Validate() error {
 		{"LimitBytes", q.LimitBytes},
 	} {
 		if bound.value < 0 {
-			return badQuery(bound.field, bound.value, "0 or more")
+			return BadQuery(bound.field, bound.value, "0 or more")
 		}
 	}
 	switch {
 	case q.Tail != nil && *q.Tail < 0:
-		return badQuery("Tail", *q.Tail, "0 or more")
+		return BadQuery("Tail", *q.Tail, "0 or more")
 	case q.LastLine > 0 && q.LastLine < q.FirstLine:
-		return badQuery("LastLine", q.LastLine, fmt.Sprintf("FirstLine (%d) or more", q.FirstLine))
+		return BadQuery("LastLine", q.LastLine, fmt.Sprintf("FirstLine (%d) or more", q.FirstLine))
 	case q.ToByte > 0 && q.ToByte < q.FromByte:
-		return badQuery("ToByte", q.ToByte, fmt.Sprintf("FromByte (%d) or more", q.FromByte))
+		return BadQuery("ToByte", q.ToByte, fmt.Sprintf("FromByte (%d) or more", q.FromByte))
 	case !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since):
-		return badQuery("Until", q.Until.Format(time.RFC3339Nano), "after Since ("+q.Since.Format(time.RFC3339Nano)+")")
+		return BadQuery("Until", q.Until.Format(time.RFC3339Nano), "after Since ("+q.Since.Format(time.RFC3339Nano)+")")
 	case q.Restart != nil && *q.Restart < 0:
-		return badQuery("Restart", *q.Restart, "0 or more")
+		return BadQuery("Restart", *q.Restart, "0 or more")
 	case q.Which < Every || q.Which > Previous:
-		return badQuery("Which", int(q.Which), "Every, Newest or Previous")
+		return BadQuery("Which", int(q.Which), "Every, Newest or Previous")
 	}
-	_, err := q.Grep.compile()
+	_, err := q.Grep.Compile()
 	return err
 }
 
-func (t *Target) validate() error {
+func (t *Target) Validate() error {
 	named := 0
 	for _, name := range []string{t.Workload, t.Job, t.Pod} {
 		if name != "" {
@@ -173,49 +175,49 @@ func (t *Target) validate() error {
 	}
 	switch {
 	case named != 1:
-		return badQuery("Target", fmt.Sprintf("%+v", *t), "one of Workload, Job and Pod")
+		return BadQuery("Target", fmt.Sprintf("%+v", *t), "one of Workload, Job and Pod")
 	case t.Namespace == "" && t.Workload == "":
-		return badQuery("Namespace", "", "the namespace of the "+t.String())
+		return BadQuery("Namespace", "", "the namespace of the "+t.String())
 	case t.JobUID != "" && t.Job == "":
-		return badQuery("JobUID", t.JobUID, "given with Job only")
+		return BadQuery("JobUID", t.JobUID, "given with Job only")
 	case t.PodUID != "" && t.Pod == "":
-		return badQuery("PodUID", t.PodUID, "given with Pod only")
+		return BadQuery("PodUID", t.PodUID, "given with Pod only")
 	}
 	for _, part := range []struct{ field, value string }{
 		{"Namespace", t.Namespace}, {"Workload", t.Workload}, {"Job", t.Job}, {"JobUID", string(t.JobUID)},
 		{"Pod", t.Pod}, {"PodUID", string(t.PodUID)},
 	} {
-		if part.value != "" && !plainName(part.value) {
-			return badQuery(part.field, part.value, "a name without slashes that does not start with a dot")
+		if part.value != "" && !PlainName(part.value) {
+			return BadQuery(part.field, part.value, "a name without slashes that does not start with a dot")
 		}
 	}
 	return nil
 }
 
-// matcher says which lines a Grep picks. A nil matcher picks all.
-type matcher struct {
+// Matcher says which lines a Grep picks. A nil matcher picks all.
+type Matcher struct {
 	Grep
-	needle []byte         // what every matching line holds; empty: not known
-	expr   *regexp.Regexp // nil: the needle is all that is asked for
+	Needle []byte         // what every matching line holds; empty: not known
+	Expr   *regexp.Regexp // nil: the needle is all that is asked for
 }
 
-func (g *Grep) compile() (*matcher, error) {
+func (g *Grep) Compile() (*Matcher, error) {
 	if g == nil {
 		return nil, nil
 	}
 	switch {
 	case len(g.Pattern) > maxPattern:
-		return nil, badQuery("Pattern", shortened(g.Pattern), fmt.Sprintf("at most %d bytes", maxPattern))
+		return nil, BadQuery("Pattern", shortened(g.Pattern), fmt.Sprintf("at most %d bytes", maxPattern))
 	case g.Fixed && strings.Contains(g.Pattern, "\n"):
-		return nil, badQuery("Pattern", g.Pattern, "without a newline, which no line holds")
+		return nil, BadQuery("Pattern", g.Pattern, "without a newline, which no line holds")
 	case g.Before < 0 || g.Before > MaxContext:
-		return nil, badQuery("Before", g.Before, fmt.Sprintf("0 to %d", MaxContext))
+		return nil, BadQuery("Before", g.Before, fmt.Sprintf("0 to %d", MaxContext))
 	case g.After < 0 || g.After > MaxContext:
-		return nil, badQuery("After", g.After, fmt.Sprintf("0 to %d", MaxContext))
+		return nil, BadQuery("After", g.After, fmt.Sprintf("0 to %d", MaxContext))
 	}
-	m := &matcher{Grep: *g}
+	m := &Matcher{Grep: *g}
 	if g.Fixed && !g.Fold {
-		m.needle = []byte(g.Pattern)
+		m.Needle = []byte(g.Pattern)
 		return m, nil
 	}
 	pattern := g.Pattern
@@ -227,17 +229,17 @@ func (g *Grep) compile() (*matcher, error) {
 	}
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
+		return nil, BadQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
 	}
 	if n := programSize(parsed); n > maxProgram {
 		want := fmt.Sprintf("an expression of at most %d steps, with its repetitions written out; it has %d", maxProgram, n)
-		return nil, badQuery("Pattern", shortened(g.Pattern), want)
+		return nil, BadQuery("Pattern", shortened(g.Pattern), want)
 	}
 	expr, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, badQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
+		return nil, BadQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
 	}
-	m.expr, m.needle = expr, []byte(needle(pattern))
+	m.Expr, m.Needle = expr, []byte(needle(pattern))
 	return m, nil
 }
 
@@ -274,10 +276,59 @@ func shortened(pattern string) string {
 	return fmt.Sprintf("%.*s... (%d bytes)", most, pattern, len(pattern))
 }
 
-// picks says whether the line is one that is asked for.
-func (m *matcher) picks(text []byte) bool {
-	if m.expr != nil {
-		return m.expr.Match(text) != m.Invert
+// Picks says whether the line is one that is asked for.
+func (m *Matcher) Picks(text []byte) bool {
+	if m.Expr != nil {
+		return m.Expr.Match(text) != m.Invert
 	}
-	return bytes.Contains(text, m.needle) != m.Invert
+	return bytes.Contains(text, m.Needle) != m.Invert
+}
+
+// needle gives a text that every line holds which the expression matches; "" where none is known.
+func needle(pattern string) string {
+	expr, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return needleOf(expr.Simplify())
+}
+
+func needleOf(expr *syntax.Regexp) string {
+	switch expr.Op {
+	case syntax.OpLiteral:
+		// A byte that is no UTF-8 matches the rune that stands for such bytes.
+		if expr.Flags&syntax.FoldCase == 0 && !slices.Contains(expr.Rune, utf8.RuneError) {
+			return string(expr.Rune)
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return needleOf(expr.Sub[0])
+	case syntax.OpRepeat:
+		if expr.Min > 0 {
+			return needleOf(expr.Sub[0])
+		}
+	case syntax.OpConcat:
+		longest := ""
+		for _, sub := range expr.Sub {
+			if n := needleOf(sub); len(n) > len(longest) {
+				longest = n
+			}
+		}
+		return longest
+	}
+	return ""
+}
+
+// Matches says whether a pod is one of the target's. A target that names nothing but a namespace, as only a list has it, is
+// all pods there.
+func (t *Target) Matches(p PodRef, workloads []string) bool {
+	switch {
+	case t.Namespace != "" && p.Namespace != t.Namespace:
+		return false
+	case t.Workload != "":
+		return slices.Contains(workloads, t.Workload)
+	case t.Job != "":
+		return p.Job == t.Job && (t.JobUID == "" || p.JobUID == t.JobUID)
+	default:
+		return (t.Pod == "" || p.Pod == t.Pod) && (t.PodUID == "" || p.PodUID == t.PodUID)
+	}
 }

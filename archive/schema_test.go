@@ -1,4 +1,4 @@
-package archive
+package archive_test
 
 import (
 	"encoding/json"
@@ -14,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
 // schema is the part of JSON Schema that the manifest's schema uses.
@@ -61,7 +64,7 @@ func (s *schema) resolve(t *testing.T, root *schema) *schema {
 // TestSchemaIsTheStruct compares the schema with the Go types, property by property, both ways.
 func TestSchemaIsTheStruct(t *testing.T) {
 	root := readSchema(t)
-	compareType(t, root, root, reflect.TypeFor[Manifest](), "manifest")
+	compareType(t, root, root, reflect.TypeFor[archive.Manifest](), "manifest")
 }
 
 func compareType(t *testing.T, root, s *schema, typ reflect.Type, at string) {
@@ -136,8 +139,8 @@ func TestSchemaEnums(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if got := root.Defs["Manifest"].Properties["version"].Const; got != formatVersion {
-		t.Errorf("got version %v, want %s", got, formatVersion)
+	if got := root.Defs["Manifest"].Properties["version"].Const; got != archive.FormatVersion {
+		t.Errorf("got version %v, want %s", got, archive.FormatVersion)
 	}
 }
 
@@ -171,10 +174,10 @@ func constantsOf(t *testing.T, name string) (values []string) {
 // TestSchemaTakesManifests validates a manifest in which every field is set, and one in which none is.
 func TestSchemaTakesManifests(t *testing.T) {
 	root := readSchema(t)
-	var full Manifest
+	var full archive.Manifest
 	fill(reflect.ValueOf(&full).Elem())
-	full.Version = formatVersion
-	for name, m := range map[string]*Manifest{"full": &full, "bare": {Version: formatVersion, Instances: []InstanceRecord{}}} {
+	full.Version = archive.FormatVersion
+	for name, m := range map[string]*archive.Manifest{"full": &full, "bare": {Version: archive.FormatVersion, Instances: []archive.InstanceRecord{}}} {
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
@@ -196,13 +199,13 @@ func TestSchemaTakesManifests(t *testing.T) {
 func fill(v reflect.Value) {
 	switch typ := v.Type(); {
 	case typ == reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.Unix(0, base).UTC()))
-	case typ == reflect.TypeFor[Verdict]():
-		v.SetString(string(Partial))
-	case typ == reflect.TypeFor[GapReason]():
-		v.SetString(string(GapRotated))
-	case typ == reflect.TypeFor[ContainerKind]():
-		v.SetString(string(KindMain))
+		v.Set(reflect.ValueOf(time.Unix(0, linetest.Base).UTC()))
+	case typ == reflect.TypeFor[archive.Verdict]():
+		v.SetString(string(archive.Partial))
+	case typ == reflect.TypeFor[archive.GapReason]():
+		v.SetString(string(archive.GapRotated))
+	case typ == reflect.TypeFor[archive.ContainerKind]():
+		v.SetString(string(archive.KindMain))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(typ.Elem()))
 		fill(v.Elem())

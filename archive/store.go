@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 )
 
 // Errors that every Store gives, whatever it is made of. Anything else a Store returns is trouble of the store itself
@@ -70,4 +71,30 @@ func (r Range) Cut(size int64) (start, n int64) {
 		n = min(n, r.Length)
 	}
 	return start, n
+}
+
+// ErrDamaged means that stored bytes are not what was written. The error around it names the place.
+var ErrDamaged = errors.New("damaged")
+
+// ErrGone means that a log has left the spool: it is in the store, or was dropped.
+var ErrGone = errors.New("log has left the spool")
+
+// Of gives how many bytes of an object of this size the range is.
+func (r Range) Of(size int64) int64 {
+	start := r.Offset
+	if start < 0 {
+		start = max(0, size+start)
+	}
+	left := max(0, size-start)
+	if r.Length > 0 {
+		return min(left, r.Length)
+	}
+	return left
+}
+
+// UploadAborter is what a store does that takes large objects in parts.
+type UploadAborter interface {
+	// AbortUploads gives back the parts of uploads that were begun before the given time and neither completed nor aborted,
+	// and says how many uploads these were.
+	AbortUploads(ctx context.Context, before time.Time) (int, error)
 }

@@ -16,6 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -57,7 +60,7 @@ func (d *distant) List(ctx context.Context, prefix string, after archive.Key) it
 type plant struct {
 	*bench
 	store     *distant
-	sealer    *archive.Sealer
+	sealer    *seal.Sealer
 	pods      watch.Queue[*corev1.Pod]
 	documents watch.Queue[*batchv1.Job]
 	mu        sync.Mutex
@@ -66,17 +69,17 @@ type plant struct {
 }
 
 func newPlant(b *bench, delay time.Duration) *plant {
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: b.t.TempDir(), Limit: 1 << 20, Memory: 1 << 20}, codec, slog.New(slog.DiscardHandler))
+	spool, err := spool.Open(spool.Config{Dir: b.t.TempDir(), Limit: 1 << 20, Memory: 1 << 20}, codec, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	store := &distant{storetest.NewMemory(b.t), delay}
 	p := &plant{
-		bench: b, store: store, sealer: archive.NewSealer(store, spool, "replica", slog.New(slog.DiscardHandler), func(err error) { b.t.Error(err) }),
+		bench: b, store: store, sealer: seal.New(store, spool, "replica", slog.New(slog.DiscardHandler), func(err error) { b.t.Error(err) }),
 		pods: watch.NewQueue[*corev1.Pod](""), documents: watch.NewQueue[*batchv1.Job](""), left: map[string]int{}, opened: map[string]time.Duration{},
 	}
 	b.store = p.sealer

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/seal"
 )
 
 // Errors for which a decision is put off.
@@ -38,7 +39,7 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	defer cancel()
 	var err error
 	if p.evidence, err = j.parts.Store.Evidence(limited, p.ref); err != nil {
-		if !errors.Is(err, archive.ErrUnfinished) {
+		if !errors.Is(err, seal.ErrUnfinished) {
 			j.blocked("store")
 		}
 		return p, err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/cli/remote"
 	"github.com/epilogue-dev/epilogue/serve"
@@ -47,7 +48,7 @@ func (s *shelf) daemon() *played {
 	return playDaemon(reader)
 }
 
-func playDaemon(reader *archive.Reader, more ...serve.Route) *played {
+func playDaemon(reader *read.Reader, more ...serve.Route) *played {
 	api := serve.NewAPI(serve.Config{Namespace: zenml}, serve.Parts{
 		Access: onlyJane{}, Reader: reader, Objects: reader, Log: slog.New(slog.DiscardHandler),
 	})

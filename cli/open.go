@@ -10,6 +10,9 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/archive/s3"
 	"github.com/epilogue-dev/epilogue/cli/live"
 	"github.com/epilogue-dev/epilogue/config"
@@ -58,7 +61,7 @@ func openDir(ctx context.Context, place config.Archive) (archive.Store, error) {
 var errNoStore = errors.New("no archive is named; give --archive s3://bucket/prefix or set EPILOGUE_ARCHIVE")
 
 // reader opens the archive itself, for what the daemon does not do for others.
-func (p *program) reader(ctx context.Context) (*archive.Reader, error) {
+func (p *program) reader(ctx context.Context) (*read.Reader, error) {
 	store, err := p.store(ctx)
 	if err != nil {
 		return nil, err
@@ -69,12 +72,12 @@ func (p *program) reader(ctx context.Context) (*archive.Reader, error) {
 	return newReader(store)
 }
 
-func newReader(store archive.Store) (*archive.Reader, error) {
-	codec, err := archive.NewCodec()
+func newReader(store archive.Store) (*read.Reader, error) {
+	codec, err := format.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	return archive.NewReader(archive.ReaderConfig{Store: store, Codec: codec}), nil
+	return read.New(find.Config{Store: store, Codec: codec}), nil
 }
 
 // open returns what answers, by --source: the archive where it is named, else the daemon; or the cluster alone.

@@ -16,6 +16,9 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -29,8 +32,8 @@ const (
 type shelf struct {
 	t      *testing.T
 	store  archive.Store
-	spool  *archive.Spool
-	sealer *archive.Sealer
+	spool  *spool.Spool
+	sealer *seal.Sealer
 	now    time.Time
 }
 
@@ -48,18 +51,18 @@ func inBubble(t *testing.T, test func(*testing.T)) {
 
 func newShelf(t *testing.T, store archive.Store) *shelf {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spool, err := archive.OpenSpool(archive.SpoolConfig{
+	spool, err := spool.Open(spool.Config{
 		Dir: t.TempDir(), Limit: 1 << 30, Memory: 64 << 20, FlushInterval: time.Second,
 	}, codec, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &shelf{t: t, store: store, spool: spool, now: time.Now()}
-	s.sealer = archive.NewSealer(store, spool, "replica-0", slog.New(slog.DiscardHandler), func(error) {})
+	s.sealer = seal.New(store, spool, "replica-0", slog.New(slog.DiscardHandler), func(error) {})
 	s.nightly()
 	s.hourly()
 	s.stuck()

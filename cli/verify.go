@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/cli/show"
 )
 
@@ -72,7 +73,7 @@ type verified struct {
 	failure                  error // the first one of the store, after which something is not known
 }
 
-func (v *verified) add(c *archive.Checked) error {
+func (v *verified) add(c *read.Checked) error {
 	v.bytes = c.Done
 	if c.Record == nil {
 		v.manifests++
@@ -94,7 +95,7 @@ func (v *verified) add(c *archive.Checked) error {
 	return err
 }
 
-func (v *verified) name(c *archive.Checked) string {
+func (v *verified) name(c *read.Checked) string {
 	if c.Record == nil {
 		return fmt.Sprintf("%s/%s: manifest", c.Pod.Namespace, c.Pod.Pod)
 	}

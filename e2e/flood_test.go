@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
@@ -34,7 +35,7 @@ func TestFlood(t *testing.T) {
 func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed int64) {
 	p.Helper()
 	const seam = 4000 // 20 ms of 200,000 lines a second
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		p.Fatal(err)
 	}

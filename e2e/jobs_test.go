@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
@@ -42,7 +43,7 @@ func (p *play) sameTimes(m *archive.Manifest, pod string) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
@@ -133,7 +134,7 @@ func (h hole) within(g archive.Gap) bool {
 // holes reads the log's marks: none may stand twice or out of order.
 func (w writer) holes(p *play, r archive.InstanceRecord, truth stage.Truth) []hole {
 	p.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -13,7 +13,11 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/integration/gateway"
 )
 
@@ -70,18 +74,18 @@ func cut(s string) string {
 }
 
 // sealingInto returns a spool of its own, and what seals its logs into a store.
-func sealingInto(t *testing.T, store archive.Store) (*archive.Spool, *archive.Sealer) {
+func sealingInto(t *testing.T, store archive.Store) (*spool.Spool, *seal.Sealer) {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 20, FlushInterval: time.Second}, codec, quiet)
+	spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 20, FlushInterval: time.Second}, codec, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return spool, archive.NewSealer(store, spool, "replica-0", quiet, func(error) {})
+	return spool, seal.New(store, spool, "replica-0", quiet, func(error) {})
 }
 
 // archiveToRead seals a Job with one pod of three containers and journals a pod that is open. It returns the text of
@@ -137,7 +141,7 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 		_, err = log.Append(archive.Line{Time: 1, Text: []byte("still")}, archive.Line{Time: 2, Text: []byte("open")})
 	}
 	if err == nil {
-		err = archive.NewJournal(archive.JournalConfig{Replica: "replica-0"}, store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context())
+		err = journal.New(journal.Config{Replica: "replica-0"}, store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +150,7 @@ func archiveToRead(t *testing.T, g *gateway.Gateway) string {
 }
 
 // appendByHand writes so many lines, one by its own text, more into text too.
-func appendByHand(t *testing.T, spool *archive.Spool, pod archive.PodRef, container string, lines int, at time.Time, text *strings.Builder) *archive.Log {
+func appendByHand(t *testing.T, spool *spool.Spool, pod archive.PodRef, container string, lines int, at time.Time, text *strings.Builder) *spool.Log {
 	t.Helper()
 	log, err := spool.Log(archive.Instance{PodRef: pod, Container: container, Kind: archive.KindMain, ContainerID: "containerd://" + container})
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/launch"
@@ -26,8 +29,8 @@ type daemon struct {
 	watcher *watch.Watcher
 	janitor *cleanup.Janitor // nil: none
 	launch  *launch.Launcher // nil: none
-	spool   *archive.Spool
-	sealer  *archive.Sealer
+	spool   *spool.Spool
+	sealer  *seal.Sealer
 	budget  *watch.Budget
 	metrics *prometheus.Registry
 	clock   *watch.Clock
@@ -68,7 +71,7 @@ type wiring struct {
 	config    *rest.Config
 	namespace string
 	store     archive.Store
-	spool     archive.SpoolConfig
+	spool     spool.Config
 	follow    watch.FollowConfig
 	log       *slog.Logger
 	cleanup   *config.Cleanup // nil: nothing is held or deleted
@@ -79,8 +82,8 @@ var usualFollow = watch.FollowConfig{
 	StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
 }
 
-func usualSpool(dir string) archive.SpoolConfig {
-	return archive.SpoolConfig{Dir: dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}
+func usualSpool(dir string) spool.Config {
+	return spool.Config{Dir: dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}
 }
 
 func (r *rig) assemble() *daemon {
@@ -110,15 +113,15 @@ func (r *rig) assemble() *daemon {
 // assemble wires the daemon's parts. Nothing runs yet.
 func assemble(w wiring) (*daemon, error) {
 	d := &daemon{metrics: prometheus.NewRegistry()}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	if d.spool, err = archive.OpenSpool(w.spool, codec, w.log); err != nil {
+	if d.spool, err = spool.Open(w.spool, codec, w.log); err != nil {
 		return nil, err
 	}
-	seal := metrics.NewSeal(d.metrics)
-	d.sealer = archive.NewSealer(w.store, d.spool, "test", w.log, func(error) { seal.Failures.Inc() })
+	sealing := metrics.NewSeal(d.metrics)
+	d.sealer = seal.New(w.store, d.spool, "test", w.log, func(error) { sealing.Failures.Inc() })
 	d.budget = watch.NewBudget(2000, 500, d.spool.Room)
 	d.clock = watch.NewClock(w.log)
 	w.config.Wrap(d.clock.Wrap)
@@ -132,7 +135,7 @@ func assemble(w wiring) (*daemon, error) {
 	}
 	d.watcher, err = watch.New(watch.Config{Namespace: w.namespace, Sealers: 4, Follow: w.follow}, watch.Parts{
 		Client: client, Source: source, Budget: d.budget, Spool: d.spool, Sealer: d.sealer,
-		Follow: metrics.NewFollow(d.metrics), Seal: seal, Log: w.log, Clock: d.clock,
+		Follow: metrics.NewFollow(d.metrics), Seal: sealing, Log: w.log, Clock: d.clock,
 	})
 	if err == nil && w.cleanup != nil {
 		d.janitor = cleanup.New(cleanup.Config{Cleanup: *w.cleanup}, cleanup.Parts{

@@ -22,6 +22,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
 // readable is a log object as others find it, and what the manifest says of its text.
@@ -229,7 +230,7 @@ func readableObjects(t *testing.T) []readable {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, err := archive.ReadIndex(t.Context(), store, r.Log.Key)
+		x, err := format.ReadIndex(t.Context(), store, r.Log.Key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +250,7 @@ func readableObjects(t *testing.T) []readable {
 // oldObject is one of version 1, which begins with the head of its first frame.
 func oldObject(t *testing.T) readable {
 	t.Helper()
-	const pod = "../archive/testdata/v1/store/v1/ns/job/job-uid/pod-3.uid-3/"
+	const pod = "../archive/read/testdata/v1/store/v1/ns/job/job-uid/pod-3.uid-3/"
 	file, err := os.Open(pod + "manifest.json")
 	if err != nil {
 		t.Fatal(err)

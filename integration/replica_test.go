@@ -14,8 +14,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -34,7 +38,7 @@ type replica struct {
 	gate     *storetest.Gate
 	dir      string
 	leases   *watch.Leases
-	journal  *archive.Taker
+	journal  *takeover.Taker
 	stopWork context.CancelFunc
 	released chan struct{} // closed when all of it has ended
 }
@@ -95,14 +99,14 @@ func (r *rig) assembleReplica(name string) *replica {
 		name:   name, gate: storetest.NewGate(), dir: filepath.Join(r.t.TempDir(), name), released: make(chan struct{}),
 	}
 	log := p.said.logger()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	must(r.t, err)
-	p.spool, err = archive.OpenSpool(archive.SpoolConfig{Dir: p.dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}, codec, log)
+	p.spool, err = spool.Open(spool.Config{Dir: p.dir, Limit: 256 << 20, Memory: 4 << 20, FlushInterval: 100 * time.Millisecond}, codec, log)
 	must(r.t, err)
 	store := &storetest.Gated{Store: r.store, Gates: []*storetest.Gate{p.gate}}
-	seal := metrics.NewSeal(p.metrics)
-	p.sealer = archive.NewSealer(store, p.spool, name, log, func(error) { seal.Failures.Inc() })
-	p.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {}))
+	sealing := metrics.NewSeal(p.metrics)
+	p.sealer = seal.New(store, p.spool, name, log, func(error) { sealing.Failures.Inc() })
+	p.journal = takeover.New(journal.New(journal.Config{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {}))
 	p.budget = watch.NewBudget(2000, 500, p.spool.Room)
 	config := r.set.plane.RESTConfig()
 	config.QPS, config.Burst = 500, 1000
@@ -118,7 +122,7 @@ func (r *rig) assembleReplica(name string) *replica {
 			StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
 		},
 	}, watch.Parts{
-		Client: client, Source: source, Budget: p.budget, Spool: p.spool, Sealer: p.sealer, Follow: metrics.NewFollow(p.metrics), Seal: seal,
+		Client: client, Source: source, Budget: p.budget, Spool: p.spool, Sealer: p.sealer, Follow: metrics.NewFollow(p.metrics), Seal: sealing,
 		Log: log, Journal: p.journal, Leases: p.leases, Own: metrics.NewOwn(p.metrics),
 	})
 	must(r.t, err)

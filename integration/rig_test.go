@@ -20,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
@@ -38,7 +40,7 @@ type setting struct {
 	store  archive.Store              // nil: a strict one in memory
 	node   []kubelet.Option
 	follow func(*watch.FollowConfig)
-	spool  func(*archive.SpoolConfig)
+	spool  func(*spool.Config)
 	quiet  bool // the daemon's log is not kept
 
 	patience time.Duration // of the whole test; 0: the usual one
@@ -57,7 +59,7 @@ type rig struct {
 	node  *kubelet.Kubelet
 	job   *batchv1.Job
 	store *storetest.Faulty
-	codec *archive.Codec
+	codec *format.Codec
 
 	spoolDir string
 	lives    int
@@ -75,7 +77,7 @@ func newRig(t *testing.T, set setting) *rig {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(set.patience, patience))
 	t.Cleanup(cancel)
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
@@ -27,7 +28,7 @@ import (
 // others.
 func (r *rig) api() *httptest.Server {
 	r.t.Helper()
-	reader := archive.NewReader(archive.ReaderConfig{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
+	reader := read.New(find.Config{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
 	a := serve.NewAPI(serve.Config{Namespace: r.ns}, serve.Parts{
 		Access: access.NewReviews(r.reviewer(), "epilogue"), Reader: reader, Objects: reader, Log: r.daemon.said.logger(),
 		Now: r.daemon.clock.Now,
@@ -273,7 +274,7 @@ func (r *rig) apiAgain(life int) *httptest.Server {
 	if life == 0 {
 		return r.api()
 	}
-	reader := archive.NewReader(archive.ReaderConfig{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
+	reader := read.New(find.Config{Store: r.store, Codec: r.codec, Spool: r.daemon.spool, Replica: "test"})
 	server := httptest.NewServer(serve.NewAPI(serve.Config{Namespace: r.ns}, serve.Parts{
 		Access: access.NewReviews(r.set.plane.Client(), "epilogue"), Reader: reader, Objects: reader, Log: r.daemon.said.logger(),
 	}))

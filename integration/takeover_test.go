@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -296,4 +297,4 @@ func (r *rig) followedAll(all []played) {
 	}
 }
 
-var _ watch.Journal = (*archive.Taker)(nil)
+var _ watch.Journal = (*takeover.Taker)(nil)

@@ -15,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
+	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
@@ -82,7 +84,7 @@ type Parts struct {
 	Cluster Cluster // nil: there is none, and this replica is alone
 	// Messages gives what was added in some namespaces to a workload's log besides its containers' lines; nil: nothing
 	// is.
-	Messages func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error)
+	Messages func(ctx context.Context, workload string, namespaces []string) (message.Talk, error)
 	Metrics  *metrics.Serve // nil: nobody asks
 	Log      *slog.Logger
 	// Now gives the time from which "an hour ago" counts: that of the nodes, which stamp the lines; nil: this
@@ -214,7 +216,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 		return err
 	}
 	w.user = user.Name
-	room, back, reason, err := a.streams.take(user.Name)
+	space, back, reason, err := a.streams.take(user.Name)
 	if err != nil {
 		a.parts.Metrics.Refused.WithLabelValues(reason).Inc()
 		return err
@@ -226,7 +228,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	}
 	ctx, end := a.watched(r, user)
 	defer end()
-	r = r.WithContext(archive.WithRoom(ctx, room))
+	r = r.WithContext(room.WithRoom(ctx, space))
 	if route.Act != (access.Act{}) {
 		if err := a.May(ctx, route.Act.In(r.PathValue("namespace"), r.PathValue("pod"))); err != nil {
 			return err
@@ -236,7 +238,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	if err == nil && !w.begun {
 		err = context.Cause(ctx) // what ended before it began is no empty answer
 	}
-	if errors.Is(err, archive.ErrNoRoom) {
+	if errors.Is(err, room.ErrNoRoom) {
 		a.parts.Metrics.Refused.WithLabelValues(refusedMemory).Inc()
 	}
 	return whyEnded(ctx, err)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
@@ -145,7 +146,7 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*wi
 // reserve takes what a Job takes of the caller's memory, read and encoded, until it is answered.
 func reserve(ctx context.Context, j *wire.Job) error {
 	const job, pod = 3 << 10, 512
-	return archive.RoomOf(ctx).Reserve(job + int64(len(j.Pods))*pod)
+	return room.RoomOf(ctx).Reserve(job + int64(len(j.Pods))*pod)
 }
 
 // jobPage is a Job with the manifests of its pods.

@@ -7,7 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
 // streams counts the answers that are being given. Safe for concurrent use.
@@ -23,7 +23,7 @@ type streams struct {
 // user is somebody who is being answered.
 type user struct {
 	open      int // guarded by the streams' mu
-	allowance *archive.Allowance
+	allowance *room.Allowance
 }
 
 func newStreams(most, mostOfOne int, memoryOfOne int64) *streams {
@@ -40,7 +40,7 @@ const (
 
 // take takes one of the user's answers, with its part of the memory that the user may take, to be given back. Beyond
 // the limits it gives a Status of 429 and whose limit it was.
-func (s *streams) take(name string) (room *archive.Room, back func(), reason string, err error) {
+func (s *streams) take(name string) (space *room.Room, back func(), reason string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.of[name]
@@ -51,14 +51,14 @@ func (s *streams) take(name string) (room *archive.Room, back func(), reason str
 		return nil, nil, refusedAll, tooMany(fmt.Sprintf("%d answers are open, which is all that this replica gives at once", s.open))
 	}
 	if u == nil {
-		u = &user{allowance: archive.NewAllowance(s.memoryOfOne)}
+		u = &user{allowance: room.NewAllowance(s.memoryOfOne)}
 		s.of[name] = u
 	}
 	s.open++
 	u.open++
-	room = u.allowance.Room()
-	return room, func() {
-		room.Close()
+	space = u.allowance.Room()
+	return space, func() {
+		space.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.open--
@@ -79,7 +79,7 @@ func (s *streams) Open() (open, limit int) {
 func (s *streams) Memory() (bytes, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, limit = archive.NewAllowance(s.memoryOfOne).Reserved()
+	_, limit = room.NewAllowance(s.memoryOfOne).Reserved()
 	for _, u := range s.of {
 		reserved, _ := u.allowance.Reserved()
 		bytes = max(bytes, reserved)

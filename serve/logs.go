@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
@@ -137,7 +138,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 	if l.query.Follow {
 		q, none := l.query, int64(0)
 		q.Follow, q.Tail, q.After = false, &none, nil
-		archive.RoomOf(ctx).Close() // nothing of the answer is read any more
+		room.RoomOf(ctx).Close() // nothing of the answer is read any more
 		if now, err := a.parts.Reader.Read(ctx, q); err == nil {
 			answer = now
 		}

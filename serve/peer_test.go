@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/read"
 )
 
 // holders says of every target that one replica has it.
@@ -27,7 +30,7 @@ func (h holders) AwaitGone(ctx context.Context, _ archive.Target) error {
 // behind makes an API over nothing but the store of s, to which another replica is the holder of what is open.
 func (s *shelf) behind(peer string) *shelf {
 	front := *s
-	front.reader = archive.NewReader(archive.ReaderConfig{Store: s.faulty, Codec: codec, Poll: 1})
+	front.reader = read.New(find.Config{Store: s.faulty, Codec: codec, Poll: 1})
 	front.parts.Reader, front.parts.Objects, front.parts.Cluster = front.reader, front.reader, holders(strings.TrimPrefix(peer, "http://"))
 	front.api, front.ours = NewAPI(Config{Namespace: "jobs", Audience: audience}, front.parts), true
 	return &front
@@ -38,7 +41,7 @@ var ours = []string{"Authorization", "Bearer " + tokenFor("jane", audience)}
 
 func (s *shelf) journal() {
 	s.t.Helper()
-	j := archive.NewJournal(archive.JournalConfig{Replica: "replica-0"}, s.faulty, s.spool, s.parts.Log, func(error) {})
+	j := journal.New(journal.Config{Replica: "replica-0"}, s.faulty, s.spool, s.parts.Log, func(error) {})
 	if err := j.Flush(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}

@@ -21,13 +21,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/read"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
 var (
 	audience  = "epilogue"
-	codec     = must(archive.NewCodec())
+	codec     = must(format.NewCodec())
 	start     = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	workload  = "11111111-2222-3333-4444-555555555555"
 	usualPod  = archive.PodRef{Namespace: "jobs", Job: "run", JobUID: "job-uid", Pod: "run-abcde", PodUID: "pod-uid"}
@@ -121,9 +126,9 @@ type shelf struct {
 	t      testing.TB
 	store  *storetest.Memory
 	faulty *storetest.Faulty
-	spool  *archive.Spool
-	sealer *archive.Sealer
-	reader *archive.Reader
+	spool  *spool.Spool
+	sealer *seal.Sealer
+	reader *read.Reader
 	access *played
 	parts  Parts
 	api    *API
@@ -138,12 +143,12 @@ func newShelfWith(t testing.TB, cfg Config) *shelf {
 	s := &shelf{t: t, store: memory, faulty: &storetest.Faulty{Store: memory}, access: newPlayed()}
 	var err error
 	log := slog.New(slog.DiscardHandler)
-	s.spool, err = archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 30, Memory: 64 << 20, FlushInterval: time.Hour}, codec, log)
+	s.spool, err = spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 30, Memory: 64 << 20, FlushInterval: time.Hour}, codec, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.sealer = archive.NewSealer(s.faulty, s.spool, "replica-0", log, func(error) {})
-	s.reader = archive.NewReader(archive.ReaderConfig{Store: s.faulty, Codec: codec, Spool: s.spool, Replica: "replica-0"})
+	s.sealer = seal.New(s.faulty, s.spool, "replica-0", log, func(error) {})
+	s.reader = read.New(find.Config{Store: s.faulty, Codec: codec, Spool: s.spool, Replica: "replica-0"})
 	s.parts = Parts{Access: s.access, Reader: s.reader, Objects: s.reader, Log: log}
 	s.api = NewAPI(cfg, s.parts)
 	return s
@@ -153,7 +158,7 @@ func instance(pod archive.PodRef, container string) archive.Instance {
 	return archive.Instance{PodRef: pod, Container: container, Kind: archive.KindMain, ContainerID: "containerd://" + string(pod.PodUID) + container}
 }
 
-func (s *shelf) log(pod archive.PodRef, container string) *archive.Log {
+func (s *shelf) log(pod archive.PodRef, container string) *spool.Log {
 	s.t.Helper()
 	l, err := s.spool.Log(instance(pod, container))
 	if err != nil {

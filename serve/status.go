@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
 // badParameter says which parameter of a request is wrong, what it is and what would be right: a Status of 400.
@@ -44,7 +45,7 @@ func statusOf(err error) metav1.Status {
 	case errors.As(err, &status):
 	case errors.Is(err, archive.ErrNotFound):
 		status = notFound(err.Error())
-	case errors.Is(err, archive.ErrNoRoom):
+	case errors.Is(err, room.ErrNoRoom):
 		status = tooMany(err.Error())
 	case errors.Is(err, archive.ErrDamaged):
 		status = apierrors.NewInternalError(err)

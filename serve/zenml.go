@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
+	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
@@ -37,7 +39,7 @@ type zenmlWriter struct {
 	stream   *stream
 	sent     int64
 	longest  int               // bytes that are shown of a line
-	messages []archive.Message // still to be written, oldest first
+	messages []message.Message // still to be written, oldest first
 }
 
 // serveZenML answers with LogEntry lines: at most zenmlLines, and never none.
@@ -86,8 +88,8 @@ func (a *API) addMessages(ctx context.Context, z *zenmlWriter, l *logRequest) er
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	z.messages = talk.Messages
-	if err := archive.RoomOf(ctx).Reserve(talk.Memory()); err != nil {
+	z.messages = talk.Of
+	if err := room.RoomOf(ctx).Reserve(talk.Memory()); err != nil {
 		return err
 	}
 	switch {

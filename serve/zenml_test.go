@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
 )
 
 // zenml asks for a log as ZenML does and returns its entries, in the way in which ZenML reads them: one JSON document a
@@ -119,19 +120,19 @@ func TestZenMLCutsTheMiddle(t *testing.T) {
 // TestZenMLMessages: what ZenML said of the run stands between the lines by its time, and a run that has written
 // nothing is told apart.
 func TestZenMLMessages(t *testing.T) {
-	at := func(text string, clock string) archive.Message {
+	at := func(text string, clock string) message.Message {
 		when, err := time.Parse(time.RFC3339, clock)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return archive.Message{Workload: workload, Time: when, Text: text}
+		return message.Message{Workload: workload, Time: when, Text: text}
 	}
 	said := func(s *shelf) {
-		s.parts.Messages = func(_ context.Context, id string, namespaces []string) (archive.Talk, error) {
+		s.parts.Messages = func(_ context.Context, id string, namespaces []string) (message.Talk, error) {
 			if id != workload || !slices.Equal(namespaces, []string{"jobs"}) {
 				t.Errorf("asked for workload %s in %q, want %s in jobs", id, namespaces, workload)
 			}
-			return archive.Talk{Messages: []archive.Message{
+			return message.Talk{Of: []message.Message{
 				at("Starting.", "2026-11-23T09:59:59Z"), at("Between.", "2026-11-23T10:00:00.5Z"), at("Started.", "2026-11-23T12:00:00Z"),
 			}}, nil
 		}
@@ -167,16 +168,16 @@ func TestZenMLMessages(t *testing.T) {
 func TestZenMLMessagesHideNothing(t *testing.T) {
 	for _, test := range []struct {
 		name, user, query string
-		talk              archive.Talk
+		talk              message.Talk
 		err               error
 		asked             string
 		want              []string
 	}{
-		{"another namespace has the workload, too", "jane", "", archive.Talk{}, nil, "[jobs]", []string{"line"}},
-		{"who may read both", "admin", "", archive.Talk{}, nil, "[jobs secret]", []string{"line", "secret line"}},
-		{"one of both", "admin", "&namespace=secret", archive.Talk{}, nil, "[secret]", []string{"secret line"}},
-		{"there is more", "jane", "", archive.Talk{More: true}, nil, "[jobs]", []string{"[epilogue: more was said of", "line"}},
-		{"the store is in trouble", "jane", "", archive.Talk{}, errors.New("down"), "[jobs]", []string{"[epilogue: what was said of", "line"}},
+		{"another namespace has the workload, too", "jane", "", message.Talk{}, nil, "[jobs]", []string{"line"}},
+		{"who may read both", "admin", "", message.Talk{}, nil, "[jobs secret]", []string{"line", "secret line"}},
+		{"one of both", "admin", "&namespace=secret", message.Talk{}, nil, "[secret]", []string{"secret line"}},
+		{"there is more", "jane", "", message.Talk{More: true}, nil, "[jobs]", []string{"[epilogue: more was said of", "line"}},
+		{"the store is in trouble", "jane", "", message.Talk{}, errors.New("down"), "[jobs]", []string{"[epilogue: what was said of", "line"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newShelf(t)
@@ -185,7 +186,7 @@ func TestZenMLMessagesHideNothing(t *testing.T) {
 				s.seal(pod, "main")
 			}
 			asked := ""
-			s.parts.Messages = func(_ context.Context, _ string, namespaces []string) (archive.Talk, error) {
+			s.parts.Messages = func(_ context.Context, _ string, namespaces []string) (message.Talk, error) {
 				slices.Sort(namespaces)
 				asked = fmt.Sprint(namespaces)
 				return test.talk, test.err

@@ -9,6 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/read"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/watch"
 )
@@ -33,10 +37,10 @@ type Config struct {
 // Parts are what a trial works with. It runs them, and none but these.
 type Parts struct {
 	Watcher *watch.Watcher
-	Spool   *archive.Spool
-	Sealer  *archive.Sealer
-	Journal *archive.Taker
-	Reader  *archive.Reader
+	Spool   *spool.Spool
+	Sealer  *seal.Sealer
+	Journal *takeover.Taker
+	Reader  *read.Reader
 	Screen  *Screen
 	Folder  *Folder
 	File    func(archive.Key) string // where the object of that key is

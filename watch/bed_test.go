@@ -18,6 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
@@ -51,10 +54,10 @@ type bed struct {
 // life is one life of the daemon.
 type life struct {
 	cancel context.CancelFunc
-	spool  *archive.Spool
-	sealer *archive.Sealer
-	log    *archive.Log
-	codec  *archive.Codec
+	spool  *spool.Spool
+	sealer *seal.Sealer
+	log    *spool.Log
+	codec  *format.Codec
 	work   sync.WaitGroup
 	sealed chan archive.InstanceRecord
 }
@@ -94,14 +97,14 @@ func (b *bed) start() {
 	b.life = l
 	logger := slog.New(slog.NewTextHandler(b.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if l.codec, err = archive.NewCodec(); err != nil {
+	if l.codec, err = format.NewCodec(); err != nil {
 		b.t.Fatal(err)
 	}
-	config := archive.SpoolConfig{Dir: b.dir, Limit: b.limit, Memory: b.held, FlushInterval: time.Second}
-	if l.spool, err = archive.OpenSpool(config, l.codec, logger); err != nil {
+	config := spool.Config{Dir: b.dir, Limit: b.limit, Memory: b.held, FlushInterval: time.Second}
+	if l.spool, err = spool.Open(config, l.codec, logger); err != nil {
 		b.t.Fatal(err)
 	}
-	l.sealer = archive.NewSealer(b.store, l.spool, "test", logger, func(error) {})
+	l.sealer = seal.New(b.store, l.spool, "test", logger, func(error) {})
 	if l.log, err = l.spool.Log(instances(b.pod.Object())[0]); err != nil {
 		b.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
@@ -113,7 +114,7 @@ func (w *witness) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, 
 	if err != nil || !inJournal(key) {
 		return err
 	}
-	reader := archive.NewJournalReader(w.drama.memory, w.drama.codec)
+	reader := journal.NewReader(w.drama.memory, w.drama.codec)
 	object, err := reader.Object(ctx, key)
 	if err != nil || object.Index == nil {
 		return nil // it is not there any more

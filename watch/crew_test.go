@@ -21,7 +21,12 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
@@ -40,7 +45,7 @@ type crew struct {
 	server *leaseServer
 	memory *storetest.Memory
 	store  *storetest.Faulty
-	codec  *archive.Codec
+	codec  *format.Codec
 	said   *said
 	hands  []*hand // that live
 	jobs   int
@@ -53,7 +58,7 @@ type hand struct {
 	name, dir    string
 	process      *storetest.Gate // of all that it says to anyone
 	api, toStore *storetest.Gate
-	journal      *archive.Taker
+	journal      *takeover.Taker
 	watcher      *Watcher
 	stopWork     context.CancelFunc
 	released     chan struct{} // closed when all of it has ended
@@ -66,7 +71,7 @@ func init() { utilruntime.ErrorHandlers = nil } //nolint:reassign // client-go o
 func newCrew(t *testing.T) *crew {
 	memory := storetest.NewMemory(t)
 	memory.MayReadDeleted = inJournal
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,16 +132,16 @@ func (c *crew) start(name, dir string) *hand {
 		name: name, dir: dir, process: storetest.NewGate(), api: storetest.NewGate(), toStore: storetest.NewGate(), released: make(chan struct{}),
 	}
 	log := slog.New(slog.NewTextHandler(c.said, &slog.HandlerOptions{Level: slog.LevelDebug})).With("replica", name)
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	c.must(err)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: dir, Limit: 64 << 20, Memory: 4 << 20, FlushInterval: crewFlush}, codec, log)
+	spool, err := spool.Open(spool.Config{Dir: dir, Limit: 64 << 20, Memory: 4 << 20, FlushInterval: crewFlush}, codec, log)
 	c.must(err)
 	store := &storetest.Gated{Store: c.store, Gates: []*storetest.Gate{h.process, h.toStore}}
 	if c.wrap != nil {
 		store.Store = c.wrap(store.Store, h)
 	}
-	sealer := archive.NewSealer(store, spool, name, log, func(error) {})
-	h.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {}))
+	sealer := seal.New(store, spool, name, log, func(error) {})
+	h.journal = takeover.New(journal.New(journal.Config{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {}))
 	client := c.client(h)
 	leases, err := NewLeases(LeaseConfig{Namespace: "system", Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
 	c.must(err)
@@ -164,7 +169,7 @@ func (c *crew) must(err error) {
 }
 
 // run is what the program does.
-func (h *hand) run(ctx context.Context, leases *Leases, spool *archive.Spool) {
+func (h *hand) run(ctx context.Context, leases *Leases, spool *spool.Spool) {
 	defer close(h.released)
 	stage := func(run func(context.Context) error) (stop func()) {
 		own, cancel := context.WithCancel(context.Background())

@@ -11,6 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/read"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -38,11 +43,11 @@ func FuzzPodMetadata(f *testing.F) {
 			t.Fatal(err)
 		}
 		memory := storetest.NewMemory(t)
-		codec, err := archive.NewCodec()
+		codec, err := format.NewCodec()
 		if err != nil {
 			t.Fatal(err)
 		}
-		spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Hour}, codec, slog.New(slog.DiscardHandler))
+		spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Hour}, codec, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,10 +60,10 @@ func FuzzPodMetadata(f *testing.F) {
 		p.settled, p.gone = true, true
 		p.note(nil)
 		m := p.manifest([]string{"workload"})
-		if err := archive.NewSealer(memory, spool, "a", slog.New(slog.DiscardHandler), func(error) {}).Pod(t.Context(), m); err != nil {
+		if err := seal.New(memory, spool, "a", slog.New(slog.DiscardHandler), func(error) {}).Pod(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		reader := archive.NewReader(archive.ReaderConfig{Store: memory, Codec: codec})
+		reader := read.New(find.Config{Store: memory, Codec: codec})
 		if got, sealed, err := reader.Manifest(t.Context(), m.Pod.PodRef); err != nil || !sealed || got.Pod.PodRef != m.Pod.PodRef {
 			t.Errorf("got %v (%v), want the manifest of %+v", got, err, m.Pod.PodRef)
 		}

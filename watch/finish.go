@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // finish proves the log of an instance that runs no more, or writes down what could not be proven. runs: it does run; a
@@ -100,7 +101,7 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	if errors.Is(err, archive.ErrSpoolFull) {
+	if errors.Is(err, spool.ErrFull) {
 		return false, p.waitForRoom(ctx, err)
 	}
 	if _, disk := errors.AsType[*spoolError](err); disk {
@@ -254,7 +255,7 @@ func (p *proof) unproven(seen Sight) error {
 		return err
 	}
 	g := archive.Gap{From: f.log.Summary().Last, Reason: reasonOf(seen), Unproven: true}
-	if errors.Is(last, archive.ErrSpoolFull) {
+	if errors.Is(last, spool.ErrFull) {
 		g.Reason, g.Unproven = archive.GapSpoolFull, false
 	}
 	g.Detail = "the end of the log could not be read again to prove that nothing is missing"
@@ -271,7 +272,7 @@ func (p *proof) lastWords() error {
 	if f.pending.Time == 0 {
 		f.pending = p.pending
 	}
-	if err := f.lastWords(); !errors.Is(err, archive.ErrSpoolFull) {
+	if err := f.lastWords(); !errors.Is(err, spool.ErrFull) {
 		return err
 	}
 	return nil

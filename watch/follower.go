@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
@@ -37,7 +38,7 @@ type FollowConfig struct {
 // a proper end, errors come as text with status 200, and only the file that the container writes now is served.
 type Follower struct {
 	cfg    FollowConfig
-	log    *archive.Log
+	log    *spool.Log
 	source Source
 	looker Looker
 	budget *Budget
@@ -80,7 +81,7 @@ type Follower struct {
 	dozing   dozing
 }
 
-func newFollower(cfg FollowConfig, log *archive.Log, parts Parts, looker Looker) *Follower {
+func newFollower(cfg FollowConfig, log *spool.Log, parts Parts, looker Looker) *Follower {
 	return &Follower{
 		cfg: cfg, log: log, source: parts.Source, looker: looker, budget: parts.Budget, count: parts.Follow, slog: parts.Log, clock: parts.Clock,
 		lines: newLineReader(), burst: make(chan struct{}, 1),
@@ -193,7 +194,7 @@ func (f *Follower) endured(ctx context.Context, err error) error {
 	if _, disk := errors.AsType[*spoolError](err); !disk {
 		return nil
 	}
-	if !errors.Is(err, archive.ErrSpoolFull) {
+	if !errors.Is(err, spool.ErrFull) {
 		return fmt.Errorf("follow %s: %w", f.log.Instance(), err)
 	}
 	f.reason = archive.GapSpoolFull
@@ -215,7 +216,7 @@ func wrapSpool(err error) error {
 }
 
 func (f *Follower) flush() {
-	if err := f.log.Flush(); err != nil && !errors.Is(err, archive.ErrSpoolFull) {
+	if err := f.log.Flush(); err != nil && !errors.Is(err, spool.ErrFull) {
 		f.slog.Error("flush log", "instance", f.log.Instance(), "err", err)
 	}
 }

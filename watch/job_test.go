@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
@@ -39,7 +41,7 @@ func TestJobDeletedWhileItRan(t *testing.T) {
 				}
 				c.sealed(p)
 				pass(time.Minute)
-				reader := archive.NewReader(archive.ReaderConfig{Store: c.memory, Codec: c.codec})
+				reader := read.New(find.Config{Store: c.memory, Codec: c.codec})
 				kept, err := reader.Job(t.Context(), jobsNamespace, job.Name, "")
 				c.must(err)
 				d := kept.Document

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
@@ -67,10 +69,10 @@ func TestPodGoneBeforeItsLogWasJournaled(t *testing.T) {
 		i := p.Start("init")
 		draft := newPod(p.Object()).draftNow(nil)
 		c.remove(p)
-		spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: filepath.Join(t.TempDir(), "a"), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: crewFlush}, c.codec, slog.New(slog.DiscardHandler))
+		spool, err := spool.Open(spool.Config{Dir: filepath.Join(t.TempDir(), "a"), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: crewFlush}, c.codec, slog.New(slog.DiscardHandler))
 		c.must(err)
 		c.must(spool.SaveDraft(draft))
-		c.must(archive.NewJournal(archive.JournalConfig{Replica: "a"}, c.store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context()))
+		c.must(journal.New(journal.Config{Replica: "a"}, c.store, spool, slog.New(slog.DiscardHandler), func(error) {}).Flush(t.Context()))
 		c.start("b", filepath.Join(t.TempDir(), "b"))
 		m := c.sealed(p)
 		for container, id := range map[string]string{"init": i.ID(), "main": ""} {

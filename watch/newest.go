@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // Nobody looks at the files of a log that is quiet, and none of one that was rotated right before its end, or before the
@@ -29,7 +30,7 @@ func (f *Follower) findNewest(ctx context.Context, r Request) (ok bool, err erro
 }
 
 // begin gives the time of a log's first line that has one, 0 where nothing is held.
-func begin(log *archive.Log) (at int64, err error) {
+func begin(log *spool.Log) (at int64, err error) {
 	err = log.Held(0, func(line archive.Line) bool {
 		at = line.Time
 		return at == 0

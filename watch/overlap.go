@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // overlap tells, while a log is read again from shortly before its last held line, which lines are held already.
@@ -42,7 +43,7 @@ const (
 type place struct{ since, after int64 }
 
 // newOverlap takes up what the log holds from a place on; nil where it holds nothing at all.
-func newOverlap(log *archive.Log, from place) (*overlap, error) {
+func newOverlap(log *spool.Log, from place) (*overlap, error) {
 	if log.Summary().Lines == 0 {
 		return nil, nil
 	}

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // heldLog gives a log that holds the lines.
-func heldLog(t *testing.T, lines []archive.Line) *archive.Log {
+func heldLog(t *testing.T, lines []archive.Line) *spool.Log {
 	t.Helper()
 	log := heldLogOf(t, archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Pod: "p", PodUID: "u"}, Container: "c"})
 	if _, err := log.Append(lines...); err != nil {
@@ -20,13 +22,13 @@ func heldLog(t *testing.T, lines []archive.Line) *archive.Log {
 }
 
 // heldLogOf gives the log of an instance, in a spool of its own.
-func heldLogOf(t *testing.T, i archive.Instance) *archive.Log {
+func heldLogOf(t *testing.T, i archive.Instance) *spool.Log {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20}, codec, slog.New(slog.DiscardHandler))
+	spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20}, codec, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // view says who is live. Without Leases this replica is alone, and every other one is dead.
@@ -100,7 +101,7 @@ func (w *Watcher) endRead(p *pod) {
 		return
 	}
 	w.mu.Lock()
-	var logs []*archive.Log
+	var logs []*spool.Log
 	for id, log := range p.logs {
 		if p.following[id] == nil {
 			logs = append(logs, log)

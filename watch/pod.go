@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
@@ -30,7 +31,7 @@ type pod struct {
 	lostSight map[string]int32                        // restart counts that the kubelet gave without an instance, by container
 	overAt    time.Time                               // when it was first seen to have ended
 	draft     *archive.Manifest                       // of a pod that is known from the spool only
-	logs      map[string]*archive.Log                 // every instance that was followed, by container ID
+	logs      map[string]*spool.Log                   // every instance that was followed, by container ID
 	following map[string]*reading                     // those whose follower has not returned
 	changed   chan struct{}                           // closed and replaced with each change
 	states    map[string]archive.ContainerState       // how they ended, as soon as that was seen
@@ -47,7 +48,7 @@ type reading struct {
 
 func newPod(last *corev1.Pod) *pod {
 	p := &pod{
-		logs: map[string]*archive.Log{}, following: map[string]*reading{},
+		logs: map[string]*spool.Log{}, following: map[string]*reading{},
 		changed: make(chan struct{}), numbers: numbers{}, lostSight: map[string]int32{},
 		states: map[string]archive.ContainerState{}, records: map[string]archive.InstanceRecord{},
 		waited: map[string]corev1.ContainerStateWaiting{},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // rejoin takes up what was read of the log while the journals could not be looked at: like an answer of the API, behind what the
@@ -20,7 +21,7 @@ func (f *Follower) rejoin(ctx context.Context) (ended bool, err error) {
 	if aside == nil || err != nil {
 		return false, err
 	}
-	for err = f.takeAside(ctx, aside); errors.Is(err, archive.ErrSpoolFull); err = f.takeAside(ctx, aside) {
+	for err = f.takeAside(ctx, aside); errors.Is(err, spool.ErrFull); err = f.takeAside(ctx, aside) {
 		f.count.SpoolFull.Inc()
 		limited, cancel := context.WithTimeout(ctx, roomWait)
 		full := f.budget.Room(limited)
@@ -44,7 +45,7 @@ func (f *Follower) rejoin(ctx context.Context) (ended bool, err error) {
 }
 
 // takeAside compares and appends the lines that lie aside.
-func (f *Follower) takeAside(ctx context.Context, aside *archive.Log) (err error) {
+func (f *Follower) takeAside(ctx context.Context, aside *spool.Log) (err error) {
 	summary, from := aside.Summary(), since(f.resumeTime(f.log.Summary()))
 	if f.overlap, err = newOverlap(f.log, place{since: from}); err != nil {
 		return err

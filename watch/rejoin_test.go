@@ -11,7 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
@@ -20,21 +24,21 @@ var asideInstance = archive.Instance{
 }
 
 // shelf is a spool over a folder with its journal.
-func shelf(t *testing.T, replica, dir string, store archive.Store, limit int64) (*archive.Spool, *archive.Journal) {
+func shelf(t *testing.T, replica, dir string, store archive.Store, limit int64) (*spool.Spool, *journal.Journal) {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: dir, Limit: limit, Memory: 1 << 20, FlushInterval: 1}, codec, quiet)
+	spool, err := spool.Open(spool.Config{Dir: dir, Limit: limit, Memory: 1 << 20, FlushInterval: 1}, codec, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return spool, archive.NewJournal(archive.JournalConfig{Replica: replica}, store, spool, quiet, func(error) {})
+	return spool, journal.New(journal.Config{Replica: replica}, store, spool, quiet, func(error) {})
 }
 
-func hold(t *testing.T, spool *archive.Spool, gaps []archive.Gap, from, to int) *archive.Log {
+func hold(t *testing.T, spool *spool.Spool, gaps []archive.Gap, from, to int) *spool.Log {
 	t.Helper()
 	log, err := spool.Log(asideInstance)
 	for n := from; n < to && err == nil; n++ {
@@ -84,7 +88,7 @@ func TestRejoin(t *testing.T) {
 			taker, journal := shelf(t, "b", dir, store, 1<<30)
 			taker.Doubt(false)
 			hold(t, taker, tt.gaps, tt.from, tt.to)
-			if _, err := archive.NewTaker(journal).TakeOver(t.Context(), []string{"a"}, func(archive.PodRef) bool { return true }, func(archive.PodRef) {}); err != nil {
+			if _, err := takeover.New(journal).TakeOver(t.Context(), []string{"a"}, func(archive.PodRef) bool { return true }, func(archive.PodRef) {}); err != nil {
 				t.Fatal(err)
 			}
 			if err := taker.Trust(); err != nil {
@@ -109,7 +113,7 @@ func TestRejoin(t *testing.T) {
 	}
 }
 
-func rejoined(t *testing.T, spool *archive.Spool, lines int, gaps []archive.Gap) {
+func rejoined(t *testing.T, spool *spool.Spool, lines int, gaps []archive.Gap) {
 	t.Helper()
 	log, err := spool.Log(asideInstance)
 	if err != nil {

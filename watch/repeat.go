@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // servedAgain finds a repetition inside one answer. A reader that was slow across several rotations is served the
@@ -167,7 +168,7 @@ func (f *Follower) keepLeft() error {
 }
 
 // graft takes up what is held of a line from a seam on, as a file is served that begins there.
-func (o *overlap) graft(log *archive.Log, s seam, at int64) error {
+func (o *overlap) graft(log *spool.Log, s seam, at int64) error {
 	sentinel, last, latest := o.sentinel, o.last, o.latest
 	j, from, skip, left := joiner{emit: o.keep}, s.from.after, s.at, s.through-s.after
 	err := log.HeldFrom(s.from.since, func(piece archive.Line) bool {

@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
@@ -24,7 +27,7 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 		return nil
 	}
 	for _, log := range w.unsealed(p) {
-		if err := w.sealLog(ctx, p, log); errors.Is(err, archive.ErrSealed) {
+		if err := w.sealLog(ctx, p, log); errors.Is(err, seal.ErrSealed) {
 			w.fenced(p)
 			return w.forget(key)
 		} else if err != nil {
@@ -42,7 +45,7 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	}
 	w.addEvents(manifest)
 	err := w.parts.Sealer.Pod(ctx, manifest)
-	if errors.Is(err, archive.ErrSealed) {
+	if errors.Is(err, seal.ErrSealed) {
 		w.fenced(p)
 		return w.forget(key)
 	}
@@ -57,7 +60,7 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 func countRefused[T comparable](w *Watcher, do func(context.Context, T) error) func(context.Context, T) error {
 	return func(ctx context.Context, key T) error {
 		err := do(ctx, key)
-		if errors.Is(err, archive.ErrKey) || errors.Is(err, archive.ErrRefused) {
+		if errors.Is(err, archive.ErrKey) || errors.Is(err, patient.ErrRefused) {
 			w.parts.Seal.Refused.Inc()
 			w.log.Error("the store refuses to take it; it is tried again", "what", fmt.Sprint(key), "err", err)
 		}
@@ -181,20 +184,20 @@ const (
 )
 
 // unsealed gives the logs that were read to their end and are not in the store.
-func (w *Watcher) unsealed(p *pod) []*archive.Log {
+func (w *Watcher) unsealed(p *pod) []*spool.Log {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var logs []*archive.Log
+	var logs []*spool.Log
 	for id, log := range p.logs {
 		if _, sealed := p.records[id]; !sealed && p.following[id] == nil {
 			logs = append(logs, log)
 		}
 	}
-	slices.SortFunc(logs, func(a, b *archive.Log) int { return compareInstances(a.Instance(), b.Instance()) })
+	slices.SortFunc(logs, func(a, b *spool.Log) int { return compareInstances(a.Instance(), b.Instance()) })
 	return logs
 }
 
-func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
+func (w *Watcher) sealLog(ctx context.Context, p *pod, log *spool.Log) error {
 	if p.draft != nil {
 		if err := w.endOrphan(ctx, log); err != nil {
 			return err
@@ -215,7 +218,7 @@ func (w *Watcher) sealLog(ctx context.Context, p *pod, log *archive.Log) error {
 }
 
 // endOrphan ends a log that nobody can follow any more.
-func (w *Watcher) endOrphan(ctx context.Context, log *archive.Log) error {
+func (w *Watcher) endOrphan(ctx context.Context, log *spool.Log) error {
 	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
 		return nil
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
@@ -29,11 +31,11 @@ func served(lines int) []byte {
 // taker gives a follower over a spool of its own, and the answer that it reads.
 func taker(t testing.TB) (*Follower, *answer) {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spool, err := archive.OpenSpool(archive.SpoolConfig{
+	spool, err := spool.Open(spool.Config{
 		Dir: t.TempDir(), Limit: 1 << 50, Memory: 1 << 40, FlushInterval: time.Hour,
 	}, codec, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
@@ -37,8 +39,8 @@ type Parts struct {
 	Client kubernetes.Interface
 	Source Source
 	Budget *Budget
-	Spool  *archive.Spool
-	Sealer *archive.Sealer
+	Spool  *spool.Spool
+	Sealer *seal.Sealer
 	Follow *metrics.Follow // nil: nobody asks
 	Seal   *metrics.Seal   // nil: nobody asks
 	Log    *slog.Logger

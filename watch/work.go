@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/seal"
 )
 
 // Queue holds keys that something is to be done for, each once.
@@ -47,7 +47,7 @@ func attempt[T comparable](ctx context.Context, queue Queue[T], key T, do func(c
 	switch {
 	case err == nil || ctx.Err() != nil:
 		queue.Forget(key)
-	case errors.Is(err, archive.ErrUnfinished):
+	case errors.Is(err, seal.ErrUnfinished):
 		queue.Forget(key)
 		queue.Add(key)
 	default:

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/fold"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -24,7 +25,7 @@ func TestFilesAreNamesOfABucket(t *testing.T) {
 	}
 	memory := storetest.NewMemory(t)
 	memory.LongestPart = 255
-	bucket := &archive.Folded{Store: memory}
+	bucket := &fold.Folded{Store: memory}
 	err := filepath.WalkDir(root, func(path string, file os.DirEntry, err error) error {
 		if err != nil || file.IsDir() {
 			return err

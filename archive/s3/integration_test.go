@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/patient"
 	"github.com/epilogue-dev/epilogue/archive/s3"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/gateway"
@@ -45,8 +46,8 @@ func TestConformsHTTPS(t *testing.T) {
 func TestProbe(t *testing.T) {
 	g := gateway.StartTLS(t)
 	g.Setenv()
-	got, err := archive.Probe(t.Context(), open(t, configFor(g)))
-	if want := (archive.Capabilities{ConditionalPut: true, Ranges: true}); err != nil || got != want {
+	got, err := patient.Probe(t.Context(), open(t, configFor(g)))
+	if want := (patient.Capabilities{ConditionalPut: true, Ranges: true}); err != nil || got != want {
 		t.Errorf("Probe = %+v, %v, want %+v, nil", got, err, want)
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/fold"
 )
 
 // Config says which bucket to use and how. Credentials come from the SDK's default chain: environment, web identity,
@@ -65,7 +66,7 @@ type Config struct {
 
 // Store is an archive.Store in a bucket.
 type Store struct {
-	archive.Folded
+	fold.Folded
 	bucket *bucket
 }
 
@@ -107,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		client: client, uploader: newUploader(client, cfg),
 		bucket: cfg.Bucket, prefix: cfg.Prefix, marks: newMarks(cfg), partSize: cfg.PartSize, concurrency: cfg.Concurrency,
 	}
-	return &Store{Folded: archive.Folded{Store: b}, bucket: b}, nil
+	return &Store{Folded: fold.Folded{Store: b}, bucket: b}, nil
 }
 
 // complete checks the settings and gives them with their defaults.

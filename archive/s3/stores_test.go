@@ -22,7 +22,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 )
 
 // storesPage says of each server what is seen here.
@@ -112,7 +118,7 @@ func newStore(t *testing.T, endpoint string) *Store {
 }
 
 func probed(t *testing.T, endpoint string) string {
-	can, err := archive.Probe(t.Context(), newStore(t, endpoint))
+	can, err := patient.Probe(t.Context(), newStore(t, endpoint))
 	if err != nil {
 		return err.Error()
 	}
@@ -156,24 +162,24 @@ func TestSuiteOfOneServer(t *testing.T) {
 // replica is what seals and journals.
 type replica struct {
 	t       *testing.T
-	spool   *archive.Spool
-	sealer  *archive.Sealer
-	journal *archive.Taker
+	spool   *spool.Spool
+	sealer  *seal.Sealer
+	journal *takeover.Taker
 }
 
 func newReplica(t *testing.T, store archive.Store, name string) *replica {
 	t.Helper()
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 26, FlushInterval: time.Second}, codec, log)
+	spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 30, Memory: 1 << 26, FlushInterval: time.Second}, codec, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{t, spool, archive.NewSealer(store, spool, name, log, func(error) {}), nil}
-	r.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{Replica: name}, store, spool, log, func(error) {}))
+	r := &replica{t, spool, seal.New(store, spool, name, log, func(error) {}), nil}
+	r.journal = takeover.New(journal.New(journal.Config{Replica: name}, store, spool, log, func(error) {}))
 	return r
 }
 
@@ -183,7 +189,7 @@ var (
 )
 
 // write appends lines that no codec makes shorter.
-func (r *replica) write(lines, size int) *archive.Log {
+func (r *replica) write(lines, size int) *spool.Log {
 	r.t.Helper()
 	log, err := r.spool.Log(instanceOf)
 	if err != nil {
@@ -219,13 +225,13 @@ func twoSealers(t *testing.T, endpoint string) string {
 		return "the first: " + err.Error()
 	}
 	_, err = newReplica(t, store, "b").seal(t.Context(), 3000, 3000)
-	x, failed := archive.ReadIndex(t.Context(), store, first.Log.Key)
+	x, failed := format.ReadIndex(t.Context(), store, first.Log.Key)
 	switch {
 	case failed != nil:
 		return failed.Error()
 	case x.Summary.SHA256 != first.Log.SHA256:
 		return "the first log is replaced"
-	case !errors.Is(err, archive.ErrSealed):
+	case !errors.Is(err, seal.ErrSealed):
 		return fmt.Sprint("the second: ", err)
 	}
 	return "the second refused"

@@ -8,28 +8,33 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/retention"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // testRetention has a store deleted from while it is listed, as the archive does once a day: of an old Job nothing is left,
 // and a young one stays as it is.
 func testRetention(t *testing.T, s archive.Store) {
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, log)
+	spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer := archive.NewSealer(s, spool, "replica", log, func(error) {})
+	sealer := seal.New(s, spool, "replica", log, func(error) {})
 	for name, age := range map[string]time.Duration{"old": 72 * time.Hour, "young": 0} {
 		if err := sealOne(t.Context(), spool, sealer, name, time.Now().Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	journal := archive.NewJournal(archive.JournalConfig{Replica: "replica"}, s, spool, log, func(error) {})
-	r := archive.NewRetention(archive.RetentionConfig{After: time.Nanosecond}, s, journal, log)
+	journal := journal.New(journal.Config{Replica: "replica"}, s, spool, log, func(error) {})
+	r := retention.New(retention.Config{After: time.Nanosecond}, s, journal, log)
 	if err := r.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,7 @@ func testRetention(t *testing.T, s archive.Store) {
 }
 
 // sealOne seals a Job of one pod with one line.
-func sealOne(ctx context.Context, spool *archive.Spool, sealer *archive.Sealer, name string, created time.Time) error {
+func sealOne(ctx context.Context, spool *spool.Spool, sealer *seal.Sealer, name string, created time.Time) error {
 	pod := archive.PodRef{Namespace: "ns", Job: name, JobUID: archive.JobUID(name + "-uid"), Pod: name + "-1", PodUID: archive.PodUID(name + "-pod")}
 	l, err := spool.Log(archive.Instance{PodRef: pod, Container: "main", Kind: archive.KindMain})
 	if err != nil {

@@ -5,6 +5,10 @@ import (
 	"fmt"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/archive/read"
 )
 
 // store looks at what the store can do, with the caller's own credentials.
@@ -18,7 +22,7 @@ func (v *visit) store(ctx context.Context) {
 		return
 	}
 	v.good("the archive can be read")
-	can, err := archive.Probe(ctx, v.Store)
+	can, err := patient.Probe(ctx, v.Store)
 	if err != nil {
 		v.say(Note, fmt.Sprintf("what the store can do was not found out, as nothing could be written to it: %v", err), "nothing, if your credentials may only read")
 		return
@@ -37,11 +41,11 @@ func (v *visit) store(ctx context.Context) {
 
 // readable lists something and stops.
 func (v *visit) readable(ctx context.Context) error {
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		return err
 	}
-	reader := archive.NewReader(archive.ReaderConfig{Store: v.Store, Codec: codec})
+	reader := read.New(find.Config{Store: v.Store, Codec: codec})
 	for _, err := range reader.Jobs(ctx, archive.JobQuery{Namespace: v.Namespace}) {
 		return err
 	}

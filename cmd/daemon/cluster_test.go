@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
 )
@@ -49,7 +49,7 @@ func TestIdentify(t *testing.T) {
 					return true, nil, err
 				})
 				var said bytes.Buffer
-				p := &parts{client: client, spool: new(archive.Spool), log: slog.New(slog.NewTextHandler(&said, nil))}
+				p := &parts{client: client, spool: new(spool.Spool), log: slog.New(slog.NewTextHandler(&said, nil))}
 				began := time.Now()
 				p.identify(t.Context())
 				if got := said.String(); !strings.Contains(got, tt.says) || time.Since(began) < tt.after {

@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/journal/printer"
 	"github.com/epilogue-dev/epilogue/config"
 )
 
@@ -18,7 +21,7 @@ func journalCommand(source *config.Source) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	journal.PersistentFlags().StringVarP(&output, "output", "o", "text", "text, or json: one document per line")
 
-	printer := func(cmd *cobra.Command) (p archive.JournalPrinter, err error) {
+	newPrinter := func(cmd *cobra.Command) (p printer.Printer, err error) {
 		if output != "text" && output != "json" {
 			return p, fmt.Errorf(`--output: value %q: want text or json`, output)
 		}
@@ -27,11 +30,11 @@ func journalCommand(source *config.Source) *cobra.Command {
 			return p, err
 		}
 		reader, err := journalReader(cmd.Context(), cfg)
-		return archive.JournalPrinter{Reader: reader, Out: cmd.OutOrStdout(), JSON: output == "json"}, err
+		return printer.Printer{Reader: reader, Out: cmd.OutOrStdout(), JSON: output == "json"}, err
 	}
 	list := &cobra.Command{Use: "list [replica]", Short: "List the objects of the journals", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := printer(cmd)
+			p, err := newPrinter(cmd)
 			if err != nil {
 				return err
 			}
@@ -44,14 +47,14 @@ func journalCommand(source *config.Source) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := printer(cmd)
+			p, err := newPrinter(cmd)
 			if err != nil {
 				return err
 			}
 			if log == "" {
 				return p.Dump(cmd.Context(), key)
 			}
-			name, err := archive.ParseJournalName(log)
+			name, err := printer.ParseName(log)
 			if err != nil {
 				return fmt.Errorf("--log: %w", err)
 			}
@@ -62,14 +65,14 @@ func journalCommand(source *config.Source) *cobra.Command {
 	return journal
 }
 
-func journalReader(ctx context.Context, cfg config.Config) (*archive.JournalReader, error) {
+func journalReader(ctx context.Context, cfg config.Config) (*journal.Reader, error) {
 	store, err := openStore(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	return archive.NewJournalReader(store, codec), nil
+	return journal.NewReader(store, codec), nil
 }

@@ -10,6 +10,9 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
 // TestJournalCommand runs the command over a journal in a folder, with the daemon's settings.
@@ -19,12 +22,12 @@ func TestJournalCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, quiet)
+	spool, err := spool.Open(spool.Config{Dir: t.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +38,7 @@ func TestJournalCommand(t *testing.T) {
 	if _, err := log.Append(archive.Line{Time: 1, Text: []byte("last words")}); err != nil {
 		t.Fatal(err)
 	}
-	journal := archive.NewJournal(archive.JournalConfig{Replica: "epilogue-0"}, store, spool, quiet, func(error) {})
+	journal := journal.New(journal.Config{Replica: "epilogue-0"}, store, spool, quiet, func(error) {})
 	if err := journal.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/launch/ecr"
@@ -51,7 +52,7 @@ func (p *parts) answerLaunches(cfg config.Config, store archive.Store) error {
 	}
 	p.api.Add(workloads.Routes(workloads.Config{
 		Namespace: cfg.Kubernetes.Namespace, Launcher: p.launcher, Queue: p.launcher,
-		Keep: func(ctx context.Context, m archive.Message) error { return archive.PutMessage(ctx, store, m) },
+		Keep: func(ctx context.Context, m message.Message) error { return message.Put(ctx, store, m) },
 	})...)
 	return nil
 }

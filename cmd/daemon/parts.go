@@ -14,8 +14,15 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/archive/measured"
+	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/archive/retention"
 	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/launch"
@@ -28,25 +35,25 @@ import (
 type parts struct {
 	client   kubernetes.Interface
 	registry *prometheus.Registry
-	spool    *archive.Spool
-	sealer   *archive.Sealer
+	spool    *spool.Spool
+	sealer   *seal.Sealer
 	watcher  *watch.Watcher
 	janitor  *cleanup.Janitor
 	launcher *launch.Launcher // nil: this daemon launches nothing
-	journal  *archive.Taker
+	journal  *takeover.Taker
 	leases   *watch.Leases // nil: alone
 	log      *slog.Logger
 
 	store  archive.Store // measured
-	codec  *archive.Codec
+	codec  *format.Codec
 	seal   *metrics.Seal
 	budget *watch.Budget
 	limit  *watch.APILimit
 	clock  *watch.Clock
 
-	retention *archive.Retention // nil: logs are kept for ever
-	api       *serve.API         // nil: none
-	scrape    http.Handler       // of the metrics
+	retention *retention.Retention // nil: logs are kept for ever
+	api       *serve.API           // nil: none
+	scrape    http.Handler         // of the metrics
 }
 
 // assemble makes all parts. Nothing runs before run.
@@ -111,11 +118,11 @@ func (p *parts) connect(to *rest.Config) (watch.Source, error) {
 
 // openArchive makes what holds lines: the spool, and what brings them from there into the store.
 func (p *parts) openArchive(cfg config.Config, store archive.Store) (err error) {
-	p.store = archive.NewPartly(measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive))))
-	if p.codec, err = archive.NewCodec(); err != nil {
+	p.store = patient.NewPartly(measured.New(store, metrics.NewStore(p.registry, bucket(cfg.Archive))))
+	if p.codec, err = format.NewCodec(); err != nil {
 		return err
 	}
-	p.spool, err = archive.OpenSpool(archive.SpoolConfig{
+	p.spool, err = spool.Open(spool.Config{
 		Dir: cfg.Spool.Dir, Limit: cfg.Spool.Limit, Memory: cfg.Spool.BufferMemory, FlushInterval: cfg.Spool.FlushInterval,
 		Reserve: cfg.Spool.Reserve,
 	}, p.codec, p.log.With("component", "spool"))
@@ -124,8 +131,8 @@ func (p *parts) openArchive(cfg config.Config, store archive.Store) (err error) 
 	}
 	p.seal = metrics.NewSeal(p.registry)
 	failed := func(error) { p.seal.Failures.Inc() }
-	p.sealer = archive.NewSealer(p.store, p.spool, cfg.Replica.Called(), p.log.With("component", "sealer"), failed)
-	p.journal = archive.NewTaker(archive.NewJournal(archive.JournalConfig{
+	p.sealer = seal.New(p.store, p.spool, cfg.Replica.Called(), p.log.With("component", "sealer"), failed)
+	p.journal = takeover.New(journal.New(journal.Config{
 		Replica: cfg.Replica.Called(), Interval: cfg.Replica.JournalInterval, Grace: cfg.Process.ShutdownGrace / 2,
 	}, p.store, p.spool, p.log.With("component", "journal"), failed))
 	return nil

@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
@@ -61,11 +61,11 @@ func (p *parts) live() float64 {
 func (p *parts) journalCounts() metrics.JournalCounts {
 	pick := counts(p.journal.Stats)
 	return metrics.JournalCounts{
-		Objects:    pick(func(s archive.JournalStats) int64 { return s.Objects }),
-		Bytes:      pick(func(s archive.JournalStats) int64 { return s.Bytes }),
-		Reframed:   pick(func(s archive.JournalStats) int64 { return s.Tails }),
-		Compacted:  pick(func(s archive.JournalStats) int64 { return s.Compacted }),
-		Collisions: pick(func(s archive.JournalStats) int64 { return s.Collisions }),
-		Removed:    pick(func(s archive.JournalStats) int64 { return s.Removed }),
+		Objects:    pick(func(s journal.Stats) int64 { return s.Objects }),
+		Bytes:      pick(func(s journal.Stats) int64 { return s.Bytes }),
+		Reframed:   pick(func(s journal.Stats) int64 { return s.Tails }),
+		Compacted:  pick(func(s journal.Stats) int64 { return s.Compacted }),
+		Collisions: pick(func(s journal.Stats) int64 { return s.Collisions }),
+		Removed:    pick(func(s journal.Stats) int64 { return s.Removed }),
 	}
 }

@@ -8,6 +8,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/message"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/process"
@@ -17,12 +21,12 @@ import (
 )
 
 // newAPI makes the API that gives logs back, nil where there is none. Other parts add their routes before it serves.
-func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Codec) (*serve.API, error) {
+func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *format.Codec) (*serve.API, error) {
 	if cfg.Serve.Listen == "" {
 		return nil, nil
 	}
 	log := p.log.With("component", "api")
-	reader := archive.NewReader(archive.ReaderConfig{
+	reader := read.New(find.Config{
 		Store: store, Codec: codec, Spool: p.spool, Replica: cfg.Replica.Called(), Poll: cfg.Replica.JournalInterval,
 	})
 	who, err := whoMayRead(cfg)
@@ -30,8 +34,8 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *archive.Co
 		return nil, err
 	}
 	parts := serve.Parts{Access: who, Reader: reader, Objects: reader, Cluster: p.watcher, Log: log, Now: p.clock.Now}
-	parts.Messages = func(ctx context.Context, workload string, namespaces []string) (archive.Talk, error) {
-		return archive.Messages(ctx, store, workload, namespaces...)
+	parts.Messages = func(ctx context.Context, workload string, namespaces []string) (message.Talk, error) {
+		return message.Of(ctx, store, workload, namespaces...)
 	}
 	if cfg.Serve.CertFile != "" {
 		certificate, err := serve.OpenCertificate(cfg.Serve.CertFile, cfg.Serve.KeyFile, log)

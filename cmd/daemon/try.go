@@ -15,10 +15,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // what kubeconfigs name
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/try"
@@ -159,7 +160,7 @@ func (t *trial) keep(ctx context.Context, cfg config.Config, place try.Place, wi
 		return err
 	}
 	with.Watcher, with.Spool, with.Sealer, with.Journal = p.watcher, p.spool, p.sealer, p.journal
-	with.Reader = archive.NewReader(archive.ReaderConfig{
+	with.Reader = read.New(find.Config{
 		Store: p.store, Codec: p.codec, Spool: p.spool, Replica: cfg.Replica.Called(), Poll: cfg.Replica.JournalInterval,
 	})
 	with.File = store.File

@@ -21,6 +21,9 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/golden"
 	"github.com/epilogue-dev/epilogue/rights"
 )
@@ -102,11 +105,11 @@ func kept(t *testing.T, folder, pod string) (verdict archive.Verdict, text strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader := archive.NewReader(archive.ReaderConfig{Store: store, Codec: codec})
+	reader := read.New(find.Config{Store: store, Codec: codec})
 	answer, err := reader.Read(t.Context(), archive.Query{Target: archive.Target{Namespace: "jobs", Pod: pod}})
 	if err != nil {
 		t.Fatal(err)

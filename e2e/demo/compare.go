@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
 
@@ -92,7 +93,7 @@ func compare(ctx context.Context, s *stage.Stage, truth stage.Truth, api *served
 
 // stamps counts the archive's lines that have a time, and those whose time is the one that the log API gave.
 func stamps(ctx context.Context, s *stage.Stage, key archive.Key, api *served) (stamped, agree int64, err error) {
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		return 0, 0, err
 	}

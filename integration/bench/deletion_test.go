@@ -19,6 +19,9 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -32,27 +35,27 @@ const mostCalls = 3
 
 // newDue makes a rig without a daemon, and the Sealer that fills its archive: the daemon reads through the S3 server
 // what is written below it, which spares a benchmark of deletions ten thousand uploads.
-func newDue(b *testing.B) (*rig, *counter, *archive.Sealer) {
+func newDue(b *testing.B) (*rig, *counter, *seal.Sealer) {
 	b.Helper()
 	c, kubeconfig := counted(b)
 	r := &rig{b: b, ns: plane.Namespace(b), kubeconfig: kubeconfig}
 	r.startStore()
 	store, derr := dir.Open(b.Context(), r.kept)
-	codec, cerr := archive.NewCodec()
+	codec, cerr := format.NewCodec()
 	if derr != nil || cerr != nil {
 		b.Fatal(derr, cerr)
 	}
 	log := slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{Dir: b.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, log)
+	spool, err := spool.Open(spool.Config{Dir: b.TempDir(), Limit: 1 << 20, Memory: 1 << 20, FlushInterval: time.Second}, codec, log)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return r, c, archive.NewSealer(store, spool, "bench", log, func(error) {})
+	return r, c, seal.New(store, spool, "bench", log, func(error) {})
 }
 
 // finish makes archived Jobs, each of one pod that is gone, which end at the given time, and waits until the last one
 // is there.
-func (r *rig) finish(s *archive.Sealer, n int, end time.Time, annotations func(i int) map[string]string) {
+func (r *rig) finish(s *seal.Sealer, n int, end time.Time, annotations func(i int) map[string]string) {
 	r.b.Helper()
 	each(n, 16, func(i int) {
 		if err := r.finishOne(s, fmt.Sprintf("due-%05d", i), end, annotations(i)); err != nil {
@@ -64,7 +67,7 @@ func (r *rig) finish(s *archive.Sealer, n int, end time.Time, annotations func(i
 	}
 }
 
-func (r *rig) finishOne(s *archive.Sealer, name string, end time.Time, annotations map[string]string) error {
+func (r *rig) finishOne(s *seal.Sealer, name string, end time.Time, annotations map[string]string) error {
 	client, ctx := plane.Client().BatchV1().Jobs(r.ns), r.b.Context()
 	job, err := client.Create(ctx, &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: annotations},

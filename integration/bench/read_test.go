@@ -14,7 +14,12 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/archive/s3"
+	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -22,7 +27,7 @@ import (
 type sealedLog struct {
 	*rig
 	counted *storetest.Faulty
-	codec   *archive.Codec
+	codec   *format.Codec
 	key     archive.Key
 	lines   int
 }
@@ -41,7 +46,7 @@ func newSealedLog(b *testing.B) *sealedLog {
 		b.Fatal(err)
 	}
 	l.counted = &storetest.Faulty{Store: store}
-	if l.codec, err = archive.NewCodec(); err != nil {
+	if l.codec, err = format.NewCodec(); err != nil {
 		b.Fatal(err)
 	}
 	l.seal()
@@ -51,7 +56,7 @@ func newSealedLog(b *testing.B) *sealedLog {
 // seal writes the log as the daemon does.
 func (l *sealedLog) seal() {
 	b, log := l.b, slog.New(slog.DiscardHandler)
-	spool, err := archive.OpenSpool(archive.SpoolConfig{
+	spool, err := spool.Open(spool.Config{
 		Dir: filepath.Join(b.TempDir(), "spool"), Limit: 8 << 30, Memory: 64 << 20, FlushInterval: time.Second,
 	}, l.codec, log)
 	if err != nil {
@@ -69,7 +74,7 @@ func (l *sealedLog) seal() {
 		}
 		size += int64(len(line.Text)) + 1
 	}
-	sealer := archive.NewSealer(l.counted, spool, "bench", log, func(error) {})
+	sealer := seal.New(l.counted, spool, "bench", log, func(error) {})
 	record, err := sealer.Log(b.Context(), open)
 	if err != nil {
 		b.Fatal(err)
@@ -88,7 +93,7 @@ func (l *sealedLog) seal() {
 // read returns the text of an answer by a reader that knows nothing but the store.
 func (l *sealedLog) read(q archive.Query) []byte {
 	q.Target = sealedJob
-	a, err := archive.NewReader(archive.ReaderConfig{Store: l.counted, Codec: l.codec}).Read(l.b.Context(), q)
+	a, err := read.New(find.Config{Store: l.counted, Codec: l.codec}).Read(l.b.Context(), q)
 	if err != nil {
 		l.b.Fatal(err)
 	}

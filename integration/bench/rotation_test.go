@@ -13,6 +13,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/dir"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
@@ -129,7 +130,7 @@ func (r *rig) read(key archive.Key) (lines []kubelet.Line) {
 	if err != nil {
 		r.b.Fatal(err)
 	}
-	codec, err := archive.NewCodec()
+	codec, err := format.NewCodec()
 	if err != nil {
 		r.b.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
@@ -41,7 +41,7 @@ type Config struct {
 	Launcher  Launcher
 	Queue     Queue
 	// Keep takes a message for a workload's log; it returns when the message is safe.
-	Keep func(ctx context.Context, m archive.Message) error
+	Keep func(ctx context.Context, m message.Message) error
 }
 
 const (
@@ -163,11 +163,11 @@ func (c Config) message(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
-	if in.Message == "" || len(in.Message) > archive.MaxMessage {
+	if in.Message == "" || len(in.Message) > message.MaxMessage {
 		return refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
-			fmt.Sprintf("message: %d bytes, want 1 to %d", len(in.Message), archive.MaxMessage))
+			fmt.Sprintf("message: %d bytes, want 1 to %d", len(in.Message), message.MaxMessage))
 	}
-	m := archive.Message{Namespace: c.Namespace, Workload: r.PathValue("workload"), Time: plausible(in.Time, time.Now()), Text: in.Message}
+	m := message.Message{Namespace: c.Namespace, Workload: r.PathValue("workload"), Time: plausible(in.Time, time.Now()), Text: in.Message}
 	if err := c.Keep(r.Context(), m); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/message"
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
@@ -30,7 +30,7 @@ type played struct {
 	run      launch.Run
 	build    launch.Build
 	said     []string
-	messages []archive.Message
+	messages []message.Message
 	waited   time.Duration
 }
 
@@ -85,7 +85,7 @@ func (r rights) May(_ context.Context, _ access.User, act access.Act) error {
 func (p *played) ask(t *testing.T, verb, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	api := serve.NewAPI(serve.Config{Namespace: "jobs"}, serve.Parts{Access: rights{verb}, Log: slog.New(slog.DiscardHandler)})
-	api.Add(Routes(Config{Namespace: "jobs", Launcher: p, Queue: p, Keep: func(_ context.Context, m archive.Message) error {
+	api.Add(Routes(Config{Namespace: "jobs", Launcher: p, Queue: p, Keep: func(_ context.Context, m message.Message) error {
 		p.messages = append(p.messages, m)
 		return p.err
 	}})...)
@@ -154,7 +154,7 @@ func TestBuild(t *testing.T) {
 func TestMessage(t *testing.T) {
 	p := &played{}
 	w := p.ask(t, "create", "POST", "jobs/workloads/w/messages", `{"message": "Starting pipeline run.", "time": "2026-11-24T06:00:00.123456+00:00"}`)
-	want := archive.Message{Workload: "w", Time: time.Date(2026, 11, 24, 6, 0, 0, 123456000, time.UTC), Text: "Starting pipeline run."}
+	want := message.Message{Workload: "w", Time: time.Date(2026, 11, 24, 6, 0, 0, 123456000, time.UTC), Text: "Starting pipeline run."}
 	if w.Code != http.StatusCreated || len(p.messages) != 1 || p.messages[0].Text != want.Text || !p.messages[0].Time.Equal(want.Time) {
 		t.Errorf("got %d and %+v, want %+v", w.Code, p.messages, want)
 	}

@@ -1,7 +1,0 @@
-package archive
-
-// Fold and Unfold are those of names.
-var (
-	Fold   = fold
-	Unfold = unfold
-)

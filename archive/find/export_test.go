@@ -1,0 +1,4 @@
+package find
+
+// ListedFor is how long a list may give what it read before.
+const ListedFor = listedFor

@@ -1,0 +1,30 @@
+package patient
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// ErrSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not help.
+var ErrSpoolFile = errors.New("read spool file")
+
+// SpoolFile is the body of a journal object, and what that of a log object is read from. It remembers when the disk failed. Stores read parts of it at once, in place.
+type SpoolFile struct {
+	File *os.File
+	Err  atomic.Pointer[error]
+}
+
+func (f *SpoolFile) Read(p []byte) (int, error) { return f.Note(f.File.Read(p)) }
+
+func (f *SpoolFile) ReadAt(p []byte, at int64) (int, error) { return f.Note(f.File.ReadAt(p, at)) }
+
+func (f *SpoolFile) Seek(offset int64, whence int) (int64, error) { return f.File.Seek(offset, whence) }
+
+func (f *SpoolFile) Note(n int, err error) (int, error) {
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.Err.Store(&err)
+	}
+	return n, err
+}

@@ -1,0 +1,30 @@
+package patient
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+func Lock(ctx context.Context, token chan struct{}) error {
+	select {
+	case <-token:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// AtOnce is how many small requests of a takeover run at once.
+const AtOnce = 16
+
+// Parallel calls f for 0 to n-1, some at once, and gives the first error.
+func Parallel(n int, f func(int) error) error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = f(i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

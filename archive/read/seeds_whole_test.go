@@ -1,0 +1,6 @@
+//go:build !race
+
+package read_test
+
+// fewer than all schedules of a model are played under the race detector only.
+const fewer = 1

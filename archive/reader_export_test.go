@@ -1,4 +1,0 @@
-package archive
-
-// ListedFor is how long a list may give what it read before.
-const ListedFor = listedFor

@@ -1,6 +1,0 @@
-//go:build !race
-
-package archive_test
-
-// fewer than all schedules of a model are played under the race detector only.
-const fewer = 1

@@ -1,0 +1,82 @@
+package sieve
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/epilogue-dev/epilogue/archive"
+)
+
+// ContextLines are the lines before a line that may match.
+type ContextLines struct {
+	lines []archive.Entry
+	head  int // lines that count no more, at the start
+	own   int // lines with a text of their own, at the start
+	size  int // bytes of the texts
+	Room  *ContextRoom
+}
+
+// ContextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are followed each may
+// hold what a single one may; where that is too much in all, a log drops of its own. nil: that of a log alone. Owned by who
+// ranges over the answer.
+type ContextRoom struct{ used int }
+
+const (
+	MaxContextRoom = 2 * archive.MaxContextBytes
+	ContextEntry   = 256 // bytes that a line takes besides its text, with what a slice has to grow
+)
+
+func (r *ContextRoom) take(bytes int) {
+	if r != nil {
+		r.used += bytes
+	}
+}
+
+func (r *ContextRoom) short() bool { return r != nil && r.used > MaxContextRoom }
+
+func (c *ContextLines) add(e *archive.Entry, most int) {
+	if most == 0 {
+		return
+	}
+	c.lines = append(c.lines, *e)
+	c.size += len(e.Text)
+	c.Room.take(len(e.Text) + ContextEntry)
+	for len(c.lines)-c.head > most || c.head < len(c.lines) && (c.size > archive.MaxContextBytes || c.Room.short()) {
+		c.size -= len(c.lines[c.head].Text)
+		c.Room.take(-len(c.lines[c.head].Text) - ContextEntry)
+		c.lines[c.head] = archive.Entry{}
+		c.head++
+	}
+	const few = 16
+	if c.head > few && c.head > len(c.lines)/2 {
+		c.own = max(0, c.own-c.head)
+		if left := c.lines[c.head:]; cap(c.lines) > 4*(len(left)+few) {
+			c.lines = slices.Clone(left)
+		} else {
+			c.lines = c.lines[:copy(c.lines, left)]
+		}
+		c.head = 0
+	}
+}
+
+// detach copies the texts that point into a frame, for the frame goes.
+func (c *ContextLines) detach() {
+	for i := max(c.own, c.head); i < len(c.lines); i++ {
+		c.lines[i].Text = bytes.Clone(c.lines[i].Text)
+	}
+	c.own = len(c.lines)
+}
+
+// take gives the lines and forgets them. They are good until the next one is added.
+func (c *ContextLines) take() []archive.Entry {
+	lines := c.lines[c.head:]
+	c.Room.take(-c.size - ContextEntry*len(lines))
+	c.lines, c.head, c.own, c.size = c.lines[:0], 0, 0, 0
+	return lines
+}
+
+// Forget is for a log of which no more is matched.
+func (c *ContextLines) Forget() {
+	c.take()
+	c.lines = nil
+}

@@ -1,0 +1,240 @@
+package sieve
+
+import (
+	"context"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+)
+
+// Sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
+// each line goes through once.
+type Sieve struct {
+	Query        *archive.Query
+	Grep         *archive.Matcher // nil: every line
+	Since, Until int64            // ns since 1970; until 0: no bound
+	Instance     *archive.Instance
+	Budget       *Budget
+	Turn         *Turn // to match; the answer's
+
+	Seen    int64 // lines that went through, or were passed over: no line up to there comes again
+	Raw     int64 // bytes of their text; -1: not known
+	at      int64 // time of the line before, where that is known
+	AtKnown bool
+	Done    bool // no further line can be let through
+
+	skip    int64 // entries that are not given: they stand before the tail
+	pending int   // lines after a match that are still to be given
+	Recall  bool  // what is pending at the place from which the log is gone on with is not known yet
+	Before  ContextLines
+}
+
+// Budget is what of an answer may still be given.
+type Budget struct {
+	limited bool
+	left    int64
+}
+
+func NewBudget(limit int64) *Budget { return &Budget{limit > 0, limit} }
+
+// Full says that nothing more fits.
+func (b *Budget) Full() bool { return b.limited && b.left <= 0 }
+
+// cut has the entry fit.
+func (b *Budget) cut(e *archive.Entry) {
+	size := e.Size()
+	if b.limited && size > b.left {
+		e.Text, e.Partial = e.Text[:min(int64(len(e.Text)), b.left)], true
+		size = int64(len(e.Text))
+	}
+	b.left -= size
+}
+
+// PassTo passes over the lines up to a number, and their text; -1: how much that is is not known.
+func (s *Sieve) PassTo(lines, raw int64) {
+	if lines > 0 {
+		s.Seen, s.Raw, s.AtKnown = lines, raw, false
+		s.Recall = s.Grep != nil && s.Grep.After > 0
+	}
+}
+
+// Timed: the query bounds times.
+func (s *Sieve) Timed() bool { return s.Since != 0 || s.Until != 0 }
+
+// wanted gives the sections that can hold a line that goes through.
+func (s *Sieve) wanted(sections []format.Section) []int {
+	var numbers []int
+	// A line without a time at the start of a section counts as the last one before it: that may be in time where the
+	// section itself is not.
+	before := !s.AtKnown || s.inTime(s.at)
+	for n := range sections {
+		x := &sections[n]
+		within := before
+		if !x.Timed || x.High != 0 {
+			within = s.overlaps(x)
+		}
+		if (within || before) && s.may(x) {
+			numbers = append(numbers, n)
+		}
+		before = within
+	}
+	return numbers
+}
+
+// inTime applies the bounds of times.
+func (s *Sieve) inTime(at int64) bool { return at >= s.Since && (s.Until == 0 || at < s.Until) }
+
+// overlaps says whether a time of the section can be in bounds.
+func (s *Sieve) overlaps(x *format.Section) bool {
+	return !x.Timed || x.High >= s.Since && (s.Until == 0 || x.Low < s.Until)
+}
+
+// may says whether a section can hold a line that goes through, whatever its times.
+func (s *Sieve) may(x *format.Section) bool {
+	q := s.Query
+	switch {
+	case x.Lines >= 0 && x.FirstLine+x.Lines <= s.Seen:
+		return false
+	case x.Lines >= 0 && q.FirstLine > 0 && x.FirstLine+x.Lines < q.FirstLine:
+		return false
+	case q.LastLine > 0 && x.FirstLine >= q.LastLine:
+		return false
+	case x.Offset >= 0 && (x.Offset+x.Bytes < q.FromByte || q.ToByte > 0 && x.Offset >= q.ToByte):
+		// A section that ends where the bytes begin may have a last line without any.
+		return false
+	}
+	return true
+}
+
+// whole says that every line of the section goes through, as far as that can be told without reading it.
+func (s *Sieve) whole(x *format.Section) bool {
+	q := s.Query
+	return s.Grep == nil && !s.Timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&
+		x.FirstLine+1 >= q.FirstLine && (q.LastLine == 0 || x.FirstLine+x.Lines <= q.LastLine) &&
+		(q.FromByte == 0 && q.ToByte == 0 ||
+			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes < q.ToByte))
+}
+
+// piece lets a frame through. before gives the time of the line before it. It returns false where the consumer has had
+// enough, or the context has ended.
+func (s *Sieve) piece(ctx context.Context, p format.Piece, before func() int64, yield func(archive.Entry, error) bool) (goOn bool, err error) {
+	if p.FirstLine > s.Seen {
+		s.AtKnown = false
+	}
+	if s.canLeap(p) {
+		return s.leap(ctx, p, yield), nil
+	}
+	number, offset := p.FirstLine, p.Offset
+	goOn = true
+	err = p.Lines(func(line archive.Line) bool {
+		e := archive.Entry{Line: line, Number: number + 1, Offset: offset, Instance: s.Instance}
+		number++
+		if offset >= 0 {
+			offset += line.Size()
+		}
+		if number <= s.Seen {
+			if line.Time != 0 { // of each frame that is passed over: the last one counts
+				s.at, s.AtKnown = line.Time, true
+			}
+			return true
+		}
+		s.Seen, s.Raw = number, offset
+		goOn = s.line(&e, before, yield) && s.Turn.matched(ctx, len(line.Text)) == nil
+		return goOn && !s.Done
+	})
+	s.Before.detach()
+	return goOn, err
+}
+
+// line lets one line through, or not.
+func (s *Sieve) line(e *archive.Entry, before func() int64, yield func(archive.Entry, error) bool) bool {
+	if s.Timed() {
+		s.clock(e, before)
+	}
+	if !s.inBounds(e) || s.Timed() && !s.inTime(s.at) {
+		return true
+	}
+	return s.match(e, yield)
+}
+
+// clock keeps the time of the line, or for one without a time that of the line before.
+func (s *Sieve) clock(e *archive.Entry, before func() int64) {
+	if e.Time != 0 {
+		s.at = e.Time
+	} else if !s.AtKnown {
+		s.at = before()
+	}
+	s.AtKnown = true
+}
+
+// inBounds applies the bounds of lines and bytes, and cuts the line where it lies over one of the latter.
+func (s *Sieve) inBounds(e *archive.Entry) bool {
+	q := s.Query
+	if q.LastLine > 0 && e.Number >= q.LastLine {
+		s.Done = true
+	}
+	if e.Number < q.FirstLine || q.LastLine > 0 && e.Number > q.LastLine {
+		return false
+	}
+	if q.FromByte == 0 && q.ToByte == 0 || e.Offset < 0 {
+		return true
+	}
+	end := e.Offset + e.Size()
+	if q.ToByte > 0 && e.Offset >= q.ToByte {
+		s.Done = true
+		return false
+	}
+	first, last := max(e.Offset, q.FromByte), end
+	if q.ToByte > 0 {
+		last = min(end, q.ToByte)
+	}
+	if first >= last && (end > e.Offset || e.Offset < q.FromByte) { // a line without any byte lies where its offset is
+		return false
+	}
+	if q.ToByte > 0 && end > q.ToByte {
+		e.Text, e.Partial = e.Text[:min(int64(len(e.Text)), q.ToByte-e.Offset)], true
+	}
+	if cut := q.FromByte - e.Offset; cut > 0 {
+		e.Text, e.Offset = e.Text[min(cut, int64(len(e.Text))):], q.FromByte
+	}
+	return true
+}
+
+// match applies Grep, and gives the lines around.
+func (s *Sieve) match(e *archive.Entry, yield func(archive.Entry, error) bool) bool {
+	if s.Grep == nil {
+		return s.give(e, yield)
+	}
+	if s.Grep.Picks(e.Text) {
+		for _, c := range s.Before.take() {
+			if !s.give(&c, yield) {
+				return false
+			}
+			if s.Budget.Full() {
+				return true
+			}
+		}
+		s.pending = s.Grep.After
+		return s.give(e, yield)
+	}
+	e.Context = true
+	if s.pending > 0 {
+		s.pending--
+		return s.give(e, yield)
+	}
+	s.Before.add(e, s.Grep.Before)
+	return true
+}
+
+func (s *Sieve) give(e *archive.Entry, yield func(archive.Entry, error) bool) bool {
+	if s.skip > 0 {
+		s.skip--
+		return true
+	}
+	s.Budget.cut(e)
+	if !yield(*e, nil) {
+		return false
+	}
+	s.Done = s.Done || s.Budget.Full()
+	return true
+}
