@@ -87,7 +87,7 @@ type Facts struct {
 type Pod struct {
 	*corev1.Pod
 	Sealed   bool // its manifest is in the store
-	Unproven bool // that is not known yet
+	Unproven bool // whether its manifest is in the store is not known yet
 	Events   []*corev1.Event
 	Stuck    time.Time // when it was first seen to be unable to start; zero: just now
 }

@@ -61,14 +61,14 @@ type Argument struct {
 type Selection struct {
 	Selector string
 	Given    bool // somebody asked for it; else it is one that would fit
-	Jobs     int  // that it matches
+	Jobs     int  // how many Jobs it matches
 	ZenML    int  // of these with the arguments of a ZenML runner
 }
 
 // WorkloadLabel is a label key whose values are ids.
 type WorkloadLabel struct {
 	Key   string
-	Jobs  int    // that have an id under it
+	Jobs  int    // how many Jobs have an id under it
 	Given bool   // the daemon's setting names it
 	Same  string // the argument with the same id, "" where there is none
 }

@@ -42,7 +42,7 @@ type Config struct {
 	File      string   // path of a values file for the chart; "": none
 	// Path, in the repository, of the chart as helm renders it, applied in the chart's place; "": helm installs.
 	Rendered string
-	Profile  string // that the namespace of the Jobs enforces; "": restricted
+	Profile  string // the security profile that the namespace of the Jobs enforces; "": restricted
 }
 
 // Stage is a daemon at work, with its S3 server and a namespace for Jobs. Its methods may be called at once.
