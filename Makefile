@@ -7,7 +7,7 @@ SHELL := bash
 CACHE   := $(or $(EPILOGUE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/epilogue)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-TAGS    := integration,e2e,faults,bench,release,stores
+TAGS    := integration,e2e,faults,bench,release,stores,lint
 
 # The race detector needs a C compiler. Nothing else does, and what is compiled without one, by the flags of the programs that
 # e2e/cluster builds, is compiled once for all of them.
@@ -99,6 +99,7 @@ verify: lint ## Check formats, vet, lint, modules, scripts and generated files; 
 	go mod verify
 	@for f in $$(git ls-files -co --exclude-standard '*.sh' .ci/run); do bash -n "$$f"; done
 	go test $(GOLDEN)
+	EPILOGUE_LINT=$(LINT) go test -tags lint -run TestWalls ./archive
 	$(RENDERED)
 	@e2e/cluster/aligned.sh
 	@release/vuln.sh --if-reachable

@@ -1,0 +1,2 @@
+// Package printer prints for a person what journals hold. It only reads.
+package printer
