@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,12 @@ import (
 
 // FormatVersion stands in every key and in every document.
 const FormatVersion = "v1"
+
+// KeysBegin is what every key begins with.
+const KeysBegin = FormatVersion + "/"
+
+// ProbePrefix is the folder of what a probe of the store puts and takes away again.
+const ProbePrefix = KeysBegin + "_probe/"
 
 // barePods stands in the Job's place for pods without a Job. It cannot be the name of a Job.
 const barePods = "_pod"
@@ -27,10 +34,10 @@ func (p PodRef) JobPrefix() string {
 func (p PodRef) Prefix() string { return fmt.Sprintf("%s%s.%s/", p.JobPrefix(), p.Pod, p.PodUID) }
 
 // ManifestKey is where the pod's manifest is.
-func (p PodRef) ManifestKey() Key { return Key(p.Prefix() + "manifest.json") }
+func (p PodRef) ManifestKey() Key { return Key(p.Prefix() + ManifestFile) }
 
 // JobKey is where the Job's document is.
-func (p PodRef) JobKey() Key { return Key(p.JobPrefix() + "job.json") }
+func (p PodRef) JobKey() Key { return Key(p.JobPrefix() + JobFile) }
 
 // LogExt ends the key of every log object.
 const LogExt = ".log.zst"
@@ -48,21 +55,25 @@ func (i Instance) OtherLogKey(sum string) Key {
 
 // DayIndexKey finds the pod's Job by the day on which it was created.
 func (p PodRef) DayIndexKey(created time.Time) Key {
-	return Key(fmt.Sprintf("%s/_index/day/%s/%s", FormatVersion, created.UTC().Format(time.DateOnly), p.IndexName()))
+	return Key(fmt.Sprintf("%s%s/%s", DayPrefix, created.UTC().Format(time.DateOnly), p.IndexName()))
 }
 
 // WorkloadIndexKey finds the pod's Job by a workload's id.
 func (p PodRef) WorkloadIndexKey(workload string) Key {
-	return Key(fmt.Sprintf("%s/_index/workload/%s/%s", FormatVersion, workload, p.IndexName()))
+	return Key(WorkloadIndexFolder(workload) + p.IndexName())
 }
+
+// WorkloadIndexFolder is where the index of a workload's Jobs and pods is.
+func WorkloadIndexFolder(workload string) string { return IndexPrefix + "workload/" + workload + "/" }
 
 // PodIndexKey finds the pod by a name that is not made of its Job's, as that of a pod which the Job has adopted.
 func (p PodRef) PodIndexKey() Key {
 	return Key(fmt.Sprintf("%s%s", PodIndexFolder(p.Namespace, p.Pod), p.IndexName()))
 }
 
+// PodIndexFolder is where the index of a name of pods is.
 func PodIndexFolder(namespace, pod string) string {
-	return fmt.Sprintf("%s/_index/pod/%s/%s/", FormatVersion, namespace, pod)
+	return IndexPrefix + "pod/" + namespace + "/" + pod + "/"
 }
 
 // strange: the pod's name does not lead to its Job's folder.
@@ -91,10 +102,13 @@ func (p PodRef) IndexName() string {
 	return fmt.Sprintf("%s.%s.%s", p.Namespace, p.Job, p.JobUID)
 }
 
-const JournalPrefix = FormatVersion + "/_journal/"
+// JournalPrefix is the folder of all replicas' journals.
+const JournalPrefix = KeysBegin + "_journal/"
 
+// ReplicaPrefix is the folder of one replica's journal.
 func ReplicaPrefix(replica string) string { return JournalPrefix + replica + "/" }
 
+// JournalKey is where an object of a journal is.
 func JournalKey(replica string, sequence int64) Key {
 	return Key(fmt.Sprintf("%s%020d", ReplicaPrefix(replica), sequence))
 }
@@ -188,7 +202,11 @@ func SplitKey(key Key) (ref PodRef, file string, ok bool) {
 	return ref, file, true
 }
 
-const DayPrefix = FormatVersion + "/_index/day/"
+// IndexPrefix is the folder of all indexes, and DayPrefix that of the one by days.
+const (
+	IndexPrefix = KeysBegin + "_index/"
+	DayPrefix   = IndexPrefix + "day/"
+)
 
 // ParseDayIndexKey is the inverse of DayIndexKey: of a Job it gives a PodRef without a pod.
 func ParseDayIndexKey(key Key) (day time.Time, ref PodRef, ok bool) {
@@ -227,12 +245,53 @@ func ParseIndexName(name string) (PodRef, error) {
 	return PodRef{Namespace: namespace, Job: owner, JobUID: JobUID(uid)}, nil
 }
 
+// The names of documents in their folders.
 const (
-	ManifestName = "/manifest.json"
-	LogSuffix    = ".log.zst"
+	ManifestFile = "manifest.json"
+	JobFile      = "job.json"
 )
 
+// IsLogKey reports whether a log object stands under the key.
 func IsLogKey(key Key) bool {
 	_, file, ok := SplitKey(key)
-	return ok && strings.HasSuffix(file, ".log.zst")
+	return ok && IsLogName(file)
+}
+
+// IsLogName reports whether a file of a pod's folder is a log object.
+func IsLogName(file string) bool { return strings.HasSuffix(file, LogExt) }
+
+// IsManifestKey reports whether a manifest stands under the key.
+func IsManifestKey(key Key) bool { return strings.HasSuffix(string(key), "/"+ManifestFile) }
+
+// MayBeLarge reports whether a key is one under which the archive puts what a store may take in parts: a log, a document or a
+// part of a journal.
+func MayBeLarge(key Key) bool {
+	return strings.HasPrefix(string(key), JournalPrefix) || strings.HasPrefix(string(key), KeysBegin) &&
+		(strings.HasSuffix(string(key), LogExt) || IsManifestKey(key) || strings.HasSuffix(string(key), "/"+JobFile))
+}
+
+// MessagePrefix is the folder of all messages.
+const MessagePrefix = KeysBegin + "_message/"
+
+// MessageFolders are where a namespace's messages of a workload stand: what is said elsewhere of a workload of this id is not
+// listed with them. New ones go into the first; the others are of before there was a folder for each namespace.
+func MessageFolders(namespace, workload string) []string {
+	return []string{MessagePrefix + namespace + "/" + workload + "/", MessagePrefix + workload + "/"}
+}
+
+// MessageKey names a message by its time, so that a list is in order, and by its text, so that one that is sent again by who
+// did not hear the answer is the same object.
+func MessageKey(namespace, workload string, at time.Time, text string) Key {
+	sum := sha256.Sum256([]byte(text))
+	return Key(fmt.Sprintf("%s%020d.%s.%.6x.json", MessageFolders(namespace, workload)[0], at.UnixNano(), namespace, sum))
+}
+
+// SplitMessageKey returns what a message's key says. A namespace holds no dot.
+func SplitMessageKey(key Key) (namespace string, at time.Time, ok bool) {
+	parts := strings.Split(string(key)[strings.LastIndexByte(string(key), '/')+1:], ".")
+	if len(parts) != 4 || parts[3] != "json" {
+		return "", time.Time{}, false
+	}
+	n, err := strconv.ParseInt(parts[0], 10, 64)
+	return parts[1], time.Unix(0, n), err == nil
 }

@@ -145,7 +145,7 @@ func (d *downloading) pod(ctx context.Context, m *archive.Manifest) error {
 			return err
 		}
 	}
-	return d.file(filepath.Join(dir, "manifest.json"), func(w io.Writer) error {
+	return d.file(filepath.Join(dir, archive.ManifestFile), func(w io.Writer) error {
 		text, err := json.MarshalIndent(m, "", "  ")
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/zstd")
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, record.Log.SHA256, record.Log.Size))
-	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", fmt.Sprintf("%s.%s.%d.log.zst", m.Pod.Pod, record.Container, record.Restart)))
+	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", fmt.Sprintf("%s.%s.%d%s", m.Pod.Pod, record.Container, record.Restart, archive.LogExt)))
 	h.Set(headerSource, string(archive.FromArchive))
 	h.Set(headerVerdict, string(record.Verdict))
 	tellSeams(h, record.Seams)

@@ -155,7 +155,7 @@ func (l *jobList) kept(ctx context.Context, folder, after string) iter.Seq2[stri
 			}
 		}
 	}
-	prefix, start := archive.FormatVersion+"/_index/"+folder, archive.Key("")
+	prefix, start := archive.IndexPrefix+folder, archive.Key("")
 	if after != "" {
 		start = archive.Key(prefix + after)
 	}

@@ -2,7 +2,6 @@ package find
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -60,11 +59,11 @@ func (s *inStore) add(object archive.Object, t archive.Target) {
 		return
 	}
 	switch {
-	case file == "manifest.json" && (t.Pod == "" || t.Matches(ref, nil)):
+	case file == archive.ManifestFile && (t.Pod == "" || t.Matches(ref, nil)):
 		s.Manifests = append(s.Manifests, object)
-	case strings.HasSuffix(file, ".log.zst"):
+	case archive.IsLogName(file):
 		s.logs[ref.PodUID] = append(s.logs[ref.PodUID], key)
-	case file == "job.json":
+	case file == archive.JobFile:
 		s.job(ref).document = true
 	}
 	if ref.JobUID != "" {
@@ -86,7 +85,7 @@ func (s *inStore) job(ref archive.PodRef) *jobAt {
 func (r *Finder) prefixes(ctx context.Context, t archive.Target) ([]string, error) {
 	switch {
 	case t.Workload != "":
-		return r.indexed(ctx, fmt.Sprintf("%s/_index/workload/%s/", archive.FormatVersion, t.Workload), t)
+		return r.indexed(ctx, archive.WorkloadIndexFolder(t.Workload), t)
 	case t.Job != "":
 		ref := archive.PodRef{Namespace: t.Namespace, Job: t.Job, JobUID: t.JobUID}
 		if t.JobUID != "" {

@@ -3,13 +3,11 @@ package message
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,8 +27,6 @@ type Message struct {
 	Text      string    `json:"text"`
 }
 
-const MessageFolder = archive.FormatVersion + "/_message/"
-
 // MaxMessage bounds a message's text, in bytes.
 const MaxMessage = 64 << 10
 
@@ -42,28 +38,6 @@ const (
 	messagesTogether = 16
 )
 
-// messagesOf is where a namespace's messages of a workload stand: what is said elsewhere of a workload of this id is not listed with them.
-func messagesOf(namespace, workload string) string {
-	return MessageFolder + namespace + "/" + workload + "/"
-}
-
-// key names the message by its time, so that a list is in order, and by its text, so that a message that is sent again by who
-// did not hear the answer is the same object.
-func (m *Message) key() archive.Key {
-	sum := sha256.Sum256([]byte(m.Text))
-	return archive.Key(fmt.Sprintf("%s%020d.%s.%.6x.json", messagesOf(m.Namespace, m.Workload), m.Time.UnixNano(), m.Namespace, sum))
-}
-
-// SplitMessageKey gives what key says: a namespace holds no dot.
-func SplitMessageKey(key archive.Key) (namespace string, at time.Time, ok bool) {
-	parts := strings.Split(nameOfMessage(key), ".")
-	if len(parts) != 4 || parts[3] != "json" {
-		return "", time.Time{}, false
-	}
-	n, err := strconv.ParseInt(parts[0], 10, 64)
-	return parts[1], time.Unix(0, n), err == nil
-}
-
 // Put keeps a message. Done again it changes nothing. A crash before it loses a message that nobody was told is kept.
 func Put(ctx context.Context, store archive.Store, m Message) error {
 	m.Version, m.Time = archive.FormatVersion, m.Time.UTC()
@@ -71,7 +45,7 @@ func Put(ctx context.Context, store archive.Store, m Message) error {
 	if err != nil {
 		return fmt.Errorf("encode message of workload %s: %w", m.Workload, err)
 	}
-	err = archive.PutChecked(ctx, store, m.key(), bytes.NewReader(append(text, '\n')), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	err = archive.PutChecked(ctx, store, archive.MessageKey(m.Namespace, m.Workload, m.Time, m.Text), bytes.NewReader(append(text, '\n')), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err != nil && !errors.Is(err, archive.ErrExists) {
 		return fmt.Errorf("put message of workload %s: %w", m.Workload, err)
 	}
@@ -135,8 +109,7 @@ func Of(ctx context.Context, store archive.Store, workload string, namespaces ..
 func messageKeys(ctx context.Context, store archive.Store, workload string, namespaces []string) (keys []archive.Key, more bool, err error) {
 	var all []archive.Object
 	for _, namespace := range namespaces {
-		// Below the workload's id stand the messages of before there was a folder for each namespace.
-		for _, folder := range []string{messagesOf(namespace, workload), MessageFolder + workload + "/"} {
+		for _, folder := range archive.MessageFolders(namespace, workload) {
 			seen := 0
 			for object, err := range store.List(ctx, folder, "") {
 				if err != nil {
@@ -147,7 +120,7 @@ func messageKeys(ctx context.Context, store archive.Store, workload string, name
 					break
 				}
 				name := strings.TrimPrefix(string(object.Key), folder)
-				if of, _, ok := SplitMessageKey(object.Key); ok && of == namespace && !strings.Contains(name, "/") {
+				if of, _, ok := archive.SplitMessageKey(object.Key); ok && of == namespace && !strings.Contains(name, "/") {
 					all = append(all, object)
 				}
 			}

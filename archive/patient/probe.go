@@ -23,9 +23,6 @@ type Capabilities struct {
 	Ranges bool
 }
 
-// probePrefix is where Probe puts its objects. Nothing else reads it.
-const probePrefix = archive.FormatVersion + "/_probe/"
-
 // probeCleanup bounds the deletion of the probe's object, which happens also when the probe's time is over.
 const probeCleanup = 10 * time.Second
 
@@ -33,7 +30,7 @@ const probeCleanup = 10 * time.Second
 // and ignore the condition. An error means that the store could not be used at all, or could not be asked; it says
 // nothing about capabilities. A crash leaves one object of a few bytes that nobody reads or removes.
 func Probe(ctx context.Context, s archive.Store) (Capabilities, error) {
-	key := archive.Key(probePrefix + rand.Text())
+	key := archive.Key(archive.ProbePrefix + rand.Text())
 	c, err := probe(ctx, s, key)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeCleanup)
 	defer cancel()

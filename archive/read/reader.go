@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/find"
@@ -53,7 +52,7 @@ func (r *Reader) Read(ctx context.Context, q archive.Query) (*archive.Answer, er
 // Object opens a part of a log object as it is stored, for a download. The key must be one that a manifest names. The
 // caller closes the reader.
 func (r *Reader) Object(ctx context.Context, key archive.Key, part archive.Range) (io.ReadCloser, archive.Object, error) {
-	if _, file, ok := archive.SplitKey(key); !ok || !strings.HasSuffix(file, ".log.zst") {
+	if !archive.IsLogKey(key) {
 		return nil, archive.Object{}, archive.BadQuery("key", key, "the key of a log object")
 	}
 	body, object, err := format.Open(ctx, r.Cfg.Store, key, part)

@@ -51,7 +51,7 @@ func (v *verifying) run(ctx context.Context, t *archive.Target) error {
 		}
 		return v.target(ctx, *t)
 	}
-	for object, err := range v.reader.Cfg.Store.List(ctx, archive.FormatVersion+"/", "") {
+	for object, err := range v.reader.Cfg.Store.List(ctx, archive.KeysBegin, "") {
 		if err != nil {
 			return err
 		}
@@ -59,11 +59,11 @@ func (v *verifying) run(ctx context.Context, t *archive.Target) error {
 			v.total += object.Size
 		}
 	}
-	for object, err := range v.reader.Cfg.Store.List(ctx, archive.FormatVersion+"/", "") {
+	for object, err := range v.reader.Cfg.Store.List(ctx, archive.KeysBegin, "") {
 		if err != nil {
 			return err
 		}
-		if _, file, ok := archive.SplitKey(object.Key); ok && file == "manifest.json" {
+		if _, _, ok := archive.SplitKey(object.Key); ok && archive.IsManifestKey(object.Key) {
 			if err := v.manifest(ctx, object.Key); err != nil {
 				return err
 			}

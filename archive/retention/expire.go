@@ -128,7 +128,7 @@ func (e *expiry) lookAtDocument(ctx context.Context) (due bool, err error) {
 // archive's forms is not the archive's.
 func (e *expiry) sort(key archive.Key) bool {
 	name, _ := strings.CutPrefix(string(key), e.ref.JobPrefix())
-	if name == "job.json" && e.ref.Job != "" {
+	if e.ref.Job != "" && key == e.ref.JobKey() {
 		e.document = append(e.document, key)
 		return true
 	}
@@ -139,9 +139,9 @@ func (e *expiry) sort(key archive.Key) bool {
 		return true
 	case e.open[uid]:
 		return false
-	case "/"+file == archive.ManifestName:
+	case archive.IsManifestKey(key):
 		e.manifests = append(e.manifests, key)
-	case strings.HasSuffix(file, archive.LogSuffix):
+	case archive.IsLogName(file):
 		e.logs = append(e.logs, key)
 	}
 	return true
@@ -163,7 +163,7 @@ func (e *expiry) mend(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !strings.HasSuffix(string(object.Key), archive.ManifestName) && object.Key != e.ref.JobKey() {
+		if !archive.IsManifestKey(object.Key) && object.Key != e.ref.JobKey() {
 			continue
 		}
 		for _, key := range append(e.workloads, e.day) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/archive/message"
 )
 
 // sweepMessages deletes the messages of before the cutoff, and those that claim to be of the future and would never be. They lead nowhere,
@@ -14,11 +13,11 @@ import (
 func (r *Retention) sweepMessages(ctx context.Context, cutoff time.Time) error {
 	var old []archive.Key
 	future := time.Now().Add(24 * time.Hour) // more than clocks differ
-	for object, err := range r.store.List(ctx, message.MessageFolder, "") {
+	for object, err := range r.store.List(ctx, archive.MessagePrefix, "") {
 		if err != nil {
 			return fmt.Errorf("list messages: %w", err)
 		}
-		namespace, at, ok := message.SplitMessageKey(object.Key)
+		namespace, at, ok := archive.SplitMessageKey(object.Key)
 		if ok && (at.Before(cutoff) || at.After(future)) && (r.cfg.Namespace == "" || r.cfg.Namespace == namespace) {
 			old = append(old, object.Key)
 		}

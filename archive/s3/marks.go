@@ -2,10 +2,10 @@ package s3
 
 import (
 	"net/url"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // marks is what goes along with every object, of one request or in parts, and says nothing of its bytes.
@@ -36,7 +36,7 @@ func newMarks(cfg Config) marks {
 // rarely read objects bill them for a month.
 func (m *marks) put(input *s3.PutObjectInput) {
 	input.ServerSideEncryption, input.SSEKMSKeyId, input.Tagging = m.encryption, m.key, m.tags
-	if strings.HasSuffix(*input.Key, ".log.zst") {
+	if archive.IsLogName(*input.Key) {
 		input.StorageClass = m.storageClass
 	}
 }

@@ -11,10 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/epilogue-dev/epilogue/archive"
 )
-
-// keysBegin is what every key of the archive begins with.
-const keysBegin = "v1/"
 
 // codeNoSuchUpload: it was completed or aborted meanwhile.
 const codeNoSuchUpload = "NoSuchUpload"
@@ -68,7 +66,7 @@ func (s *bucket) isStale(upload types.MultipartUpload, before time.Time) bool {
 // uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of objects do.
 func (s *bucket) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
 	input := &s3.ListMultipartUploadsInput{
-		Bucket: &s.bucket, Prefix: aws.String(s.prefix + keysBegin), EncodingType: types.EncodingTypeUrl,
+		Bucket: &s.bucket, Prefix: aws.String(s.prefix + archive.KeysBegin), EncodingType: types.EncodingTypeUrl,
 	}
 	return func(yield func([]types.MultipartUpload, error) bool) {
 		for {
@@ -100,10 +98,6 @@ func stuck(input *s3.ListMultipartUploadsInput, key, upload *string) bool {
 // isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a journal.
 // Others may put theirs below the same prefix.
 func (s *bucket) isOfArchive(name string) bool {
-	key, ok := strings.CutPrefix(name, s.prefix+keysBegin)
-	if !ok {
-		return false
-	}
-	return strings.HasPrefix(key, "_journal/") || strings.HasSuffix(key, ".log.zst") ||
-		strings.HasSuffix(key, "/manifest.json") || strings.HasSuffix(key, "/job.json")
+	key, ok := strings.CutPrefix(name, s.prefix)
+	return ok && archive.MayBeLarge(archive.Key(key))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -85,7 +84,7 @@ func (s *Sealer) listJob(ctx context.Context, job archive.PodRef) (manifests []a
 			if err != nil {
 				return err
 			}
-			if strings.HasSuffix(string(object.Key), archive.ManifestName) {
+			if archive.IsManifestKey(object.Key) {
 				manifests = append(manifests, object)
 			}
 			document = document || object.Key == job.JobKey()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/format"
@@ -51,7 +50,7 @@ func (s *Sealer) logKeys(ctx context.Context, pod archive.PodRef) (keys []archiv
 			if err != nil {
 				return err
 			}
-			if strings.HasSuffix(string(object.Key), archive.LogExt) {
+			if archive.IsLogName(string(object.Key)) {
 				keys = append(keys, object.Key)
 			}
 		}
