@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
@@ -170,7 +171,7 @@ func (s *sheet) finish() ([]byte, error) {
 
 // noted has the spool know that the disk is full. The journal waits for room as the streams do, and grows old.
 func (s *sheet) noted(err error) {
-	if spool.LacksRoom(err) {
+	if disk.LacksRoom(err) {
 		s.journal.Spool.Lost(err)
 	}
 }

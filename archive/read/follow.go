@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/epilogue-dev/epilogue/archive/news"
+
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/find"
 	"github.com/epilogue-dev/epilogue/archive/patient"
@@ -15,7 +17,7 @@ import (
 // following is an answer that goes on with what comes. Owned by who ranges over it: it starts no goroutine.
 type following struct {
 	*answering
-	wake, news  spool.Wakeup // a followed log changed; the spool has something else to tell
+	wake, news  news.Wakeup // a followed log changed; the spool has something else to tell
 	noMore      <-chan struct{}
 	nothingMore bool // noMore was closed
 	watched     map[*spool.Log]struct{}
@@ -43,7 +45,7 @@ const (
 // follow gives what is there, and then what comes, as Query.Follow says.
 func (a *answering) follow(ctx context.Context, yield func(archive.Entry, error) bool) {
 	f := &following{
-		answering: a, wake: spool.NewWakeup(), news: spool.NewWakeup(), noMore: a.query.NoMore, watched: map[*spool.Log]struct{}{},
+		answering: a, wake: news.NewWakeup(), news: news.NewWakeup(), noMore: a.query.NoMore, watched: map[*spool.Log]struct{}{},
 	}
 	defer f.unwatch()
 	if until := a.query.Until; !until.IsZero() {

@@ -127,7 +127,7 @@ func (s *Spool) clear(old *Log, since int64) error {
 	}
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	s.used.Add(-old.besides) // the new log counts it
+	s.Grow(-old.besides) // the new log counts it
 	old.besides = 0
 	return nil
 }

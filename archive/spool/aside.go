@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 )
 
 // identity is what stands beside the files of a log.
@@ -16,7 +17,7 @@ type identity struct {
 }
 
 func (l *Log) writeIdentity() error {
-	return l.spool.Written(0, l.spool.exceed, func() error { return writeJSON(l.path(".json"), identity{l.instance, l.begun}) })
+	return l.spool.Write(0, l.spool.Exceed, func() error { return disk.WriteJSON(l.path(".json"), identity{l.instance, l.begun}) })
 }
 
 // aside stands in the name of the file with what was served of a log while nobody could look at the journals.
@@ -28,7 +29,7 @@ func (l *Log) setAside() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ended && !l.gone {
-		if err := l.closeFrame(l.spool.exceed); err != nil {
+		if err := l.closeFrame(l.spool.Exceed); err != nil {
 			return err
 		}
 	}
@@ -50,7 +51,7 @@ func (l *Log) setAside() error {
 func (l *Log) findAside() {
 	if info, err := os.Stat(l.path(aside + ".log")); err == nil {
 		l.besides = info.Size()
-		l.spool.used.Add(l.besides)
+		l.spool.Grow(l.besides)
 	}
 }
 

@@ -92,7 +92,7 @@ func TestHandedFrameSurvivesFailure(t *testing.T) {
 			return func() { os.Remove(l.path(".log")) }
 		},
 		"no room": func(s *Spool, _ *Log) func() {
-			s.used.Add(s.Cfg.Limit)
+			s.Grow(s.Cfg.Limit)
 			return func() { s.Grow(-s.Cfg.Limit) }
 		},
 	} {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
@@ -36,7 +37,7 @@ func spoolOnSmallDisk(t *testing.T, dir string, reserve, bytes int64) (*Spool, *
 	t.Cleanup(s.Still)
 	d := &smallDisk{t: t, spool: s}
 	d.bytes.Store(bytes)
-	s.disk.fault = d.fault
+	s.PlayFull(d.fault)
 	return s, d
 }
 
@@ -83,19 +84,19 @@ func flood(t *testing.T, l *Log, lines []archive.Line) int {
 func TestDiskIsFullBelowTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const reserve = 512 << 10
-		s, disk := spoolOnSmallDisk(t, t.TempDir(), reserve, 4<<20)
+		s, small := spoolOnSmallDisk(t, t.TempDir(), reserve, 4<<20)
 		lines := linetest.RandomLines(40_000)
 		full, other := logOf(t, s, "full"), logOf(t, s, "other")
 		appendAll(t, other, lines[:100])
 		taken := flood(t, full, lines)
 		linetest.WantLines(t, heldLines(t, full), lines[:taken])
-		asked := disk.asked.Load()
+		asked := small.asked.Load()
 		if n, err := other.Append(lines[100:4000]...); !errors.Is(err, ErrFull) {
 			t.Errorf("Append to another log: %d, %v, want ErrSpoolFull", n, err)
 		} else {
 			linetest.WantLines(t, heldLines(t, other), lines[:100+n])
 		}
-		if now := disk.asked.Load(); now != asked {
+		if now := small.asked.Load(); now != asked {
 			t.Errorf("the disk was asked %d times more, want none while it is full", now-asked)
 		}
 		if used, limit := s.Used(); used != limit {
@@ -127,11 +128,11 @@ func TestDiskIsFullBelowTheLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if err := <-room; err != nil || time.Since(began) > 2*probeEvery {
+		if err := <-room; err != nil || time.Since(began) > 2*disk.ProbeEvery {
 			t.Errorf("Room: %v after %s, want it soon", err, time.Since(began))
 		}
 		appendAll(t, other, lines[5000:6000])
-		if info, err := os.Stat(s.reserveFile()); err != nil || info.Size() != reserve {
+		if info, err := os.Stat(s.ReserveFile()); err != nil || info.Size() != reserve {
 			t.Errorf("the reserve: %v, %v, want it whole again", info, err)
 		}
 		stop()
@@ -146,7 +147,7 @@ func TestDiskHasRoomAgain(t *testing.T) {
 	for _, reserve := range []int64{0, 512 << 10} {
 		t.Run(fmt.Sprint("reserve of ", reserve), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, disk := spoolOnSmallDisk(t, t.TempDir(), reserve, 1<<20)
+				s, small := spoolOnSmallDisk(t, t.TempDir(), reserve, 1<<20)
 				lines := linetest.RandomLines(20_000)
 				l := logOf(t, s, "c")
 				taken := flood(t, l, lines)
@@ -154,10 +155,10 @@ func TestDiskHasRoomAgain(t *testing.T) {
 				run := make(chan error, 1)
 				go func() { run <- s.Run(ctx) }()
 				time.Sleep(time.Minute)
-				if !s.disk.full.Load() {
+				if !s.Full() {
 					t.Error("the disk has room, want none yet")
 				}
-				disk.bytes.Store(64 << 20)
+				small.bytes.Store(64 << 20)
 				if err := s.Room(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -176,8 +177,8 @@ func TestDiskHasRoomAgain(t *testing.T) {
 func TestStartOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	appendAll(t, logOf(t, spoolWith(t, dir, 0, 1), "c"), linetest.Numbered(0, 100))
-	s, disk := spoolOnSmallDisk(t, dir, 64<<10, 0)
-	disk.bytes.Store(disk.used()) // to the last byte
+	s, small := spoolOnSmallDisk(t, dir, 64<<10, 0)
+	small.bytes.Store(small.used()) // to the last byte
 	l := logOf(t, s, "c")
 	if sum, err := l.End(); err != nil || sum.Lines != 100 {
 		t.Errorf("End() = %d lines, %v, want 100", sum.Lines, err)

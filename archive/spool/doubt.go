@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/archive/disk"
 )
 
 // Of one log several may hold lines: a replica that was paused, the one that took over from it, and the next. Whose word counts
@@ -43,7 +45,7 @@ func (s *Spool) Trust() error {
 	defer s.mu.Unlock()
 	since := max(time.Now().UnixNano(), s.newest+1)
 	// The number is on disk before any journal object has it.
-	err := s.Written(0, s.exceed, func() error { return writeJSON(filepath.Join(s.Cfg.Dir, sinceFile), sinceDocument{since}) })
+	err := s.Write(0, s.Exceed, func() error { return disk.WriteJSON(filepath.Join(s.Cfg.Dir, sinceFile), sinceDocument{since}) })
 	if err != nil {
 		return fmt.Errorf("write since when the spool counts: %w", err)
 	}
@@ -77,7 +79,7 @@ func (s *Spool) InDoubt() bool {
 
 func (s *Spool) readSince() {
 	var d sinceDocument
-	err := readJSON(filepath.Join(s.Cfg.Dir, sinceFile), &d)
+	err := disk.ReadJSON(filepath.Join(s.Cfg.Dir, sinceFile), &d)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// As without it: what the journals hold comes first, and nothing that lies here is lost by that.
 		s.log.Error("read since when the spool counts", "err", err)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 )
 
 // podFile holds the manifest as far as it is known, so that a pod that is gone can still be sealed.
@@ -31,7 +32,7 @@ func (s *Spool) SaveDraft(d *archive.Draft) error {
 	if err := s.makePodDir(pod); err != nil {
 		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
 	}
-	err = s.Written(int64(len(text)), s.exceed, func() error { return writeFile(s.DraftPath(pod), text) })
+	err = s.Write(int64(len(text)), s.Exceed, func() error { return disk.WriteFile(s.DraftPath(pod), text) })
 	if err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
@@ -53,7 +54,7 @@ func (s *Spool) hasDraft(pod archive.PodUID, sum draftSum) bool {
 // Draft gives what was saved of a pod.
 func (s *Spool) Draft(pod archive.PodUID) (*archive.Draft, error) {
 	var d archive.Draft
-	if err := readJSON(s.DraftPath(pod), &d); err != nil {
+	if err := disk.ReadJSON(s.DraftPath(pod), &d); err != nil {
 		return nil, fmt.Errorf("read draft of pod %s: %w", pod, err)
 	}
 	return &d, nil

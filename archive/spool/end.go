@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
@@ -31,7 +32,7 @@ func (l *Log) End() (archive.Summary, error) {
 
 // end writes over the spool's limit: it is little, and it is what lets a full spool become empty.
 func (l *Log) end() error {
-	if err := l.join(l.spool.exceed); err != nil {
+	if err := l.join(l.spool.Exceed); err != nil {
 		return err
 	}
 	l.dropOpen()
@@ -56,7 +57,7 @@ func (l *Log) endObject() error {
 	if err != nil {
 		return err
 	}
-	if err := l.write(".log", l.size, b, l.spool.exceed); err != nil {
+	if err := l.write(".log", l.size, b, l.spool.Exceed); err != nil {
 		return err
 	}
 	l.extra = int64(len(b))
@@ -70,23 +71,11 @@ func (l *Log) WriteRecord(r *archive.InstanceRecord) error {
 	if err != nil {
 		return err
 	}
-	err = l.spool.Written(int64(len(text)), l.spool.exceed, func() error { return overwrite(l.path(".tail"), text) })
+	err = l.spool.Write(int64(len(text)), l.spool.Exceed, func() error { return disk.Overwrite(l.path(".tail"), text) })
 	if err != nil {
 		return err
 	}
 	return os.Rename(l.path(".tail"), l.path(SealedExt))
-}
-
-// overwrite writes a file whose bytes nobody needs, and takes no new room where it had as many.
-func overwrite(path string, text []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = file.WriteAt(text, 0); err == nil {
-		err = file.Truncate(int64(len(text)))
-	}
-	return format.Closing(file, err)
 }
 
 // Ended says whether End was called, by this process or an earlier one: nothing can be appended any more.

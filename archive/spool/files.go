@@ -106,7 +106,7 @@ func (l *Log) write(ext string, at int64, b []byte, take func(int64) error) erro
 	if err := take(int64(len(b))); err != nil {
 		return err
 	}
-	err := l.spool.Written(int64(len(b)), take, func() error { return format.WriteAt(l.path(ext), at, b) })
+	err := l.spool.Write(int64(len(b)), take, func() error { return format.WriteAt(l.path(ext), at, b) })
 	if err != nil {
 		l.spool.Grow(-int64(len(b)))
 		return fmt.Errorf("write spool file: %w", err)

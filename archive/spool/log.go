@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/epilogue-dev/epilogue/archive/news"
+
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
@@ -46,7 +48,7 @@ type Log struct {
 	extra    int64               // guarded by mu; bytes on disk beside size and tailSize
 	besides  int64               // guarded by mu; bytes of what lies aside
 
-	watchers map[Wakeup]struct{} // guarded by mu; readers that wait for something new
+	watchers map[news.Wakeup]struct{} // guarded by mu; readers that wait for something new
 
 	doubted atomic.Bool  // it is neither journaled nor sealed
 	Fresh   atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sort"
 
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/patient"
@@ -32,34 +31,34 @@ func (l *Log) Object() (*logObject, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log object of %s: %w", l.instance, err)
 	}
-	o := &order{file: &patient.SpoolFile{File: file}}
+	o := &patient.Order{File: &patient.SpoolFile{File: file}}
 	if err := l.arrange(o, x); err != nil {
 		return nil, format.Closing(file, fmt.Errorf("open log object of %s: %w", l.instance, err))
 	}
-	return &logObject{io.NewSectionReader(o, 0, o.size), o.file}, nil
+	return &logObject{io.NewSectionReader(o, 0, o.Size), o.File}, nil
 }
 
-func (l *Log) arrange(o *order, x *format.Index) (err error) {
+func (l *Log) arrange(o *patient.Order, x *format.Index) (err error) {
 	if len(x.Frames) > 1 && x.Summary.Bytes <= l.spool.whole.Load() && x.Summary.Lines <= format.FrameTarget {
-		b, whole, err := l.oneFrame(o.file, x)
+		b, whole, err := l.oneFrame(o.File, x)
 		if err == nil {
-			o.end, err = format.AppendIndex(b, &format.Index{Summary: x.Summary, Frames: []format.IndexFrame{whole}}, format.DataFirst)
-			o.add(inEnd, int64(len(o.end)))
+			o.End, err = format.AppendIndex(b, &format.Index{Summary: x.Summary, Frames: []format.IndexFrame{whole}}, format.DataFirst)
+			o.Add(patient.InEnd, int64(len(o.End)))
 			return err
 		}
 		// Readers are told which of its frames is damaged.
 		l.spool.log.Error("log object is put in the frames that the spool has", "instance", l.instance, "err", err)
 	}
-	if o.end, err = format.AppendIndex(nil, x, format.DataFirst); err != nil {
+	if o.End, err = format.AppendIndex(nil, x, format.DataFirst); err != nil {
 		return err
 	}
-	o.runs = make([]run, 0, 2*len(x.Frames)+1)
+	o.Grow(2*len(x.Frames) + 1)
 	for f := range format.Stored(x.Frames, format.DataFirst) {
 		head, data := f.Parts()
-		o.add(data, f.DataSize)
-		o.add(head, f.HeadSize)
+		o.Add(data, f.DataSize)
+		o.Add(head, f.HeadSize)
 	}
-	o.add(inEnd, int64(len(o.end)))
+	o.Add(patient.InEnd, int64(len(o.End)))
 	return nil
 }
 
@@ -87,59 +86,4 @@ func (l *Log) oneFrame(r io.ReaderAt, x *format.Index) ([]byte, format.IndexFram
 
 func (o *logObject) Close() {
 	o.File.File.Close() // it was only read
-}
-
-// order is a file in another order, with an end that is in memory.
-type order struct {
-	file *patient.SpoolFile
-	end  []byte
-	runs []run // in order, without holes
-	size int64
-}
-
-// run is bytes that lie side by side, up to where the next one starts.
-type run struct {
-	at   int64 // in what is read
-	from int64 // in the file, or inEnd
-}
-
-const inEnd = -1
-
-func (o *order) add(from, size int64) {
-	if size > 0 {
-		o.runs = append(o.runs, run{o.size, from})
-		o.size += size
-	}
-}
-
-// ReadAt is io.ReaderAt's. A file that is shorter than it was is an error: half an object must not count as a whole one.
-func (o *order) ReadAt(p []byte, at int64) (n int, err error) {
-	next := sort.Search(len(o.runs), func(i int) bool { return o.runs[i].at > at })
-	for ; n < len(p) && at < o.size && err == nil; next++ {
-		end := o.size
-		if next < len(o.runs) {
-			end = o.runs[next].at
-		}
-		part := p[n:min(int64(len(p)), int64(n)+end-at)]
-		if r := o.runs[next-1]; r.from == inEnd {
-			copy(part, o.end[at-r.at:])
-		} else {
-			part, err = o.readFile(part, r.from+at-r.at)
-		}
-		n += len(part)
-		at += int64(len(part))
-	}
-	if n < len(p) && err == nil {
-		err = io.EOF
-	}
-	return n, err
-}
-
-func (o *order) readFile(p []byte, at int64) ([]byte, error) {
-	n, err := o.file.ReadAt(p, at)
-	if n == len(p) {
-		return p, nil
-	}
-	_, err = o.file.Note(n, format.NoEOF(err))
-	return p[:n], err
 }

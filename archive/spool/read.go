@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
@@ -30,7 +31,7 @@ func (l *Log) view() (*view, error) {
 	recent, err := l.tailFrames()
 	if errors.Is(err, archive.ErrDamaged) {
 		// Closing the frame writes down what is lost; what is left is in .log then.
-		recent, err = nil, l.closeFrame(l.spool.exceed)
+		recent, err = nil, l.closeFrame(l.spool.Exceed)
 	}
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func (l *Log) last() (line archive.Line, ok bool, err error) {
 
 // Record gives what the sealer wrote down of the log when its object was in the store; ok is false before that.
 func (l *Log) Record() (r archive.InstanceRecord, ok bool, err error) {
-	err = readJSON(l.path(SealedExt), &r)
+	err = disk.ReadJSON(l.path(SealedExt), &r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return archive.InstanceRecord{}, false, nil
 	}

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
@@ -59,7 +59,7 @@ func (s *Spool) recoverLogs() error {
 
 func (s *Spool) recoverLog(path string) error {
 	var id identity
-	if err := readJSON(path, &id); err != nil {
+	if err := disk.ReadJSON(path, &id); err != nil {
 		return err
 	}
 	i := id.Instance
@@ -93,7 +93,7 @@ func (l *Log) recover() error {
 	} else if err := l.recoverTail(); err != nil {
 		return err
 	}
-	l.spool.used.Add(l.size + l.tailSize + l.extra)
+	l.spool.Grow(l.size + l.tailSize + l.extra)
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (l *Log) recoverRecord() (sealed bool, err error) {
 			l.extra += info.Size()
 		}
 	}
-	l.spool.used.Add(l.extra)
+	l.spool.Grow(l.extra)
 	return true, nil
 }
 
@@ -215,7 +215,7 @@ func (l *Log) recoverTail() error {
 		return nil
 	}
 	l.spool.log.Warn("cut torn or stale lines of spool file", "instance", l.instance, "bytes", len(b)-len(kept))
-	return writeFile(l.path(".tail"), kept)
+	return disk.WriteFile(l.path(".tail"), kept)
 }
 
 func (l *Log) countTail(b []byte) (kept []byte) {
@@ -239,29 +239,4 @@ func (l *Log) countTail(b []byte) (kept []byte) {
 // known: the gaps stand in .log already.
 func (l *Log) known(gaps []archive.Gap) bool {
 	return slices.ContainsFunc(gaps, func(g archive.Gap) bool { return slices.Contains(l.stat.Gaps, g) })
-}
-
-// writeJSON writes a small document.
-func writeJSON(path string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return writeFile(path, b)
-}
-
-// writeFile writes a small file whole or not at all: under another name first, then renamed.
-func writeFile(path string, b []byte) error {
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, v)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
@@ -134,7 +135,7 @@ func TestRecoveredRecordGoesStraightOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := (&archive.Kept{Summary: sum, Key: l.instance.LogKey(), Size: 1}).Record(l.instance)
-	if err := writeJSON(l.path(SealedExt), want); err != nil {
+	if err := disk.WriteJSON(l.path(SealedExt), want); err != nil {
 		t.Fatal(err)
 	}
 	for _, frames := range []string{"still there", "gone"} {

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/disk"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/news"
 )
 
 // ErrFull means that the spool has no room for more frames. Nothing that was taken is lost: the caller closes its
 // stream, waits for Room and reads again from the last line that Append took.
-var ErrFull = errors.New("spool is full")
+var ErrFull = disk.ErrFull
 
 // Config says where and how large a spool is.
 type Config struct {
@@ -34,19 +36,18 @@ type Config struct {
 // not synced: a crash of the process loses nothing that was written, and a crash of the machine is not what a local disk
 // can answer. Safe for concurrent use.
 type Spool struct {
+	*disk.Disk
+	news.Board
 	Cfg   Config
 	Codec *format.Codec
 	log   *slog.Logger
 
-	used    atomic.Int64 // bytes on disk
-	held    atomic.Int64 // bytes of lines in open frames
-	refused atomic.Int64 // the most bytes for which there was no room since there was room
-	copies  atomic.Int64 // logs that there were
-	Since   atomic.Int64 // when all journals had last been looked at, ns since 1970
+	held   atomic.Int64 // bytes of lines in open frames
+	copies atomic.Int64 // logs that there were
+	Since  atomic.Int64 // when all journals had last been looked at, ns since 1970
 
 	mu      sync.Mutex
 	logs    map[archive.LogID]*Log      // guarded by mu
-	freed   chan struct{}               // guarded by mu; closed and replaced when room comes back
 	dirty   map[*Log]struct{}           // guarded by mu; logs with text that is not on disk
 	drafted map[archive.PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
 	saved   map[archive.PodUID]draftSum // guarded by mu; of the drafts that this process saved
@@ -54,11 +55,7 @@ type Spool struct {
 	newest  int64                       // guarded by mu; the latest since that anybody was seen to have
 	text    sync.Pool                   // of *frame
 	refs    sync.Map                    // of PodUID to draftRef, for readers
-	readers map[*news]struct{}          // guarded by mu
 	given   map[archive.PodUID]given    // guarded by mu; that were handed over, for readers
-	Told    atomic.Int64                // counts what readers were told
-
-	disk disk
 
 	Cluster string   // see BelongTo
 	foreign sync.Map // of the other clusters that were seen
@@ -71,9 +68,9 @@ type Spool struct {
 // Open opens the spool and recovers what an earlier process left: every log is cut after its last whole frame.
 func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 	s := &Spool{
-		Cfg: cfg, Codec: codec, log: log,
+		Disk: disk.New(cfg.Dir, cfg.Limit, cfg.Reserve, log), Cfg: cfg, Codec: codec, log: log,
 		logs: map[archive.LogID]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[archive.PodUID]struct{}{}, saved: map[archive.PodUID]draftSum{},
-		freed: make(chan struct{}), hands: newHands(), pressed: make(chan struct{}, 1),
+		hands: newHands(), pressed: make(chan struct{}, 1),
 	}
 	s.whole.Store(maxWhole)
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -84,7 +81,7 @@ func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 		return nil, fmt.Errorf("empty %s: %w", s.TakenDir(), err)
 	}
 	s.readSince()
-	if err := s.beginReserve(); err != nil {
+	if err := s.Begin(); err != nil {
 		return nil, fmt.Errorf("reserve room in spool %s: %w", cfg.Dir, err)
 	}
 	if err := s.recover(); err != nil {
@@ -101,7 +98,7 @@ func (s *Spool) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			s.regain()
+			s.Regain()
 			s.flush()
 		case <-s.pressed:
 			s.flush()
@@ -235,15 +232,6 @@ func (s *Spool) Drop(pod archive.PodUID) error {
 	return nil
 }
 
-// Used gives the bytes on disk and their limit, which is what there is where the disk itself is full.
-func (s *Spool) Used() (used, limit int64) {
-	used, limit = s.used.Load(), s.Cfg.Limit
-	if s.disk.full.Load() {
-		limit = min(limit, used)
-	}
-	return used, limit
-}
-
 // Held gives the bytes of lines in memory that are not on disk, and their limit.
 func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.Cfg.Memory }
 
@@ -258,7 +246,7 @@ func (s *Spool) podDir(pod archive.PodUID) string { return filepath.Join(s.Cfg.D
 
 // makePodDir makes the pod's folder, for what is known of the pod and whose a log is: that is little, and it is what a verdict is made of.
 func (s *Spool) makePodDir(pod archive.PodUID) error {
-	return s.Written(0, s.exceed, func() error { return os.MkdirAll(s.podDir(pod), 0o700) })
+	return s.Write(0, s.Exceed, func() error { return os.MkdirAll(s.podDir(pod), 0o700) })
 }
 
 func (s *Spool) newFrame(firstLine int64) *format.Frame {
@@ -275,6 +263,14 @@ func (s *Spool) releaseFrame(f *format.Frame) {
 	const fewLines = 32 << 10
 	if cap(f.Text) <= 2*format.FrameTarget && cap(f.Times) <= fewLines && cap(f.Marks) <= fewLines {
 		s.text.Put(f)
+	}
+}
+
+// press makes Run write everything that is held.
+func (s *Spool) press() {
+	select {
+	case s.pressed <- struct{}{}:
+	default:
 	}
 }
 

@@ -95,7 +95,7 @@ func (l *takenLog) take(file *os.File, b []byte, h *format.Head) error {
 	}
 	l.reserved += int64(len(b))
 	// A part of it is no harm: the takeover is repeated, and begins with new files.
-	err := l.spool.Written(int64(len(b)), l.spool.Reserve, func() error {
+	err := l.spool.Write(int64(len(b)), l.spool.Reserve, func() error {
 		_, err := file.Write(b)
 		return err
 	})
