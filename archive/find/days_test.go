@@ -18,7 +18,7 @@ import (
 func shelfOfDays(t *testing.T, days int, jobs func(back int) int) (s *archivetest.Shelf, names []string) {
 	s = archivetest.NewShelf(t)
 	for back := range days {
-		created := archivetest.Second(0).AddDate(0, 0, -back)
+		created := archivetest.AtSecond(0).AddDate(0, 0, -back)
 		for n := range jobs(back) {
 			name := fmt.Sprintf("day-%03d-%04d", back, n)
 			names = append(names, name)
@@ -52,7 +52,7 @@ func TestListOfManyDays(t *testing.T) {
 			s, want := shelfOfDays(t, test.days, test.jobs)
 			q := archive.JobQuery{Namespace: "ns"}
 			var got []string
-			_, lists := s.Cost(func() { got = s.Names(s.Reader, q) })
+			_, lists := s.Requests(func() { got = s.ListedNames(s.Reader, q) })
 			if !slices.Equal(got, want) {
 				t.Errorf("got %d Jobs %.200q, want %d %.200q", len(got), got, len(want), want)
 			}
@@ -60,7 +60,7 @@ func TestListOfManyDays(t *testing.T) {
 				t.Errorf("a list over %d days costs %d LISTs, want %d at most", test.days, lists, test.lists)
 			}
 			t.Logf("%d Jobs of %d days: %d LISTs", len(got), test.days, lists)
-			got, q.Until = nil, archivetest.Second(0)
+			got, q.Until = nil, archivetest.AtSecond(0)
 			for {
 				page, cursor := jobPage(t, s.Reader, q, 97)
 				for _, name := range page {
@@ -73,11 +73,11 @@ func TestListOfManyDays(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("in pages: got %d Jobs %.200q, want %d %.200q", len(got), got, len(want), want)
 			}
-			if all := s.Names(s.Reader, archive.JobQuery{}); len(all) != len(want)+test.days {
+			if all := s.ListedNames(s.Reader, archive.JobQuery{}); len(all) != len(want)+test.days {
 				t.Errorf("got %d Jobs of all namespaces, want %d", len(all), len(want)+test.days)
 			}
-			since := archive.JobQuery{Namespace: "ns", Since: archivetest.Second(0).AddDate(0, 0, -2)}
-			if got := s.Names(s.Reader, since); !slices.Equal(got, want[:len(got)]) || len(got) != test.jobs(0)+test.jobs(1)+test.jobs(2) {
+			since := archive.JobQuery{Namespace: "ns", Since: archivetest.AtSecond(0).AddDate(0, 0, -2)}
+			if got := s.ListedNames(s.Reader, since); !slices.Equal(got, want[:len(got)]) || len(got) != test.jobs(0)+test.jobs(1)+test.jobs(2) {
 				t.Errorf("got %q of three days, want the first of %.200q", got, want)
 			}
 		})
@@ -89,7 +89,7 @@ func TestListOfManyDays(t *testing.T) {
 func TestListFromTheFarFuture(t *testing.T) {
 	s, want := shelfOfDays(t, 3, func(int) int { return 2 })
 	for n := range 20 {
-		s.Keep(archivetest.Workload, archivetest.Kept{Job: fmt.Sprintf("open-%d", n), Pod: fmt.Sprintf("open-%d-x", n), Container: "main", Kind: archive.KindMain, At: n, Open: true})
+		s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: fmt.Sprintf("open-%d", n), Pod: fmt.Sprintf("open-%d-x", n), Container: "main", Kind: archive.KindMain, At: n, Open: true})
 	}
 	began := time.Now()
 	var got []string
@@ -110,7 +110,7 @@ func TestListFromTheFarFuture(t *testing.T) {
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	days := 0
-	for _, err := range s.Reader.Jobs(left, archive.JobQuery{Since: archivetest.Second(0).AddDate(-50, 0, 0)}) {
+	for _, err := range s.Reader.Jobs(left, archive.JobQuery{Since: archivetest.AtSecond(0).AddDate(-50, 0, 0)}) {
 		if days++; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v for who has left, want his context's end", err)
 		}

@@ -15,8 +15,8 @@ import (
 
 func TestJobs(t *testing.T) {
 	s := archivetest.ShelfOfJobs(t)
-	s.Keep("next day", archivetest.Kept{Job: "late", Pod: "late-e5", Container: "main", Kind: archive.KindMain, At: 90_000})
-	s.Keep("next day", archivetest.Kept{Job: "later", Pod: "later-f6", Container: "main", Kind: archive.KindMain, At: 90_100, Open: true})
+	s.Keep("next day", archivetest.KeptInstance{Job: "late", Pod: "late-e5", Container: "main", Kind: archive.KindMain, At: 90_000})
+	s.Keep("next day", archivetest.KeptInstance{Job: "later", Pod: "later-f6", Container: "main", Kind: archive.KindMain, At: 90_100, Open: true})
 	d := &archive.JobDocument{Namespace: "ns", Job: archive.JobSummary{Name: "build", UID: "build-uid", Succeeded: 1}, Workloads: []string{archivetest.Workload}}
 	if _, err := s.Sealer.Job(t.Context(), archive.PodRef{Namespace: "ns", Job: "build", JobUID: "build-uid"}, d); err != nil {
 		t.Fatal(err)
@@ -24,16 +24,16 @@ func TestJobs(t *testing.T) {
 	if err := s.Journal().Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	day := archivetest.Second(0).Truncate(24 * time.Hour)
+	day := archivetest.AtSecond(0).Truncate(24 * time.Hour)
 	for _, test := range []struct {
 		name  string
 		query archive.JobQuery
 		want  string
 	}{
-		{"all", archive.JobQuery{Until: archivetest.Second(90_000)}, "late later(open) build(finished) run-2 run(open) stuck"},
-		{"a namespace", archive.JobQuery{Until: archivetest.Second(90_000), Namespace: "ns"}, "late later(open) build(finished) run-2 run(open) stuck"},
-		{"another namespace", archive.JobQuery{Until: archivetest.Second(90_000), Namespace: "n"}, ""},
-		{"since", archive.JobQuery{Since: day.AddDate(0, 0, 1), Until: archivetest.Second(90_000)}, "late later(open)"},
+		{"all", archive.JobQuery{Until: archivetest.AtSecond(90_000)}, "late later(open) build(finished) run-2 run(open) stuck"},
+		{"a namespace", archive.JobQuery{Until: archivetest.AtSecond(90_000), Namespace: "ns"}, "late later(open) build(finished) run-2 run(open) stuck"},
+		{"another namespace", archive.JobQuery{Until: archivetest.AtSecond(90_000), Namespace: "n"}, ""},
+		{"since", archive.JobQuery{Since: day.AddDate(0, 0, 1), Until: archivetest.AtSecond(90_000)}, "late later(open)"},
 		{"until", archive.JobQuery{Until: day}, "build(finished) run-2 run(open) stuck"},
 		{"before all", archive.JobQuery{Until: day.AddDate(0, 0, -1)}, ""},
 		{"workload", archive.JobQuery{Workload: archivetest.Workload}, "build(finished) run(open)"},

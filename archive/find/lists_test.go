@@ -22,7 +22,7 @@ func fullShelf(t *testing.T, finished, gone, bare int) *archivetest.Shelf {
 	for n := range finished {
 		job := fmt.Sprintf("done-%03d", n)
 		s.Keep(archivetest.Workload, never(job))
-		s.Finish(job)
+		s.FinishNamed(job)
 	}
 	for n := range gone {
 		s.Keep(archivetest.Workload, never(fmt.Sprintf("gone-%03d", n)))
@@ -30,7 +30,7 @@ func fullShelf(t *testing.T, finished, gone, bare int) *archivetest.Shelf {
 	for n := range bare {
 		name := fmt.Sprintf("bare-%03d", n)
 		m := &archive.Manifest{Pod: archive.PodSummary{
-			PodRef: archive.PodRef{Namespace: "ns", Pod: name, PodUID: archive.PodUID(name + "-uid")}, CreatedAt: archivetest.Second(0),
+			PodRef: archive.PodRef{Namespace: "ns", Pod: name, PodUID: archive.PodUID(name + "-uid")}, CreatedAt: archivetest.AtSecond(0),
 		}}
 		if err := s.Sealer.Pod(t.Context(), m); err != nil {
 			t.Fatal(err)
@@ -40,8 +40,8 @@ func fullShelf(t *testing.T, finished, gone, bare int) *archivetest.Shelf {
 }
 
 // never is the only instance of a Job, which left no log.
-func never(job string) archivetest.Kept {
-	return archivetest.Kept{Job: job, Pod: job + "-x", Container: "main", Kind: archive.KindMain, Verdict: archive.NeverStarted}
+func never(job string) archivetest.KeptInstance {
+	return archivetest.KeptInstance{Job: job, Pod: job + "-x", Container: "main", Kind: archive.KindMain, Verdict: archive.NeverStarted}
 }
 
 // TestListsDoNotReadAgain: whoever asks for a list again and again costs a few listings, and no request for each Job.
@@ -51,24 +51,24 @@ func TestListsDoNotReadAgain(t *testing.T) {
 		s := fullShelf(t, finished, gone, bare)
 		time.Sleep(time.Hour) // whose Job has no document by now gets none
 		var first []string
-		gets, lists := s.Cost(func() { first = s.Names(s.Reader, archive.JobQuery{}) })
+		gets, lists := s.Requests(func() { first = s.ListedNames(s.Reader, archive.JobQuery{}) })
 		if len(first) != finished+gone+bare || gets < finished+gone+bare {
 			t.Fatalf("the first list gives %d Jobs for %d GETs, want %d and one GET for each at least", len(first), gets, finished+gone+bare)
 		}
 		t.Logf("first list of %d Jobs: %d GETs, %d LISTs", len(first), gets, lists)
 		for _, q := range []archive.JobQuery{{}, {Namespace: "ns"}, {Workload: archivetest.Workload}} {
 			for range 20 {
-				gets, lists := s.Cost(func() { s.Names(s.Reader, q) })
+				gets, lists := s.Requests(func() { s.ListedNames(s.Reader, q) })
 				if gets > 0 || lists > 3 {
 					t.Fatalf("one more list of %+v costs %d GETs and %d LISTs, want none and 3 at most", q, gets, lists)
 				}
 			}
 		}
-		if again := s.Names(s.Reader, archive.JobQuery{}); !slices.Equal(again, first) {
+		if again := s.ListedNames(s.Reader, archive.JobQuery{}); !slices.Equal(again, first) {
 			t.Errorf("listed again: %q, want %q", again, first)
 		}
 		time.Sleep(find.ListedFor)
-		if gets, _ := s.Cost(func() { s.Names(s.Reader, archive.JobQuery{}) }); gets < finished {
+		if gets, _ := s.Requests(func() { s.ListedNames(s.Reader, archive.JobQuery{}) }); gets < finished {
 			t.Errorf("a minute later a list costs %d GETs: what is deleted by hand would be given for ever", gets)
 		}
 	})
@@ -78,7 +78,7 @@ func TestListsDoNotReadAgain(t *testing.T) {
 func TestListsTellTheNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fullShelf(t, 1, 1, 0)
-		state := func() string { return jobs(t, s.Reader, archive.JobQuery{Until: archivetest.Second(0)}, 100) }
+		state := func() string { return jobs(t, s.Reader, archive.JobQuery{Until: archivetest.AtSecond(0)}, 100) }
 		wantState := func(what, want string) {
 			t.Helper()
 			if got := state(); got != want {
@@ -86,22 +86,22 @@ func TestListsTellTheNews(t *testing.T) {
 			}
 		}
 		wantState("at first", "done-000(finished) gone-000")
-		s.Finish("gone-000")
+		s.FinishNamed("gone-000")
 		wantState("with a document of the second", "done-000(finished) gone-000(finished)")
 
 		s.Keep(archivetest.Workload, never("slow"))
 		time.Sleep(time.Hour)
 		wantState("with one that has failed once", "done-000(finished) gone-000(finished) slow")
-		again := archivetest.Kept{Job: "slow", Pod: "slow-y", Container: "main", Kind: archive.KindMain, At: 1, Open: true}
+		again := archivetest.KeptInstance{Job: "slow", Pod: "slow-y", Container: "main", Kind: archive.KindMain, At: 1, Open: true}
 		s.Keep(archivetest.Workload, again)
 		wantState("with one that tries again", "done-000(finished) gone-000(finished) slow(open)")
 		again.Open = false
 		s.Keep(archivetest.Workload, again)
-		s.Finish("slow")
+		s.FinishNamed("slow")
 		wantState("with one that has ended", "done-000(finished) gone-000(finished) slow(finished)")
 
-		s.DeleteAll("/done-000/")
-		s.DeleteAll("_index/day/2026-09-21/ns.gone-000.")
+		s.DeleteKeysWith("/done-000/")
+		s.DeleteKeysWith("_index/day/2026-09-21/ns.gone-000.")
 		wantState("with two deleted by hand, one without its index key", "done-000(finished) slow(finished)")
 		time.Sleep(find.ListedFor)
 		wantState("a minute later", "slow(finished)")
@@ -117,12 +117,12 @@ func TestListsOfOpenJobsDoNotReadAgain(t *testing.T) {
 	}
 	const listed, open, fixed = 4, 1, 6
 	for name, r := range map[string]*read.Reader{"here": s.Reader, "elsewhere": s.Remote()} {
-		first := jobs(t, r, archive.JobQuery{Until: archivetest.Second(0)}, 100)
+		first := jobs(t, r, archive.JobQuery{Until: archivetest.AtSecond(0)}, 100)
 		if !strings.Contains(first, "run(open)") {
 			t.Fatalf("%s: %q has no open Job", name, first)
 		}
-		gets, lists := s.Cost(func() {
-			if again := jobs(t, r, archive.JobQuery{Until: archivetest.Second(0)}, 100); again != first {
+		gets, lists := s.Requests(func() {
+			if again := jobs(t, r, archive.JobQuery{Until: archivetest.AtSecond(0)}, 100); again != first {
 				t.Errorf("%s: listed again %q, want %q", name, again, first)
 			}
 		})
@@ -138,10 +138,10 @@ func TestRetentionShowsInLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storetest.NewMemory(t)
 		l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
-		l.Sealed(archivetest.Old, time.Now())
+		l.SealCreated(archivetest.OldPod, time.Now())
 		time.Sleep(40 * archivetest.Day)
 		young := archive.PodRef{Namespace: "ns", Job: "young", JobUID: "young-uid", Pod: "young-1", PodUID: "young-pod-1"}
-		l.Sealed(young, time.Now())
+		l.SealCreated(young, time.Now())
 		r := read.New(find.Config{Store: store, Codec: archivetest.OneCodec})
 		if got, want := jobs(t, r, archive.JobQuery{}, 100), "young(finished) old.job(finished)"; got != want {
 			t.Fatalf("listed are %q, want %q", got, want)

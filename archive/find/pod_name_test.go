@@ -25,14 +25,14 @@ func TestPodOfAStrangeName(t *testing.T) {
 		for _, names := range [][2]string{ // of the Job and the pod
 			{"run", "foundling"}, {"run", "run"}, {"run", "other-abcde"}, {"run", "run-abcde"}, {"run", "run-0-abcde"}, {long + "nightly", long + "nig" + "abcde"},
 		} {
-			i := archivetest.Kept{Job: names[0], Pod: names[1], Container: "main", Kind: archive.KindMain}.Instance()
+			i := archivetest.KeptInstance{Job: names[0], Pod: names[1], Container: "main", Kind: archive.KindMain}.Instance()
 			s.Say(i, "text")
 			s.SealPod(i)
 			for name, r := range map[string]*read.Reader{"here": s.Reader, "elsewhere": s.Remote()} {
 				a, err := r.Read(t.Context(), archive.Query{Target: archive.Target{Namespace: "ns", Pod: names[1]}})
 				if err != nil {
 					t.Errorf("%s, pod %s of Job %s: %v", name, names[1], names[0], err)
-				} else if got := archivetest.AllOf(t, a); len(got) != 1 {
+				} else if got := archivetest.EntriesOf(t, a); len(got) != 1 {
 					t.Errorf("%s, pod %s of Job %s: %d lines, want one", name, names[1], names[0], len(got))
 				}
 			}
@@ -52,7 +52,7 @@ func TestPodOfAStrangeName(t *testing.T) {
 func TestDocumentOfManyPods(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	ref := archive.PodRef{Namespace: "ns", Job: "large", JobUID: "0f8fad5b-d9cb-469f-a165-70867728950e"}
-	d := archive.JobDocument{Version: "v1", Namespace: "ns", Job: archive.JobSummary{Name: "large", UID: ref.JobUID, CreatedAt: archivetest.Second(0)}}
+	d := archive.JobDocument{Version: "v1", Namespace: "ns", Job: archive.JobSummary{Name: "large", UID: ref.JobUID, CreatedAt: archivetest.AtSecond(0)}}
 	const pods = 100_000
 	for n := range pods {
 		p := ref
@@ -65,12 +65,12 @@ func TestDocumentOfManyPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, body := range map[archive.Key]string{ref.DayIndexKey(archivetest.Second(0)): "", ref.JobKey(): string(text)} {
+	for key, body := range map[archive.Key]string{ref.DayIndexKey(archivetest.AtSecond(0)): "", ref.JobKey(): string(text)} {
 		if err := s.Store.Put(t.Context(), key, strings.NewReader(body), archive.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for job, err := range s.Reader.Jobs(t.Context(), archive.JobQuery{Until: archivetest.Second(0)}) {
+	for job, err := range s.Reader.Jobs(t.Context(), archive.JobQuery{Until: archivetest.AtSecond(0)}) {
 		if err != nil || len(job.Document.Pods) != pods {
 			t.Errorf("document of %d bytes: got %d pods, %v, want %d", len(text), len(job.Document.Pods), err, pods)
 		}

@@ -68,7 +68,7 @@ func TestFoldedAndAsTheyAre(t *testing.T) {
 				[]string{"", "-", ".", "0", "n", "z"}[random.IntN(6)]
 			key := archive.Key(fmt.Sprintf("v1/%s/%s%d", part, strings.Repeat("f", random.IntN(2)*130), random.IntN(3)))
 			name := []archive.Key{key, fold.Fold(key, 120), fold.Fold(key, 238)}[random.IntN(3)]
-			archivetest.Put(t, m, name, []byte("same"))
+			archivetest.PutBytes(t, m, name, []byte("same"))
 			want[key] = true
 		}
 		keys := slices.Sorted(maps.Keys(want))
@@ -133,7 +133,7 @@ func longNames(t *testing.T, longest int) {
 			if target.Pod == "" && target.Job == "" {
 				continue
 			}
-			if _, got := archivetest.Read(t, s.Remote(), archive.Query{Target: target}); len(got) != 1 {
+			if _, got := archivetest.ReadWhole(t, s.Remote(), archive.Query{Target: target}); len(got) != 1 {
 				t.Errorf("%+v: %d lines, want one", target, len(got))
 			}
 		}

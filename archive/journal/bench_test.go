@@ -19,13 +19,13 @@ import (
 func benchJournal(b *testing.B, store archive.Store) (*spool.Spool, *journal.Journal) {
 	b.Helper()
 	spool := archivetest.OpenSpool(b, b.TempDir(), 1<<40)
-	return spool, journal.New(journal.Config{Replica: "r-1"}, store, spool, archivetest.Quiet(), func(error) {})
+	return spool, journal.New(journal.Config{Replica: "r-1"}, store, spool, archivetest.QuietLogger(), func(error) {})
 }
 
 // chatty has each of some logs write some lines.
 func chatty(b *testing.B, spool *spool.Spool, logs, lines int, at int64) {
 	for n := range logs {
-		log := archivetest.OpenLog(b, spool, archivetest.LogOfPod(archivetest.PodNumber(n), "main"))
+		log := archivetest.OpenLog(b, spool, archivetest.InstanceOf(archivetest.PodNumber(n), "main"))
 		for k := range lines {
 			text := fmt.Appendf(nil, "2026-11-23 21:00:00,%03d INFO epoch %d step %d loss=%.6f", k, at, n, float64(at%997)/float64(n+1))
 			if _, err := log.Append(archive.Line{Time: archivetest.Start + at*int64(time.Second) + int64(k), Text: text}); err != nil {
@@ -50,7 +50,7 @@ func BenchmarkJournalHour(b *testing.B) {
 						b.Fatal(err)
 					}
 					if at%12 == 11 {
-						if err := journal.Collect(b.Context(), archivetest.Nobody); err != nil {
+						if err := journal.Collect(b.Context(), archivetest.NoReplica); err != nil {
 							b.Fatal(err)
 						}
 					}
@@ -146,10 +146,10 @@ func BenchmarkTakeOver(b *testing.B) {
 			most := int64(0)
 			for b.Loop() {
 				spool := archivetest.OpenSpool(b, b.TempDir(), 1<<40)
-				second := takeover.New(journal.New(journal.Config{Replica: "r-2"}, store, spool, archivetest.Quiet(), func(error) {}))
+				second := takeover.New(journal.New(journal.Config{Replica: "r-2"}, store, spool, archivetest.QuietLogger(), func(error) {}))
 				before := heap()
 				stop := watchHeap(&most)
-				pods, err := second.TakeOver(b.Context(), []string{"r-1"}, archivetest.All, archivetest.Still)
+				pods, err := second.TakeOver(b.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter)
 				stop()
 				most -= before
 				if err != nil || len(pods) != logs {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -30,7 +31,7 @@ func TestJournalOfALongLog(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			first := archivetest.NewCompactLife(t, "r-1", memory, maxObject, compact)
 			var all [][]archive.Line
 			for n, lines := range tt.perRound {
@@ -43,7 +44,7 @@ func TestJournalOfALongLog(t *testing.T) {
 				}
 				first.Flush()
 				if round%10 == 0 {
-					if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+					if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 						t.Fatal(err)
 					}
 					most = max(most, len(archivetest.JournalKeys(memory)))
@@ -61,7 +62,7 @@ func TestJournalOfALongLog(t *testing.T) {
 			second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 			second.TakeOver("r-1")
 			for n := range all {
-				archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(n), "main"))), all[n])
+				linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(n), "main"))), all[n])
 				if err := second.SealPod(t.Context(), archivetest.PodNumber(n)); err != nil {
 					t.Error(err)
 				}
@@ -82,7 +83,7 @@ func TestJournalCompactCrash(t *testing.T) {
 			t.Run(fmt.Sprint(op, " ", way), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					memory := archivetest.JournalMemory(t)
+					memory := archivetest.NewJournalStore(t)
 					store := &storetest.Faulty{Store: memory}
 					first := archivetest.NewCompactLife(t, "r-1", store, 3<<20, 2)
 					for n := range 16 {
@@ -91,8 +92,8 @@ func TestJournalCompactCrash(t *testing.T) {
 						first.Flush()
 						second := archivetest.NewLife(t, fmt.Sprint("s-", n), t.TempDir(), memory, 0)
 						second.TakeOver("r-1")
-						archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines[:(n+1)*perRound])
-						if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+						linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines[:(n+1)*perRound])
+						if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 							t.Fatal(err)
 						}
 						store.Mend()
@@ -110,7 +111,7 @@ func TestJournalCompactCrash(t *testing.T) {
 // left, and a takeover meets them before those that took their place.
 func TestJournalHalfRemoved(t *testing.T) {
 	t.Parallel()
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewCompactLife(t, "r-1", memory, 3<<20, 3)
 	const rounds, perRound = 40, 150
 	lines, random := archivetest.FatLines(rounds*perRound), rand.New(rand.NewPCG(1, 1))
@@ -122,10 +123,10 @@ func TestJournalHalfRemoved(t *testing.T) {
 		for _, key := range archivetest.JournalKeys(memory) {
 			before[key], _ = memory.Bytes(key)
 		}
-		if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+		if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 			t.Fatal(err)
 		}
-		half := archivetest.JournalMemory(t)
+		half := archivetest.NewJournalStore(t)
 		for key, b := range before {
 			if _, there := memory.Bytes(key); !there && random.IntN(2) == 0 {
 				continue
@@ -138,8 +139,8 @@ func TestJournalHalfRemoved(t *testing.T) {
 		}
 		second := archivetest.NewLife(t, "r-2", t.TempDir(), half, 0)
 		second.TakeOver("r-1")
-		log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-		archivetest.SameLines(t, archivetest.Held(t, log), lines[:(n+1)*perRound])
+		log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+		linetest.WantLines(t, archivetest.HeldLines(t, log), lines[:(n+1)*perRound])
 		if gaps := log.Summary().Gaps; len(gaps) > 0 {
 			t.Errorf("got gaps %v, want none", gaps)
 		}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
 // TestCollectKeepsWhatWasHandedOver: a pod that has left the spool is not sealed for that. Its new owner may die before he has
 // journaled it.
 func TestCollectKeepsWhatWasHandedOver(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(100, 40)
 	first.Write(archivetest.PodNumber(1), "main", lines)
@@ -21,17 +22,17 @@ func TestCollectKeepsWhatWasHandedOver(t *testing.T) {
 	if err := first.Spool.Drop(archivetest.PodNumber(1).PodUID); err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+	if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 		t.Fatal(err)
 	}
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }
 
 // TestCollectAwaitsEveryPod: an object stays for the one of its many pods that is not sealed.
 func TestCollectAwaitsEveryPod(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	const pods = 20 // more than are remembered of an object
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	for n := range pods {
@@ -50,12 +51,12 @@ func TestCollectAwaitsEveryPod(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := other.Journal.Collect(t.Context(), archivetest.Everyone); err != nil {
+		if err := other.Journal.Collect(t.Context(), archivetest.EveryReplica); err != nil {
 			t.Fatal(err)
 		}
 	}
 	other.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, other.Spool, archivetest.LogOfPod(last, "main"))), archivetest.ManyLines(3, 41))
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, other.Spool, archivetest.InstanceOf(last, "main"))), archivetest.ManyLines(3, 41))
 	if err := other.SealPod(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
@@ -64,16 +65,16 @@ func TestCollectAwaitsEveryPod(t *testing.T) {
 
 // TestCollectLeavesDamageForALook: an object that cannot be read stays as long as its replica has another one that is needed.
 func TestCollectLeavesDamageForALook(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	for n := range 2 {
 		dead.Write(archivetest.PodNumber(n), "main", archivetest.ManyLines(3, 42))
 		dead.Flush()
 	}
 	keys := archivetest.JournalKeys(memory)
-	archivetest.Put(t, memory, keys[0], []byte("no journal object at all"))
+	archivetest.PutBytes(t, memory, keys[0], []byte("no journal object at all"))
 	other := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
-	if err := other.Journal.Collect(t.Context(), archivetest.Everyone); err != nil {
+	if err := other.Journal.Collect(t.Context(), archivetest.EveryReplica); err != nil {
 		t.Fatal(err)
 	}
 	if got := archivetest.JournalKeys(memory); len(got) != len(keys) {
@@ -100,7 +101,7 @@ func TestTwoProcessesOfOneName(t *testing.T) {
 }
 
 func twoOfOneName(t *testing.T) (sameSize bool) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	lines := archivetest.ManyLines(1, 43)
 	lives := []*archivetest.Life{archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0), archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)}
 	for _, l := range lives {
@@ -117,7 +118,7 @@ func twoOfOneName(t *testing.T) (sameSize bool) {
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
 	for n := range lives {
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(n), "main"))), lines)
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(n), "main"))), lines)
 	}
 	if got := lives[1].Journal.Stats().Collisions; got != 1 {
 		t.Errorf("got %d collisions, want 1", got)
@@ -129,7 +130,7 @@ func twoOfOneName(t *testing.T) (sameSize bool) {
 
 // TestTakeOverStillsFollowers: whoever writes a pod's logs is told before something is put into its place, and only then.
 func TestTakeOverStillsFollowers(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	for n := range 2 {
 		first.Write(archivetest.PodNumber(n), "main", archivetest.ManyLines(10, 45))
@@ -138,7 +139,7 @@ func TestTakeOverStillsFollowers(t *testing.T) {
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	for round, want := range []int{2, 0} { // the second time the spool holds both
 		var stilled []archive.PodUID
-		_, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, func(p archive.PodRef) {
+		_, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, func(p archive.PodRef) {
 			stilled = append(stilled, p.PodUID)
 			if logs := second.Spool.Logs(p.PodUID); len(logs) > 0 {
 				t.Errorf("%s is told when %v was put into the spool already", p.PodUID, logs[0].Instance())
@@ -154,7 +155,7 @@ func TestTakeOverStillsFollowers(t *testing.T) {
 func TestTakeOverOfWhatMoves(t *testing.T) {
 	lines := archivetest.LongLines(100, 46)
 	for skip := range 2 { // as its index is read, then its frames
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		store := &storetest.Faulty{Store: memory}
 		first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 		first.Write(archivetest.PodNumber(1), "main", lines)
@@ -163,7 +164,7 @@ func TestTakeOverOfWhatMoves(t *testing.T) {
 		store.Break(storetest.Fault{Op: storetest.OpGet, Key: string(key), Skip: skip,
 			Effect: func(ctx context.Context, _ *storetest.Call, through func(context.Context) error) error {
 				whole, _ := memory.Bytes(key)
-				archivetest.Put(t, memory, key+"0", whole) // a newer one: its number is longer
+				archivetest.PutBytes(t, memory, key+"0", whole) // a newer one: its number is longer
 				if err := memory.Delete(ctx, key); err != nil {
 					t.Error(err)
 				}
@@ -172,6 +173,6 @@ func TestTakeOverOfWhatMoves(t *testing.T) {
 		second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
 		second.TakeOver("r-1")
 		store.VerifyAllFired(t)
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 	}
 }

@@ -11,11 +11,12 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
 func TestTakeOverFromTheStoreAlone(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	store := &storetest.Faulty{Store: memory}
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 	big, small := archivetest.ManyLines(20_000, 1), archivetest.ManyLines(100, 2)
@@ -41,12 +42,12 @@ func TestTakeOverFromTheStoreAlone(t *testing.T) {
 	}
 
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
-	pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, func(p archive.PodRef) bool { return p.PodUID != "uid-2" }, archivetest.Still)
+	pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, func(p archive.PodRef) bool { return p.PodUID != "uid-2" }, archivetest.NoWriter)
 	if err != nil || len(pods) != 5 {
 		t.Fatalf("TakeOver() = %v, %v; want 5 pods", pods, err)
 	}
-	main := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-	archivetest.SameLines(t, archivetest.Held(t, main), big)
+	main := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+	linetest.WantLines(t, archivetest.HeldLines(t, main), big)
 	want, _ := os.ReadFile(first.LogPath(archivetest.PodNumber(1), "main", ".log"))
 	if got, _ := os.ReadFile(second.LogPath(archivetest.PodNumber(1), "main", ".log")); !bytes.Equal(got, want) || len(want) == 0 {
 		t.Errorf("the whole frames are not those that the first replica wrote: %d bytes, want %d", len(got), len(want))
@@ -57,22 +58,22 @@ func TestTakeOverFromTheStoreAlone(t *testing.T) {
 	if got := len(second.Spool.Logs("uid-2")); got != 0 {
 		t.Errorf("%d logs of a pod that is not ours", got)
 	}
-	if sum := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(4), "main")).Summary(); sum.Lines != 100 || len(sum.Gaps) != 1 {
+	if sum := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(4), "main")).Summary(); sum.Lines != 100 || len(sum.Gaps) != 1 {
 		t.Errorf("got %d lines with gaps %v, want 100 with one", sum.Lines, sum.Gaps)
 	}
-	if len(second.Spool.Logs("uid-3")) != 1 || archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(3), "main")).Summary().Lines != 0 {
+	if len(second.Spool.Logs("uid-3")) != 1 || archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(3), "main")).Summary().Lines != 0 {
 		t.Error("a log without lines was not taken over")
 	}
-	if !archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(5), "main")).Ended() {
+	if !archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(5), "main")).Ended() {
 		t.Error("a log that was read to its end is open again")
 	}
-	if r, ok, err := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(6), "main")).Record(); !ok || err != nil || r.Log == nil {
+	if r, ok, err := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(6), "main")).Record(); !ok || err != nil || r.Log == nil {
 		t.Errorf("Record() = %+v, %t, %v; want that of the dead replica", r, ok, err)
 	}
 	if again := second.TakeOver("r-1"); len(again) != 6 {
 		t.Errorf("second TakeOver gave %v, want all 6", again)
 	}
-	second.SealAll(6)
+	second.SealPods(6)
 	second.CollectToNothing(memory)
 	if used, _ := second.Spool.Used(); used != 0 {
 		t.Errorf("%d bytes are counted in an empty spool", used)
@@ -80,7 +81,7 @@ func TestTakeOverFromTheStoreAlone(t *testing.T) {
 }
 
 func TestJournalSplitsAtMaxObject(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 100<<10)
 	lines := archivetest.ManyLines(40_000, 3)
 	for n := 1; n <= 3; n++ {
@@ -94,7 +95,7 @@ func TestJournalSplitsAtMaxObject(t *testing.T) {
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
 	for n := 1; n <= 3; n++ {
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(n), "main"))), lines)
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(n), "main"))), lines)
 	}
 	if used, _ := first.Spool.Used(); used == 0 {
 		t.Error("the spool counts nothing")
@@ -103,14 +104,14 @@ func TestJournalSplitsAtMaxObject(t *testing.T) {
 
 // TestJournalIsWrittenOnce: of a long log that is slow the objects go whose lines stand in whole frames.
 func TestCollectOfSupersededObjects(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(20_000, 4)
 	for n := range 200 {
 		first.Write(archivetest.PodNumber(1), "main", lines[n*100:(n+1)*100])
 		first.Flush()
 	}
-	if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+	if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(archivetest.JournalKeys(memory)); got == 0 || got > 60 {
@@ -118,13 +119,13 @@ func TestCollectOfSupersededObjects(t *testing.T) {
 	}
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }
 
 func TestJournalRun(t *testing.T) {
 	archivetest.WarmCodec(t)
 	synctest.Test(t, func(t *testing.T) {
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		store := &storetest.Faulty{Store: memory}
 		first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -160,6 +161,6 @@ func TestJournalRun(t *testing.T) {
 		}
 		second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
 		second.TakeOver("r-1")
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/journal"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/archive/takeover"
@@ -51,7 +52,7 @@ func TestJournalModel(t *testing.T) {
 }
 
 func runModel(t *testing.T, seed uint64) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	m := &model{
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), memory: memory, store: &storetest.Faulty{Store: memory},
 		source: archivetest.LongLines(6_000, 99), durable: map[string]int{}, sealed: map[int]bool{},
@@ -80,7 +81,7 @@ func (m *model) start(name, dir string) {
 	max := []int64{0, 20 << 10, 300 << 10}[m.rand.IntN(3)]
 	m.now = archivetest.NewLife(m.t, name, dir, m.store, max)
 	m.now.Journal = takeover.New(journal.New(journal.Config{Replica: name, MaxObject: max, Compact: 1 + m.rand.IntN(4), Grace: time.Minute}, m.store, m.now.Spool,
-		archivetest.Quiet(), func(error) { m.now.Failed.Add(1) }))
+		archivetest.QuietLogger(), func(error) { m.now.Failed.Add(1) }))
 	m.names = append(m.names, name)
 }
 
@@ -93,7 +94,7 @@ func (m *model) appendTo(l *archivetest.Life) {
 	if m.sealed[p] {
 		return
 	}
-	log := archivetest.OpenLog(m.t, l.Spool, archivetest.LogOfPod(archivetest.PodNumber(p), container(m.rand.IntN(modelLogs))))
+	log := archivetest.OpenLog(m.t, l.Spool, archivetest.InstanceOf(archivetest.PodNumber(p), container(m.rand.IntN(modelLogs))))
 	if log.Ended() {
 		return
 	}
@@ -146,8 +147,8 @@ func (m *model) held(l *archivetest.Life) map[string]int {
 			if _, sealed, _ := log.Record(); sealed {
 				continue
 			}
-			got := archivetest.Held(m.t, log)
-			archivetest.SameLines(m.t, got, m.source[:len(got)])
+			got := archivetest.HeldLines(m.t, log)
+			linetest.WantLines(m.t, got, m.source[:len(got)])
 			if sum := log.Summary(); len(sum.Gaps) != 0 || sum.Lines != int64(len(got)) {
 				m.t.Errorf("%s: %d lines with gaps %v, want %d without", log.Instance(), sum.Lines, sum.Gaps, len(got))
 			}
@@ -174,7 +175,7 @@ func (m *model) die() {
 	if m.rand.IntN(2) == 0 { // the first try dies half-way
 		m.store.Break(storetest.Fault{Op: storetest.OpGet, Key: "v1/_journal/*", Skip: m.rand.IntN(4)})
 		ctx, cancel := context.WithTimeout(m.t.Context(), time.Millisecond)
-		_, _ = m.now.Journal.TakeOver(ctx, names, archivetest.All, archivetest.Still)
+		_, _ = m.now.Journal.TakeOver(ctx, names, archivetest.EveryPod, archivetest.NoWriter)
 		cancel()
 		m.store.Mend()
 		m.now = archivetest.NewLife(m.t, name, m.now.Dir, m.store, 0)

@@ -14,13 +14,14 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/archive/journal/printer"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
 // looked is a store with the journals of two replicas: that of r-1 has an object with whole and small frames, a draft, a gap, a
 // log that has ended and one that is sealed.
 func looked(t *testing.T) (*storetest.Memory, *journal.Reader, []archive.Line) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first, other := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0), archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(20_000, 1)
 	first.Write(archivetest.PodNumber(1), "main", lines)
@@ -100,7 +101,7 @@ func TestJournalReaderReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archivetest.SameLines(t, got, lines[:want])
+		linetest.WantLines(t, got, lines[:want])
 	}
 	seen := 0
 	if err := reader.Lines(t.Context(), object, "uid-1", "main", 0, func(archive.Line) bool { seen++; return seen < 3 }); err != nil || seen != 3 {

@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/SaveTheRbtz/zstd-seekable-format-go/pkg"
+	seekable "github.com/SaveTheRbtz/zstd-seekable-format-go/pkg"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -26,6 +26,7 @@ func LogText(n int) []archive.Line {
 	return lines
 }
 
+// Base is the time of the first line of most logs, in ns since 1970: in September 2026.
 const Base = int64(1_790_000_000_000_000_000)
 
 // FrameTables are the contents of frames that must come back as they were.
@@ -50,6 +51,7 @@ var FrameTables = map[string][]archive.Line{
 	"random bytes":        RandomLines(500),
 }
 
+// EqualTimes returns n lines of one time, with three different texts.
 func EqualTimes(n int) []archive.Line {
 	lines := make([]archive.Line, n)
 	for i := range lines {
@@ -58,6 +60,8 @@ func EqualTimes(n int) []archive.Line {
 	return lines
 }
 
+// RandomLines returns n lines of random bytes without a newline, of up to 299 each, in no order of time; a fifth are
+// partial.
 func RandomLines(n int) []archive.Line {
 	r := rand.NewChaCha8([32]byte{1})
 	lines := make([]archive.Line, n)
@@ -69,6 +73,7 @@ func RandomLines(n int) []archive.Line {
 	return lines
 }
 
+// WantLines fails the test at the first line that differs in its time, its text or in being partial.
 func WantLines(t testing.TB, got, want []archive.Line) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -82,6 +87,8 @@ func WantLines(t testing.TB, got, want []archive.Line) {
 	}
 }
 
+// ReadsPlainly fails the test unless a log object's text is what is wanted for those who know nothing of this program:
+// a zstd library, the zstd command where there is one, and a reader of seek tables.
 func ReadsPlainly(t *testing.T, object, want []byte) {
 	t.Run("Go", func(t *testing.T) {
 		d, err := zstd.NewReader(bytes.NewReader(object))
@@ -124,6 +131,7 @@ func ReadsPlainly(t *testing.T, object, want []byte) {
 	})
 }
 
+// Numbered returns the lines "line <from>" to "line <to - 1>", a nanosecond apart from Base + from on.
 func Numbered(from, to int) []archive.Line {
 	lines := make([]archive.Line, 0, to-from)
 	for n := from; n < to; n++ {

@@ -13,6 +13,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/patient"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 )
@@ -29,7 +30,7 @@ func otherParts(s archive.Store) *oddStore {
 
 // TestUnreadableIsNotDamaged: fewer bytes than were asked for say something of the store, and nothing of what is stored.
 func TestUnreadableIsNotDamaged(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	l := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	l.Write(archivetest.PodNumber(1), "main", archivetest.ManyLines(200, 46))
 	l.Flush()
@@ -46,7 +47,7 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 		t.Errorf("log object: got %v, want an error that is not of damage", err)
 	}
 	partly := patient.NewPartly(short)
-	if _, err := seal.New(partly, l.Spool, "r-1", archivetest.Quiet(), func(error) {}).Probe(t.Context()); err != nil {
+	if _, err := seal.New(partly, l.Spool, "r-1", archivetest.QuietLogger(), func(error) {}).Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := format.ReadIndex(t.Context(), partly, log); err != nil {
@@ -57,26 +58,26 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 // TestWrongPartsTakeNoLines: a store that gives other bytes than it is asked for makes no journal a damaged one: it is read as a whole, taken
 // over, and not deleted with its lines.
 func TestWrongPartsTakeNoLines(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(200, 47)
 	dead.Write(archivetest.PodNumber(1), "main", lines)
 	dead.Flush()
 	before := archivetest.JournalKeys(memory)
 	other := archivetest.NewLife(t, "r-2", t.TempDir(), otherParts(memory), 0)
-	if err := other.Journal.Collect(t.Context(), archivetest.Everyone); err != nil {
+	if err := other.Journal.Collect(t.Context(), archivetest.EveryReplica); err != nil {
 		t.Fatal(err)
 	}
 	if got := archivetest.JournalKeys(memory); len(got) != len(before) {
 		t.Fatalf("got objects %q left, want %q: nobody has its lines", got, before)
 	}
 	other.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, other.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, other.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }
 
 // TestJournalOfAnotherVersionStays: what this program cannot read means something to another one.
 func TestJournalOfAnotherVersionStays(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	dead.Write(archivetest.PodNumber(1), "main", archivetest.ManyLines(3, 48))
 	dead.Flush()
@@ -85,10 +86,10 @@ func TestJournalOfAnotherVersionStays(t *testing.T) {
 	b = bytes.Clone(b)
 	index := len(b) - int(binary.LittleEndian.Uint32(b[len(b)-8:]))
 	b[index+8+4]++ // the version, behind the head of the frame and its name
-	archivetest.Put(t, memory, key, b)
+	archivetest.PutBytes(t, memory, key, b)
 	other := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	for range 2 {
-		if err := other.Journal.Collect(t.Context(), archivetest.Everyone); err != nil {
+		if err := other.Journal.Collect(t.Context(), archivetest.EveryReplica); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -92,7 +92,7 @@ func TestNotStartedYet(t *testing.T) {
 		if err != nil || !slices.Equal(job.Document.Pods[0].Verdicts, []archive.Verdict{"", ""}) {
 			t.Errorf("%s: Job %+v, %v, want both logs open", name, job, err)
 		}
-		a, got := archivetest.Read(t, r, archive.Query{Target: archivetest.WholeJob})
+		a, got := archivetest.ReadWhole(t, r, archive.Query{Target: archivetest.WholeJob})
 		if len(got) != 1 || a.Over {
 			t.Errorf("%s: %d lines, over %v, want one line and more to come", name, len(got), a.Over)
 		}
@@ -116,7 +116,7 @@ func TestFollowWorkloadOfTwoReplicas(t *testing.T) {
 		ours := s.Journal()
 		begin := func(r *archivetest.Replica, job string) archive.Instance {
 			t.Helper()
-			i := archivetest.Kept{Job: job, Pod: job + "-x", Container: "main", Kind: archive.KindMain}.Instance()
+			i := archivetest.KeptInstance{Job: job, Pod: job + "-x", Container: "main", Kind: archive.KindMain}.Instance()
 			r.SaveDraft(archive.Manifest{
 				Pod: archive.PodSummary{PodRef: i.PodRef, Phase: "Running"}, Workloads: []string{archivetest.Workload}, Instances: []archive.InstanceRecord{{Instance: i}},
 			})

@@ -31,7 +31,7 @@ func TestTailOfALargeLogIsCheap(t *testing.T) {
 	s.FinishJob()
 	before := s.Faulty.Count(storetest.OpGet)
 	tail := int64(100)
-	_, entries := archivetest.Read(t, s.Remote(), archive.Query{Target: archivetest.WholeJob, Tail: &tail})
+	_, entries := archivetest.ReadWhole(t, s.Remote(), archive.Query{Target: archivetest.WholeJob, Tail: &tail})
 	cost := s.Faulty.Count(storetest.OpGet)
 	gets, bytes := cost.Requests-before.Requests, cost.Bytes-before.Bytes
 	if len(entries) != 100 || entries[99].Number != batches*1000 {
@@ -46,7 +46,7 @@ func TestTailOfALargeLogIsCheap(t *testing.T) {
 // TestStoppingCostsNothing: a consumer who takes one line of a large log has got little of it.
 func TestStoppingCostsNothing(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines := archivetest.Numbered(500_000)
+	lines := archivetest.LinesTimedByNumber(500_000)
 	s.Append("main", lines)
 	if err := s.Seal(t.Context(), "main"); err != nil {
 		t.Fatal(err)

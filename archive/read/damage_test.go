@@ -93,7 +93,7 @@ func readOn(t *testing.T, r *read.Reader, q archive.Query) (entries []archive.En
 }
 
 func TestDamageIsToldAndTheRestIsRead(t *testing.T) {
-	lines := archivetest.Numbered(50)
+	lines := archivetest.LinesTimedByNumber(50)
 	key := archivetest.Instance("main").LogKey()
 	type told struct {
 		frame       int
@@ -214,15 +214,15 @@ func TestObjectOfAnotherSealing(t *testing.T) {
 		query archive.Query
 		want  []int64
 	}{
-		{"fewer lines", archivetest.Numbered(40), archive.Query{Tail: &three}, []int64{38, 39, 40}},
-		{"more lines", archivetest.Numbered(60), archive.Query{FirstLine: 50}, []int64{50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60}},
-		{"none of them wanted", archivetest.Numbered(40), archive.Query{Grep: &archive.Grep{Pattern: "nothing of it"}}, nil},
-		{"as many lines, with another text", append(archivetest.Numbered(49), archive.Line{Time: archivetest.Numbered(50)[49].Time, Text: []byte("else")}),
+		{"fewer lines", archivetest.LinesTimedByNumber(40), archive.Query{Tail: &three}, []int64{38, 39, 40}},
+		{"more lines", archivetest.LinesTimedByNumber(60), archive.Query{FirstLine: 50}, []int64{50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60}},
+		{"none of them wanted", archivetest.LinesTimedByNumber(40), archive.Query{Grep: &archive.Grep{Pattern: "nothing of it"}}, nil},
+		{"as many lines, with another text", append(archivetest.LinesTimedByNumber(49), archive.Line{Time: archivetest.LinesTimedByNumber(50)[49].Time, Text: []byte("else")}),
 			archive.Query{LastLine: 2}, []int64{1, 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			object := other(test.lines)
-			r := damagedLog(t, archivetest.Numbered(50), func([]byte, *format.Index) []byte { return object })
+			r := damagedLog(t, archivetest.LinesTimedByNumber(50), func([]byte, *format.Index) []byte { return object })
 			test.query.Target = archivetest.WholeJob
 			entries, damage := readOn(t, r, test.query)
 			var got []int64
@@ -277,7 +277,7 @@ func testVerifyFinds(t *testing.T, r *read.Reader, key archive.Key) {
 // TestDamagedManifest: what its log objects say stands in for it.
 func TestDamagedManifest(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines := archivetest.Numbered(30)
+	lines := archivetest.LinesTimedByNumber(30)
 	s.Append("main", lines)
 	if err := s.Seal(t.Context(), "main"); err != nil {
 		t.Fatal(err)
@@ -288,8 +288,8 @@ func TestDamagedManifest(t *testing.T) {
 		}
 		return b
 	}), Codec: archivetest.OneCodec})
-	a, entries := archivetest.Read(t, r, archive.Query{Target: archivetest.WholeJob})
-	if diff := archivetest.Different(entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" {
+	a, entries := archivetest.ReadWhole(t, r, archive.Query{Target: archivetest.WholeJob})
+	if diff := archivetest.Difference(entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" {
 		t.Error(diff)
 	}
 	if len(a.Logs) != 1 || a.Logs[0].Verdict != archive.Complete {
@@ -309,7 +309,7 @@ func TestDamagedManifest(t *testing.T) {
 // TestDamagedJournal: what a broken object held is told, and the rest is read.
 func TestDamagedJournal(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines, journal := archivetest.Numbered(50), s.Journal()
+	lines, journal := archivetest.LinesTimedByNumber(50), s.Journal()
 	for some := range slices.Chunk(lines, 10) {
 		s.Append("main", some)
 		if err := archivetest.OpenLog(t, s.Spool, archivetest.Instance("main")).CloseFrame(); err != nil {
@@ -345,7 +345,7 @@ func TestDamagedJournal(t *testing.T) {
 // TestStoreTroubleEndsAnAnswer: an error of the store is not damage, and the same query with After goes on behind it.
 func TestStoreTroubleEndsAnAnswer(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines := archivetest.Numbered(100_000)
+	lines := archivetest.LinesTimedByNumber(100_000)
 	for n := range lines {
 		lines[n].Text = fmt.Appendf(lines[n].Text, " %x", sha256.Sum256(lines[n].Text)) // so that it compresses badly
 	}
@@ -371,7 +371,7 @@ func TestStoreTroubleEndsAnAnswer(t *testing.T) {
 		t.Fatalf("answer ended with %v, want the store's error", failed)
 	}
 	s.Faulty.VerifyAllFired(t)
-	if _, rest := archivetest.Read(t, s.Reader, q); len(rest) != len(lines)-int(q.After[id("main")]) {
+	if _, rest := archivetest.ReadWhole(t, s.Reader, q); len(rest) != len(lines)-int(q.After[id("main")]) {
 		t.Errorf("%d lines after line %d, want all of %d", len(rest), q.After[id("main")], len(lines))
 	}
 }

@@ -19,8 +19,8 @@ import (
 // that gave it away, and that one gives them.
 func TestReadRightAfterAHandOver(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	s.Append("main", archivetest.Numbered(10))
-	sealed := archivetest.Kept{Job: archivetest.Pod.Job, Pod: archivetest.Pod.Job + "-other", Container: "main", Kind: archive.KindMain, Verdict: archive.NeverStarted}.Instance()
+	s.Append("main", archivetest.LinesTimedByNumber(10))
+	sealed := archivetest.KeptInstance{Job: archivetest.Pod.Job, Pod: archivetest.Pod.Job + "-other", Container: "main", Kind: archive.KindMain, Verdict: archive.NeverStarted}.Instance()
 	sealed.PodRef.Namespace, sealed.PodRef.JobUID = archivetest.Pod.Namespace, archivetest.Pod.JobUID
 	if err := s.Sealer.Pod(t.Context(), &archive.Manifest{Pod: archive.PodSummary{PodRef: sealed.PodRef}}); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestReadRightAfterAHandOver(t *testing.T) {
 	for _, target := range []archive.Target{
 		archivetest.WholeJob, {Namespace: archivetest.Pod.Namespace, Pod: archivetest.Pod.Pod}, {Namespace: archivetest.Pod.Namespace, Job: archivetest.Pod.Job, JobUID: archivetest.Pod.JobUID},
 	} {
-		if _, got := archivetest.Read(t, s.Reader, archive.Query{Target: target}); len(got) != 10 {
+		if _, got := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: target}); len(got) != 10 {
 			t.Errorf("%+v: %d lines, want 10", target, len(got))
 		}
 	}
@@ -64,11 +64,11 @@ func TestOlderOfAName(t *testing.T) {
 				r.Say(i, "a line")
 			}
 			flush(t, theirs)
-			if _, got := archivetest.Read(t, s.Reader, archive.Query{Target: test.target}); len(got) != 2 {
+			if _, got := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: test.target}); len(got) != 2 {
 				t.Errorf("%d lines, want one of each", len(got))
 			}
 			s.SealPod(archive.Instance{PodRef: test.newer, Container: "main", Kind: archive.KindMain, ContainerID: "containerd://b"})
-			if _, got := archivetest.Read(t, s.Reader, archive.Query{Target: test.target}); len(got) != 2 {
+			if _, got := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: test.target}); len(got) != 2 {
 				t.Errorf("with the newer one sealed: %d lines, want one of each", len(got))
 			}
 		})
@@ -84,18 +84,18 @@ func TestFollowWaitsForASuspendedJob(t *testing.T) {
 		var waits atomic.Bool
 		waits.Store(true)
 		q := archive.Query{Target: archive.Target{Workload: archivetest.Workload}, More: waits.Load}
-		s.Keep(archivetest.Workload, archivetest.Kept{Job: "build", Pod: "build-x", Container: "main", Kind: archive.KindMain})
-		s.Finish("build")
+		s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "build", Pod: "build-x", Container: "main", Kind: archive.KindMain})
+		s.FinishNamed("build")
 		if a, err := s.Reader.Read(t.Context(), q); err != nil || a.Over {
 			t.Errorf("over %v, %v, want more to come", a.Over, err)
 		}
 		f := follow(t.Context(), t, s.Reader, q, func() {})
 		time.Sleep(time.Hour)
-		runner := archivetest.Kept{Job: "run", Pod: "run-x", Container: "main", Kind: archive.KindMain, At: 100}
+		runner := archivetest.KeptInstance{Job: "run", Pod: "run-x", Container: "main", Kind: archive.KindMain, At: 100}
 		s.Keep(archivetest.Workload, runner)
 		time.Sleep(time.Minute)
 		waits.Store(false)
-		s.Finish("run")
+		s.FinishNamed("run")
 		<-f.ended
 		if len(f.entries) != 2 || f.err != nil {
 			t.Errorf("%d lines, %v, want one of each Job", len(f.entries), f.err)
@@ -107,21 +107,21 @@ func TestFollowWaitsForASuspendedJob(t *testing.T) {
 // others than those that a reader knows.
 func TestJournalNamesDoNotComeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		reader := read.New(find.Config{Store: memory, Codec: archivetest.OneCodec})
 		for life := range 3 {
 			l := archivetest.NewLife(t, "replica-0", t.TempDir(), memory, 0)
 			p := archivetest.PodNumber(life)
-			l.Write(p, "main", archivetest.Numbered(5))
+			l.Write(p, "main", archivetest.LinesTimedByNumber(5))
 			l.Flush()
-			if _, got := archivetest.Read(t, reader, archive.Query{Target: archive.Target{Namespace: p.Namespace, Pod: p.Pod}}); len(got) != 5 {
+			if _, got := archivetest.ReadWhole(t, reader, archive.Query{Target: archive.Target{Namespace: p.Namespace, Pod: p.Pod}}); len(got) != 5 {
 				t.Errorf("life %d: %d lines, want 5", life, len(got))
 			}
 			if err := l.SealPod(t.Context(), p); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Minute)
-			if err := l.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+			if err := l.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 				t.Fatal(err)
 			}
 			if left := archivetest.JournalKeys(memory); len(left) > 0 {

@@ -21,7 +21,7 @@ func liveShelf(b *testing.B) (*read.Reader, *spool.Log) {
 	spool := archivetest.OpenSpool(b, b.TempDir(), 1<<40)
 	b.Cleanup(spool.Still)
 	log := archivetest.OpenLog(b, spool, archivetest.Instance("main"))
-	if _, err := log.Append(archivetest.Numbered(10_000)...); err != nil {
+	if _, err := log.Append(archivetest.LinesTimedByNumber(10_000)...); err != nil {
 		b.Fatal(err)
 	}
 	return read.New(find.Config{Store: storetest.NewMemory(nil), Codec: archivetest.OneCodec, Spool: spool}), log
@@ -122,7 +122,7 @@ func benchFollow(b *testing.B, followers int) {
 }
 
 func logTextOf(n int) []archive.Line {
-	lines := archivetest.Numbered(n)
+	lines := archivetest.LinesTimedByNumber(n)
 	for i := range lines {
 		lines[i].Text = append(lines[i].Text, " INFO trainer.loop epoch 3 loss=0.123456 lr=1.0e-04 grad_norm=1.2345 tokens/s=41000"...)
 	}

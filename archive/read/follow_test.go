@@ -70,7 +70,7 @@ func followAcrossTheSeal(t *testing.T, r *rand.Rand) {
 	q := archivetest.RandomQuery(r, archivetest.WholeJob, archivetest.Instance("main"), lines)
 	q.Tail, q.LimitBytes = nil, 0
 	first := min(len(lines), r.IntN(100))
-	s.Split(r, lines[:first])
+	s.AppendInParts(r, lines[:first])
 	if first == 0 {
 		archivetest.OpenLog(t, s.Spool, archivetest.Instance("main"))
 		if err := s.Journal().Flush(t.Context()); err != nil {
@@ -80,7 +80,7 @@ func followAcrossTheSeal(t *testing.T, r *rand.Rand) {
 	slow := time.Duration(r.IntN(3)) * time.Second
 	live := follow(t.Context(), t, s.Reader, q, func() { time.Sleep(slow) })
 	remote := follow(t.Context(), t, s.Remote(), q, func() {})
-	s.Grow(r, lines[first:])
+	s.AppendNowAndThen(r, lines[first:])
 	if err := s.Seal(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +89,8 @@ func followAcrossTheSeal(t *testing.T, r *rand.Rand) {
 	want := archivetest.Oracle(lines, archivetest.Instance("main"), q)
 	for name, f := range map[string]*follower{"live": live, "remote": remote} {
 		<-f.ended
-		if diff := archivetest.Different(f.entries, want); f.err != nil || diff != "" {
-			t.Errorf("%s follower, %d lines (%d before it began), %s: %s (err %v)", name, len(lines), first, archivetest.Describe(q), diff, f.err)
+		if diff := archivetest.Difference(f.entries, want); f.err != nil || diff != "" {
+			t.Errorf("%s follower, %d lines (%d before it began), %s: %s (err %v)", name, len(lines), first, archivetest.QueryText(q), diff, f.err)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func TestFollowGivesLinesAtOnce(t *testing.T) {
 		log := archivetest.OpenLog(t, s.Spool, archivetest.Instance("main"))
 		ctx, stop := context.WithCancel(t.Context())
 		f := follow(ctx, t, s.Reader, archive.Query{Target: archivetest.WholeJob}, func() {})
-		for n, line := range archivetest.Numbered(10) {
+		for n, line := range archivetest.LinesTimedByNumber(10) {
 			synctest.Wait()
 			time.Sleep(time.Hour)
 			before := time.Now()
@@ -168,7 +168,7 @@ func TestReadAcrossARelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := archivetest.NewShelf(t)
 		defer s.Spool.Still()
-		lines := archivetest.Numbered(30)
+		lines := archivetest.LinesTimedByNumber(30)
 		s.Append("main", lines[:20])
 		a, err := s.Reader.Read(t.Context(), archive.Query{Target: archivetest.WholeJob})
 		if err != nil {
@@ -190,20 +190,20 @@ func TestReadAcrossARelease(t *testing.T) {
 			e.Text = bytes.Clone(e.Text)
 			onItsWay = append(onItsWay, e)
 		}
-		if diff := archivetest.Different(onItsWay, archivetest.Oracle(lines[:20], archivetest.Instance("main"), archive.Query{})); diff != "" {
+		if diff := archivetest.Difference(onItsWay, archivetest.Oracle(lines[:20], archivetest.Instance("main"), archive.Query{})); diff != "" {
 			t.Errorf("a log on its way: %s", diff)
 		}
 		other := archivetest.NewReplica(t, t.TempDir(), s.Store)
 		journal := journal.New(journal.Config{Replica: "replica-1"}, s.Store, other.Spool, slog.New(slog.DiscardHandler), func(error) {})
-		if _, err := takeover.New(journal).TakeOver(t.Context(), []string{"replica-0"}, archivetest.All, archivetest.Still); err != nil {
+		if _, err := takeover.New(journal).TakeOver(t.Context(), []string{"replica-0"}, archivetest.EveryPod, archivetest.NoWriter); err != nil {
 			t.Fatal(err)
 		}
 		other.Append("main", lines[20:])
 		if err := journal.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		_, got := archivetest.Read(t, s.Reader, archive.Query{Target: archivetest.WholeJob})
-		if diff := archivetest.Different(got, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" {
+		_, got := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: archivetest.WholeJob})
+		if diff := archivetest.Difference(got, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" {
 			t.Error(diff)
 		}
 		if err := other.Seal(t.Context(), "main"); err != nil {
@@ -211,7 +211,7 @@ func TestReadAcrossARelease(t *testing.T) {
 		}
 		s.FinishJob()
 		<-f.ended
-		if diff := archivetest.Different(f.entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); f.err != nil || diff != "" {
+		if diff := archivetest.Difference(f.entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); f.err != nil || diff != "" {
 			t.Errorf("follower: %s (%v)", diff, f.err)
 		}
 	})
@@ -222,7 +222,7 @@ func TestFollowFromTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := archivetest.NewShelf(t)
 		defer s.Spool.Still()
-		lines := archivetest.Numbered(1000)
+		lines := archivetest.LinesTimedByNumber(1000)
 		s.Append("main", lines[:900])
 		log := archivetest.OpenLog(t, s.Spool, archivetest.Instance("main"))
 		if err := log.CloseFrame(); err != nil {
@@ -246,7 +246,7 @@ func TestFollowFromTheEnd(t *testing.T) {
 		s.FinishJob()
 		<-f.ended
 		want := archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{FirstLine: 911})
-		if diff := archivetest.Different(f.entries, want); f.err != nil || diff != "" {
+		if diff := archivetest.Difference(f.entries, want); f.err != nil || diff != "" {
 			t.Errorf("%s (%v)", diff, f.err)
 		}
 	})

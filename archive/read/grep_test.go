@@ -71,7 +71,7 @@ func TestGrepTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := archivetest.NewShelf(t)
 		defer s.Spool.Still()
-		s.Append("main", archivetest.Numbered(1000))
+		s.Append("main", archivetest.LinesTimedByNumber(1000))
 		q := archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: "l.ne"}}
 		stop := make(chan struct{})
 		for range 20 {
@@ -87,7 +87,7 @@ func TestGrepTakesTurns(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if _, got := archivetest.Read(t, s.Reader, q); len(got) != 1000 {
+		if _, got := archivetest.ReadWhole(t, s.Reader, q); len(got) != 1000 {
 			t.Errorf("%d lines while others stand, want 1000", len(got))
 		}
 		ctx, leave := context.WithCancel(t.Context())
@@ -100,7 +100,7 @@ func TestGrepTakesTurns(t *testing.T) {
 		<-f.ended
 		close(stop)
 		synctest.Wait()
-		if _, got := archivetest.Read(t, s.Reader, q); len(got) != 1000 {
+		if _, got := archivetest.ReadWhole(t, s.Reader, q); len(got) != 1000 {
 			t.Errorf("%d lines after all, want 1000", len(got))
 		}
 	})
@@ -110,7 +110,7 @@ func TestGrepTakesTurns(t *testing.T) {
 func TestGrepOfManyLogs(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	for n := range 50 {
-		s.Append(fmt.Sprintf("c%d", n), archivetest.Numbered(1))
+		s.Append(fmt.Sprintf("c%d", n), archivetest.LinesTimedByNumber(1))
 	}
 	q := archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: "(li|xy){1,200}ne"}}
 	allocated := func(q archive.Query) uint64 {
@@ -180,9 +180,9 @@ func TestContextIsGivenInFull(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	const logs, lines = 60, 1000
 	for n := range logs {
-		s.Append(fmt.Sprintf("c%02d", n), append(archivetest.Numbered(lines), archive.Line{Time: archivetest.Start + 1e12, Text: []byte("found")}))
+		s.Append(fmt.Sprintf("c%02d", n), append(archivetest.LinesTimedByNumber(lines), archive.Line{Time: archivetest.Start + 1e12, Text: []byte("found")}))
 	}
-	_, got := archivetest.Read(t, s.Reader, archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: "found", Fixed: true, Before: archive.MaxContext}})
+	_, got := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: "found", Fixed: true, Before: archive.MaxContext}})
 	if want := logs * (lines + 1); len(got) != want {
 		t.Errorf("got %d lines, want %d", len(got), want)
 	}

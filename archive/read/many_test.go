@@ -25,12 +25,12 @@ func TestFollowerOfManyPodsCosts(t *testing.T) {
 func followManyPods(t *testing.T, pods int) {
 	s := archivetest.NewShelf(t)
 	defer s.Spool.Still()
-	store := &archivetest.Far{Store: s.Store}
+	store := &archivetest.SlowStore{Store: s.Store}
 	reader := read.New(find.Config{Store: store, Codec: archivetest.OneCodec, Spool: s.Spool, Replica: "replica-0"})
 	var f *follower
-	var last archivetest.Kept
+	var last archivetest.KeptInstance
 	for n := range pods {
-		last = archivetest.Kept{Job: "run", Pod: fmt.Sprintf("run-%d-x", n), Container: "main", Kind: archive.KindMain, At: n, Open: true}
+		last = archivetest.KeptInstance{Job: "run", Pod: fmt.Sprintf("run-%d-x", n), Container: "main", Kind: archive.KindMain, At: n, Open: true}
 		s.Keep(archivetest.Workload, last)
 		if f == nil {
 			f = follow(t.Context(), t, reader, archive.Query{Target: archive.Target{Namespace: "ns", Job: "run"}}, func() {})
@@ -41,7 +41,7 @@ func followManyPods(t *testing.T, pods int) {
 		synctest.Wait()
 		time.Sleep(time.Second)
 	}
-	s.Finish("run")
+	s.FinishNamed("run")
 	<-f.ended
 	t.Logf("%d pods: %d GETs, %d LISTs", pods, store.Gets.Load(), store.Lists.Load())
 	if len(f.entries) != pods || f.err != nil {

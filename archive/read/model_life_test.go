@@ -13,7 +13,7 @@ import (
 func (m *readerModel) collect() {
 	k := m.r.IntN(2)
 	m.note("collect at %d", k)
-	m.must(m.lives[k].Journal.Collect(m.t.Context(), archivetest.Nobody))
+	m.must(m.lives[k].Journal.Collect(m.t.Context(), archivetest.NoReplica))
 	m.note("collected at %d", k)
 }
 
@@ -68,7 +68,7 @@ func (m *readerModel) finishJob(p *playedPod) {
 	ref := p.ref
 	ref.Pod, ref.PodUID = "", ""
 	_, err := m.lives[max(0, p.owner)].Sealer.Job(m.t.Context(), ref, &archive.JobDocument{
-		Namespace: "ns", Job: archive.JobSummary{Name: ref.Job, UID: ref.JobUID, CreatedAt: archivetest.Second(0)}, Workloads: []string{archivetest.Workload},
+		Namespace: "ns", Job: archive.JobSummary{Name: ref.Job, UID: ref.JobUID, CreatedAt: archivetest.AtSecond(0)}, Workloads: []string{archivetest.Workload},
 	})
 	m.must(err)
 	m.done[ref.Job] = true

@@ -62,16 +62,16 @@ func (m *readerModel) read() {
 		got[e.Instance.ID()] = append(got[e.Instance.ID()], e)
 	})
 	for _, l := range m.wanted(&q) {
-		if diff := archivetest.Different(got[l.i.ID()], archivetest.Oracle(l.lines[:l.n], l.i, q)); diff != "" {
-			m.t.Errorf("read %+v, %s: %s: %s", q.Target, archivetest.Describe(q), l.i, diff)
+		if diff := archivetest.Difference(got[l.i.ID()], archivetest.Oracle(l.lines[:l.n], l.i, q)); diff != "" {
+			m.t.Errorf("read %+v, %s: %s: %s", q.Target, archivetest.QueryText(q), l.i, diff)
 		}
 		delete(got, l.i.ID())
 	}
 	if len(got) > 0 {
 		m.t.Errorf("read %+v: lines of %v, which were not asked for", q.Target, slices.Collect(maps.Keys(got)))
 	}
-	if diff := archivetest.Different(m.pieces(q, len(whole)), whole); diff != "" {
-		m.t.Errorf("read %+v in pieces, %s: %s", q.Target, archivetest.Describe(q), diff)
+	if diff := archivetest.Difference(m.pieces(q, len(whole)), whole); diff != "" {
+		m.t.Errorf("read %+v in pieces, %s: %s", q.Target, archivetest.QueryText(q), diff)
 	}
 }
 
@@ -149,7 +149,7 @@ func (m *readerModel) follow() {
 	}
 	m.followers = append(m.followers, f)
 	m.listen(f)
-	m.note("a follower of %+v at %d, %s", f.q.Target, f.at, archivetest.Describe(f.q))
+	m.note("a follower of %+v at %d, %s", f.q.Target, f.at, archivetest.QueryText(f.q))
 	for id, n := range f.begun {
 		if f.q.Tail != nil && n != there[id] {
 			m.t.Errorf("a follower from the end begins behind line %d of %v, which has %d", n, id, there[id])
@@ -256,8 +256,8 @@ func (m *readerModel) end() {
 			if f.q.Tail != nil {
 				want = slices.DeleteFunc(want, func(e archive.Entry) bool { return e.Number <= f.begun[l.i.ID()] })
 			}
-			if diff := archivetest.Different(f.had[l.i.ID()], want); diff != "" {
-				m.t.Errorf("follower %d of %+v, %s, %s: %s", n, f.q.Target, archivetest.Describe(f.q), l.i, diff)
+			if diff := archivetest.Difference(f.had[l.i.ID()], want); diff != "" {
+				m.t.Errorf("follower %d of %+v, %s, %s: %s", n, f.q.Target, archivetest.QueryText(f.q), l.i, diff)
 			}
 		}
 	}

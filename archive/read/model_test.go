@@ -79,7 +79,7 @@ func TestReaderModel(t *testing.T) {
 }
 
 func playReaders(t *testing.T, seed uint64) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	m := &readerModel{t: t, r: rand.New(rand.NewPCG(seed, 9)), memory: memory, done: map[string]bool{}}
 	for k := range m.lives {
 		m.begin(k, t.TempDir())
@@ -135,7 +135,7 @@ func (m *readerModel) takeOver(k int) {
 	for _, p := range m.pods {
 		mine[p.ref.PodUID] = p.owner == k && !p.over
 	}
-	_, err := m.lives[k].Journal.TakeOver(m.t.Context(), []string{"replica-0", "replica-1"}, func(p archive.PodRef) bool { return mine[p.PodUID] }, archivetest.Still)
+	_, err := m.lives[k].Journal.TakeOver(m.t.Context(), []string{"replica-0", "replica-1"}, func(p archive.PodRef) bool { return mine[p.PodUID] }, archivetest.NoWriter)
 	m.must(err)
 	m.must(m.lives[k].Spool.Trust())
 }
@@ -146,7 +146,7 @@ func (m *readerModel) create() {
 	if n >= 6 || m.done[job] {
 		return
 	}
-	p := &playedPod{owner: m.r.IntN(2), made: archivetest.Second(n)}
+	p := &playedPod{owner: m.r.IntN(2), made: archivetest.AtSecond(n)}
 	if n%3 > 0 {
 		p.owner = m.pods[n-1].owner // all pods of a Job have one
 	}
@@ -164,7 +164,7 @@ func (m *readerModel) draft(p *playedPod) {
 func (p *playedPod) manifest(phase string) *archive.Manifest {
 	d := &archive.Manifest{
 		Pod: archive.PodSummary{PodRef: p.ref, Phase: phase, CreatedAt: p.made}, Workloads: []string{archivetest.Workload},
-		Job: &archive.JobSummary{Name: p.ref.Job, UID: p.ref.JobUID, CreatedAt: archivetest.Second(0)},
+		Job: &archive.JobSummary{Name: p.ref.Job, UID: p.ref.JobUID, CreatedAt: archivetest.AtSecond(0)},
 	}
 	for _, c := range p.containers {
 		if len(c.logs) == 0 {

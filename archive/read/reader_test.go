@@ -13,10 +13,10 @@ import (
 
 func TestReadWhereverTheLogIs(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines := archivetest.Numbered(50_000)
+	lines := archivetest.LinesTimedByNumber(50_000)
 	check := func(name string, r *read.Reader, want archive.Source) {
 		t.Helper()
-		a, entries := archivetest.Read(t, r, archive.Query{Target: archivetest.WholeJob})
+		a, entries := archivetest.ReadWhole(t, r, archive.Query{Target: archivetest.WholeJob})
 		if a.Source != want || len(a.Logs) != 1 || a.Logs[0].Lines != int64(len(lines)) {
 			t.Errorf("%s: source %q, logs %+v, want %q and %d lines", name, a.Source, a.Logs, want, len(lines))
 		}

@@ -40,7 +40,7 @@ func TestResumedAnswersAreNoOthers(t *testing.T) {
 	stamped := func(n int, at int64) archive.Line {
 		return archive.Line{Time: at, Text: fmt.Appendf(nil, "line %d", n)}
 	}
-	context := archivetest.Numbered(10)
+	context := archivetest.LinesTimedByNumber(10)
 	context[3].Text, context[9].Text = []byte("match"), []byte("match")
 	var frames []archive.Line
 	for n, at := range []int64{archivetest.Start, archivetest.Start + 5e9, 0, archivetest.Start + 6e9} {
@@ -79,11 +79,11 @@ func TestResumedAnswersAreNoOthers(t *testing.T) {
 				q := test.query
 				q.Target = archivetest.WholeJob
 				want := archivetest.Oracle(test.lines, archivetest.Instance("main"), q)
-				if _, got := archivetest.Read(t, r, q); archivetest.Different(got, want) != "" {
-					t.Errorf("%s: %s", where, archivetest.Different(got, want))
+				if _, got := archivetest.ReadWhole(t, r, q); archivetest.Difference(got, want) != "" {
+					t.Errorf("%s: %s", where, archivetest.Difference(got, want))
 				}
-				if got := goOn(t, r, q, archivetest.Instance("main")); archivetest.Different(got, want) != "" {
-					t.Errorf("%s, resumed after each line: %s", where, archivetest.Different(got, want))
+				if got := goOn(t, r, q, archivetest.Instance("main")); archivetest.Difference(got, want) != "" {
+					t.Errorf("%s, resumed after each line: %s", where, archivetest.Difference(got, want))
 				}
 			}
 			check("here", s.Reader)

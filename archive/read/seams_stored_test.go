@@ -16,13 +16,13 @@ import (
 // turnedPod keeps a pod with a log in three files.
 func turnedPod(t *testing.T, s *archivetest.Shelf) archive.Instance {
 	t.Helper()
-	i := archivetest.Kept{Job: "turned", Pod: "turned-e5", Container: "main", Kind: archive.KindMain}.Instance()
+	i := archivetest.KeptInstance{Job: "turned", Pod: "turned-e5", Container: "main", Kind: archive.KindMain}.Instance()
 	log := archivetest.OpenLog(t, s.Spool, i)
 	for n := range 3 {
 		if n > 0 {
 			log.Rotated()
 		}
-		if _, err := log.Append(archive.Line{Time: archivetest.Second(n).UnixNano(), Text: []byte("line")}); err != nil {
+		if _, err := log.Append(archive.Line{Time: archivetest.AtSecond(n).UnixNano(), Text: []byte("line")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,7 +36,7 @@ func sealTurned(t *testing.T, s *archivetest.Shelf, i archive.Instance) {
 		t.Fatal(err)
 	}
 	m := &archive.Manifest{
-		Pod: archive.PodSummary{PodRef: i.PodRef, CreatedAt: archivetest.Second(0)}, Job: &archive.JobSummary{Name: i.Job, UID: i.JobUID, CreatedAt: archivetest.Second(0)},
+		Pod: archive.PodSummary{PodRef: i.PodRef, CreatedAt: archivetest.AtSecond(0)}, Job: &archive.JobSummary{Name: i.Job, UID: i.JobUID, CreatedAt: archivetest.AtSecond(0)},
 		Instances: []archive.InstanceRecord{record},
 	}
 	if err := s.Sealer.Pod(t.Context(), m); err != nil {

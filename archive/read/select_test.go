@@ -65,7 +65,7 @@ func texts(t *testing.T, r *read.Reader, q archive.Query) ([]string, error) {
 		return nil, err
 	}
 	got := []string{}
-	for _, e := range archivetest.AllOf(t, a) {
+	for _, e := range archivetest.EntriesOf(t, a) {
 		got = append(got, string(e.Text))
 		i := e.Instance
 		if want := fmt.Sprintf("%s/%s[%d]", i.Pod, i.Container, i.Restart); want != string(e.Text) {
@@ -91,16 +91,16 @@ func TestReadSources(t *testing.T) {
 		{"sealed and in a journal", s.Remote(), archive.Target{Namespace: "ns", Job: "run"}, archive.FromMixed},
 		{"never started", s.Reader, archive.Target{Namespace: "ns", Job: "stuck"}, ""},
 	} {
-		a, _ := archivetest.Read(t, test.reader, archive.Query{Target: test.target})
+		a, _ := archivetest.ReadWhole(t, test.reader, archive.Query{Target: test.target})
 		if a.Source != test.want {
 			t.Errorf("%s: source %q, want %q", test.name, a.Source, test.want)
 		}
 	}
-	a, entries := archivetest.Read(t, s.Reader, archive.Query{Target: archive.Target{Namespace: "ns", Job: "stuck"}})
+	a, entries := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: archive.Target{Namespace: "ns", Job: "stuck"}})
 	if len(entries) != 0 || len(a.Logs) != 1 || a.Logs[0].Verdict != archive.NeverStarted || a.Logs[0].Reason != "because" {
 		t.Errorf("never started: %d entries, logs %+v, want none and the verdict with its reason", len(entries), a.Logs)
 	}
-	a, _ = archivetest.Read(t, s.Remote(), archive.Query{Target: archive.Target{Namespace: "ns", Pod: "run-b2"}, Containers: []string{"main"}})
+	a, _ = archivetest.ReadWhole(t, s.Remote(), archive.Query{Target: archive.Target{Namespace: "ns", Pod: "run-b2"}, Containers: []string{"main"}})
 	if len(a.Logs) != 1 || a.Logs[0].Replica != "replica-0" || a.Logs[0].Source != archive.FromJournal {
 		t.Errorf("log in a journal: %+v, want replica-0 named", a.Logs)
 	}
@@ -109,7 +109,7 @@ func TestReadSources(t *testing.T) {
 // TestFollowTakesUpWhatComes: a follower of a Job goes on with the next pod, and ends when it is told that no more will come.
 func TestFollowTakesUpWhatComes(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	s.Keep(archivetest.Workload, archivetest.Kept{Job: "run", Pod: "run-a1", Container: "main", Kind: archive.KindMain, At: 10, Open: true})
+	s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "run", Pod: "run-a1", Container: "main", Kind: archive.KindMain, At: 10, Open: true})
 	noMore := make(chan struct{})
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
@@ -117,11 +117,11 @@ func TestFollowTakesUpWhatComes(t *testing.T) {
 	got := make(chan string)
 	f := follow(ctx, t, s.Reader, q, func() { got <- "a line" })
 	<-got
-	s.Keep(archivetest.Workload, archivetest.Kept{Job: "run", Pod: "run-b2", Container: "main", Kind: archive.KindMain, At: 20, Open: true})
+	s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "run", Pod: "run-b2", Container: "main", Kind: archive.KindMain, At: 20, Open: true})
 	<-got
-	s.Keep(archivetest.Workload, archivetest.Kept{Job: "run", Pod: "run-a1", Container: "main", Kind: archive.KindMain, At: 30})
+	s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "run", Pod: "run-a1", Container: "main", Kind: archive.KindMain, At: 30})
 	<-got // the line that is written when it is sealed
-	s.Keep(archivetest.Workload, archivetest.Kept{Job: "run", Pod: "run-b2", Container: "main", Kind: archive.KindMain, At: 40})
+	s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "run", Pod: "run-b2", Container: "main", Kind: archive.KindMain, At: 40})
 	<-got
 	close(noMore)
 	<-f.ended
@@ -156,8 +156,8 @@ func TestNeedle(t *testing.T) {
 		"(?:ab|ac)", "ab?", "(?i:E)rror", "(?s).b", "l{0,1}", "\\bError\\b", "error|Error", "tail\\x{FFFD}",
 	} {
 		q := archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: pattern}}
-		_, got := archivetest.Read(t, s.Reader, q)
-		if diff := archivetest.Different(got, archivetest.Oracle(lines, archivetest.Instance("main"), q)); diff != "" {
+		_, got := archivetest.ReadWhole(t, s.Reader, q)
+		if diff := archivetest.Difference(got, archivetest.Oracle(lines, archivetest.Instance("main"), q)); diff != "" {
 			t.Errorf("%s: %s", pattern, diff)
 		}
 	}
@@ -166,7 +166,7 @@ func TestNeedle(t *testing.T) {
 // TestResumeAtALineWithoutTime: such a line counts as the one before it, also where that was had by an earlier answer.
 func TestResumeAtALineWithoutTime(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	lines := archivetest.Numbered(6)
+	lines := archivetest.LinesTimedByNumber(6)
 	lines[4].Time, lines[5].Time = 0, 0
 	log := archivetest.OpenLog(t, s.Spool, archivetest.Instance("main"))
 	if _, err := log.Append(lines[:4]...); err != nil {
@@ -180,8 +180,8 @@ func TestResumeAtALineWithoutTime(t *testing.T) {
 	}
 	for _, since := range []int64{lines[3].Time, lines[3].Time + 1} {
 		q := archive.Query{Target: archivetest.WholeJob, Since: time.Unix(0, since), After: map[archive.LogID]int64{id("main"): 4}}
-		_, got := archivetest.Read(t, s.Reader, q)
-		if diff := archivetest.Different(got, archivetest.Oracle(lines, archivetest.Instance("main"), q)); diff != "" {
+		_, got := archivetest.ReadWhole(t, s.Reader, q)
+		if diff := archivetest.Difference(got, archivetest.Oracle(lines, archivetest.Instance("main"), q)); diff != "" {
 			t.Errorf("since %d: %s", since, diff)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/find"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
@@ -50,7 +51,7 @@ func eachStored(t *testing.T, test func(t *testing.T, dir string)) {
 // storeOf is the archive that a version has left.
 func storeOf(t *testing.T, dir string) *storetest.Memory {
 	t.Helper()
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	root := filepath.Join(dir, "store")
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -83,7 +84,7 @@ func TestStoredObjectOfEachVersion(t *testing.T) {
 	eachStored(t, func(t *testing.T, dir string) {
 		store := storeOf(t, dir)
 		readsStored(t, store, 3)
-		key := archivetest.LogOfPod(archivetest.PodNumber(3), "main").LogKey()
+		key := archivetest.InstanceOf(archivetest.PodNumber(3), "main").LogKey()
 		// Without its index it is read from the front.
 		r := read.New(find.Config{Store: copyOf(t, store, func(at archive.Key, b []byte) []byte {
 			if at == key {
@@ -92,7 +93,7 @@ func TestStoredObjectOfEachVersion(t *testing.T) {
 			return b
 		}), Codec: archivetest.OneCodec})
 		entries, damage := readOn(t, r, archive.Query{Target: podTarget(3)})
-		if diff := archivetest.Different(entries, archivetest.Oracle(storedLines(), archivetest.LogOfPod(archivetest.PodNumber(3), "main"), archive.Query{})); diff != "" || len(damage) != 1 {
+		if diff := archivetest.Difference(entries, archivetest.Oracle(storedLines(), archivetest.InstanceOf(archivetest.PodNumber(3), "main"), archive.Query{})); diff != "" || len(damage) != 1 {
 			t.Errorf("without its index: %s, told of %v", diff, damage)
 		}
 	})
@@ -110,9 +111,9 @@ func readsStored(t *testing.T, store archive.Store, n int) {
 	for _, q := range []archive.Query{{}, {Tail: &five}, {FirstLine: 300, LastLine: 310}} {
 		asked := q
 		asked.Target = podTarget(n)
-		a, entries := archivetest.Read(t, r, asked)
-		if diff := archivetest.Different(entries, archivetest.Oracle(storedLines(), archivetest.LogOfPod(archivetest.PodNumber(n), "main"), q)); diff != "" {
-			t.Errorf("pod %d, %s: %s", n, archivetest.Describe(asked), diff)
+		a, entries := archivetest.ReadWhole(t, r, asked)
+		if diff := archivetest.Difference(entries, archivetest.Oracle(storedLines(), archivetest.InstanceOf(archivetest.PodNumber(n), "main"), q)); diff != "" {
+			t.Errorf("pod %d, %s: %s", n, archivetest.QueryText(asked), diff)
 		}
 		if l := a.Logs[0]; len(l.Gaps) != 1 || l.Seams != 1 {
 			t.Errorf("pod %d: gaps %v, %d seams, want one of each", n, l.Gaps, l.Seams)
@@ -151,8 +152,8 @@ func TestStoredJournalOfEachVersion(t *testing.T) {
 func sealsStored(t *testing.T, l *archivetest.Life, memory *storetest.Memory) {
 	t.Helper()
 	for n := 1; n <= 2; n++ {
-		log := archivetest.OpenLog(t, l.Spool, archivetest.LogOfPod(archivetest.PodNumber(n), "main"))
-		archivetest.SameLines(t, archivetest.Held(t, log), storedLines())
+		log := archivetest.OpenLog(t, l.Spool, archivetest.InstanceOf(archivetest.PodNumber(n), "main"))
+		linetest.WantLines(t, archivetest.HeldLines(t, log), storedLines())
 		if log.Ended() != (n == 2) {
 			t.Errorf("pod %d: ended %t, want the second alone", n, log.Ended())
 		}
@@ -160,7 +161,7 @@ func sealsStored(t *testing.T, l *archivetest.Life, memory *storetest.Memory) {
 			t.Fatal(err)
 		}
 		readsStored(t, memory, n)
-		b, _ := memory.Bytes(archivetest.LogOfPod(archivetest.PodNumber(n), "main").LogKey())
+		b, _ := memory.Bytes(archivetest.InstanceOf(archivetest.PodNumber(n), "main").LogKey())
 		if magic := binary.LittleEndian.Uint32(b); magic != 0xFD2FB528 {
 			t.Errorf("pod %d: the object begins with %#x, want a zstd frame of text", n, magic)
 		}
@@ -182,16 +183,16 @@ func TestStoredSpoolCutInTheMiddle(t *testing.T) {
 				if err := os.Truncate(filepath.Join(spool, path), size); err != nil {
 					t.Fatal(err)
 				}
-				log := archivetest.OpenLog(t, archivetest.OpenSpool(t, spool, 1<<30), archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-				got := archivetest.Held(t, log)
+				log := archivetest.OpenLog(t, archivetest.OpenSpool(t, spool, 1<<30), archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+				got := archivetest.HeldLines(t, log)
 				if len(got) >= len(lines) {
 					t.Fatalf("%s cut to %d bytes holds %d lines", name, size, len(got))
 				}
-				archivetest.SameLines(t, got, lines[:len(got)])
+				linetest.WantLines(t, got, lines[:len(got)])
 				if _, err := log.Append(lines[len(got):]...); err != nil {
 					t.Fatal(err)
 				}
-				archivetest.SameLines(t, archivetest.Held(t, log), lines)
+				linetest.WantLines(t, archivetest.HeldLines(t, log), lines)
 			}
 		}
 	})
@@ -211,8 +212,8 @@ func TestStoredJournalCutInTheMiddle(t *testing.T) {
 			})
 			l := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 			l.TakeOver("r-1")
-			log := archivetest.OpenLog(t, l.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-			got, damaged := archivetest.Held(t, log), slices.ContainsFunc(log.Summary().Gaps, func(g archive.Gap) bool { return g.Reason == archive.GapDamaged })
+			log := archivetest.OpenLog(t, l.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+			got, damaged := archivetest.HeldLines(t, log), slices.ContainsFunc(log.Summary().Gaps, func(g archive.Gap) bool { return g.Reason == archive.GapDamaged })
 			whole := len(got) == len(lines) // what it held came again in a later one
 			if last := broken == keys[len(keys)-1]; whole == damaged && !last {
 				t.Errorf("without %s: %d lines, a gap %t", broken, len(got), damaged)
@@ -234,7 +235,7 @@ func TestStoredJournalCutInTheMiddle(t *testing.T) {
 func TestGapBeforeTheFirstLine(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	log := archivetest.OpenLog(t, s.Spool, archivetest.Instance("main"))
-	lines := archivetest.Numbered(30)
+	lines := archivetest.LinesTimedByNumber(30)
 	for range 2 {
 		log.Gap(archive.Gap{Reason: archive.GapLateStart, Detail: fmt.Sprint(len(log.Summary().Gaps))})
 		if err := log.CloseFrame(); err != nil {
@@ -263,7 +264,7 @@ func TestGapBeforeTheFirstLine(t *testing.T) {
 			return b
 		}), Codec: archivetest.OneCodec})
 		entries, damage := readOn(t, r, archive.Query{Target: archivetest.WholeJob})
-		if diff := archivetest.Different(entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" || len(damage) > 1 {
+		if diff := archivetest.Difference(entries, archivetest.Oracle(lines, archivetest.Instance("main"), archive.Query{})); diff != "" || len(damage) > 1 {
 			t.Errorf("%s: %s, told of %v", name, diff, damage)
 		}
 	}

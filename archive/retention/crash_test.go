@@ -25,8 +25,8 @@ func TestRetentionCrash(t *testing.T) {
 					memory := storetest.NewMemory(t)
 					store := &storetest.Faulty{Store: memory}
 					l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
-					l.Sealed(archivetest.Old, time.Now())
-					l.Sealed(sibling(archivetest.Old, 2), time.Now())
+					l.SealCreated(archivetest.OldPod, time.Now())
+					l.SealCreated(sibling(archivetest.OldPod, 2), time.Now())
 					time.Sleep(40 * archivetest.Day)
 					store.Break(storetest.Fault{Op: storetest.OpDelete, Skip: n, Effect: effect})
 					if _, err := l.Sweep(retention.Config{}, store); err == nil {
@@ -75,21 +75,21 @@ func TestRetentionMeetsASeal(t *testing.T) {
 		store := &storetest.Faulty{Store: memory}
 		l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
 		began := time.Now()
-		l.Sealed(archivetest.Old, began)
+		l.SealCreated(archivetest.OldPod, began)
 		time.Sleep(40 * archivetest.Day)
 		store.Break(storetest.Fault{Op: storetest.OpDelete, Key: "v1/_index/day/*",
 			Effect: func(ctx context.Context, _ *storetest.Call, through func(context.Context) error) error {
-				l.Sealed(sibling(archivetest.Old, 2), began)
+				l.SealCreated(sibling(archivetest.OldPod, 2), began)
 				return through(ctx)
 			}})
 		if _, err := l.Sweep(retention.Config{}, store); err != nil {
 			t.Fatal(err)
 		}
 		store.VerifyAllFired(t)
-		if _, ok := memory.Bytes(sibling(archivetest.Old, 2).ManifestKey()); !ok {
+		if _, ok := memory.Bytes(sibling(archivetest.OldPod, 2).ManifestKey()); !ok {
 			t.Error("the manifest that came meanwhile is gone, want it kept")
 		}
-		for _, key := range []archive.Key{archivetest.Old.DayIndexKey(began), archivetest.Old.WorkloadIndexKey(archivetest.Workload)} {
+		for _, key := range []archive.Key{archivetest.OldPod.DayIndexKey(began), archivetest.OldPod.WorkloadIndexKey(archivetest.Workload)} {
 			if _, ok := memory.Bytes(key); !ok {
 				t.Errorf("index key %s is gone, want it to lead to the pod that was sealed meanwhile", key)
 			}

@@ -41,13 +41,13 @@ func TestRetentionDeletesWhatIsOldAndNothingElse(t *testing.T) {
 		l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
 		began := time.Now()
 		bare := archive.PodRef{Namespace: "ns", Pod: "bare.pod", PodUID: "bare-uid"}
-		l.Sealed(archivetest.Old, began)
-		l.Sealed(sibling(archivetest.Old, 2), began)
-		l.Sealed(bare, began)
+		l.SealCreated(archivetest.OldPod, began)
+		l.SealCreated(sibling(archivetest.OldPod, 2), began)
+		l.SealCreated(bare, began)
 		putStrangers(t, store)
 		time.Sleep(20 * archivetest.Day)
 		young := archive.PodRef{Namespace: "ns", Job: "young", JobUID: "young-uid", Pod: "young-1", PodUID: "young-pod-1"}
-		l.Sealed(young, time.Now())
+		l.SealCreated(young, time.Now())
 		wanted := append(archivetest.KeysWith(store, "young"), strangers...)
 		time.Sleep(12 * archivetest.Day)
 
@@ -77,31 +77,31 @@ func TestRetentionKeeps(t *testing.T) {
 		{"what is not old enough", retention.Config{}, func(*archivetest.Life, *storetest.Memory) { time.Sleep(31*archivetest.Day - time.Second) }},
 		{"what somebody else acts for or the cluster has", retention.Config{
 			Leave: func(p archive.PodRef) bool {
-				return p == archive.PodRef{Namespace: archivetest.Old.Namespace, Job: archivetest.Old.Job, JobUID: archivetest.Old.JobUID}
+				return p == archive.PodRef{Namespace: archivetest.OldPod.Namespace, Job: archivetest.OldPod.Job, JobUID: archivetest.OldPod.JobUID}
 			},
 		}, func(*archivetest.Life, *storetest.Memory) { time.Sleep(40 * archivetest.Day) }},
 		{"what belongs to another namespace", retention.Config{Namespace: "other"}, func(*archivetest.Life, *storetest.Memory) { time.Sleep(40 * archivetest.Day) }},
 		{"a Job with a pod that was sealed lately", retention.Config{}, func(l *archivetest.Life, _ *storetest.Memory) {
 			began := time.Now()
 			time.Sleep(20 * archivetest.Day)
-			l.Sealed(sibling(archivetest.Old, 2), began)
+			l.SealCreated(sibling(archivetest.OldPod, 2), began)
 			time.Sleep(20 * archivetest.Day)
 		}},
 		{"a Job whose other pod is in the spool, its log object stored", retention.Config{}, func(l *archivetest.Life, _ *storetest.Memory) {
 			time.Sleep(40 * archivetest.Day)
-			if _, err := l.Sealer.Log(l.T.Context(), l.Write(sibling(archivetest.Old, 2), "main", archivetest.NumberedLines(1))); err != nil {
+			if _, err := l.Sealer.Log(l.T.Context(), l.Write(sibling(archivetest.OldPod, 2), "main", archivetest.LinesTimedByNumber(1))); err != nil {
 				l.T.Fatal(err)
 			}
 		}},
 		{"a Job with a pod that a journal names", retention.Config{}, func(l *archivetest.Life, store *storetest.Memory) {
 			other := archivetest.NewLife(l.T, "replica-1", l.T.TempDir(), store, 0)
-			other.Write(archivetest.Old, "second", archivetest.NumberedLines(3))
+			other.Write(archivetest.OldPod, "second", archivetest.LinesTimedByNumber(3))
 			other.Flush()
 			time.Sleep(40 * archivetest.Day)
 		}},
 		{"what it cannot read", retention.Config{}, func(l *archivetest.Life, store *storetest.Memory) {
 			store.MayReplace = func(archive.Key) bool { return true }
-			err := store.Put(l.T.Context(), archivetest.Old.ManifestKey(), strings.NewReader(`{"version":"v2"}`), archive.PutOptions{})
+			err := store.Put(l.T.Context(), archivetest.OldPod.ManifestKey(), strings.NewReader(`{"version":"v2"}`), archive.PutOptions{})
 			if err != nil {
 				l.T.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestRetentionKeeps(t *testing.T) {
 		}},
 		{"a manifest without the time of its seal", retention.Config{}, func(l *archivetest.Life, store *storetest.Memory) {
 			store.MayReplace = func(archive.Key) bool { return true }
-			err := store.Put(l.T.Context(), archivetest.Old.ManifestKey(), strings.NewReader(`{"version":"v1"}`), archive.PutOptions{})
+			err := store.Put(l.T.Context(), archivetest.OldPod.ManifestKey(), strings.NewReader(`{"version":"v1"}`), archive.PutOptions{})
 			if err != nil {
 				l.T.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestRetentionKeeps(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := storetest.NewMemory(t)
 				l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
-				l.Sealed(archivetest.Old, time.Now())
+				l.SealCreated(archivetest.OldPod, time.Now())
 				test.prepare(l, store)
 				want := store.Keys()
 				stats, err := l.Sweep(test.cfg, store)
@@ -146,18 +146,18 @@ func TestRetentionOfJournals(t *testing.T) {
 		age  time.Duration
 		want int
 	}{
-		{"of a dead replica, old", archivetest.Everyone, 31 * archivetest.Day, 0},
-		{"of a dead replica, young", archivetest.Everyone, 29 * archivetest.Day, 1},
-		{"of a live replica, old", archivetest.Nobody, 31 * archivetest.Day, 1},
-		{"taken over", archivetest.Everyone, 31 * archivetest.Day, 1},
-		{"of another namespace", archivetest.Everyone, 31 * archivetest.Day, 1},
+		{"of a dead replica, old", archivetest.EveryReplica, 31 * archivetest.Day, 0},
+		{"of a dead replica, young", archivetest.EveryReplica, 29 * archivetest.Day, 1},
+		{"of a live replica, old", archivetest.NoReplica, 31 * archivetest.Day, 1},
+		{"taken over", archivetest.EveryReplica, 31 * archivetest.Day, 1},
+		{"of another namespace", archivetest.EveryReplica, 31 * archivetest.Day, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := archivetest.JournalMemory(t)
+				store := archivetest.NewJournalStore(t)
 				gone := archivetest.NewLife(t, "replica-9", t.TempDir(), store, 0)
-				gone.Write(archivetest.Old, "main", archivetest.NumberedLines(3))
+				gone.Write(archivetest.OldPod, "main", archivetest.LinesTimedByNumber(3))
 				gone.Flush()
 				l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
 				if test.name == "taken over" {
@@ -199,7 +199,7 @@ func TestRetentionRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &aborting{Store: storetest.NewMemory(t), fails: 1}
 		l := archivetest.NewLife(t, "replica-0", t.TempDir(), store, 0)
-		r := retention.New(retention.Config{After: 30 * archivetest.Day}, store, l.Journal.Journal, archivetest.Quiet())
+		r := retention.New(retention.Config{After: 30 * archivetest.Day}, store, l.Journal.Journal, archivetest.QuietLogger())
 		ctx, cancel := context.WithCancel(t.Context())
 		began, ended := time.Now(), make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()

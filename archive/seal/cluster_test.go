@@ -17,14 +17,14 @@ func TestClustersShareAPrefix(t *testing.T) {
 	for _, name := range []string{"r-1", "r-2"} { // of the other cluster's replica
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := archivetest.JournalMemory(t)
+				store := archivetest.NewJournalStore(t)
 				a := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 				a.Spool.BelongTo("cluster-a")
 				lines := archivetest.ManyLines(1000, 1)
 				a.Write(archivetest.PodNumber(1), "main", lines)
 				a.Draft(archivetest.PodNumber(1), "Running")
 				a.Flush()
-				a.Sealed(archivetest.Old, time.Now())
+				a.SealCreated(archivetest.OldPod, time.Now())
 				theirs := store.Keys()
 				b := archivetest.NewLife(t, name, t.TempDir(), store, 0)
 				b.Spool.BelongTo("cluster-b")
@@ -37,10 +37,10 @@ func TestClustersShareAPrefix(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(40 * archivetest.Day)
-				if err := b.Journal.Collect(t.Context(), archivetest.Everyone); err != nil {
+				if err := b.Journal.Collect(t.Context(), archivetest.EveryReplica); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := b.Sweep(retention.Config{Dead: archivetest.Everyone}, store); err != nil {
+				if _, err := b.Sweep(retention.Config{Dead: archivetest.EveryReplica}, store); err != nil {
 					t.Fatal(err)
 				}
 				for _, key := range theirs {
@@ -64,11 +64,11 @@ func TestClustersShareAPrefix(t *testing.T) {
 // TestClusterIsWritten: manifests and Jobs' documents say whose they are; what says nothing is judged as before.
 func TestClusterIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := archivetest.JournalMemory(t)
+		store := archivetest.NewJournalStore(t)
 		a := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 		a.Spool.BelongTo("cluster-a")
-		a.Sealed(archivetest.Old, time.Now())
-		m, err := a.Sealer.Manifest(t.Context(), archivetest.Old)
+		a.SealCreated(archivetest.OldPod, time.Now())
+		m, err := a.Sealer.Manifest(t.Context(), archivetest.OldPod)
 		if err != nil || m.Cluster != "cluster-a" {
 			t.Errorf("the manifest is of cluster %q, %v, want cluster-a", m.Cluster, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
@@ -242,7 +243,7 @@ func TestFramesStayWithoutARecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := archivetest.NewReplica(t, dir, memory)
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, again.Spool, archivetest.Instance("main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, again.Spool, archivetest.Instance("main"))), lines)
 	if err := again.Seal(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}

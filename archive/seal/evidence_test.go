@@ -33,8 +33,8 @@ func TestEvidenceOfManyPods(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				store := &archivetest.Far{Store: s.Store, Delay: test.delay}
-				sealer := seal.New(store, s.Spool, "test", archivetest.Quiet(), func(error) {})
+				store := &archivetest.SlowStore{Store: s.Store, Delay: test.delay}
+				sealer := seal.New(store, s.Spool, "test", archivetest.QuietLogger(), func(error) {})
 				begin, tries := time.Now(), 0
 				for {
 					tries++
@@ -100,7 +100,7 @@ func TestDeletedJobIsToldByItsManifests(t *testing.T) {
 // TestEvidenceIsLookedAtAgain: a manifest that went from the store is no evidence, although it was read before.
 func TestEvidenceIsLookedAtAgain(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	s.Append("main", archivetest.Numbered(3))
+	s.Append("main", archivetest.LinesTimedByNumber(3))
 	if err := s.Seal(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,11 @@ import (
 // TestJobWithoutPods: it is listed, found by its name, and has a log that is empty and at its end.
 func TestJobWithoutPods(t *testing.T) {
 	s := archivetest.NewShelf(t)
-	if err := s.Cancel(archivetest.Second(0)); err != nil {
+	if err := s.KeepCancelled(archivetest.AtSecond(0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, q := range []archive.JobQuery{{}, {Workload: archivetest.Workload}} {
-		if got := s.Names(s.Reader, q); !slices.Equal(got, []string{"cancelled"}) {
+		if got := s.ListedNames(s.Reader, q); !slices.Equal(got, []string{"cancelled"}) {
 			t.Errorf("list of %+v: %q, want the Job", q, got)
 		}
 	}
@@ -34,7 +34,7 @@ func TestJobWithoutPods(t *testing.T) {
 	}
 	for _, target := range []archive.Target{{Namespace: "ns", Job: "cancelled"}, {Workload: archivetest.Workload}} {
 		for _, following := range []bool{false, true} {
-			a, entries := archivetest.Read(t, s.Reader, archive.Query{Target: target, Follow: following})
+			a, entries := archivetest.ReadWhole(t, s.Reader, archive.Query{Target: target, Follow: following})
 			if len(entries)+len(a.Logs) != 0 || !a.Over {
 				t.Errorf("%s, follow %v: %d lines of %d logs, over %v; want nothing, and its end", target, following, len(entries), len(a.Logs), a.Over)
 			}
@@ -51,11 +51,11 @@ func TestNewestJobOfAName(t *testing.T) {
 		name string
 		made time.Time
 		want archive.JobUID
-	}{{"before", archivetest.Second(-100), "cancelled-uid"}, {"after", archivetest.Second(1000), "uid"}} {
+	}{{"before", archivetest.AtSecond(-100), "cancelled-uid"}, {"after", archivetest.AtSecond(1000), "uid"}} {
 		t.Run(test.name, func(t *testing.T) {
 			s := archivetest.NewShelf(t)
-			s.Keep(archivetest.Workload, archivetest.Kept{Job: "cancelled", Pod: "cancelled-x", Container: "main", Kind: archive.KindMain})
-			if err := s.Cancel(test.made); err != nil {
+			s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "cancelled", Pod: "cancelled-x", Container: "main", Kind: archive.KindMain})
+			if err := s.KeepCancelled(test.made); err != nil {
 				t.Fatal(err)
 			}
 			job, err := s.Reader.Job(t.Context(), "ns", "cancelled", "")
@@ -73,22 +73,22 @@ func TestJobWithoutPodsCrash(t *testing.T) {
 			s := archivetest.NewShelf(t)
 			defer s.Spool.Still()
 			s.Faulty.Break(storetest.Fault{Op: storetest.OpPut, Key: "*/_index/*", Times: 1, Effect: effect})
-			if err := s.Cancel(archivetest.Second(0)); err != nil { // it is tried again
+			if err := s.KeepCancelled(archivetest.AtSecond(0)); err != nil { // it is tried again
 				t.Fatal(err)
 			}
-			if got := s.Names(s.Reader, archive.JobQuery{}); len(got) != 1 {
+			if got := s.ListedNames(s.Reader, archive.JobQuery{}); len(got) != 1 {
 				t.Errorf("after a put that failed: %q, want the Job", got)
 			}
-			for _, key := range []archive.Key{archivetest.Cancelled.DayIndexKey(archivetest.Second(0)), archivetest.Cancelled.WorkloadIndexKey(archivetest.Workload)} {
+			for _, key := range []archive.Key{archivetest.CancelledJob.DayIndexKey(archivetest.AtSecond(0)), archivetest.CancelledJob.WorkloadIndexKey(archivetest.Workload)} {
 				if err := s.Store.Delete(t.Context(), key); err != nil { // as if it had died before them
 					t.Fatal(err)
 				}
 			}
-			if err := s.Cancel(archivetest.Second(0)); err != nil {
+			if err := s.KeepCancelled(archivetest.AtSecond(0)); err != nil {
 				t.Fatal(err)
 			}
 			for _, q := range []archive.JobQuery{{}, {Workload: archivetest.Workload}} {
-				if got := s.Names(s.Reader, q); len(got) != 1 {
+				if got := s.ListedNames(s.Reader, q); len(got) != 1 {
 					t.Errorf("after a death before the keys: list of %+v is %q, want the Job", q, got)
 				}
 			}
@@ -103,7 +103,7 @@ func TestRetentionOfAJobWithoutPods(t *testing.T) {
 		s := archivetest.NewShelf(t)
 		defer s.Spool.Still()
 		const day = 24 * time.Hour
-		if err := s.Cancel(time.Now().Add(-100 * day)); err != nil { // it stood in the queue for long
+		if err := s.KeepCancelled(time.Now().Add(-100 * day)); err != nil { // it stood in the queue for long
 			t.Fatal(err)
 		}
 		retention := retention.New(retention.Config{After: 30 * day}, s.Store, s.Journal(), slog.New(slog.DiscardHandler))

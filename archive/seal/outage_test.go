@@ -14,6 +14,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
@@ -153,7 +154,7 @@ func TestStoreWithoutRanges(t *testing.T) {
 
 // TestJournalWithoutRanges: a store that gives whole objects only is a slow one for a takeover, and not one without takeovers.
 func TestJournalWithoutRanges(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	store := rangeless{unconditional{memory}}
 	lines := archivetest.LongLines(3_000, 31)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
@@ -163,7 +164,7 @@ func TestJournalWithoutRanges(t *testing.T) {
 	}
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
 	second.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 	if err := second.SealPod(t.Context(), archivetest.PodNumber(1)); err != nil {
 		t.Fatal(err)
 	}

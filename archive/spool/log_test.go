@@ -9,6 +9,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
@@ -31,12 +32,12 @@ func TestLogHoldsWhatWasAppended(t *testing.T) {
 						}
 					}
 				}
-				archivetest.SameLines(t, archivetest.Held(t, log), lines)
+				linetest.WantLines(t, archivetest.HeldLines(t, log), lines)
 				if err := log.Flush(); err != nil {
 					t.Fatalf("Flush: %v", err)
 				}
 				again := archivetest.OpenLog(t, archivetest.OpenSpool(t, dir, 1<<30), archivetest.Instance("main"))
-				archivetest.SameLines(t, archivetest.Held(t, again), lines)
+				linetest.WantLines(t, archivetest.HeldLines(t, again), lines)
 				if got, want := again.Summary().Lines, int64(len(lines)); got != want {
 					t.Errorf("recovered %d lines, want %d", got, want)
 				}
@@ -111,7 +112,7 @@ func TestSpoolFullTakesNothingAway(t *testing.T) {
 	if used, _ := disk.Used(); used > limit {
 		t.Errorf("spool uses %d bytes of %d", used, limit)
 	}
-	archivetest.SameLines(t, archivetest.Held(t, log), lines[:taken])
+	linetest.WantLines(t, archivetest.HeldLines(t, log), lines[:taken])
 	if err := disk.Drop(archivetest.Pod.PodUID); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
 // TestRecoveryCutsTornFiles cuts the files of a log at every length that its last frames can be torn to: what is
@@ -45,11 +46,11 @@ func TestRecoveryCutsTornFiles(t *testing.T) {
 				}
 				recovered := archivetest.OpenLog(t, archivetest.OpenSpool(t, torn, 1<<30), archivetest.Instance("main"))
 				n := int(recovered.Summary().Lines)
-				archivetest.SameLines(t, archivetest.Held(t, recovered), lines[:n])
+				linetest.WantLines(t, archivetest.HeldLines(t, recovered), lines[:n])
 				if _, err := recovered.Append(lines[n:]...); err != nil {
 					t.Fatalf("Append after recovery: %v", err)
 				}
-				archivetest.SameLines(t, archivetest.Held(t, recovered), lines)
+				linetest.WantLines(t, archivetest.HeldLines(t, recovered), lines)
 				if _, err := recovered.End(); err != nil {
 					t.Fatalf("End: %v", err)
 				}
@@ -92,7 +93,7 @@ func TestRecoveryOfStaleTail(t *testing.T) {
 	if got := recovered.Summary().Lines; got > n || got < 100 {
 		t.Fatalf("recovered %d lines of %d", got, n)
 	}
-	archivetest.SameLines(t, archivetest.Held(t, recovered), lines[:recovered.Summary().Lines])
+	linetest.WantLines(t, archivetest.HeldLines(t, recovered), lines[:recovered.Summary().Lines])
 	if got := len(recovered.Summary().Gaps); got != 1 {
 		t.Errorf("recovered %d gaps, want 1", got)
 	}

@@ -18,9 +18,9 @@ import (
 // nothing comes twice or out of order.
 func TestTakeOverOfDamage(t *testing.T) {
 	t.Parallel()
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
-	lines := archivetest.NumberedLines(2_500)
+	lines := archivetest.LinesTimedByNumber(2_500)
 	for n := range 10 {
 		first.Write(archivetest.PodNumber(1), "main", lines[n*250:(n+1)*250])
 		first.Flush()
@@ -36,7 +36,7 @@ func TestTakeOverOfDamage(t *testing.T) {
 			} else {
 				spoiled[at] ^= 0x40
 			}
-			archivetest.Put(t, memory, key, spoiled)
+			archivetest.PutBytes(t, memory, key, spoiled)
 			second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 			second.TakeOver("r-1")
 			gaps += checkDamaged(t, second, lines, n < len(keys)-1)
@@ -44,7 +44,7 @@ func TestTakeOverOfDamage(t *testing.T) {
 				t.Fatalf("%s spoiled at %d", key, at)
 			}
 		}
-		archivetest.Put(t, memory, key, whole)
+		archivetest.PutBytes(t, memory, key, whole)
 	}
 	if gaps == 0 {
 		t.Error("no damage became a gap")
@@ -55,10 +55,10 @@ func TestTakeOverOfDamage(t *testing.T) {
 // hole is a gap. It gives the number of gaps.
 func checkDamaged(t *testing.T, l *archivetest.Life, lines []archive.Line, toTheEnd bool) int {
 	t.Helper()
-	log := archivetest.OpenLog(t, l.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
+	log := archivetest.OpenLog(t, l.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
 	holes := map[int64]bool{}
 	next := int64(1)
-	for n, line := range archivetest.Held(t, log) {
+	for n, line := range archivetest.HeldLines(t, log) {
 		if line.Time < next || !bytes.Equal(line.Text, lines[line.Time-1].Text) {
 			t.Fatalf("line %d is that of number %d, want %d or later", n, line.Time, next)
 		}
@@ -83,7 +83,7 @@ func checkDamaged(t *testing.T, l *archivetest.Life, lines []archive.Line, toThe
 }
 
 func TestTakeOverIntoAFullSpool(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	for p := 1; p <= 4; p++ {
 		first.Write(archivetest.PodNumber(p), "main", archivetest.ManyLines(5000, uint64(p)))
@@ -92,8 +92,8 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 	used, _ := first.Spool.Used()
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.Spool = archivetest.OpenSpool(t, second.Dir, used*3/5)
-	second.Journal = takeover.New(journal.New(journal.Config{Replica: "r-2"}, memory, second.Spool, archivetest.Quiet(), func(error) {}))
-	pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, archivetest.Still)
+	second.Journal = takeover.New(journal.New(journal.Config{Replica: "r-2"}, memory, second.Spool, archivetest.QuietLogger(), func(error) {}))
+	pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter)
 	if !errors.Is(err, spool.ErrFull) || len(pods) == 0 || len(pods) == 4 {
 		t.Errorf("TakeOver() = %v, %v; want some pods and ErrSpoolFull", pods, err)
 	}
@@ -113,7 +113,7 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 // TestTakeOverOfManyLogs: the number of requests does not grow with the number of objects times logs.
 func TestTakeOverOfManyLogs(t *testing.T) {
 	const logs = 200
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	store := &storetest.Faulty{Store: memory}
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 	lines := archivetest.ManyLines(100, 26)
@@ -139,7 +139,7 @@ func TestTakeOverOfManyLogs(t *testing.T) {
 
 // TestTakeOverOfADamagedEnd: a log that had ended, and of which the last lines cannot be read, has not ended: its end is proven again.
 func TestTakeOverOfADamagedEnd(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.LongLines(100, 44)
 	first.Write(archivetest.PodNumber(1), "main", lines[:50])
@@ -152,14 +152,14 @@ func TestTakeOverOfADamagedEnd(t *testing.T) {
 	whole, _ := memory.Bytes(keys[len(keys)-1])
 	spoiled := bytes.Clone(whole)
 	spoiled[len(spoiled)/2] ^= 0x40 // of the one frame that holds them all; the index stands at the end
-	archivetest.Put(t, memory, keys[len(keys)-1], spoiled)
+	archivetest.PutBytes(t, memory, keys[len(keys)-1], spoiled)
 	for _, want := range []bool{false, true} { // damaged, then whole again
 		second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 		second.TakeOver("r-1")
-		log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
+		log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
 		if log.Ended() != want {
 			t.Errorf("ended is %t with %d lines, want %t", log.Ended(), log.Summary().Lines, want)
 		}
-		archivetest.Put(t, memory, keys[len(keys)-1], whole)
+		archivetest.PutBytes(t, memory, keys[len(keys)-1], whole)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
@@ -21,7 +22,7 @@ import (
 func TestEndOutlivesCompaction(t *testing.T) {
 	for name, with := range map[string]bool{"said with its last frames": true, "said by itself": false} {
 		t.Run(name, func(t *testing.T) {
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			first := archivetest.NewCompactLife(t, "r-1", memory, 3<<20, 2)
 			lines := archivetest.FatLines(450)
 			var log *spool.Log
@@ -39,13 +40,13 @@ func TestEndOutlivesCompaction(t *testing.T) {
 			}
 			for range 3 { // each of them may write the frames again
 				first.Flush()
-				if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+				if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 					t.Fatal(err)
 				}
 				second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 				second.TakeOver("r-1")
-				taken := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-				archivetest.SameLines(t, archivetest.Held(t, taken), lines)
+				taken := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+				linetest.WantLines(t, archivetest.HeldLines(t, taken), lines)
 				if !taken.Ended() {
 					t.Fatal("a log that was read to its end is open again")
 				}
@@ -62,7 +63,7 @@ func TestEndOutlivesCompaction(t *testing.T) {
 func TestSealedLogStandsFirst(t *testing.T) {
 	lines := archivetest.ManyLines(2000, 48)
 	for _, names := range [][]string{{"r-1", "r-2"}, {"r-2", "r-1"}} {
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		paused := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 		log := paused.Write(archivetest.PodNumber(1), "main", lines[:1000])
 		paused.Flush()
@@ -77,7 +78,7 @@ func TestSealedLogStandsFirst(t *testing.T) {
 		paused.Flush()
 		third := archivetest.NewLife(t, "r-3", t.TempDir(), memory, 0)
 		third.TakeOver(names...)
-		r, ok, err := archivetest.OpenLog(t, third.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main")).Record()
+		r, ok, err := archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main")).Record()
 		if !ok || err != nil || r.Log == nil || r.Log.Key != want.Log.Key {
 			t.Errorf("taken in the order %v: Record() = %+v, %t, %v; want that of %s", names, r, ok, err, want.Log.Key)
 		}
@@ -86,7 +87,7 @@ func TestSealedLogStandsFirst(t *testing.T) {
 
 // TestIdentityComesLast: a takeover dies before the files of a log are in their place. The next start must not find an empty log.
 func TestIdentityComesLast(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	if _, err := first.Sealer.Log(t.Context(), first.Write(archivetest.PodNumber(1), "main", archivetest.ManyLines(100, 49))); err != nil {
 		t.Fatal(err)
@@ -97,7 +98,7 @@ func TestIdentityComesLast(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, archivetest.Still); err == nil {
+	if pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter); err == nil {
 		t.Fatalf("TakeOver() = %v, want an error", pods)
 	}
 	if err := os.RemoveAll(block); err != nil {
@@ -108,7 +109,7 @@ func TestIdentityComesLast(t *testing.T) {
 		t.Errorf("found a log of %d lines, want none: its record was not there yet", l.Summary().Lines)
 	}
 	second.TakeOver("r-1")
-	if r, ok, err := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main")).Record(); !ok || err != nil {
+	if r, ok, err := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main")).Record(); !ok || err != nil {
 		t.Errorf("Record() = %+v, %t, %v; want that of the dead replica", r, ok, err)
 	}
 }
@@ -130,7 +131,7 @@ func TestHeldLogStays(t *testing.T) {
 		{"more, but counts less", true, 1001, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 			first.Write(archivetest.PodNumber(1), "main", lines[:tt.journal])
 			first.Flush()
@@ -145,36 +146,36 @@ func TestHeldLogStays(t *testing.T) {
 				}
 			}
 			stilled := false
-			_, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, func(archive.PodRef) { stilled = true })
+			_, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, func(archive.PodRef) { stilled = true })
 			if err != nil || stilled != tt.replaced {
 				t.Errorf("TakeOver: %v; followers stilled: %t, want %t", err, stilled, tt.replaced)
 			}
-			log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
+			log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
 			if same := log == own; same == tt.replaced {
 				t.Errorf("the log is replaced: %t, want %t", !same, tt.replaced)
 			}
-			archivetest.SameLines(t, archivetest.Held(t, log), lines[:map[bool]int{true: tt.journal, false: 1000}[tt.replaced]])
+			linetest.WantLines(t, archivetest.HeldLines(t, log), lines[:map[bool]int{true: tt.journal, false: 1000}[tt.replaced]])
 		})
 	}
 }
 
 // TestLogBegunInATakeover: a follower begins a log while the takeover fetches another copy of it, which has less.
 func TestLogBegunInATakeover(t *testing.T) {
-	memory, lines := archivetest.JournalMemory(t), archivetest.ManyLines(1500, 52)
+	memory, lines := archivetest.NewJournalStore(t), archivetest.ManyLines(1500, 52)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	first.Write(archivetest.PodNumber(1), "main", lines[:1000])
 	first.Flush()
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	var own *spool.Log
 	begin := func(p archive.PodRef) { own = second.Write(p, "main", lines) }
-	if _, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, begin); err != nil {
+	if _, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, begin); err != nil {
 		t.Fatal(err)
 	}
-	log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
+	log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
 	if log != own {
 		t.Error("the log that was begun is replaced by one with less")
 	}
-	archivetest.SameLines(t, archivetest.Held(t, log), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, log), lines)
 }
 
 // TestWrittenAgainInOneObject: frames that are written again find the object almost full. They go into it whole all the same: the
@@ -182,7 +183,7 @@ func TestLogBegunInATakeover(t *testing.T) {
 func TestWrittenAgainInOneObject(t *testing.T) {
 	const maxObject, rounds, perRound = 3 << 20, 4, 150
 	lines, others := archivetest.FatLines(rounds*perRound), archivetest.FatLines(20*perRound)
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	store := &storetest.Faulty{Store: memory}
 	first := archivetest.NewCompactLife(t, "r-1", store, maxObject, 2)
 	for n := range rounds {
@@ -203,23 +204,23 @@ func TestWrittenAgainInOneObject(t *testing.T) {
 	if first.Journal.Stats().Compacted == again {
 		t.Error("nothing was written again: the test has shown nothing")
 	}
-	if err := first.Journal.Collect(t.Context(), archivetest.Nobody); err != nil {
+	if err := first.Journal.Collect(t.Context(), archivetest.NoReplica); err != nil {
 		t.Fatal(err)
 	}
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
-	got := archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(2), "main")))
+	got := archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(2), "main")))
 	if want := (rounds - 1) * perRound; len(got) < want {
 		t.Fatalf("got %d lines, want %d at least: so many were journaled before", len(got), want)
 	}
-	archivetest.SameLines(t, got, lines[:len(got)])
+	linetest.WantLines(t, got, lines[:len(got)])
 }
 
 // TestSmallFramesWithHoles: of a log many objects are gone, each with a whole frame. What is left is small frames, more than a .tail
 // takes, and which is joined in memory.
 func TestSmallFramesWithHoles(t *testing.T) {
 	const rounds, small = 30, 100 // lines; a frame holds some 130
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.FatLines(rounds * 2 * small)
 	var want []archive.Line
@@ -242,8 +243,8 @@ func TestSmallFramesWithHoles(t *testing.T) {
 	}
 	second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 	second.TakeOver("r-1")
-	log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-	archivetest.SameLines(t, archivetest.Held(t, log), want)
+	log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+	linetest.WantLines(t, archivetest.HeldLines(t, log), want)
 	if gaps := log.Summary().Gaps; len(gaps) < 10 {
 		t.Errorf("got %d gaps: the test has shown nothing", len(gaps))
 	}
@@ -251,12 +252,12 @@ func TestSmallFramesWithHoles(t *testing.T) {
 		t.Errorf(".tail has %d bytes, which are joined to one frame in memory; want no more than a follower lets it have", size)
 	}
 	again := archivetest.NewLife(t, "r-2", second.Dir, memory, 0)
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, again.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), want)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, again.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), want)
 }
 
 // TestLeftoversOfATakeover: a process that died in a takeover leaves files, which the next one does not go on with.
 func TestLeftoversOfATakeover(t *testing.T) {
-	memory, dir := archivetest.JournalMemory(t), t.TempDir()
+	memory, dir := archivetest.NewJournalStore(t), t.TempDir()
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(20_000, 51)
 	first.Write(archivetest.PodNumber(1), "main", lines)
@@ -269,5 +270,5 @@ func TestLeftoversOfATakeover(t *testing.T) {
 	}
 	second := archivetest.NewLife(t, "r-2", dir, memory, 0)
 	second.TakeOver("r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }

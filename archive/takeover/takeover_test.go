@@ -14,6 +14,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
@@ -28,7 +29,7 @@ func TestJournalCrashTable(t *testing.T) {
 	} {
 		t.Run(way, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				memory := archivetest.JournalMemory(t)
+				memory := archivetest.NewJournalStore(t)
 				store := &storetest.Faulty{Store: memory}
 				first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 				first.Write(archivetest.PodNumber(1), "main", lines[:1000])
@@ -50,8 +51,8 @@ func TestJournalCrashTable(t *testing.T) {
 				second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
 				second.TakeOver("r-1")
 				want := map[bool]int{true: 2000, false: 1000}[stored]
-				archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines[:want])
-				second.SealAll(1)
+				linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines[:want])
+				second.SealPods(1)
 				second.CollectToNothing(memory)
 			})
 		})
@@ -62,7 +63,7 @@ func TestJournalCrashTable(t *testing.T) {
 func TestLastJournalIsWrittenAgain(t *testing.T) {
 	archivetest.WarmCodec(t)
 	synctest.Test(t, func(t *testing.T) {
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		store := &storetest.Faulty{Store: memory}
 		first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 		lines := archivetest.ManyLines(1000, 21)
@@ -81,8 +82,8 @@ func TestLastJournalIsWrittenAgain(t *testing.T) {
 		store.VerifyAllFired(t)
 		second := archivetest.NewLife(t, "r-2", t.TempDir(), store, 0)
 		second.TakeOver("r-1")
-		log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-		archivetest.SameLines(t, archivetest.Held(t, log), lines)
+		log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+		linetest.WantLines(t, archivetest.HeldLines(t, log), lines)
 		if gaps := log.Summary().Gaps; len(gaps) != 1 {
 			t.Errorf("gaps %v, want one", gaps)
 		}
@@ -95,7 +96,7 @@ func TestLastJournalIsWrittenAgain(t *testing.T) {
 // TestTakeOverDiesAnywhere kills the process at each request of a takeover, then repeats it on what is left of the disk.
 func TestTakeOverDiesAnywhere(t *testing.T) {
 	lines := archivetest.ManyLines(12_000, 22)
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	for n := range 6 {
 		for p := 1; p <= 3; p++ {
@@ -109,7 +110,7 @@ func TestTakeOverDiesAnywhere(t *testing.T) {
 		ctx, die := context.WithCancel(t.Context())
 		store.Break(storetest.Fault{Op: storetest.OpGet, Skip: skip, Effect: storetest.Before(die)})
 		dir := t.TempDir()
-		_, err := archivetest.NewLife(t, "r-2", dir, store, 0).Journal.TakeOver(ctx, []string{"r-1"}, archivetest.All, archivetest.Still)
+		_, err := archivetest.NewLife(t, "r-2", dir, store, 0).Journal.TakeOver(ctx, []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter)
 		if ctx.Err() == nil {
 			if skip < 10 || err != nil {
 				t.Errorf("takeover without a fault after %d requests: %v", skip, err)
@@ -123,7 +124,7 @@ func TestTakeOverDiesAnywhere(t *testing.T) {
 			t.Errorf("died at request %d: took %v, want three pods", skip, pods)
 		}
 		for p := 1; p <= 3; p++ {
-			archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(p), "main"))), lines)
+			linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(p), "main"))), lines)
 			if d, err := second.Spool.Draft(archivetest.PodNumber(p).PodUID); err != nil || d.Pod.Phase != "5" {
 				t.Errorf("died at request %d: draft %+v, %v", skip, d, err)
 			}
@@ -137,16 +138,16 @@ func TestCollectDiesAtTheDelete(t *testing.T) {
 		"after":  storetest.After,
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			store := &storetest.Faulty{Store: memory}
 			first := archivetest.NewLife(t, "r-1", t.TempDir(), store, 0)
 			first.Write(archivetest.PodNumber(1), "main", archivetest.ManyLines(100, 23))
 			first.Flush()
-			first.SealAll(1)
+			first.SealPods(1)
 			ctx, die := context.WithCancel(t.Context())
 			defer die()
 			store.Break(storetest.Fault{Op: storetest.OpDelete, Effect: effect(die)})
-			if err := first.Journal.Collect(ctx, archivetest.Nobody); err == nil {
+			if err := first.Journal.Collect(ctx, archivetest.NoReplica); err == nil {
 				t.Error("Collect gave no error")
 			}
 			store.VerifyAllFired(t)
@@ -158,7 +159,7 @@ func TestCollectDiesAtTheDelete(t *testing.T) {
 
 // TestTwoTakeOverAtOnce: both take the same logs, and the store decides who seals.
 func TestTwoTakeOverAtOnce(t *testing.T) {
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	lines := archivetest.ManyLines(3000, 24)
 	first.Write(archivetest.PodNumber(1), "main", lines)
@@ -168,7 +169,7 @@ func TestTwoTakeOverAtOnce(t *testing.T) {
 	var both sync.WaitGroup
 	for n, l := range lives {
 		both.Go(func() {
-			if _, errs[n] = l.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, archivetest.Still); errs[n] == nil {
+			if _, errs[n] = l.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter); errs[n] == nil {
 				errs[n] = l.SealPod(t.Context(), archivetest.PodNumber(1))
 			}
 		})
@@ -201,7 +202,7 @@ func TestTakeOverBreaksAtTheDisk(t *testing.T) {
 	lines := archivetest.ManyLines(3000, 27)
 	for _, name := range []string{"main.0.json.new", "pod.json.new", "main.0.log", "main.0.tail"} {
 		t.Run(name, func(t *testing.T) {
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 			first.Write(archivetest.PodNumber(1), "main", lines)
 			first.Draft(archivetest.PodNumber(1), "Running")
@@ -212,7 +213,7 @@ func TestTakeOverBreaksAtTheDisk(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.All, archivetest.Still); err == nil || len(pods) != 0 {
+			if pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter); err == nil || len(pods) != 0 {
 				t.Errorf("TakeOver() = %v, %v; want no pod and an error", pods, err)
 			}
 			if d, err := second.Spool.Draft(archivetest.PodNumber(1).PodUID); err == nil {
@@ -224,7 +225,7 @@ func TestTakeOverBreaksAtTheDisk(t *testing.T) {
 			if pods := second.TakeOver("r-1"); len(pods) != 1 {
 				t.Errorf("took %v, want one pod", pods)
 			}
-			archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+			linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 			if d, err := second.Spool.Draft(archivetest.PodNumber(1).PodUID); err != nil || d.Pod.Phase != "Running" {
 				t.Errorf("draft %+v, %v", d, err)
 			}

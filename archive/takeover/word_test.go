@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
+	"github.com/epilogue-dev/epilogue/archive/linetest"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestLateFlushDoesNotCount(t *testing.T) {
 	lines, late := archivetest.ManyLines(3000, 40), archivetest.ManyLines(2000, 41)
 	for _, names := range [][]string{{"r-1", "r-2"}, {"r-2", "r-1"}} {
-		memory := archivetest.JournalMemory(t)
+		memory := archivetest.NewJournalStore(t)
 		paused := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 		paused.Write(archivetest.PodNumber(1), "main", lines[:1000])
 		paused.Flush()
@@ -27,20 +28,20 @@ func TestLateFlushDoesNotCount(t *testing.T) {
 
 		third := archivetest.NewLife(t, "r-3", t.TempDir(), memory, 0)
 		third.TakeOver(names...)
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, third.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines[:2000])
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines[:2000])
 		again := archivetest.NewLife(t, "r-2", second.Dir, memory, 0)
 		again.TakeOver(names...)
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, again.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines[:2000])
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, again.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines[:2000])
 		// Back among the others, the one that was paused goes on from them, too.
 		paused.TakeOver(append(names, "r-3")...)
-		archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, paused.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines[:2000])
+		linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, paused.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines[:2000])
 	}
 }
 
 // TestTakenAndNotWrittenAgain: who took a log over and died while it was writing it again has less of it than the dead one before.
 func TestTakenAndNotWrittenAgain(t *testing.T) {
 	lines := archivetest.ManyLines(40_000, 42)
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	first.Write(archivetest.PodNumber(1), "main", lines)
 	first.Flush()
@@ -56,14 +57,14 @@ func TestTakenAndNotWrittenAgain(t *testing.T) {
 	store.VerifyAllFired(t)
 	third := archivetest.NewLife(t, "r-3", t.TempDir(), memory, 0)
 	third.TakeOver("r-2", "r-1")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, third.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }
 
 // TestTwoCopiesInOneLife: a replica that was paused takes another one's copy of a log in the place of its own, and dies before it
 // has written it again. Its journal then has objects of both copies, whose lines do not go on from each other.
 func TestTwoCopiesInOneLife(t *testing.T) {
 	common, own, others := archivetest.ManyLines(1000, 43), archivetest.ManyLines(30_000, 44), archivetest.ManyLines(30_000, 45)
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	store := &storetest.Faulty{Store: memory}
 	paused := archivetest.NewLife(t, "r-1", t.TempDir(), store, 20<<10)
 	paused.Write(archivetest.PodNumber(1), "main", common)
@@ -86,13 +87,13 @@ func TestTwoCopiesInOneLife(t *testing.T) {
 	store.VerifyAllFired(t)
 	third := archivetest.NewLife(t, "r-3", t.TempDir(), memory, 0)
 	third.TakeOver("r-1", "r-2")
-	archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, third.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), slices.Concat(common, others[:20_000]))
+	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), slices.Concat(common, others[:20_000]))
 }
 
 // TestAsideSurvives: what was read in doubt stays beside what the journals held, over a crash at any step, until it is taken up.
 func TestAsideSurvives(t *testing.T) {
 	lines := archivetest.ManyLines(3000, 46)
-	memory := archivetest.JournalMemory(t)
+	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 	first.Write(archivetest.PodNumber(1), "main", lines[:2000])
 	first.Flush()
@@ -108,17 +109,17 @@ func TestAsideSurvives(t *testing.T) {
 	second = archivetest.NewLife(t, "r-2", second.Dir, memory, 0) // it is still in doubt
 	second.TakeOver("r-1", "r-2")
 	for range 2 {
-		log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
-		archivetest.SameLines(t, archivetest.Held(t, log), lines[:2000])
+		log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
+		linetest.WantLines(t, archivetest.HeldLines(t, log), lines[:2000])
 		aside, err := log.Aside()
 		if err != nil || aside == nil {
 			t.Fatalf("Aside() = %v, %v", aside, err)
 		}
-		archivetest.SameLines(t, archivetest.Held(t, aside), lines[1500:])
+		linetest.WantLines(t, archivetest.HeldLines(t, aside), lines[1500:])
 		second = archivetest.NewLife(t, "r-2", second.Dir, memory, 0)
 		second.TakeOver("r-1", "r-2") // changes nothing
 	}
-	log := archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))
+	log := archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
 	if err := log.DropAside(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func TestDoubtEnds(t *testing.T) {
 		"trusted": func(l *archivetest.Life) { l.TakeOver() }, "given up": func(l *archivetest.Life) { l.Spool.EndDoubt() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := archivetest.JournalMemory(t)
+			memory := archivetest.NewJournalStore(t)
 			first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
 			first.Spool.Doubt(false)
 			first.Write(archivetest.PodNumber(1), "main", lines)
@@ -148,7 +149,7 @@ func TestDoubtEnds(t *testing.T) {
 			first.Flush()
 			second := archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)
 			second.TakeOver("r-1")
-			archivetest.SameLines(t, archivetest.Held(t, archivetest.OpenLog(t, second.Spool, archivetest.LogOfPod(archivetest.PodNumber(1), "main"))), lines)
+			linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, second.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 		})
 	}
 }

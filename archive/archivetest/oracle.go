@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/read"
 )
 
 // Oracle answers a query on one log in the plainest way there is: with all its lines in memory.
@@ -112,8 +113,8 @@ func oracleGrep(entries []archive.Entry, g *archive.Grep) []archive.Entry {
 	return out
 }
 
-// Limit cuts a whole answer to so many bytes.
-func Limit(entries []archive.Entry, bytes int64) []archive.Entry {
+// CutToLimit cuts a whole answer to so many bytes.
+func CutToLimit(entries []archive.Entry, bytes int64) []archive.Entry {
 	if bytes == 0 {
 		return entries
 	}
@@ -129,13 +130,13 @@ func Limit(entries []archive.Entry, bytes int64) []archive.Entry {
 	return entries
 }
 
-// Different says how two answers differ, "" where they do not.
-func Different(got, want []archive.Entry) string {
+// Difference says how two answers differ, "" where they do not.
+func Difference(got, want []archive.Entry) string {
 	for i := range min(len(got), len(want)) {
 		g, w := got[i], want[i]
 		if g.Number != w.Number || g.Offset != w.Offset || g.Time != w.Time || g.Partial != w.Partial || g.Context != w.Context ||
 			!bytes.Equal(g.Text, w.Text) {
-			return fmt.Sprintf("entry %d is %s, want %s", i, Show(g), Show(w))
+			return fmt.Sprintf("entry %d is %s, want %s", i, EntryText(g), EntryText(w))
 		}
 	}
 	if len(got) != len(want) {
@@ -144,7 +145,8 @@ func Different(got, want []archive.Entry) string {
 	return ""
 }
 
-func Show(e archive.Entry) string {
+// EntryText returns an entry as a failure of a test names it.
+func EntryText(e archive.Entry) string {
 	return fmt.Sprintf("[line %d at %d, time %d, partial %v, context %v, %d bytes %.20q]",
 		e.Number, e.Offset, e.Time, e.Partial, e.Context, len(e.Text), e.Text)
 }
@@ -203,7 +205,8 @@ func RandomQuery(r *rand.Rand, t archive.Target, i archive.Instance, lines []arc
 	return q
 }
 
-func Describe(q archive.Query) string {
+// QueryText returns what a query bounds as a failure of a test names it.
+func QueryText(q archive.Query) string {
 	text := fmt.Sprintf("since %v until %v lines %d-%d bytes %d-%d limit %d after %v",
 		q.Since.UnixNano(), q.Until.UnixNano(), q.FirstLine, q.LastLine, q.FromByte, q.ToByte, q.LimitBytes, q.After)
 	if q.Tail != nil {
@@ -213,4 +216,18 @@ func Describe(q archive.Query) string {
 		text += fmt.Sprintf(" grep %+v", *q.Grep)
 	}
 	return text
+}
+
+// CompareWithOracle asks a reader 25 random queries, and fails the test where it answers anything else than Oracle
+// does. where says in what state the log is.
+func (s *Shelf) CompareWithOracle(r *rand.Rand, where string, reader *read.Reader, lines []archive.Line) {
+	s.T.Helper()
+	for range 25 {
+		q := RandomQuery(r, WholeJob, Instance("main"), lines)
+		_, got := ReadWhole(s.T, reader, q)
+		want := CutToLimit(Oracle(lines, Instance("main"), q), q.LimitBytes)
+		if diff := Difference(got, want); diff != "" {
+			s.T.Fatalf("%s, %d lines, %s: %s", where, len(lines), QueryText(q), diff)
+		}
+	}
 }
