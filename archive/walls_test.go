@@ -37,7 +37,7 @@ func TestWalls(t *testing.T) {
 		text := "package " + filepath.Base(filepath.Dir(file)) + "\n\nimport _ \"github.com/epilogue-dev/epilogue/" + path + "\"\n"
 		must(os.WriteFile(filepath.Join(tree, file), []byte(text), 0o600))
 	}
-	cmd := exec.CommandContext(t.Context(), os.Getenv("EPILOGUE_LINT"), "run", "--enable-only", "depguard", "--tests=false", "./archive/...")
+	cmd := exec.CommandContext(t.Context(), os.Getenv("EPILOGUE_LINT"), "run", "--allow-parallel-runners", "--enable-only", "depguard", "--tests=false", "./archive/...")
 	cmd.Dir = tree
 	out, err := cmd.CombinedOutput()
 	if _, exit := err.(*exec.ExitError); !exit {
