@@ -107,6 +107,7 @@ type KeptJob struct {
 	SealedAt time.Time // when the last of its pods was sealed, where the document is made of them
 }
 
+// Validate returns a *QueryError for the first field that is wrong, nil where the list can be given.
 func (q *JobQuery) Validate() error {
 	for _, part := range []struct{ field, value string }{{"Namespace", q.Namespace}, {"Workload", q.Workload}} {
 		if part.value != "" && !PlainName(part.value) {
@@ -122,6 +123,8 @@ func (q *JobQuery) Validate() error {
 	return nil
 }
 
+// CursorFolder returns what the cursors of the Jobs of this list begin with: "workload/<id>/" for those of a workload,
+// else "day/". A cursor of the one kind of list says nothing in the other, so Validate refuses it.
 func (q *JobQuery) CursorFolder() string {
 	if q.Workload != "" {
 		return "workload/" + q.Workload + "/"

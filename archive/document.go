@@ -40,6 +40,8 @@ func (p *JobPod) Take(r *InstanceRecord) {
 	p.Seams += r.Seams
 }
 
+// JobPods returns what a Job's document says of its pods, in the order of their manifests. Only the text of the
+// manifests counts: made again from the same ones, the document is the same.
 func JobPods(manifests []*Manifest) []JobPod {
 	pods := make([]JobPod, 0, len(manifests))
 	for _, m := range manifests {

@@ -158,6 +158,7 @@ func Judge(s *Summary) (Verdict, string) {
 	}
 }
 
+// SeamsInWords returns what a verdict's reason says of n unproven seams.
 func SeamsInWords(n int64) string {
 	if n == 1 {
 		return "1 seam between two files of the log is unproven"
@@ -221,8 +222,10 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 	return &m, nil
 }
 
+// Ref returns whose manifest it is.
 func (m *Manifest) Ref() PodRef { return m.Pod.PodRef }
 
+// Nanos returns t in ns since 1970, as frames and indexes have times; 0 for the zero time, which is no time there.
 func Nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -230,6 +233,7 @@ func Nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
+// TimeOf is the inverse of Nanos, in UTC: 0 is the zero time.
 func TimeOf(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}

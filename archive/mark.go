@@ -24,6 +24,8 @@ type PodKey struct {
 	UID      PodUID
 }
 
+// Compare orders pods as an answer gives them: by the time at which their Job was made, by that at which they were,
+// then by name and UID, so that two pods are never equal.
 func (k PodKey) Compare(o PodKey) int {
 	if made := cmp.Or(cmp.Compare(k.Job, o.Job), cmp.Compare(k.Pod, o.Pod)); made != 0 {
 		return made
@@ -31,6 +33,8 @@ func (k PodKey) Compare(o PodKey) int {
 	return cmp.Or(cmp.Compare(k.Name, o.Name), cmp.Compare(k.UID, o.UID))
 }
 
+// HashOf returns a hash of a pod's UID that is the same in every process and version, as it stands in marks that
+// clients keep.
 func HashOf(uid PodUID) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(uid)) // it has no error

@@ -128,6 +128,7 @@ func (e *QueryError) Error() string {
 	return fmt.Sprintf("%s is %q, must be %s", e.Field, e.Value, e.Want)
 }
 
+// BadQuery returns a *QueryError: the field, what it was, and what it must be.
 func BadQuery(field string, value any, want string) error {
 	return &QueryError{Field: field, Value: fmt.Sprint(value), Want: want}
 }
@@ -166,6 +167,8 @@ func (q *Query) Validate() error {
 	return err
 }
 
+// Validate returns a *QueryError where the target does not name exactly one workload, Job or pod, or has a part that
+// could lead out of the archive's folders.
 func (t *Target) Validate() error {
 	named := 0
 	for _, name := range []string{t.Workload, t.Job, t.Pod} {
@@ -201,6 +204,8 @@ type Matcher struct {
 	Expr   *regexp.Regexp // nil: the needle is all that is asked for
 }
 
+// Compile returns what matches lines, or a *QueryError where the expression or a bound is wrong. Of a nil Grep it is
+// nil, which every line passes.
 func (g *Grep) Compile() (*Matcher, error) {
 	if g == nil {
 		return nil, nil

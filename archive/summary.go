@@ -31,6 +31,7 @@ type Kept struct {
 	Size int64 // bytes of the object
 }
 
+// Record returns what a manifest says of the log: its verdict and, where there is an object, what that is.
 func (k *Kept) Record(i Instance) InstanceRecord {
 	r := InstanceRecord{Instance: i, Gaps: k.Gaps, Seams: k.Rotations}
 	r.Verdict, r.Reason = Judge(&k.Summary)
@@ -53,7 +54,8 @@ func (r *InstanceRecord) Summary() Summary {
 	return s
 }
 
-// StandsBefore: what is there is the same log, or holds more of it.
+// StandsBefore reports whether what the store has is to stay where another life has ours: it is the same log with no
+// more gaps, or has more lines of one of which ours has gaps.
 func (k *Kept) StandsBefore(ours *Summary) bool {
 	if k.SHA256 == ours.SHA256 && k.Lines == ours.Lines {
 		return len(k.Gaps) <= len(ours.Gaps)

@@ -146,7 +146,7 @@ func (a *API) pageOf(ctx context.Context, q archive.JobQuery, f *jobFilter) (*wi
 // reserve takes what a Job takes of the caller's memory, read and encoded, until it is answered.
 func reserve(ctx context.Context, j *wire.Job) error {
 	const job, pod = 3 << 10, 512
-	return room.RoomOf(ctx).Reserve(job + int64(len(j.Pods))*pod)
+	return room.Of(ctx).Reserve(job + int64(len(j.Pods))*pod)
 }
 
 // jobPage is a Job with the manifests of its pods.

@@ -138,7 +138,7 @@ func (a *API) endOf(ctx context.Context, l *logRequest, answer *archive.Answer) 
 	if l.query.Follow {
 		q, none := l.query, int64(0)
 		q.Follow, q.Tail, q.After = false, &none, nil
-		room.RoomOf(ctx).Close() // nothing of the answer is read any more
+		room.Of(ctx).Close() // nothing of the answer is read any more
 		if now, err := a.parts.Reader.Read(ctx, q); err == nil {
 			answer = now
 		}

@@ -89,7 +89,7 @@ func (a *API) addMessages(ctx context.Context, z *zenmlWriter, l *logRequest) er
 		return ctx.Err()
 	}
 	z.messages = talk.Of
-	if err := room.RoomOf(ctx).Reserve(talk.Memory()); err != nil {
+	if err := room.Of(ctx).Reserve(talk.Memory()); err != nil {
 		return err
 	}
 	switch {

@@ -21,10 +21,13 @@ type weighed[V any] struct {
 	bytes int
 }
 
+// New makes a cache for so many bytes, as Put is told of them.
 func New[K comparable, V any](most int) *Cache[K, V] {
 	return &Cache[K, V]{most: most, entries: map[K]weighed[V]{}}
 }
 
+// Get returns the value of a key; ok is false where the cache does not have it, or no longer. Several callers may get
+// the same value: none may change it.
 func (b *Cache[K, V]) Get(key K) (value V, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -61,6 +64,7 @@ func (b *Cache[K, V]) Sweep(keep func(V) bool) {
 	}
 }
 
+// Drop forgets a key, for what has been found to be wrong or gone. A key that is not there is none.
 func (b *Cache[K, V]) Drop(key K) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

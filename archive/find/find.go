@@ -233,7 +233,7 @@ func (p *FoundPod) Settled(record archive.InstanceRecord) archive.InstanceRecord
 	return record
 }
 
-// FindTogether is find for followers of the same target: those that heard of the same news share what one of them finds.
+// FindTogether is Find for followers of the same target: those that heard of the same news share what one of them finds.
 func (r *Finder) FindTogether(ctx context.Context, t archive.Target) (*Found, error) {
 	if r.Cfg.Spool == nil {
 		return r.Find(ctx, t)
@@ -249,7 +249,8 @@ func (r *Finder) FindTogether(ctx context.Context, t archive.Target) (*Found, er
 	return v.(*Found), nil
 }
 
-// Over: no line will come but of the logs that are known. nothingMore: nobody will make another pod.
+// Over reports whether no line will come but of the logs that are known: all pods are sealed, and there will be no
+// other. nothingMore says that nobody will make another pod.
 func (f *Found) Over(q *archive.Query, nothingMore bool) bool {
 	pods := len(f.Pods) > 0
 	switch {
@@ -262,7 +263,8 @@ func (f *Found) Over(q *archive.Query, nothingMore bool) bool {
 	}
 }
 
-// Documented: all Jobs have their documents.
+// Documented reports whether all Jobs of the target have their documents, so that none of them gets another pod.
+// Without a Job in the store it is false.
 func (f *Found) Documented() bool {
 	for _, job := range f.jobs {
 		if !job.document {
@@ -272,6 +274,7 @@ func (f *Found) Documented() bool {
 	return len(f.jobs) > 0
 }
 
+// Key returns the pod's place in the order of an answer. It stays as it is when the pod is sealed.
 func (p *FoundPod) Key() archive.PodKey {
 	return archive.PodKey{Job: archive.Nanos(p.jobMade()), Pod: archive.Nanos(p.Pod.CreatedAt), Name: p.Pod.Pod, UID: p.Pod.PodUID}
 }

@@ -14,7 +14,7 @@ import (
 // Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
 // nothing.
 func (r *Finder) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
-	back, err := room.RoomOf(ctx).Find(ctx)
+	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (r *Finder) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive
 			yield(archive.KeptJob{}, err)
 			return
 		}
-		back, err := room.RoomOf(ctx).Find(ctx)
+		back, err := room.Of(ctx).Find(ctx)
 		if err != nil {
 			yield(archive.KeptJob{}, err)
 			return

@@ -22,7 +22,7 @@ func (r *Finder) journaled(ctx context.Context, t archive.Target, own bool) (map
 
 // InJournals finds the target's pods in the journals of some replicas.
 func (r *Finder) InJournals(ctx context.Context, t archive.Target, of func(replica string) bool) (map[archive.PodUID]*FoundPod, error) {
-	replicas, err := journal.JournalReplicas(ctx, r.Cfg.Store)
+	replicas, err := journal.Replicas(ctx, r.Cfg.Store)
 	if err != nil {
 		return nil, err
 	}

@@ -48,10 +48,13 @@ func (r *Finder) rebuild(ctx context.Context, ref archive.PodRef, logs []archive
 	return m, nil
 }
 
+// StoredManifest is ManifestAt for an object of a listing.
 func (r *Finder) StoredManifest(ctx context.Context, object archive.Object) (*archive.Manifest, error) {
 	return r.ManifestAt(ctx, object.Key)
 }
 
+// ManifestAt reads a manifest from the store. ErrNotFound: the pod is not sealed, or has expired. ErrDamaged: it is no
+// manifest of this format version; Manifests makes it again from the log objects.
 func (r *Finder) ManifestAt(ctx context.Context, key archive.Key) (*archive.Manifest, error) {
 	body, _, err := r.Cfg.Store.Get(ctx, key, archive.Range{})
 	if err != nil {

@@ -35,7 +35,7 @@ func NewCodec() (*Codec, error) {
 	return c, nil
 }
 
-// Scratch gives an empty buffer; release takes it back.
+// Scratch returns an empty buffer with room in it; Release takes it back. One that is not given back is garbage, no leak.
 func (c *Codec) Scratch() []byte {
 	if b, ok := c.buffers.Get().(*[]byte); ok {
 		return (*b)[:0]
@@ -43,6 +43,7 @@ func (c *Codec) Scratch() []byte {
 	return make([]byte, 0, 64<<10)
 }
 
+// Release takes back a buffer of Scratch, grown or not. Nobody may use it any more, nor what points into it.
 func (c *Codec) Release(b []byte) { c.buffers.Put(&b) }
 
 // compress gives one whole zstd frame, also for no bytes at all; release takes it back.

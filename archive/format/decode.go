@@ -90,6 +90,8 @@ func (c *Codec) Decode(b []byte) (*Frame, Head, error) {
 	return f, h, err
 }
 
+// DecodeData decodes the data that belongs to a head: its checksum, its text and its times must be what the head says,
+// else the error is ErrDamaged and names the first line. The frame's text is its own, its gaps are the head's.
 func (c *Codec) DecodeData(h *Head, data []byte) (*Frame, error) {
 	f := &Frame{FirstLine: h.FirstLine, Marks: h.marks, Gaps: h.Gaps, Rotations: h.Rotations}
 	if h.DataSize == 0 {
@@ -252,6 +254,8 @@ func (c *Codec) Scan(r io.ReaderAt, at, size int64) (*Frame, Head, error) {
 	return f, h, err
 }
 
+// NoEOF has an end of bytes that came too early be an error (io.ErrUnexpectedEOF), so that nobody takes it for the end
+// of a log. Any other error, and nil, stays as it is.
 func NoEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

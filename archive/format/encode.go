@@ -30,6 +30,8 @@ func (c *Codec) Encode(dst []byte, f *Frame) ([]byte, Head, error) {
 	return append(dst, data...), h, nil
 }
 
+// AppendHead appends a frame's head as it is stored, with the times of its lines compressed in it, and sets its Size.
+// The other fields must be those of the data already. After an error dst may have part of a head behind it.
 func (c *Codec) AppendHead(dst []byte, h *Head, times []int64) ([]byte, error) {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, MagicHead)

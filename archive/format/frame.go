@@ -20,7 +20,7 @@ const (
 	MaxFrameData = MaxFrameRaw + MaxFrameRaw/8 + 1024
 	// MaxHead bounds what a decoder allocates for a frame's head: a frame of empty lines has the longest column.
 	MaxHead = 16 << 20
-	// maxGapText bounds the JSON of the gaps in one head: maxGaps of them, each byte of a detail escaped.
+	// maxGapText bounds the JSON of the gaps in one head: MaxGaps of them, each byte of a detail escaped.
 	maxGapText = 2 << 20
 )
 
@@ -75,9 +75,12 @@ type Head struct {
 	Size      int64  // bytes of the head itself, with its skippable header
 }
 
-// Empty: there is nothing that must be kept. Rotations are, with the next lines.
+// Empty reports whether there is nothing that must be kept: no line and no gap. Rotations alone are kept with the next
+// lines.
 func (f *Frame) Empty() bool { return len(f.Times) == 0 && len(f.Gaps) == 0 }
 
+// Reset empties the frame for the lines from firstLine on. Its memory is used again: lines that point into it are
+// no longer good.
 func (f *Frame) Reset(firstLine int64) {
 	f.FirstLine, f.Rotations = firstLine, 0
 	f.Text, f.Times, f.Marks, f.Gaps = f.Text[:0], f.Times[:0], f.Marks[:0], nil

@@ -40,7 +40,7 @@ const (
 )
 
 const (
-	// MaxIndex and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
+	// MaxIndex (bytes) and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
 	MaxIndex   = 64 << 20
 	maxFrames  = 1 << 20
 	maxSummary = maxGapText + 64<<10
@@ -56,7 +56,7 @@ const (
 // Size is that of head and data.
 func (x *IndexFrame) Size() int64 { return x.HeadSize + x.DataSize }
 
-// parts gives where a frame's head and its data lie.
+// Parts returns where a frame's head and its data lie in the object.
 func (x *IndexFrame) Parts() (head, data int64) {
 	if x.DataFirst {
 		return x.Offset + x.DataSize, x.Offset
@@ -155,7 +155,7 @@ func appendSeekTable(dst []byte, frames []IndexFrame, version byte, indexSize ui
 }
 
 // EndSizes reads from the last bytes of an object how long its seek table and its index are. It needs
-// seekFooter bytes for the first and the whole seek table for the second: short is how many bytes of the end it
+// SeekFooter bytes for the first and the whole seek table for the second: short is how many bytes of the end it
 // wants where b is too short, else 0.
 func EndSizes(b []byte) (seekTable, index, short int64, err error) {
 	if len(b) < SeekFooter {
@@ -187,7 +187,7 @@ func EndSizes(b []byte) (seekTable, index, short int64, err error) {
 	return seekTable, index, 0, nil
 }
 
-// DecodeIndex reads the index that b starts with. objectSize is the size of the object up to the index; the frames must
+// DecodeIndex reads the index that b starts with. before is the size of the object up to the index; the frames must
 // fill it.
 func DecodeIndex(b []byte, before int64) (*Index, error) {
 	payload, err := skippable(b, MagicIndex, MaxIndex)

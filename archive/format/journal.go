@@ -62,11 +62,12 @@ type JournalPart struct {
 }
 
 const (
-	MagicDocument     = 0x184D2A52 // ours: a JSON document between the frames of a journal object
+	// MagicDocument begins a JSON document between the frames of a journal object: a skippable frame of ours.
+	MagicDocument     = 0x184D2A52
 	magicJournalIndex = 0x184D2A53 // ours: the end of a journal object
 	// documentHead is the name, the version and the checksum that a document or an index starts with.
 	documentHead = 9
-	// MaxEntries bounds the logs and pods of one journal object, so that its index stays far below maxHead.
+	// MaxEntries bounds the logs and pods of one journal object, so that its index stays far below MaxHead.
 	MaxEntries = 8000
 )
 
@@ -109,6 +110,8 @@ func (c *Codec) ReadDocument(b []byte, magic uint32, name string, tail int) ([]b
 	return c.decompress(packed, MaxHead)
 }
 
+// EncodeJournalIndex returns the end of a journal object: the index as a compressed document, and behind it how long it
+// is, so that it is found from the end.
 func (c *Codec) EncodeJournalIndex(x *JournalIndex) ([]byte, error) {
 	text, err := json.Marshal(x)
 	if err != nil {

@@ -46,6 +46,9 @@ func LookForIndex(ctx context.Context, store archive.Store, key archive.Key, loo
 	return nil, fmt.Errorf("read index of %s: object is too short: %w", key, archive.ErrDamaged)
 }
 
+// Fetch reads a range of an object into memory, and returns the size of the whole object, too. Fewer bytes than there
+// must be are an error of the store, which says nothing of the object. More than 128 MiB, twice the largest index, are
+// never read.
 func Fetch(ctx context.Context, store archive.Store, key archive.Key, r archive.Range) ([]byte, int64, error) {
 	body, object, err := Open(ctx, store, key, r)
 	if err != nil {
@@ -125,6 +128,9 @@ func (c *Codec) fetchFrame(ctx context.Context, store archive.Store, key archive
 	return c.DecodePlaced(b, &place)
 }
 
+// WriteAt has a file end at a place with b, and makes the file where there is none. What stood behind the place, as a
+// torn write leaves it, goes first. After an error or a crash the file has its bytes up to the place, and behind it any
+// part of b; the next call at the same place repairs that. It does not sync.
 func WriteAt(path string, at int64, b []byte) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -145,6 +151,7 @@ func Closing(c io.Closer, err error) error {
 	return err
 }
 
+// ReadFrame reads and decodes the one frame that lies at a place of a file, head first, in size bytes.
 func (c *Codec) ReadFrame(r io.ReaderAt, at, size int64) (*Frame, error) {
 	b := make([]byte, size)
 	if _, err := r.ReadAt(b, at); err != nil {

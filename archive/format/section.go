@@ -14,6 +14,8 @@ type Window struct {
 	Done      bool
 }
 
+// Visit gives the frame's lines that are in the window to Yield, and sets Done once that wants no more. Frames come in
+// the order of their lines. Its error is that of a damaged frame.
 func (w *Window) Visit(f *Frame) error {
 	return f.Lines(func(line archive.Line) bool {
 		if line.Time != 0 {
@@ -54,10 +56,12 @@ type Piece struct {
 	Offset int64
 }
 
+// SectionOf returns what an index says of one frame as a section.
 func SectionOf(x *IndexFrame) Section {
 	return Section{x.FirstLine, x.Lines, x.RawOffset, x.RawSize, x.Low, x.High, true}
 }
 
+// SectionsOf returns the frames of a log object as sections, in the same order: section n is frame n.
 func SectionsOf(frames []IndexFrame) []Section {
 	all := make([]Section, len(frames))
 	for n := range frames {
@@ -67,13 +71,14 @@ func SectionsOf(frames []IndexFrame) []Section {
 }
 
 // The first request for frames is for little, so that a tail costs little; the next ones are for more, so that a whole log
-// costs few requests. largestGet bounds what is held in memory.
+// costs few requests. LargestGet bounds what is held in memory.
 const (
 	SmallestGet = 256 << 10
 	LargestGet  = 1 << 20
 )
 
-const PieceBytes = 64 << 10 // of a line: a longer one is kept in pieces
+// PieceBytes bounds what one line adds to a frame: a longer one is kept in pieces.
+const PieceBytes = 64 << 10
 
 // Memory is how much one frame of the section takes at most: it may be several frames, or not known what it is.
 func (x *Section) Memory() int64 {

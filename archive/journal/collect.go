@@ -202,6 +202,8 @@ func (g *garbage) isSealed(ctx context.Context, pod archive.PodRef) (bool, error
 	return done, err
 }
 
+// HasManifest reports whether a pod is sealed, as the store says it now. It waits through an outage of the store; its
+// error is the context's, or an answer that is final.
 func (j *Journal) HasManifest(ctx context.Context, pod archive.PodRef) (bool, error) {
 	return patient.Exists(ctx, j.Breaker, j.Store, pod.ManifestKey())
 }

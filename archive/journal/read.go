@@ -22,19 +22,19 @@ type Reader struct {
 	codec *format.Codec
 }
 
-// NewReader makes a JournalReader.
+// NewReader makes a Reader. It asks the store nothing.
 func NewReader(store archive.Store, codec *format.Codec) *Reader { return &Reader{store, codec} }
 
-// JournalObject is an object of a journal, with its index.
-type JournalObject struct {
+// Object is an object of a journal, with its index.
+type Object struct {
 	Key   archive.Key          `json:"key"`
 	Size  int64                `json:"size"`            // bytes
 	Index *format.JournalIndex `json:"index,omitempty"` // nil where it is damaged
 	Error string               `json:"error,omitempty"` // what is damaged
 }
 
-// JournalFrame is one frame of a log in a journal object.
-type JournalFrame struct {
+// Frame is one frame of a log in a journal object.
+type Frame struct {
 	format.JournalPart
 	FirstLine int64         `json:"firstLine"`         // lines of the log before it
 	Lines     int64         `json:"lines"`             // in it
@@ -51,16 +51,16 @@ var ErrNoSuchLog = errors.New("no such log in the object")
 
 // List gives the objects of a replica's journal, of all replicas where that is "", in the order of their keys. Objects that
 // go away meanwhile are passed over, damaged ones say so. It stops at the first error of the store, which is the last thing it gives.
-func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[JournalObject, error] {
+func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[Object, error] {
 	prefix := archive.JournalPrefix
 	if replica != "" {
 		prefix = archive.ReplicaPrefix(replica)
 	}
-	return func(yield func(JournalObject, error) bool) {
+	return func(yield func(Object, error) bool) {
 		some := make([]archive.Object, 0, patient.AtOnce)
 		for object, err := range r.store.List(ctx, prefix, "") {
 			if err != nil {
-				yield(JournalObject{}, fmt.Errorf("list journals: %w", err))
+				yield(Object{}, fmt.Errorf("list journals: %w", err))
 				return
 			}
 			if archive.SequenceOf(object.Key) < 0 {
@@ -78,8 +78,8 @@ func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[JournalObje
 }
 
 // giveAll reads the indexes of some objects at once.
-func (r *Reader) giveAll(ctx context.Context, some []archive.Object, yield func(JournalObject, error) bool) bool {
-	read := make([]JournalObject, len(some))
+func (r *Reader) giveAll(ctx context.Context, some []archive.Object, yield func(Object, error) bool) bool {
+	read := make([]Object, len(some))
 	err := patient.Parallel(len(some), func(i int) (err error) {
 		read[i], err = r.Object(ctx, some[i].Key)
 		if errors.Is(err, archive.ErrNotFound) {
@@ -88,7 +88,7 @@ func (r *Reader) giveAll(ctx context.Context, some []archive.Object, yield func(
 		return err
 	})
 	if err != nil {
-		yield(JournalObject{}, err)
+		yield(Object{}, err)
 		return false
 	}
 	for _, object := range read {
@@ -99,24 +99,24 @@ func (r *Reader) giveAll(ctx context.Context, some []archive.Object, yield func(
 	return true
 }
 
-// Object reads one object's index.
-func (r *Reader) Object(ctx context.Context, key archive.Key) (JournalObject, error) {
+// Object reads one object's index. Damage is no error: the object says so. ErrNotFound: it was removed.
+func (r *Reader) Object(ctx context.Context, key archive.Key) (Object, error) {
 	x, size, err := r.codec.SizedJournalIndex(ctx, r.store, key)
 	switch {
 	case errors.Is(err, archive.ErrDamaged):
-		return JournalObject{Key: key, Size: size, Error: err.Error()}, nil
+		return Object{Key: key, Size: size, Error: err.Error()}, nil
 	case err != nil:
-		return JournalObject{}, err
+		return Object{}, err
 	}
-	return JournalObject{Key: key, Size: size, Index: x}, nil
+	return Object{Key: key, Size: size, Index: x}, nil
 }
 
 // Frames reads the frames of a run and checks them. The error is the store's; what is damaged says so itself.
-func (r *Reader) Frames(ctx context.Context, key archive.Key, run format.JournalFrames) ([]JournalFrame, error) {
-	var frames []JournalFrame
+func (r *Reader) Frames(ctx context.Context, key archive.Key, run format.JournalFrames) ([]Frame, error) {
+	var frames []Frame
 	at := run.Offset
 	err := r.walk(ctx, key, run, func(b []byte, h *format.Head, err error) error {
-		f := JournalFrame{
+		f := Frame{
 			JournalPart: format.JournalPart{Offset: at, Size: int64(len(b))}, FirstLine: h.FirstLine, Lines: h.Lines, RawSize: h.RawSize,
 			Low: h.Low, High: h.High, CRC: h.DataCRC, Gaps: h.Gaps,
 		}
@@ -131,7 +131,7 @@ func (r *Reader) Frames(ctx context.Context, key archive.Key, run format.Journal
 }
 
 // Lines gives the lines that an object holds of a log, in order, until yield returns false. pod is the pod's UID.
-func (r *Reader) Lines(ctx context.Context, object JournalObject, pod archive.PodUID, container string, restart int, yield func(archive.Line) bool) error {
+func (r *Reader) Lines(ctx context.Context, object Object, pod archive.PodUID, container string, restart int, yield func(archive.Line) bool) error {
 	logs := object.logs(pod, container, restart)
 	if len(logs) == 0 {
 		return fmt.Errorf("%s: pod %s, container %s, restart %d: %w", object.Key, pod, container, restart, ErrNoSuchLog)
@@ -160,7 +160,7 @@ func (r *Reader) Lines(ctx context.Context, object JournalObject, pod archive.Po
 }
 
 // logs gives the entries of one log. A log of which much is new can have several in one object.
-func (o *JournalObject) logs(pod archive.PodUID, container string, restart int) (logs []format.JournalLog) {
+func (o *Object) logs(pod archive.PodUID, container string, restart int) (logs []format.JournalLog) {
 	if o.Index == nil {
 		return nil
 	}

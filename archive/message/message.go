@@ -70,7 +70,7 @@ func (t *Talk) Memory() (bytes int64) {
 // Of gives the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that nobody here
 // knows, is passed over: it must not hide the others, nor the log that they stand in.
 func Of(ctx context.Context, store archive.Store, workload string, namespaces ...string) (Talk, error) {
-	back, err := room.RoomOf(ctx).Find(ctx)
+	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
 		return Talk{}, err
 	}

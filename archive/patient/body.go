@@ -16,12 +16,17 @@ type SpoolFile struct {
 	Err  atomic.Pointer[error]
 }
 
+// Read is the file's. A failure of the disk is noted.
 func (f *SpoolFile) Read(p []byte) (int, error) { return f.Note(f.File.Read(p)) }
 
+// ReadAt is the file's. A failure of the disk is noted.
 func (f *SpoolFile) ReadAt(p []byte, at int64) (int, error) { return f.Note(f.File.ReadAt(p, at)) }
 
+// Seek is the file's: a store that tries again begins anew.
 func (f *SpoolFile) Seek(offset int64, whence int) (int64, error) { return f.File.Seek(offset, whence) }
 
+// Note keeps a failure of the disk in Err, where the putter looks once the store has given up, and returns what it was
+// given. The end of the file is none.
 func (f *SpoolFile) Note(n int, err error) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		f.Err.Store(&err)

@@ -39,6 +39,8 @@ const (
 	lastPause  = 30 * time.Second
 )
 
+// NewBreaker makes a breaker of a store that counts as well until a request fails. failed is called with each failed
+// try, from any goroutine; what is only an answer (see Do) is none.
 func NewBreaker(log *slog.Logger, failed func(error)) *Breaker {
 	b := &Breaker{log: log, failed: failed, turn: make(chan struct{}, 1)}
 	b.turn <- struct{}{}
@@ -54,7 +56,7 @@ var errLater = errors.New("given up for now")
 // mostOwn is how often a request may fail before its caller is free for another one.
 const mostOwn = 4
 
-// Put is do for what is one of many, and has callers that come again later: it gives up, for now, what has failed often. Else as many
+// Put is Do for what is one of many, and has callers that come again later: it gives up, for now, what has failed often. Else as many
 // requests of which the store takes none as there are callers would keep all others out.
 func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) error) error {
 	before := b.worked.Load()
@@ -65,12 +67,14 @@ func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) 
 	return err
 }
 
-// Do calls f until it returns nil or an answer, or the context ends.
+// Do calls f until it returns nil or an answer, or the context ends. An answer is what the store says of an object, or of a
+// request as such (ErrExists, ErrNotFound, ErrDamaged, ErrKey, ErrUnsupported), and what the disk does (ErrSpoolFile): it is
+// returned, and trying again would not change it.
 func (b *Breaker) Do(ctx context.Context, what string, f func(context.Context) error) error {
 	return b.repeat(ctx, what, -1, f)
 }
 
-// repeat is do, for so many failures at most; -1: for ever.
+// repeat is Do, for so many failures at most; -1: for ever.
 func (b *Breaker) repeat(ctx context.Context, what string, most int, f func(context.Context) error) error {
 	for own, fresh := firstPause, true; ; fresh = false {
 		probing, err := b.enter(ctx, fresh)
@@ -156,6 +160,7 @@ func (b *Breaker) state() (healthy chan struct{}, pause time.Duration) {
 	return b.healthy, b.pause
 }
 
+// Sleep waits for d. It returns the context's error where that ends first.
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -18,6 +18,8 @@ type LookFirst struct {
 	Needed atomic.Bool // the probe, or an answer, showed that the store has no conditional put
 }
 
+// Put is the store's Put. With IfAbsent, on a store that cannot do this, it looks for the key first and returns
+// ErrExists where that is taken; who puts between the look and the put is overwritten.
 func (s *LookFirst) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	if err := archive.CheckKey(key); err != nil {
 		return err
@@ -42,6 +44,7 @@ func (s *LookFirst) Put(ctx context.Context, key archive.Key, body io.ReadSeeker
 	return s.Store.Put(ctx, key, body, opts)
 }
 
+// IgnoreNotFound returns nil for ErrNotFound, and any other error as it is: for removing what may be gone.
 func IgnoreNotFound(err error) error {
 	if errors.Is(err, archive.ErrNotFound) {
 		return nil

@@ -6,6 +6,8 @@ import (
 	"sync"
 )
 
+// Lock takes the one token out of a channel; who has it puts it back. It is a mutex that a context ends the waiting
+// for, with its error.
 func Lock(ctx context.Context, token chan struct{}) error {
 	select {
 	case <-token:

@@ -260,7 +260,7 @@ func (a *answering) room() int64 {
 // reserve takes what the logs that have just come take besides.
 func (a *answering) reserve(ctx context.Context) error {
 	more := a.room() - a.reserved
-	if err := room.RoomOf(ctx).Reserve(more); err != nil {
+	if err := room.Of(ctx).Reserve(more); err != nil {
 		return err
 	}
 	a.reserved += more

@@ -210,9 +210,9 @@ func (f *following) refresh(ctx context.Context) error {
 	return nil
 }
 
-// lookTogether is findTogether in the reader's turn.
+// lookTogether is FindTogether in the reader's turn.
 func (f *following) lookTogether(ctx context.Context) (*find.Found, error) {
-	back, err := room.RoomOf(ctx).Find(ctx)
+	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
 		return nil, err
 	}

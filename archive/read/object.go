@@ -90,7 +90,7 @@ func (o *sealedLog) Frames(ctx context.Context, numbers []int) iter.Seq2[format.
 		if numbers = numbers[n:]; len(numbers) == 0 {
 			return
 		}
-		if back, ok := room.RoomOf(ctx).TryFrame(o.aheadNeeds(numbers)); ok {
+		if back, ok := room.Of(ctx).TryFrame(o.aheadNeeds(numbers)); ok {
 			defer back()
 			o.ahead(ctx, numbers, yield)
 			return

@@ -32,7 +32,7 @@ func (r *Reader) Read(ctx context.Context, q archive.Query) (*archive.Answer, er
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	back, err := room.RoomOf(ctx).Find(ctx)
+	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func (r *Room) Frame(ctx context.Context, bytes int64) (back func(), err error) 
 	return func() { r.of.frames.Release(bytes) }, nil
 }
 
-// TryFrame is frame for what can be done without.
+// TryFrame is Frame for what can be done without.
 func (r *Room) TryFrame(bytes int64) (back func(), ok bool) {
 	if r == nil {
 		return func() {}, true
@@ -120,8 +120,8 @@ func WithRoom(ctx context.Context, r *Room) context.Context {
 	return context.WithValue(ctx, roomKey{}, r)
 }
 
-// RoomOf gives the room that the context has, nil where it has none.
-func RoomOf(ctx context.Context) *Room {
+// Of returns the room that the context has, nil where it has none.
+func Of(ctx context.Context) *Room {
 	r, _ := ctx.Value(roomKey{}).(*Room)
 	return r
 }

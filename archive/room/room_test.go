@@ -80,7 +80,7 @@ func TestAllowanceOfFrames(t *testing.T) {
 
 // TestNoRoomBoundsNothing: a program that reads for itself has no allowance.
 func TestNoRoomBoundsNothing(t *testing.T) {
-	r := RoomOf(t.Context())
+	r := Of(t.Context())
 	defer r.Close()
 	if err := r.Reserve(1 << 50); err != nil {
 		t.Errorf("reserve: got %v", err)

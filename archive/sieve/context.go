@@ -22,6 +22,7 @@ type ContextLines struct {
 type ContextRoom struct{ used int }
 
 const (
+	// MaxContextRoom is how many bytes of lines before a match the logs of one answer hold together.
 	MaxContextRoom = 2 * archive.MaxContextBytes
 	ContextEntry   = 256 // bytes that a line takes besides its text, with what a slice has to grow
 )

@@ -24,7 +24,7 @@ func NewPick(s *Sieve, h Holding) *pick { return &pick{s, h, h.Sections()} }
 func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archive.Entry, error) bool) bool {
 	p := NewPick(s, h)
 	numbers := s.wanted(p.sections)
-	back, err := room.RoomOf(ctx).Frame(ctx, p.needs(numbers))
+	back, err := room.Of(ctx).Frame(ctx, p.needs(numbers))
 	if err != nil {
 		yield(archive.Entry{}, err)
 		return false
@@ -117,6 +117,8 @@ func (p *pick) damage(f format.Piece, err error) error {
 	}
 }
 
+// IsDamage reports whether an error is of damage (*archive.DamageError): it tells of lines that are lost, and the
+// answer goes on behind them.
 func IsDamage(err error) bool {
 	var d *archive.DamageError
 	return errors.As(err, &d)

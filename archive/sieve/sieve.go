@@ -35,6 +35,8 @@ type Budget struct {
 	left    int64
 }
 
+// NewBudget returns what may be given of an answer: limit bytes of text with its newlines; 0 or less is no bound. All
+// logs of the answer share it.
 func NewBudget(limit int64) *Budget { return &Budget{limit > 0, limit} }
 
 // Full says that nothing more fits.

@@ -24,6 +24,8 @@ const (
 	turnLines = 256
 )
 
+// NewTurns returns the slots that the turns of all answers of a process share: half as many as it has processors, but
+// one.
 func NewTurns() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // take waits for a turn. Its error is the context's.

@@ -27,6 +27,7 @@ func (s *Spool) All() []*Log {
 	return logs
 }
 
+// MarkDrafted has the journal look at a pod's draft again: what it had of it did not get into the store.
 func (s *Spool) MarkDrafted(pod archive.PodUID) {
 	s.mu.Lock()
 	s.drafted[pod] = struct{}{}
@@ -55,7 +56,7 @@ func (s *Spool) TakenDir() string { return filepath.Join(s.Cfg.Dir, ".takeover")
 // Adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery does.
 // A log that is there already stays where it counts, or holds as many lines or has ended; else it is dropped for the other one,
 // or set aside where the other one's word counts before it. Whoever still follows it meets an error at the next Append, as of a
-// failing disk, and goes on from the new one. adopt gives nil where nothing changed.
+// failing disk, and goes on from the new one. It returns nil where nothing changed.
 //
 // A crash in here leaves files without an identity or without their log; the journal holds all of it still.
 func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, since int64) (*Log, error) {

@@ -146,6 +146,7 @@ func (l *Log) cutTailFrames(c *Cut, from Position) error {
 // Frames gives the whole frames' bytes.
 func (c *Cut) Frames() io.Reader { return io.NewSectionReader(c.file, c.offset, c.Size) }
 
+// Close lets the log's file go. Done again it does nothing; Frames is not read after it.
 func (c *Cut) Close() {
 	if c.file != nil {
 		c.file.Close() // it was only read

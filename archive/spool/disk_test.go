@@ -92,7 +92,7 @@ func TestDiskIsFullBelowTheLimit(t *testing.T) {
 		linetest.WantLines(t, heldLines(t, full), lines[:taken])
 		asked := small.asked.Load()
 		if n, err := other.Append(lines[100:4000]...); !errors.Is(err, ErrFull) {
-			t.Errorf("Append to another log: %d, %v, want ErrSpoolFull", n, err)
+			t.Errorf("Append to another log: %d, %v, want ErrFull", n, err)
 		} else {
 			linetest.WantLines(t, heldLines(t, other), lines[:100+n])
 		}

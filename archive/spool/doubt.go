@@ -115,7 +115,8 @@ func (s *Spool) sinceOf(l *Log) int64 {
 	return since
 }
 
-// Stays: what the spool has of a log counts, or is no less than so many lines from a journal whose word counts as much.
+// Stays reports whether the spool keeps its own of a log, where a journal has so many lines of it and its word counts
+// since then (ns since 1970): the spool's word counts later, or as much and it has the log's end or no fewer lines.
 func (s *Spool) Stays(l *Log, lines, since int64) bool {
 	have := s.sinceOf(l)
 	if have != since {

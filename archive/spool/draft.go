@@ -60,6 +60,7 @@ func (s *Spool) Draft(pod archive.PodUID) (*archive.Draft, error) {
 	return &d, nil
 }
 
+// DraftPath returns where a pod's draft is on the disk. There need be none.
 func (s *Spool) DraftPath(pod archive.PodUID) string { return filepath.Join(s.podDir(pod), podFile) }
 
 // DraftRef is what a pod in the spool is found by.

@@ -69,7 +69,7 @@ func (l *Log) Summary() archive.Summary {
 }
 
 // Append takes lines in the order in which they were served and copies their texts. It returns how many it took: all,
-// or those before the error. ErrSpoolFull is the error to wait out; any other is the disk's or the caller's.
+// or those before the error. ErrFull is the error to wait out; any other is the disk's or the caller's.
 func (l *Log) Append(lines ...archive.Line) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

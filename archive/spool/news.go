@@ -15,6 +15,7 @@ func (l *Log) Watch(w news.Wakeup) {
 	l.watchers[w] = struct{}{}
 }
 
+// Unwatch ends Watch. A wake-up of before may still be in w.
 func (l *Log) Unwatch(w news.Wakeup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

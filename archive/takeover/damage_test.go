@@ -95,7 +95,7 @@ func TestTakeOverIntoAFullSpool(t *testing.T) {
 	second.Journal = takeover.New(journal.New(journal.Config{Replica: "r-2"}, memory, second.Spool, archivetest.QuietLogger(), func(error) {}))
 	pods, err := second.Journal.TakeOver(t.Context(), []string{"r-1"}, archivetest.EveryPod, archivetest.NoWriter)
 	if !errors.Is(err, spool.ErrFull) || len(pods) == 0 || len(pods) == 4 {
-		t.Errorf("TakeOver() = %v, %v; want some pods and ErrSpoolFull", pods, err)
+		t.Errorf("TakeOver() = %v, %v; want some pods and ErrFull", pods, err)
 	}
 	if have, limit := second.Spool.Used(); have > limit || have == 0 {
 		t.Errorf("%d bytes used of %d", have, limit)

@@ -16,7 +16,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/journal"
 )
 
-// Printer writes what a JournalReader finds, for a person to read or, with JSON, one document per line.
+// Printer writes what a journal.Reader finds, for a person to read or, with JSON, one document per line.
 type Printer struct {
 	Reader *journal.Reader
 	Out    io.Writer
@@ -57,7 +57,7 @@ type journalLine struct {
 	Error    string      `json:"error,omitempty"`
 }
 
-func listed(o *journal.JournalObject) journalLine {
+func listed(o *journal.Object) journalLine {
 	replica, _, _ := strings.Cut(strings.TrimPrefix(string(o.Key), archive.JournalPrefix), "/")
 	l := journalLine{Key: o.Key, Replica: replica, Sequence: archive.SequenceOf(o.Key), Size: o.Size, Error: o.Error}
 	if o.Index == nil {
@@ -125,10 +125,10 @@ type dumpedFrame struct {
 	Container string         `json:"container"`
 	Restart   int            `json:"restart"`
 	Whole     bool           `json:"whole"`
-	journal.JournalFrame
+	journal.Frame
 }
 
-func (p Printer) dumpFrames(out io.Writer, pod *format.JournalPod, l *format.JournalLog, whole bool, frames []journal.JournalFrame) error {
+func (p Printer) dumpFrames(out io.Writer, pod *format.JournalPod, l *format.JournalLog, whole bool, frames []journal.Frame) error {
 	for _, f := range frames {
 		if p.JSON {
 			if err := json.NewEncoder(out).Encode(dumpedFrame{pod.PodUID, l.Container, l.Restart, whole, f}); err != nil {
