@@ -233,7 +233,8 @@ func (p *FoundPod) Settled(record archive.InstanceRecord) archive.InstanceRecord
 	return record
 }
 
-// FindTogether is Find for followers of the same target: those that heard of the same news share what one of them finds.
+// FindTogether is Find for followers of the same target: those that heard of the same news share what one of them
+// finds.
 func (r *Finder) FindTogether(ctx context.Context, t archive.Target) (*Found, error) {
 	if r.Cfg.Spool == nil {
 		return r.Find(ctx, t)

@@ -35,7 +35,8 @@ func NewCodec() (*Codec, error) {
 	return c, nil
 }
 
-// Scratch returns an empty buffer with room in it; Release takes it back. One that is not given back is garbage, no leak.
+// Scratch returns an empty buffer with room in it; Release takes it back. One that is not given back is garbage, no
+// leak.
 func (c *Codec) Scratch() []byte {
 	if b, ok := c.buffers.Get().(*[]byte); ok {
 		return (*b)[:0]

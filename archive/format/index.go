@@ -40,7 +40,8 @@ const (
 )
 
 const (
-	// MaxIndex (bytes) and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of 256 GiB.
+	// MaxIndex (bytes) and maxFrames bound what a reader allocates for an index: 2^20 frames of 256 KiB are a log of
+	// 256 GiB.
 	MaxIndex   = 64 << 20
 	maxFrames  = 1 << 20
 	maxSummary = maxGapText + 64<<10

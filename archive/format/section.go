@@ -70,8 +70,8 @@ func SectionsOf(frames []IndexFrame) []Section {
 	return all
 }
 
-// The first request for frames is for little, so that a tail costs little; the next ones are for more, so that a whole log
-// costs few requests. LargestGet bounds what is held in memory.
+// The first request for frames is for little, so that a tail costs little; the next ones are for more, so that a whole
+// log costs few requests. LargestGet bounds what is held in memory.
 const (
 	SmallestGet = 256 << 10
 	LargestGet  = 1 << 20

@@ -265,8 +265,8 @@ func (j *Journal) Index(ctx context.Context, key archive.Key) (x *format.Journal
 	return x, err
 }
 
-// Replicas returns the names of all whose journals are in the store, in order: one short list request for each. The first
-// error of the store ends it.
+// Replicas returns the names of all whose journals are in the store, in order: one short list request for each. The
+// first error of the store ends it.
 func Replicas(ctx context.Context, store archive.Store) ([]string, error) {
 	var names []string
 	for after := archive.Key(""); ; {

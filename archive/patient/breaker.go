@@ -56,8 +56,8 @@ var errLater = errors.New("given up for now")
 // mostOwn is how often a request may fail before its caller is free for another one.
 const mostOwn = 4
 
-// Put is Do for what is one of many, and has callers that come again later: it gives up, for now, what has failed often. Else as many
-// requests of which the store takes none as there are callers would keep all others out.
+// Put is Do for what is one of many, and has callers that come again later: it gives up, for now, what has failed
+// often. Else as many requests of which the store takes none as there are callers would keep all others out.
 func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) error) error {
 	before := b.worked.Load()
 	err := b.repeat(ctx, what, mostOwn, f)
@@ -67,9 +67,9 @@ func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) 
 	return err
 }
 
-// Do calls f until it returns nil or an answer, or the context ends. An answer is what the store says of an object, or of a
-// request as such (ErrExists, ErrNotFound, ErrDamaged, ErrKey, ErrUnsupported), and what the disk does (ErrSpoolFile): it is
-// returned, and trying again would not change it.
+// Do calls f until it returns nil or an answer, or the context ends. An answer is what the store says of an object, or
+// of a request as such (ErrExists, ErrNotFound, ErrDamaged, ErrKey, ErrUnsupported), and what the disk does
+// (ErrSpoolFile): it is returned, and trying again would not change it.
 func (b *Breaker) Do(ctx context.Context, what string, f func(context.Context) error) error {
 	return b.repeat(ctx, what, -1, f)
 }

@@ -22,7 +22,7 @@ func (r *Reader) answer(ctx context.Context, q *archive.Query, f *find.Found) (*
 	}
 	a := &answering{reader: r, query: q, grep: grep, budget: sieve.NewBudget(q.LimitBytes), known: map[archive.LogID]*reading{}}
 	if grep != nil && grep.Expr != nil {
-		a.turn = &sieve.Turn{Slots: r.turns}
+		a.turn = sieve.NewTurn(r.turns)
 	}
 	covered := map[archive.PodUID]bool{}
 	if q.Mark != nil {
@@ -228,10 +228,8 @@ func (l *reading) begin(late bool) {
 }
 
 func (a *answering) sieve(i *archive.Instance) *sieve.Sieve {
-	q := a.query
-	s := &sieve.Sieve{Query: q, Grep: a.grep, Instance: i, Budget: a.budget, Turn: a.turn, AtKnown: true, Before: sieve.ContextLines{Room: &a.context}}
-	s.Since, s.Until = archive.Nanos(q.Since), archive.Nanos(q.Until)
-	s.PassTo(q.After[i.ID()], -1)
+	s := sieve.New(a.query, i, sieve.Shared{Grep: a.grep, Budget: a.budget, Turn: a.turn, Context: &a.context})
+	s.PassTo(a.query.After[i.ID()], -1)
 	return s
 }
 

@@ -32,7 +32,7 @@ func (a *answering) entries(ctx context.Context, yield func(archive.Entry, error
 func (l *reading) advance(ctx context.Context, yield func(archive.Entry, error) bool) bool {
 	defer func() {
 		if l.ended || !l.Query.Follow {
-			l.Before.Forget()
+			l.Forget()
 		}
 	}()
 	if l.ended || l.Done {
@@ -67,8 +67,7 @@ func (l *reading) advance(ctx context.Context, yield func(archive.Entry, error) 
 	}
 	l.begun = true
 	if goOn && !l.Done {
-		p := sieve.NewPick(l.Sieve, h)
-		p.PassOver(ctx, h.lines, h.bytes)
+		l.PassOver(ctx, h, h.lines, h.bytes)
 	}
 	l.ended = h.last || l.Done
 	return goOn
@@ -93,7 +92,7 @@ func (l *reading) lookAgain(ctx context.Context, yield func(archive.Entry, error
 // open opens the log where it is now, nil where no place is known: it is on its way to another replica.
 func (l *reading) open(ctx context.Context) (*opened, error) {
 	if l.log != nil {
-		s, err := l.log.Snapshot(l.needed())
+		s, err := l.log.Snapshot(l.Needed())
 		if err == nil {
 			return &opened{s, s.Lines, s.Bytes, s.Ended}, nil
 		}
@@ -119,15 +118,6 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 		return &opened{heldText{l.text}, l.text.Lines, l.text.Bytes, l.text.Ended}, nil
 	}
 	return nil, nil
-}
-
-// needed gives the position from which lines are wanted. A line without a time needs the ones before it, and so do
-// lines after a match that was had.
-func (l *reading) needed() (lines, raw int64) {
-	if l.Timed() && !l.AtKnown || l.Recall {
-		return 0, 0
-	}
-	return l.Seen, l.Raw
 }
 
 // openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal. Between the two all of it

@@ -7,13 +7,13 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// ContextLines are the lines before a line that may match.
-type ContextLines struct {
+// contextLines are the lines before a line that may match.
+type contextLines struct {
 	lines []archive.Entry
 	head  int // lines that count no more, at the start
 	own   int // lines with a text of their own, at the start
 	size  int // bytes of the texts
-	Room  *ContextRoom
+	room  *ContextRoom
 }
 
 // ContextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are followed each may
@@ -35,16 +35,16 @@ func (r *ContextRoom) take(bytes int) {
 
 func (r *ContextRoom) short() bool { return r != nil && r.used > MaxContextRoom }
 
-func (c *ContextLines) add(e *archive.Entry, most int) {
+func (c *contextLines) add(e *archive.Entry, most int) {
 	if most == 0 {
 		return
 	}
 	c.lines = append(c.lines, *e)
 	c.size += len(e.Text)
-	c.Room.take(len(e.Text) + ContextEntry)
-	for len(c.lines)-c.head > most || c.head < len(c.lines) && (c.size > archive.MaxContextBytes || c.Room.short()) {
+	c.room.take(len(e.Text) + ContextEntry)
+	for len(c.lines)-c.head > most || c.head < len(c.lines) && (c.size > archive.MaxContextBytes || c.room.short()) {
 		c.size -= len(c.lines[c.head].Text)
-		c.Room.take(-len(c.lines[c.head].Text) - ContextEntry)
+		c.room.take(-len(c.lines[c.head].Text) - ContextEntry)
 		c.lines[c.head] = archive.Entry{}
 		c.head++
 	}
@@ -61,7 +61,7 @@ func (c *ContextLines) add(e *archive.Entry, most int) {
 }
 
 // detach copies the texts that point into a frame, for the frame goes.
-func (c *ContextLines) detach() {
+func (c *contextLines) detach() {
 	for i := max(c.own, c.head); i < len(c.lines); i++ {
 		c.lines[i].Text = bytes.Clone(c.lines[i].Text)
 	}
@@ -69,15 +69,15 @@ func (c *ContextLines) detach() {
 }
 
 // take gives the lines and forgets them. They are good until the next one is added.
-func (c *ContextLines) take() []archive.Entry {
+func (c *contextLines) take() []archive.Entry {
 	lines := c.lines[c.head:]
-	c.Room.take(-c.size - ContextEntry*len(lines))
+	c.room.take(-c.size - ContextEntry*len(lines))
 	c.lines, c.head, c.own, c.size = c.lines[:0], 0, 0, 0
 	return lines
 }
 
-// Forget is for a log of which no more is matched.
-func (c *ContextLines) Forget() {
+// forget is for a log of which no more is matched.
+func (c *contextLines) forget() {
 	c.take()
 	c.lines = nil
 }

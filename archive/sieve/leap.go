@@ -10,7 +10,7 @@ import (
 
 // canLeap says that a frame's lines need not be taken apart one by one: only those matter that hold the needle of a Grep.
 func (s *Sieve) canLeap(p format.Piece) bool {
-	g := s.Grep
+	g := s.grep
 	if g == nil || g.Invert || g.Before+g.After+s.pending > 0 || len(g.Needle) == 0 || p.FirstLine < s.Seen || len(p.Times) == 0 {
 		return false
 	}
@@ -20,7 +20,7 @@ func (s *Sieve) canLeap(p format.Piece) bool {
 // leap lets a frame through from one needle to the next. It returns false where the consumer has had enough, or the
 // context has ended.
 func (s *Sieve) leap(ctx context.Context, p format.Piece, yield func(archive.Entry, error) bool) bool {
-	needle, line, at := s.Grep.Needle, 0, 0
+	needle, line, at := s.grep.Needle, 0, 0
 	for !s.Done {
 		hit := bytes.Index(p.Text[at:], needle)
 		if hit < 0 {
@@ -40,11 +40,11 @@ func (s *Sieve) leap(ctx context.Context, p format.Piece, yield func(archive.Ent
 			e.Offset += int64(start)
 		}
 		line, at = line+1, start+size+1
-		s.Seen, s.Raw = e.Number, e.Offset
+		s.Seen, s.raw = e.Number, e.Offset
 		if e.Offset >= 0 {
-			s.Raw += int64(size) + 1
+			s.raw += int64(size) + 1
 		}
-		if !s.line(&e, s.noTime, yield) || s.Turn.matched(ctx, size) != nil {
+		if !s.line(&e, s.noTime, yield) || s.turn.matched(ctx, size) != nil {
 			return false
 		}
 	}
@@ -62,12 +62,12 @@ func (s *Sieve) noTime() int64 { return 0 }
 // passed counts the lines of a frame as seen.
 func (s *Sieve) passed(p format.Piece) {
 	end := p.FirstLine + int64(len(p.Times))
-	if s.Seen, s.Raw = end, -1; p.Offset >= 0 {
-		s.Raw = p.Offset + int64(len(p.Text))
+	if s.Seen, s.raw = end, -1; p.Offset >= 0 {
+		s.raw = p.Offset + int64(len(p.Text))
 	}
 	if n := len(p.Times); p.Times[n-1] != 0 {
-		s.at, s.AtKnown = p.Times[n-1], true
+		s.at, s.atKnown = p.Times[n-1], true
 	}
 	q := s.Query
-	s.Done = q.LastLine > 0 && end >= q.LastLine || q.ToByte > 0 && s.Raw >= q.ToByte
+	s.Done = q.LastLine > 0 && end >= q.LastLine || q.ToByte > 0 && s.raw >= q.ToByte
 }

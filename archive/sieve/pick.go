@@ -17,12 +17,12 @@ type pick struct {
 	sections []format.Section
 }
 
-func NewPick(s *Sieve, h Holding) *pick { return &pick{s, h, h.Sections()} }
+func newPick(s *Sieve, h Holding) *pick { return &pick{s, h, h.Sections()} }
 
 // Run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the consumer
 // has had enough or an error that ends the answer was given.
 func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archive.Entry, error) bool) bool {
-	p := NewPick(s, h)
+	p := newPick(s, h)
 	numbers := s.wanted(p.sections)
 	back, err := room.Of(ctx).Frame(ctx, p.needs(numbers))
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archiv
 		return false
 	}
 	defer back()
-	if s.Recall && len(numbers) > 0 {
+	if s.recall && len(numbers) > 0 {
 		if err := p.recallPending(ctx); err != nil {
 			yield(archive.Entry{}, err)
 			return false
@@ -61,13 +61,13 @@ var ErrEnough = errors.New("enough")
 func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry, error) bool) error {
 	left := false // the consumer wants no more; else who stops has met the context's end
 	give := func(e archive.Entry, err error) bool {
-		p.Turn.back()
+		p.turn.back()
 		if left = !yield(e, err); left {
 			return false
 		}
-		return p.Turn.take(ctx) == nil
+		return p.turn.take(ctx) == nil
 	}
-	defer p.Turn.back()
+	defer p.turn.back()
 	for f, err := range p.holding.Frames(ctx, numbers) {
 		goOn := true
 		if err == nil {
@@ -81,7 +81,7 @@ func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry
 			}
 			goOn = goOn && p.damaged(d, give)
 		}
-		p.Turn.back() // the next frame may have to come from the store
+		p.turn.back() // the next frame may have to come from the store
 		switch {
 		case left:
 			return ErrEnough
@@ -96,13 +96,13 @@ func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry
 
 // frame lets a frame through in the answer's turn.
 func (p *pick) frame(ctx context.Context, f format.Piece, give func(archive.Entry, error) bool) (goOn bool, err error) {
-	if p.Turn.take(ctx) != nil {
+	if p.turn.take(ctx) != nil {
 		return false, nil
 	}
 	return p.piece(ctx, f, func() int64 {
-		p.Turn.back()
+		p.turn.back()
 		at := p.timeBefore(ctx, f.FirstLine)
-		_ = p.Turn.take(ctx) // its end is met with the next line
+		_ = p.turn.take(ctx) // its end is met with the next line
 		return at
 	}, give)
 }
@@ -131,20 +131,25 @@ func (p *pick) damaged(d *archive.DamageError, yield func(archive.Entry, error) 
 		return true
 	}
 	if end > p.Seen {
-		p.Seen, p.Raw, p.AtKnown = end, -1, false
+		p.Seen, p.raw, p.atKnown = end, -1, false
 	}
 	return yield(archive.Entry{}, d)
 }
 
-// PassOver counts all that the holding has as seen, so that the next one begins behind it.
-func (p *pick) PassOver(ctx context.Context, lines, raw int64) {
+// PassOver counts all that the holding has as seen, so that the next one begins behind it: so many lines of the log,
+// and bytes of their text; -1: not known. Where the query bounds times it looks for that of the last line.
+func (s *Sieve) PassOver(ctx context.Context, h Holding, lines, raw int64) {
+	newPick(s, h).passOver(ctx, lines, raw)
+}
+
+func (p *pick) passOver(ctx context.Context, lines, raw int64) {
 	if p.Seen >= lines {
 		return
 	}
-	if p.Timed() {
-		p.at, p.AtKnown = p.timeBefore(ctx, lines), true
+	if p.timed() {
+		p.at, p.atKnown = p.timeBefore(ctx, lines), true
 	}
-	p.Seen, p.Raw = lines, raw
+	p.Seen, p.raw = lines, raw
 }
 
 // timeBefore gives the time of the line before the given number of lines, or of the last one before that has a time.
@@ -154,9 +159,9 @@ func (p *pick) timeBefore(ctx context.Context, lines int64) int64 {
 		switch {
 		case x.FirstLine >= lines || x.Timed && x.High == 0:
 			continue
-		case x.Timed && x.High < p.Since:
+		case x.Timed && x.High < p.since:
 			return x.High // as good as any time in it: all are too early
-		case x.Timed && p.Until != 0 && x.Low >= p.Until:
+		case x.Timed && p.until != 0 && x.Low >= p.until:
 			return x.Low
 		}
 		if at := p.lastTime(ctx, n, lines); at != 0 {
@@ -196,7 +201,7 @@ func (p *pick) tail(ctx context.Context, numbers []int, n int64) (from int, skip
 		}
 		total += count
 	}
-	if p.Grep != nil && p.Grep.Before+p.Grep.After > 0 {
+	if p.grep != nil && p.grep.Before+p.grep.After > 0 {
 		// From the n-th last match on there are n entries at least, and what stands before it counts only here.
 		if total, err = p.entries(ctx, numbers[from:]); err != nil {
 			return 0, 0, err
@@ -215,10 +220,10 @@ func (p *pick) matches(ctx context.Context, numbers []int) (int64, error) {
 			continue
 		}
 		alone := p.alone()
-		if alone.Grep != nil {
-			grep := *alone.Grep
+		if alone.grep != nil {
+			grep := *alone.grep
 			grep.Before, grep.After = 0, 0
-			alone.Grep = &grep
+			alone.grep = &grep
 		}
 		count, err := alone.count(ctx, []int{n})
 		if err != nil {
@@ -238,7 +243,7 @@ func (p *pick) entries(ctx context.Context, numbers []int) (int64, error) {
 // alone gives a pick that counts and leaves this one as it is.
 func (p *pick) alone() *pick {
 	s := *p.Sieve
-	s.Budget, s.Before, s.pending, s.skip, s.Recall = &Budget{}, ContextLines{}, 0, 0, false
+	s.budget, s.before, s.pending, s.skip, s.recall = &Budget{}, contextLines{}, 0, 0, false
 	return &pick{&s, p.holding, p.sections}
 }
 
@@ -254,12 +259,12 @@ func (p *pick) count(ctx context.Context, numbers []int) (n int64, err error) {
 
 // Holding is what some place holds of one log at one moment. It is read by one goroutine.
 type Holding interface {
-	// sections are those that are held, in order.
+	// Sections are those that are held, in order.
 	Sections() []format.Section
-	// frames gives the frames of some of the sections, whose numbers ascend. After a *DamageError it goes on behind the
+	// Frames gives the frames of some of the sections, whose numbers ascend. After a *DamageError it goes on behind the
 	// damage; any other error is the last thing it gives. A frame is good until the next one is asked for.
 	Frames(ctx context.Context, numbers []int) iter.Seq2[format.Piece, error]
-	// close gives back what is held. No frame is good after it.
+	// Close gives back what is held. No frame is good after it.
 	Close()
 }
 

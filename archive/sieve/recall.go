@@ -10,30 +10,30 @@ import (
 // broken off between them has the rest of them. It looks back over as many lines as may stand after a match, section
 // by section.
 func (p *pick) recallPending(ctx context.Context) error {
-	if err := p.Turn.take(ctx); err != nil {
+	if err := p.turn.take(ctx); err != nil {
 		return err
 	}
-	defer p.Turn.back()
+	defer p.turn.back()
 	back := p.upTo(p.Seen)
 	var picked []bool // the lines before the place, oldest first: whether they match
 	numbers := back.wanted(p.sections)
-	for n := len(numbers) - 1; n >= 0 && len(picked) < p.Grep.After; n-- {
+	for n := len(numbers) - 1; n >= 0 && len(picked) < p.grep.After; n-- {
 		section := *back
-		section.Seen, section.Raw, section.AtKnown = p.sections[numbers[n]].FirstLine, -1, false
+		section.Seen, section.raw, section.atKnown = p.sections[numbers[n]].FirstLine, -1, false
 		var some []bool
 		one := &pick{&section, p.holding, p.sections}
 		err := one.pass(ctx, numbers[n:n+1], func(e archive.Entry, err error) bool {
 			if err == nil {
-				some = append(some, p.Grep.Picks(e.Text))
+				some = append(some, p.grep.Picks(e.Text))
 			}
-			return p.Turn.matched(ctx, len(e.Text)) == nil
+			return p.turn.matched(ctx, len(e.Text)) == nil
 		})
 		if err != nil {
 			return err
 		}
 		picked = append(some, picked...)
 	}
-	p.Recall, p.pending = false, pendingAfter(picked, p.Grep.After)
+	p.recall, p.pending = false, pendingAfter(picked, p.grep.After)
 	return nil
 }
 
@@ -54,5 +54,5 @@ func (s *Sieve) upTo(lines int64) *Sieve {
 	if q.LastLine == 0 || q.LastLine > lines {
 		q.LastLine = lines
 	}
-	return &Sieve{Query: &q, Since: s.Since, Until: s.Until, Instance: s.Instance, Budget: &Budget{}, AtKnown: true}
+	return &Sieve{Query: &q, since: s.since, until: s.until, Instance: s.Instance, budget: &Budget{}, atKnown: true}
 }

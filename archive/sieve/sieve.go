@@ -10,24 +10,53 @@ import (
 // Sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
 // each line goes through once.
 type Sieve struct {
-	Query        *archive.Query
-	Grep         *archive.Matcher // nil: every line
-	Since, Until int64            // ns since 1970; until 0: no bound
-	Instance     *archive.Instance
-	Budget       *Budget
-	Turn         *Turn // to match; the answer's
+	Query    *archive.Query
+	Instance *archive.Instance
+	Seen     int64 // lines that went through, or were passed over: no line up to there comes again
+	Done     bool  // no further line can be let through
 
-	Seen    int64 // lines that went through, or were passed over: no line up to there comes again
-	Raw     int64 // bytes of their text; -1: not known
+	grep         *archive.Matcher // nil: every line
+	since, until int64            // ns since 1970; until 0: no bound
+	budget       *Budget
+	turn         *Turn // to match; the answer's
+
+	raw     int64 // bytes of the text of what was seen; -1: not known
 	at      int64 // time of the line before, where that is known
-	AtKnown bool
-	Done    bool // no further line can be let through
+	atKnown bool
 
 	skip    int64 // entries that are not given: they stand before the tail
 	pending int   // lines after a match that are still to be given
-	Recall  bool  // what is pending at the place from which the log is gone on with is not known yet
-	Before  ContextLines
+	recall  bool  // what is pending at the place from which the log is gone on with is not known yet
+	before  contextLines
 }
+
+// Shared is what the sieves of all logs of one answer share.
+type Shared struct {
+	Grep    *archive.Matcher // nil: every line
+	Budget  *Budget
+	Turn    *Turn        // to match; nil where no expression is matched
+	Context *ContextRoom // nil: each log is bounded alone
+}
+
+// New returns the sieve of one instance's log, from its first line on.
+func New(q *archive.Query, i *archive.Instance, of Shared) *Sieve {
+	return &Sieve{
+		Query: q, Instance: i, grep: of.Grep, budget: of.Budget, turn: of.Turn, before: contextLines{room: of.Context},
+		since: archive.Nanos(q.Since), until: archive.Nanos(q.Until), atKnown: true,
+	}
+}
+
+// Needed returns the position from which lines are wanted: lines of the log, and bytes of their text; -1: not known. A
+// line without a time needs the ones before it, and so do lines after a match that was had.
+func (s *Sieve) Needed() (lines, raw int64) {
+	if s.timed() && !s.atKnown || s.recall {
+		return 0, 0
+	}
+	return s.Seen, s.raw
+}
+
+// Forget lets go of the lines before a match that may come. It is for a log of which no more is matched.
+func (s *Sieve) Forget() { s.before.forget() }
 
 // Budget is what of an answer may still be given.
 type Budget struct {
@@ -55,20 +84,20 @@ func (b *Budget) cut(e *archive.Entry) {
 // PassTo passes over the lines up to a number, and their text; -1: how much that is is not known.
 func (s *Sieve) PassTo(lines, raw int64) {
 	if lines > 0 {
-		s.Seen, s.Raw, s.AtKnown = lines, raw, false
-		s.Recall = s.Grep != nil && s.Grep.After > 0
+		s.Seen, s.raw, s.atKnown = lines, raw, false
+		s.recall = s.grep != nil && s.grep.After > 0
 	}
 }
 
-// Timed: the query bounds times.
-func (s *Sieve) Timed() bool { return s.Since != 0 || s.Until != 0 }
+// timed: the query bounds times.
+func (s *Sieve) timed() bool { return s.since != 0 || s.until != 0 }
 
 // wanted gives the sections that can hold a line that goes through.
 func (s *Sieve) wanted(sections []format.Section) []int {
 	var numbers []int
 	// A line without a time at the start of a section counts as the last one before it: that may be in time where the
 	// section itself is not.
-	before := !s.AtKnown || s.inTime(s.at)
+	before := !s.atKnown || s.inTime(s.at)
 	for n := range sections {
 		x := &sections[n]
 		within := before
@@ -84,11 +113,11 @@ func (s *Sieve) wanted(sections []format.Section) []int {
 }
 
 // inTime applies the bounds of times.
-func (s *Sieve) inTime(at int64) bool { return at >= s.Since && (s.Until == 0 || at < s.Until) }
+func (s *Sieve) inTime(at int64) bool { return at >= s.since && (s.until == 0 || at < s.until) }
 
 // overlaps says whether a time of the section can be in bounds.
 func (s *Sieve) overlaps(x *format.Section) bool {
-	return !x.Timed || x.High >= s.Since && (s.Until == 0 || x.Low < s.Until)
+	return !x.Timed || x.High >= s.since && (s.until == 0 || x.Low < s.until)
 }
 
 // may says whether a section can hold a line that goes through, whatever its times.
@@ -111,7 +140,7 @@ func (s *Sieve) may(x *format.Section) bool {
 // whole says that every line of the section goes through, as far as that can be told without reading it.
 func (s *Sieve) whole(x *format.Section) bool {
 	q := s.Query
-	return s.Grep == nil && !s.Timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&
+	return s.grep == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&
 		x.FirstLine+1 >= q.FirstLine && (q.LastLine == 0 || x.FirstLine+x.Lines <= q.LastLine) &&
 		(q.FromByte == 0 && q.ToByte == 0 ||
 			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes < q.ToByte))
@@ -121,7 +150,7 @@ func (s *Sieve) whole(x *format.Section) bool {
 // enough, or the context has ended.
 func (s *Sieve) piece(ctx context.Context, p format.Piece, before func() int64, yield func(archive.Entry, error) bool) (goOn bool, err error) {
 	if p.FirstLine > s.Seen {
-		s.AtKnown = false
+		s.atKnown = false
 	}
 	if s.canLeap(p) {
 		return s.leap(ctx, p, yield), nil
@@ -136,24 +165,24 @@ func (s *Sieve) piece(ctx context.Context, p format.Piece, before func() int64, 
 		}
 		if number <= s.Seen {
 			if line.Time != 0 { // of each frame that is passed over: the last one counts
-				s.at, s.AtKnown = line.Time, true
+				s.at, s.atKnown = line.Time, true
 			}
 			return true
 		}
-		s.Seen, s.Raw = number, offset
-		goOn = s.line(&e, before, yield) && s.Turn.matched(ctx, len(line.Text)) == nil
+		s.Seen, s.raw = number, offset
+		goOn = s.line(&e, before, yield) && s.turn.matched(ctx, len(line.Text)) == nil
 		return goOn && !s.Done
 	})
-	s.Before.detach()
+	s.before.detach()
 	return goOn, err
 }
 
 // line lets one line through, or not.
 func (s *Sieve) line(e *archive.Entry, before func() int64, yield func(archive.Entry, error) bool) bool {
-	if s.Timed() {
+	if s.timed() {
 		s.clock(e, before)
 	}
-	if !s.inBounds(e) || s.Timed() && !s.inTime(s.at) {
+	if !s.inBounds(e) || s.timed() && !s.inTime(s.at) {
 		return true
 	}
 	return s.match(e, yield)
@@ -163,10 +192,10 @@ func (s *Sieve) line(e *archive.Entry, before func() int64, yield func(archive.E
 func (s *Sieve) clock(e *archive.Entry, before func() int64) {
 	if e.Time != 0 {
 		s.at = e.Time
-	} else if !s.AtKnown {
+	} else if !s.atKnown {
 		s.at = before()
 	}
-	s.AtKnown = true
+	s.atKnown = true
 }
 
 // inBounds applies the bounds of lines and bytes, and cuts the line where it lies over one of the latter.
@@ -204,19 +233,19 @@ func (s *Sieve) inBounds(e *archive.Entry) bool {
 
 // match applies Grep, and gives the lines around.
 func (s *Sieve) match(e *archive.Entry, yield func(archive.Entry, error) bool) bool {
-	if s.Grep == nil {
+	if s.grep == nil {
 		return s.give(e, yield)
 	}
-	if s.Grep.Picks(e.Text) {
-		for _, c := range s.Before.take() {
+	if s.grep.Picks(e.Text) {
+		for _, c := range s.before.take() {
 			if !s.give(&c, yield) {
 				return false
 			}
-			if s.Budget.Full() {
+			if s.budget.Full() {
 				return true
 			}
 		}
-		s.pending = s.Grep.After
+		s.pending = s.grep.After
 		return s.give(e, yield)
 	}
 	e.Context = true
@@ -224,7 +253,7 @@ func (s *Sieve) match(e *archive.Entry, yield func(archive.Entry, error) bool) b
 		s.pending--
 		return s.give(e, yield)
 	}
-	s.Before.add(e, s.Grep.Before)
+	s.before.add(e, s.grep.Before)
 	return true
 }
 
@@ -233,10 +262,10 @@ func (s *Sieve) give(e *archive.Entry, yield func(archive.Entry, error) bool) bo
 		s.skip--
 		return true
 	}
-	s.Budget.cut(e)
+	s.budget.cut(e)
 	if !yield(*e, nil) {
 		return false
 	}
-	s.Done = s.Done || s.Budget.Full()
+	s.Done = s.Done || s.budget.Full()
 	return true
 }

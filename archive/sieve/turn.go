@@ -12,7 +12,7 @@ import (
 //
 // A nil turn is that of an answer that matches no expression: it needs none.
 type Turn struct {
-	Slots chan struct{}
+	slots chan struct{}
 	held  bool
 	bytes int // matched since it was taken
 	lines int
@@ -28,13 +28,16 @@ const (
 // one.
 func NewTurns() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
 
+// NewTurn returns an answer's turn among those who share the slots. It is not taken yet.
+func NewTurn(slots chan struct{}) *Turn { return &Turn{slots: slots} }
+
 // take waits for a turn. Its error is the context's.
 func (t *Turn) take(ctx context.Context) error {
 	if t == nil || t.held {
 		return ctx.Err()
 	}
 	select {
-	case t.Slots <- struct{}{}:
+	case t.slots <- struct{}{}:
 		t.held, t.bytes, t.lines = true, 0, 0
 		return ctx.Err()
 	case <-ctx.Done():
@@ -44,7 +47,7 @@ func (t *Turn) take(ctx context.Context) error {
 
 func (t *Turn) back() {
 	if t != nil && t.held {
-		<-t.Slots
+		<-t.slots
 		t.held = false
 	}
 }

@@ -53,10 +53,10 @@ func (s *Spool) Find(name archive.LogID) *Log {
 // TakenDir holds the files of logs on their way in from another replica's journal. No pod's UID starts with a dot.
 func (s *Spool) TakenDir() string { return filepath.Join(s.Cfg.Dir, ".takeover") }
 
-// Adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery does.
-// A log that is there already stays where it counts, or holds as many lines or has ended; else it is dropped for the other one,
-// or set aside where the other one's word counts before it. Whoever still follows it meets an error at the next Append, as of a
-// failing disk, and goes on from the new one. It returns nil where nothing changed.
+// Adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery
+// does. A log that is there already stays where it counts, or holds as many lines or has ended; else it is dropped for
+// the other one, or set aside where the other one's word counts before it. Whoever still follows it meets an error at
+// the next Append, as of a failing disk, and goes on from the new one. It returns nil where nothing changed.
 //
 // A crash in here leaves files without an identity or without their log; the journal holds all of it still.
 func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, since int64) (*Log, error) {

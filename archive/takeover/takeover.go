@@ -51,15 +51,15 @@ func New(j *journal.Journal) *Taker {
 	return t
 }
 
-// TakeOver puts the open logs of other replicas, or of an earlier life of this one, into the spool, as if this process had
-// written them: the frames as they are. Only pods for which mine is true and which are not sealed are taken; it gives those
-// of which the spool holds something now. Of several that held a log the word of the one counts who took over last. A log that
-// the spool holds already stays unless a journal has more of it, or has the word: then it is set aside, see spool.Log.Aside. still is
-// called before anything is put into a pod's place: after it nobody should write the pod's logs. Where a journal object is damaged the lines that are
-// missing become a Gap.
+// TakeOver puts the open logs of other replicas, or of an earlier life of this one, into the spool, as if this process
+// had written them: the frames as they are. Only pods for which mine is true and which are not sealed are taken; it
+// gives those of which the spool holds something now. Of several that held a log the word of the one counts who took
+// over last. A log that the spool holds already stays unless a journal has more of it, or has the word: then it is set
+// aside, see spool.Log.Aside. still is called before anything is put into a pod's place: after it nobody should write
+// the pod's logs. Where a journal object is damaged the lines that are missing become a Gap.
 //
-// It may be repeated, also after an error or a crash. spool.ErrFull means that not everything had room: the pods that are
-// given are whole all the same.
+// It may be repeated, also after an error or a crash. spool.ErrFull means that not everything had room: the pods that
+// are given are whole all the same.
 func (j *Taker) TakeOver(ctx context.Context, replicas []string, mine func(archive.PodRef) bool, still func(archive.PodRef)) ([]archive.PodUID, error) {
 	if err := patient.Lock(ctx, j.taking); err != nil {
 		return nil, err
