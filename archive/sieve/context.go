@@ -24,7 +24,8 @@ type ContextRoom struct{ used int }
 const (
 	// MaxContextRoom is how many bytes of lines before a match the logs of one answer hold together.
 	MaxContextRoom = 2 * archive.MaxContextBytes
-	ContextEntry   = 256 // bytes that a line takes besides its text, with what a slice has to grow
+	// ContextEntry is how many bytes a line takes besides its text, with what a slice has to grow.
+	ContextEntry = 256
 )
 
 func (r *ContextRoom) take(bytes int) {
