@@ -30,8 +30,8 @@ type Entry struct {
 
 // LogStatus says of one instance what is known of its log.
 type LogStatus struct {
-	// InstanceRecord is the manifest's, or what is known so far: Verdict is "" while the log is open, and Log is nil where
-	// there is no log object (yet).
+	// InstanceRecord is the manifest's, or what is known so far: Verdict is "" while the log is open, and Log is nil
+	// where there is no log object (yet).
 	InstanceRecord
 	Source  Source // where its lines are; "" where no line is held
 	Lines   int64  // that are held
@@ -42,23 +42,25 @@ type LogStatus struct {
 // Answer is what is there for a query. Nothing is read before Entries is ranged over, and an Answer needs no Close.
 type Answer struct {
 	Source Source // of all logs together; "" where no line is held
-	// Logs are the instances that the query names, in the order in which they come. Where one has no lines its Verdict and
-	// Reason say why.
+	// Logs are the instances that the query names, in the order in which they come. Where one has no lines its Verdict
+	// and Reason say why.
 	Logs []LogStatus
 	// Over says that no line will ever come but those that Entries gives: all pods are sealed, and no further one
 	// will come. Had says that all lines of all Logs, which have ended, were had before, as After and Mark say.
 	Over, Had bool
-	// Entries gives the lines: log after log; with Follow those of logs that are open at once as they come. It may be ranged
-	// over once. Stopping early costs nothing.
+	// Entries gives the lines: log after log; with Follow those of logs that are open at once as they come. It may be
+	// ranged over once. Stopping early costs nothing.
 	//
-	// An error that is a *DamageError says which lines cannot be read; ranging on gives the lines after them. Any other error
-	// is the last thing that comes: it is the store's, or the context's, and the same query with After set goes on behind it.
+	// An error that is a *DamageError says which lines cannot be read; ranging on gives the lines after them. Any other
+	// error is the last thing that comes: it is the store's, or the context's, and the same query with After set goes
+	// on behind it.
 	//
 	// Of an instance whose verdict is lost, empty or never-started there are no entries: Logs tells.
 	Entries iter.Seq2[Entry, error]
 }
 
-// DamageError says that stored bytes cannot be read: which ones, and which lines are missing for it. It wraps ErrDamaged.
+// DamageError says that stored bytes cannot be read: which ones, and which lines are missing for it. It wraps
+// ErrDamaged.
 type DamageError struct {
 	Instance  Instance
 	Key       Key   // of the log object or journal object; "" where the spool is damaged
@@ -88,14 +90,15 @@ func (e *DamageError) Unwrap() error { return e.Err }
 type JobQuery struct {
 	Namespace string // "": all
 	Workload  string // a workload's id; "": all
-	// Since and Until bound the day, UTC, on which the Job was created, both days included. Zero: no bound. They do not apply
-	// together with Workload.
+	// Since and Until bound the day, UTC, on which the Job was created, both days included. Zero: no bound. They do not
+	// apply together with Workload.
 	Since, Until time.Time
 	// After is the Cursor of the last Job that was had: the list goes on behind it. "" is the start.
 	After string
 }
 
-// KeptJob is one Job of a list, or a pod without a Job. Its maps and slices are shared with other lists and must not be changed.
+// KeptJob is one Job of a list, or a pod without a Job. Its maps and slices are shared with other lists and must not be
+// changed.
 type KeptJob struct {
 	PodRef // without the pod, unless it is a pod without a Job
 	// Document is the Job's, where Finished; else it is made of what is known of its pods so far.

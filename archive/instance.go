@@ -60,7 +60,8 @@ func (i Instance) String() string {
 	return fmt.Sprintf("%s/%s/%s[%d]", i.Namespace, i.Pod, i.Container, i.Restart)
 }
 
-// LogID names an instance within everything that is kept. It is a key of maps, and what a client is given to resume with.
+// LogID names an instance within everything that is kept. It is a key of maps, and what a client is given to resume
+// with.
 type LogID struct {
 	Pod       PodUID
 	Container string

@@ -47,8 +47,9 @@ func (i Instance) LogKey() Key {
 	return Key(fmt.Sprintf("%s%s.%d%s", i.Prefix(), i.Container, i.Restart, LogExt))
 }
 
-// OtherLogKey is where the log object is when another log stands under LogKey: that of a replica that held less, or that
-// did not die when it seemed to. The key names the text by the start of its checksum, so that two puts of it never meet another text.
+// OtherLogKey is where the log object is when another log stands under LogKey: that of a replica that held less, or
+// that did not die when it seemed to. The key names the text by the start of its checksum, so that two puts of it never
+// meet another text.
 func (i Instance) OtherLogKey(sum string) Key {
 	return Key(fmt.Sprintf("%s%s.%d.%s%s", i.Prefix(), i.Container, i.Restart, sum, LogExt))
 }
@@ -124,8 +125,8 @@ func SequenceOf(key Key) int64 {
 
 func PlainName(s string) bool { return s != "" && s[0] != '.' && !strings.ContainsAny(s, "/\\\x00") }
 
-// ParseJournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>, where the
-// sequence needs no zeros before it.
+// ParseJournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>,
+// where the sequence needs no zeros before it.
 func ParseJournalKey(text string) (Key, error) {
 	replica, number, ok := strings.Cut(strings.TrimPrefix(text, JournalPrefix), "/")
 	sequence := SequenceOf(Key(number))
@@ -144,8 +145,8 @@ func ReplicaOf(key Key) string {
 	return name
 }
 
-// PodPrefixes: a Job's pod is called after its Job, with an index and random letters behind. So the Job's name is the pod's
-// less its last part, or its last two; of a Job with a long name only the start is there.
+// PodPrefixes: a Job's pod is called after its Job, with an index and random letters behind. So the Job's name is the
+// pod's less its last part, or its last two; of a Job with a long name only the start is there.
 func PodPrefixes(t Target) []string {
 	const long = 60 // bytes of a name that may be cut; at 63 it is
 	folder := fmt.Sprintf("%s/%s/", FormatVersion, t.Namespace)
@@ -263,8 +264,8 @@ func IsLogName(file string) bool { return strings.HasSuffix(file, LogExt) }
 // IsManifestKey reports whether a manifest stands under the key.
 func IsManifestKey(key Key) bool { return strings.HasSuffix(string(key), "/"+ManifestFile) }
 
-// MayBeLarge reports whether a key is one under which the archive puts what a store may take in parts: a log, a document or a
-// part of a journal.
+// MayBeLarge reports whether a key is one under which the archive puts what a store may take in parts: a log, a
+// document or a part of a journal.
 func MayBeLarge(key Key) bool {
 	return strings.HasPrefix(string(key), JournalPrefix) || strings.HasPrefix(string(key), KeysBegin) &&
 		(strings.HasSuffix(string(key), LogExt) || IsManifestKey(key) || strings.HasSuffix(string(key), "/"+JobFile))
@@ -273,14 +274,14 @@ func MayBeLarge(key Key) bool {
 // MessagePrefix is the folder of all messages.
 const MessagePrefix = KeysBegin + "_message/"
 
-// MessageFolders are where a namespace's messages of a workload stand: what is said elsewhere of a workload of this id is not
-// listed with them. New ones go into the first; the others are of before there was a folder for each namespace.
+// MessageFolders are where a namespace's messages of a workload stand: what is said elsewhere of a workload of this id
+// is not listed with them. New ones go into the first; the others are of before there was a folder for each namespace.
 func MessageFolders(namespace, workload string) []string {
 	return []string{MessagePrefix + namespace + "/" + workload + "/", MessagePrefix + workload + "/"}
 }
 
-// MessageKey names a message by its time, so that a list is in order, and by its text, so that one that is sent again by who
-// did not hear the answer is the same object.
+// MessageKey names a message by its time, so that a list is in order, and by its text, so that one that is sent again
+// by who did not hear the answer is the same object.
 func MessageKey(namespace, workload string, at time.Time, text string) Key {
 	sum := sha256.Sum256([]byte(text))
 	return Key(fmt.Sprintf("%s%020d.%s.%.6x.json", MessageFolders(namespace, workload)[0], at.UnixNano(), namespace, sum))

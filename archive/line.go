@@ -9,8 +9,8 @@ import (
 type Line struct {
 	// Time is the node's clock when the container runtime read the line, in nanoseconds since 1970. 0: not known.
 	Time int64
-	// Text is the line without its timestamp and without the newline at its end. It may hold any bytes but a newline, and
-	// at most MaxLine of them.
+	// Text is the line without its timestamp and without the newline at its end. It may hold any bytes but a newline,
+	// and at most MaxLine of them.
 	Text []byte
 	// Partial: the served text ended without a newline, so this is the log's last line or a line that was cut.
 	Partial bool

@@ -9,13 +9,15 @@ import (
 	"time"
 )
 
-// Verdict says how much of an instance's log is kept. It is never guessed: what could not be proven is seamed or partial.
+// Verdict says how much of an instance's log is kept. It is never guessed: what could not be proven is seamed or
+// partial.
 type Verdict string
 
 // The verdicts.
 const (
-	Complete     Verdict = "complete"      // every line, proven by a read after the end
-	Seamed       Verdict = "seamed"        // every line that was served, proven so; the seams between files are unproven
+	Complete Verdict = "complete" // every line, proven by a read after the end
+	// every line that was served, proven so; the seams between files are unproven
+	Seamed       Verdict = "seamed"
 	Partial      Verdict = "partial"       // there are gaps; they are listed
 	Empty        Verdict = "empty"         // it ran and wrote nothing, proven by a read after the end
 	Lost         Verdict = "lost"          // it ran, and nothing of what it may have written could be had
@@ -25,8 +27,8 @@ const (
 // Verdicts are all verdicts, for those who count them.
 var Verdicts = []Verdict{Complete, Seamed, Partial, Empty, Lost, NeverStarted}
 
-// Manifest is the document of one pod: what is kept of each instance, and what there was to know when it ended. It never
-// holds the pod's environment, which carries credentials.
+// Manifest is the document of one pod: what is kept of each instance, and what there was to know when it ended. It
+// never holds the pod's environment, which carries credentials.
 type Manifest struct {
 	Version   string           `json:"version"`
 	Cluster   string           `json:"cluster,omitempty"` // see Spool.BelongTo
@@ -122,8 +124,9 @@ type InstanceRecord struct {
 	Reason  string         `json:"reason,omitempty"` // of every verdict but complete and empty, in words
 	State   ContainerState `json:"state"`
 	Gaps    []Gap          `json:"gaps,omitempty"`
-	// Seams is in how many places, at least, one file of the log ends and the next begins. What the runtime wrote to the old
-	// file between its renaming and its reopening is served to nobody, and nothing in the API tells whether that was anything.
+	// Seams is in how many places, at least, one file of the log ends and the next begins. What the runtime wrote to
+	// the old file between its renaming and its reopening is served to nobody, and nothing in the API tells whether
+	// that was anything.
 	Seams int64      `json:"seams,omitempty"`
 	Log   *LogRecord `json:"log,omitempty"` // nil where nothing is kept
 }
@@ -244,7 +247,8 @@ func TimeOf(ns int64) time.Time {
 // Draft is what is known of a pod before it is sealed.
 type Draft struct {
 	Manifest
-	// Silent says, by container ID, until when logs had no line: as of their reader, when that left them to another one.
+	// Silent says, by container ID, until when logs had no line: as of their reader, when that left them to another
+	// one.
 	Silent map[string]time.Time `json:"silent,omitempty"`
 }
 

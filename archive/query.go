@@ -11,29 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// Target names whose logs are asked for: exactly one of Workload, Job and Pod is set. A UID narrows a name that was used
-// more than once.
-type Target struct {
-	Namespace string // required with Job and Pod; with Workload "" means any
-	Workload  string // a workload's id: the logs of all its Jobs
-	Job       string // a Job's name: the logs of all its pods, in all Jobs that had the name
-	JobUID    JobUID // with Job only
-	Pod       string // a pod's name
-	PodUID    PodUID // with Pod only
-}
-
-// String is the target in words for error texts.
-func (t Target) String() string {
-	switch {
-	case t.Workload != "":
-		return "workload " + t.Workload
-	case t.Job != "":
-		return fmt.Sprintf("Job %s/%s", t.Namespace, t.Job)
-	default:
-		return fmt.Sprintf("pod %s/%s", t.Namespace, t.Pod)
-	}
-}
-
 // Which says which instances of a container are asked for, where it was restarted.
 type Which int
 
@@ -48,8 +25,8 @@ const (
 // other to each log: lines and bytes, times, Grep, After or Tail; LimitBytes applies to the whole answer.
 type Query struct {
 	Target Target
-	// Within says whether a namespace's logs are part of the answer; nil: all are. It is asked at each look of a follower, and
-	// by whoever reads.
+	// Within says whether a namespace's logs are part of the answer; nil: all are. It is asked at each look of a
+	// follower, and by whoever reads.
 	Within     func(namespace string) bool
 	Containers []string // names; none: all
 	Which      Which
@@ -62,17 +39,19 @@ type Query struct {
 	Since, Until time.Time
 	// FirstLine and LastLine bound line numbers, counted from 1, both included; 0: no bound.
 	FirstLine, LastLine int64
-	// FromByte and ToByte bound offsets in the log's text, where each line counts with its newline: from FromByte on and
-	// before ToByte; ToByte 0: no bound. The first and the last line are cut to fit.
+	// FromByte and ToByte bound offsets in the log's text, where each line counts with its newline: from FromByte on
+	// and before ToByte; ToByte 0: no bound. The first and the last line are cut to fit.
 	FromByte, ToByte int64
-	// Tail gives only so many of the last lines of each log, counted after all other bounds and Grep. nil: all; 0: none.
+	// Tail gives only so many of the last lines of each log, counted after all other bounds and Grep. nil: all; 0:
+	// none.
 	Tail *int64
-	// LimitBytes ends the answer after so many bytes of text, newlines included; the last line is cut to fit. 0: no limit.
+	// LimitBytes ends the answer after so many bytes of text, newlines included; the last line is cut to fit. 0: no
+	// limit.
 	LimitBytes int64
 	// Grep gives only lines that match, with lines around them.
 	Grep *Grep
-	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader goes on
-	// where it stopped. The value is the Number of the last Entry that was had.
+	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader
+	// goes on where it stopped. The value is the Number of the last Entry that was had.
 	After map[LogID]int64
 	// Whole says that After names every log that the answer had which is gone on with: one that it does not name has
 	// come since, and all of it is given, whatever Tail says.
@@ -165,36 +144,6 @@ func (q *Query) Validate() error {
 	}
 	_, err := q.Grep.Compile()
 	return err
-}
-
-// Validate returns a *QueryError where the target does not name exactly one workload, Job or pod, or has a part that
-// could lead out of the archive's folders.
-func (t *Target) Validate() error {
-	named := 0
-	for _, name := range []string{t.Workload, t.Job, t.Pod} {
-		if name != "" {
-			named++
-		}
-	}
-	switch {
-	case named != 1:
-		return BadQuery("Target", fmt.Sprintf("%+v", *t), "one of Workload, Job and Pod")
-	case t.Namespace == "" && t.Workload == "":
-		return BadQuery("Namespace", "", "the namespace of the "+t.String())
-	case t.JobUID != "" && t.Job == "":
-		return BadQuery("JobUID", t.JobUID, "given with Job only")
-	case t.PodUID != "" && t.Pod == "":
-		return BadQuery("PodUID", t.PodUID, "given with Pod only")
-	}
-	for _, part := range []struct{ field, value string }{
-		{"Namespace", t.Namespace}, {"Workload", t.Workload}, {"Job", t.Job}, {"JobUID", string(t.JobUID)},
-		{"Pod", t.Pod}, {"PodUID", string(t.PodUID)},
-	} {
-		if part.value != "" && !PlainName(part.value) {
-			return BadQuery(part.field, part.value, "a name without slashes that does not start with a dot")
-		}
-	}
-	return nil
 }
 
 // Matcher says which lines a Grep picks. A nil matcher picks all.
@@ -321,19 +270,4 @@ func needleOf(expr *syntax.Regexp) string {
 		return longest
 	}
 	return ""
-}
-
-// Matches says whether a pod is one of the target's. A target that names nothing but a namespace, as only a list has it, is
-// all pods there.
-func (t *Target) Matches(p PodRef, workloads []string) bool {
-	switch {
-	case t.Namespace != "" && p.Namespace != t.Namespace:
-		return false
-	case t.Workload != "":
-		return slices.Contains(workloads, t.Workload)
-	case t.Job != "":
-		return p.Job == t.Job && (t.JobUID == "" || p.JobUID == t.JobUID)
-	default:
-		return (t.Pod == "" || p.Pod == t.Pod) && (t.PodUID == "" || p.PodUID == t.PodUID)
-	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Errors that every Store gives, whatever it is made of. Anything else a Store returns is trouble of the store itself
-// (it cannot be reached, it refuses, it is full): such an error says nothing about the object, and the caller tries again.
+// (it cannot be reached, it refuses, it is full): such an error says nothing about the object, and the caller tries
+// again.
 var (
 	// ErrNotFound means that the store holds no object of that key.
 	ErrNotFound = errors.New("object not found")
@@ -24,9 +25,9 @@ type Key string
 // Store is where the archive lives. Implementations: archive/s3 and archive/dir, both under one conformance suite,
 // archive/storetest.
 //
-// All methods may be called at once from many goroutines. A reader never sees half an object, and sees an object as soon
-// as its Put has returned nil. A Put that returns an error may or may not have stored the object: the caller looks, or
-// puts the same bytes again. Every call ends when its context does.
+// All methods may be called at once from many goroutines. A reader never sees half an object, and sees an object as
+// soon as its Put has returned nil. A Put that returns an error may or may not have stored the object: the caller
+// looks, or puts the same bytes again. Every call ends when its context does.
 type Store interface {
 	// Put stores the whole of body under key. When it returns nil the object is durable. The body is read from its
 	// start, more than once if a try is repeated inside; it is not closed. With IfAbsent it returns ErrExists, and
@@ -94,7 +95,7 @@ func (r Range) Of(size int64) int64 {
 
 // UploadAborter is what a store does that takes large objects in parts.
 type UploadAborter interface {
-	// AbortUploads gives back the parts of uploads that were begun before the given time and neither completed nor aborted,
-	// and says how many uploads these were.
+	// AbortUploads gives back the parts of uploads that were begun before the given time and neither completed nor
+	// aborted, and says how many uploads these were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)
 }

@@ -6,8 +6,8 @@ import (
 
 // Cache holds what was read from the store, as long as there is room for it. Safe for concurrent use.
 //
-// What goes where room is needed is any entry. A list asks for the same Jobs in the same order again, so that to drop the
-// one that was asked for longest ago would always drop the one that is asked for next.
+// What goes where room is needed is any entry. A list asks for the same Jobs in the same order again, so that to drop
+// the one that was asked for longest ago would always drop the one that is asked for next.
 type Cache[K comparable, V any] struct {
 	most int // bytes of all entries
 
@@ -35,7 +35,8 @@ func (b *Cache[K, V]) Get(key K) (value V, ok bool) {
 	return e.value, ok
 }
 
-// Put takes in a value, unless it alone is a sixteenth of all that there is room for: few such would leave none for the rest.
+// Put takes in a value, unless it alone is a sixteenth of all that there is room for: few such would leave none for the
+// rest.
 func (b *Cache[K, V]) Put(key K, value V, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,9 +1,10 @@
 // Package dir is the archive's store in a folder of a file system: file:///dir in the settings, the embedded default.
 //
-// It owns everything below its root: one file per object, named by the object's key, and one folder of unfinished files.
-// It promises what archive.Store does, also between processes on one machine: an object appears whole by link(2) or
-// rename(2), and file and folders are synced before Put returns. What survives a crash: every object whose Put returned.
-// What a crash leaves is an unfinished file; List does not show it, and Open removes it once it is older than an hour.
+// It owns everything below its root: one file per object, named by the object's key, and one folder of unfinished
+// files. It promises what archive.Store does, also between processes on one machine: an object appears whole by link(2)
+// or rename(2), and file and folders are synced before Put returns. What survives a crash: every object whose Put
+// returned. What a crash leaves is an unfinished file; List does not show it, and Open removes it once it is older than
+// an hour.
 package dir
 
 import (
@@ -21,8 +22,8 @@ import (
 )
 
 const (
-	// unfinished is the folder of files that are still written. No key maps into it, because of its leading dot. It also
-	// marks the root: where it is missing, the volume is not mounted, and an absent object proves nothing.
+	// unfinished is the folder of files that are still written. No key maps into it, because of its leading dot. It
+	// also marks the root: where it is missing, the volume is not mounted, and an absent object proves nothing.
 	unfinished = ".unfinished"
 	// unfinishedAge is when an unfinished file has no writer any more. A writer that is alive touches its file often.
 	unfinishedAge = time.Hour

@@ -13,7 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestFilesAreNamesOfABucket: an archive in a folder that is copied into a bucket, file by file, is read there, long names too.
+// TestFilesAreNamesOfABucket: an archive in a folder that is copied into a bucket, file by file, is read there, long
+// names too.
 func TestFilesAreNamesOfABucket(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root)

@@ -89,8 +89,8 @@ func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter
 	}
 }
 
-// below gives the folder in which every key of the prefix is, and the part of these keys that it stands for. Its siblings, which
-// may be as many as there were Jobs, are not read.
+// below gives the folder in which every key of the prefix is, and the part of these keys that it stands for. Its
+// siblings, which may be as many as there were Jobs, are not read.
 func (s *Store) below(prefix string) (folder, key string) {
 	whole := prefix[:strings.LastIndexByte(prefix, '/')+1]
 	name, err := path(archive.Key(strings.TrimSuffix(whole, "/")))
@@ -117,8 +117,9 @@ type entry struct {
 	file fs.DirEntry // nil for a folder
 }
 
-// folder gives the objects below one folder; key is the part of their keys that the folder stands for. The order of keys
-// is the order of names where the name of a folder counts with its slash: "a-b" stands before all of "a/", "a0" behind.
+// folder gives the objects below one folder; key is the part of their keys that the folder stands for. The order of
+// keys is the order of names where the name of a folder counts with its slash: "a-b" stands before all of "a/", "a0"
+// behind.
 func (w *walk) folder(path, key string) error {
 	entries, err := readFolder(path, key)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// ErrFull means that there is no room for more. Nothing that was taken is lost: the caller closes its stream, waits for Room
-// and reads again from the last line that was taken.
+// ErrFull means that there is no room for more. Nothing that was taken is lost: the caller closes its stream, waits for
+// Room and reads again from the last line that was taken.
 var ErrFull = errors.New("spool is full")
 
 const (
@@ -83,8 +83,8 @@ func LacksRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// Write does a write of so many bytes, or returns ErrFull where the disk has no room for them. Who may go over the limit, as
-// take says, gets the reserve's room.
+// Write does a write of so many bytes, or returns ErrFull where the disk has no room for them. Who may go over the
+// limit, as take says, gets the reserve's room.
 func (d *Disk) Write(bytes int64, take func(int64) error, write func() error) error {
 	err := d.try(bytes, write)
 	if !LacksRoom(err) {

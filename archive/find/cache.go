@@ -17,8 +17,8 @@ type journalCache struct {
 	records map[keyPart]archive.InstanceRecord   // guarded by mu; of logs whose objects are there already
 }
 
-// mostCached bounds the logs that cached indexes name, some hundred bytes each, mostDrafts the drafts, some KiB each, and
-// mostRecords the records, about a KiB each. What finds no room is read again each time.
+// mostCached bounds the logs that cached indexes name, some hundred bytes each, mostDrafts the drafts, some KiB each,
+// and mostRecords the records, about a KiB each. What finds no room is read again each time.
 const (
 	mostCached  = 100_000
 	mostDrafts  = 2_000

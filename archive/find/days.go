@@ -13,9 +13,9 @@ import (
 // mostAhead is how many names are listed together: as many as S3 gives for one request.
 const mostAhead = 1000
 
-// byDay lists the days one by one from the newest on. Most archives have days with few Jobs or none, and each listing is a
-// request of the dear kind: so the first day is listed by itself, then two days together, then four, for as long as they have not
-// too many names for one listing.
+// byDay lists the days one by one from the newest on. Most archives have days with few Jobs or none, and each listing
+// is a request of the dear kind: so the first day is listed by itself, then two days together, then four, for as long
+// as they have not too many names for one listing.
 func (l *jobList) byDay(ctx context.Context, yield func(archive.KeptJob, error) bool) {
 	first, day, err := l.span(ctx)
 	for together := 1; err == nil && !day.Before(first); together *= 2 {

@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 )
 
-// shelfOfDays keeps finished Jobs over many days before the fixture's, of two namespaces, and gives their names in the order of a list.
-// jobs says how many of the first namespace there are so many days back.
+// shelfOfDays keeps finished Jobs over many days before the fixture's, of two namespaces, and gives their names in the
+// order of a list. jobs says how many of the first namespace there are so many days back.
 func shelfOfDays(t *testing.T, days int, jobs func(back int) int) (s *archivetest.Shelf, names []string) {
 	s = archivetest.NewShelf(t)
 	for back := range days {
@@ -29,8 +29,8 @@ func shelfOfDays(t *testing.T, days int, jobs func(back int) int) (s *archivetes
 	return s, names
 }
 
-// TestListOfManyDays: each Job once and in order, over days with none, with few and with more than one listing gives, also page by
-// page; and a list over months of quiet days does not cost a listing for each.
+// TestListOfManyDays: each Job once and in order, over days with none, with few and with more than one listing gives,
+// also page by page; and a list over months of quiet days does not cost a listing for each.
 func TestListOfManyDays(t *testing.T) {
 	sparse := func(back int) int { return max(0, back%7-3) }
 	for _, test := range []struct {

@@ -36,8 +36,8 @@ type FoundPod struct {
 	Replica string                       // which one
 }
 
-// Find looks into the spool before it looks into the store: a pod leaves the spool only after its manifest is in the store,
-// so that one of the two has it.
+// Find looks into the spool before it looks into the store: a pod leaves the spool only after its manifest is in the
+// store, so that one of the two has it.
 func (r *Finder) Find(ctx context.Context, t archive.Target) (*Found, error) {
 	pods := r.spooled(t)
 	stored, err := r.Stored(ctx, t)
@@ -199,8 +199,8 @@ func takeRecord(r *archive.InstanceRecord, l *spool.Log) {
 type Config struct {
 	Store archive.Store // required
 	Codec *format.Codec // required
-	// Spool is that of this process, where the logs are that it follows; nil: the process follows none, as a command line
-	// tool. What other replicas hold open is read from their journals.
+	// Spool is that of this process, where the logs are that it follows; nil: the process follows none, as a command
+	// line tool. What other replicas hold open is read from their journals.
 	Spool *spool.Spool
 	// Replica is this process's name, whose journal holds nothing that Spool does not; "" with a nil Spool.
 	Replica string

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
-// Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that is
-// nothing.
+// Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that
+// is nothing.
 func (r *Finder) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
 	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
@@ -65,10 +65,12 @@ func (r *Finder) withoutPods(ctx context.Context, f *Found) (*archive.KeptJob, e
 	return newest, nil
 }
 
-// job reads a Job's document, or makes one of its manifests and of the pods that are open here. It is nil where nothing is there.
+// job reads a Job's document, or makes one of its manifests and of the pods that are open here. It is nil where nothing
+// is there.
 func (r *Finder) job(ctx context.Context, ref archive.PodRef, open []*FoundPod) (*archive.KeptJob, error) {
 	job := &archive.KeptJob{PodRef: ref}
-	// A Job of which nothing is open has a document most likely. One with an open pod has none most likely, and the listing tells.
+	// A Job of which nothing is open has a document most likely. One with an open pod has none most likely, and the
+	// listing tells.
 	if ref.Job != "" && len(open) == 0 {
 		if err := r.takeDocument(ctx, job); !errors.Is(err, archive.ErrNotFound) {
 			return job, err

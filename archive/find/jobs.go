@@ -13,9 +13,10 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
-// Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace and
-// name. Jobs that are open are listed too, those of other replicas as soon as their journals tell of them. Stopping early costs at most the documents of some Jobs that were read ahead. An error is the last thing it
-// gives, unless it wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
+// Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace
+// and name. Jobs that are open are listed too, those of other replicas as soon as their journals tell of them. Stopping
+// early costs at most the documents of some Jobs that were read ahead. An error is the last thing it gives, unless it
+// wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
 func (r *Finder) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
 	return func(yield func(archive.KeptJob, error) bool) {
 		if err := q.Validate(); err != nil {
@@ -86,7 +87,8 @@ func (l *jobList) openNames(wanted func(*FoundPod) bool) (names []string) {
 	return names
 }
 
-// folder lists the Jobs of one folder of an index and those that are open. It returns false where the list is at its end.
+// folder lists the Jobs of one folder of an index and those that are open. It returns false where the list is at its
+// end.
 func (l *jobList) folder(ctx context.Context, folder string, open []string, yield func(archive.KeptJob, error) bool) bool {
 	const ahead = 32 // Jobs whose documents are read at once
 	after, here := strings.CutPrefix(l.query.After, folder)

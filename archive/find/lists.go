@@ -9,13 +9,13 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/bounded"
 )
 
-// listCache holds what lists have read, so that asking again and again does not cost a request for each Job. That a Job is
-// listed at all is read from the index each time: what the retention took is not given from here, because the index key goes
-// with it.
+// listCache holds what lists have read, so that asking again and again does not cost a request for each Job. That a Job
+// is listed at all is read from the index each time: what the retention took is not given from here, because the index
+// key goes with it.
 type listCache struct {
 	jobs *bounded.Cache[string, settledJob] // by the name in the index
-	// manifests of Jobs that have no document yet. They never change, and are given only where a listing has just shown one of
-	// this size.
+	// manifests of Jobs that have no document yet. They never change, and are given only where a listing has just shown
+	// one of this size.
 	manifests *bounded.Cache[archive.Object, *archive.Manifest]
 }
 
@@ -29,11 +29,11 @@ type settledJob struct {
 const (
 	// listedFor is how much later than in the store a deletion by hand shows in a list.
 	listedFor = time.Minute
-	// listedAfter is how long after the last seal a Job without a document counts as one that gets none: it was deleted before
-	// it finished. It is longer than Kubernetes waits before a Job's next try (6 minutes at most).
+	// listedAfter is how long after the last seal a Job without a document counts as one that gets none: it was deleted
+	// before it finished. It is longer than Kubernetes waits before a Job's next try (6 minutes at most).
 	listedAfter = 10 * time.Minute
-	// listedBytes bounds the JSON of the documents, and that of the manifests. Read, they take up to twice as much memory
-	// (measured: 1.8). A document of one pod has about a KiB: some eight thousand Jobs.
+	// listedBytes bounds the JSON of the documents, and that of the manifests. Read, they take up to twice as much
+	// memory (measured: 1.8). A document of one pod has about a KiB: some eight thousand Jobs.
 	listedBytes = 8 << 20
 )
 
@@ -41,8 +41,8 @@ func newListCache() listCache {
 	return listCache{bounded.New[string, settledJob](listedBytes), bounded.New[archive.Object, *archive.Manifest](listedBytes)}
 }
 
-// get gives a copy of a settled Job, nil where it is not known. open says that some pod of it is not sealed: then only a
-// document stands, behind which no pod comes.
+// get gives a copy of a settled Job, nil where it is not known. open says that some pod of it is not sealed: then only
+// a document stands, behind which no pod comes.
 func (c *listCache) get(name string, open bool) *archive.KeptJob {
 	s, ok := c.jobs.Get(name)
 	switch {

@@ -108,8 +108,8 @@ func TestListsTellTheNews(t *testing.T) {
 	})
 }
 
-// TestListsOfOpenJobsDoNotReadAgain: of a Job that runs, what may be new is listed; the pods that are sealed and the logs that another
-// replica has sealed are not read again.
+// TestListsOfOpenJobsDoNotReadAgain: of a Job that runs, what may be new is listed; the pods that are sealed and the
+// logs that another replica has sealed are not read again.
 func TestListsOfOpenJobsDoNotReadAgain(t *testing.T) {
 	s := archivetest.ShelfOfJobs(t)
 	if err := s.Journal().Flush(t.Context()); err != nil {

@@ -13,21 +13,24 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// What stands between two slashes of a key is a part of it. Stores over a file system take 255 bytes of one, and those over an encrypted one
-// 143; a pod without a Job may have a name of 253, and its UID goes with it. So a long part is folded: it becomes a folder, its first bytes
-// with a "%" behind, and in that folder the rest. A folder store of ours has the same names, so that what is copied between the two is read.
+// What stands between two slashes of a key is a part of it. Stores over a file system take 255 bytes of one, and those
+// over an encrypted one 143; a pod without a Job may have a name of 253, and its UID goes with it. So a long part is
+// folded: it becomes a folder, its first bytes with a "%" behind, and in that folder the rest. A folder store of ours
+// has the same names, so that what is copied between the two is read.
 const (
 	foldAt = 238
-	// foldShort is for a store that refuses names which are folded at foldAt. Longer than what the names of ordinary pods make.
+	// foldShort is for a store that refuses names which are folded at foldAt. Longer than what the names of ordinary
+	// pods make.
 	foldShort = 120
 	foldMark  = "%"
 	foldSlack = 3 // bytes by which a fold may come earlier: it is no place inside a letter
 )
 
-// Folded gives a store keys with parts of any length. Which names it takes is found out by its refusals (ErrKey). All else sees keys alone.
+// Folded gives a store keys with parts of any length. Which names it takes is found out by its refusals (ErrKey). All
+// else sees keys alone.
 //
-// An archive that was written before there were folds may have long parts as they are: they are found, too. A key is put once: what is there
-// under any of its names is there. A crash leaves nothing that a store without folds would not.
+// An archive that was written before there were folds may have long parts as they are: they are found, too. A key is
+// put once: what is there under any of its names is there. A crash leaves nothing that a store without folds would not.
 type Folded struct {
 	archive.Store
 }
@@ -39,7 +42,8 @@ func isFold(part string) bool {
 	return ok && (n <= foldAt && n >= foldAt-foldSlack || n <= foldShort && n >= foldShort-foldSlack)
 }
 
-// fold gives the name of a key whose parts are folded at so many bytes. A part that looks like a fold is folded as well, or it would be one.
+// fold gives the name of a key whose parts are folded at so many bytes. A part that looks like a fold is folded as
+// well, or it would be one.
 func fold(key archive.Key, at int) archive.Key {
 	if !hasLong(string(key), foldShort-foldSlack) {
 		return key
@@ -150,8 +154,8 @@ func (f *Folded) Get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	}
 }
 
-// asItIs gives the key itself where that would be folded now and stands in the store as it is. It is looked for in a list: some stores answer
-// the question for it with trouble of their own.
+// asItIs gives the key itself where that would be folded now and stands in the store as it is. It is looked for in a
+// list: some stores answer the question for it with trouble of their own.
 func (f *Folded) asItIs(ctx context.Context, key archive.Key) ([]archive.Key, error) {
 	if !hasLong(string(key), foldAt) {
 		return nil, nil
@@ -197,8 +201,9 @@ func (f *Folded) Delete(ctx context.Context, keys ...archive.Key) error {
 	return f.Store.Delete(ctx, all...)
 }
 
-// List is the store's, in the order of keys. Names that are folded stand before the others that begin as they do. They are held until their
-// place has come: the objects that have more than a hundred bytes of a name in common, and no more.
+// List is the store's, in the order of keys. Names that are folded stand before the others that begin as they do. They
+// are held until their place has come: the objects that have more than a hundred bytes of a name in common, and no
+// more.
 func (f *Folded) List(ctx context.Context, prefix string, after archive.Key) iter.Seq2[archive.Object, error] {
 	return func(yield func(archive.Object, error) bool) {
 		u := unfolding{prefix: prefix, last: after, yield: yield}

@@ -56,7 +56,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestFoldedAndAsTheyAre: an archive has long names from before there were folds, and folded ones. All keys are found, each once and in order.
+// TestFoldedAndAsTheyAre: an archive has long names from before there were folds, and folded ones. All keys are found,
+// each once and in order.
 func TestFoldedAndAsTheyAre(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -108,7 +109,8 @@ func listed(t *testing.T, store archive.Store, prefix string, after archive.Key)
 	return keys
 }
 
-// TestPodsOfLongNames: on stores that take less than the names of pods and Jobs may have, logs are kept, found, proven and expired.
+// TestPodsOfLongNames: on stores that take less than the names of pods and Jobs may have, logs are kept, found, proven
+// and expired.
 func TestPodsOfLongNames(t *testing.T) {
 	for _, longest := range []int{255, 143} {
 		t.Run(fmt.Sprint(longest), func(t *testing.T) {

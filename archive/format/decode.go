@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -265,37 +264,6 @@ func NoEOF(err error) error {
 
 // ErrRead means that the store, not the disk, failed.
 var ErrRead = errors.New("read frame")
-
-// ReadFrameBytes reads one frame of at most limit bytes. ErrDamaged: there is no telling where it ends.
-func ReadFrameBytes(r io.Reader, limit int64) ([]byte, error) {
-	b := make([]byte, SkippableSize)
-	if limit < SkippableSize {
-		return nil, archive.ErrDamaged
-	}
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
-	}
-	n := SkippableSize + int64(binary.LittleEndian.Uint32(b[4:]))
-	if n > MaxHead || n > limit {
-		return nil, archive.ErrDamaged
-	}
-	b = slices.Grow(b, int(n))[:n]
-	if _, err := io.ReadFull(r, b[SkippableSize:]); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
-	}
-	h, err := DecodeHead(b)
-	if err != nil {
-		return nil, err
-	}
-	if n+h.DataSize > limit {
-		return nil, archive.ErrDamaged
-	}
-	b = slices.Grow(b, int(h.DataSize))[:n+h.DataSize]
-	if _, err := io.ReadFull(r, b[n:]); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
-	}
-	return b, nil
-}
 
 // CheckFrame says whether the bytes of a frame are what was written.
 func CheckFrame(b []byte) (Head, error) {

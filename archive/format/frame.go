@@ -24,8 +24,8 @@ const (
 	maxGapText = 2 << 20
 )
 
-// The magic numbers of zstd's skippable frames. Any zstd decoder passes over them, so that the log object stays readable
-// with plain tools.
+// The magic numbers of zstd's skippable frames. Any zstd decoder passes over them, so that the log object stays
+// readable with plain tools.
 const (
 	MagicHead      = 0x184D2A50 // ours: beside each data frame
 	MagicIndex     = 0x184D2A51 // ours: after the last frame
@@ -59,8 +59,9 @@ type mark struct {
 	length int // bytes of the line's text; needed where no newline ends it
 }
 
-// Head is what stands beside each frame's data: all that is needed to find, check and cut it. In the spool and in journals it comes
-// first, so that whoever reads on knows what follows, and a torn write shows at once; in log objects last, see stored.
+// Head is what stands beside each frame's data: all that is needed to find, check and cut it. In the spool and in
+// journals it comes first, so that whoever reads on knows what follows, and a torn write shows at once; in log objects
+// last, see stored.
 type Head struct {
 	FirstLine int64
 	Lines     int64

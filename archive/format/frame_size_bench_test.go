@@ -16,8 +16,8 @@ import (
 
 // These are what decides how large a frame may be: run them with frameTarget at other sizes.
 
-// BenchmarkSlowTail is what the last ten lines cost of a log that writes a line of 100 bytes between two flushes, when its frame is
-// nearly full: all small frames before them are in one file, and are read.
+// BenchmarkSlowTail is what the last ten lines cost of a log that writes a line of 100 bytes between two flushes, when
+// its frame is nearly full: all small frames before them are in one file, and are read.
 func BenchmarkSlowTail(b *testing.B) {
 	spool := archivetest.OpenSpool(b, b.TempDir(), 1<<40)
 	log := archivetest.OpenLog(b, spool, archivetest.Instance("main"))
@@ -48,7 +48,8 @@ func BenchmarkSlowTail(b *testing.B) {
 	b.ReportMetric(float64(used)/1024, "spool-KiB")
 }
 
-// BenchmarkReaderHeap is the most heap, garbage included, that eight readers take who read 64 MiB of a sealed log at once.
+// BenchmarkReaderHeap is the most heap, garbage included, that eight readers take who read 64 MiB of a sealed log at
+// once.
 func BenchmarkReaderHeap(b *testing.B) {
 	const readers = 8
 	memory := archivetest.SealedShelf(b, 64<<20)

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Index is the table of contents at the end of a log object. Together with the frames it says all there is to say of one
-// log, so that a manifest can be made again from log objects alone.
+// Index is the table of contents at the end of a log object. Together with the frames it says all there is to say of
+// one log, so that a manifest can be made again from log objects alone.
 type Index struct {
 	Summary archive.Summary
 	Frames  []IndexFrame
@@ -65,8 +65,8 @@ func (x *IndexFrame) Parts() (head, data int64) {
 	return x.Offset, x.Offset + x.HeadSize
 }
 
-// Stored gives the frames in the order in which they lie. Many readers take a file that begins with a skippable frame for an empty
-// one, so where the first frames have no data the first that has some lies before them.
+// Stored gives the frames in the order in which they lie. Many readers take a file that begins with a skippable frame
+// for an empty one, so where the first frames have no data the first that has some lies before them.
 func Stored(frames []IndexFrame, version byte) iter.Seq[*IndexFrame] {
 	front := 0
 	if version == DataFirst {
@@ -262,8 +262,8 @@ func (x *Index) validate(before int64) error {
 	return nil
 }
 
-// HeadsFirst returns a log object as format version 1 has it, and makes its index that of such a one. Nothing writes that version any
-// more, and every version is read for ever: tests hold this program to it.
+// HeadsFirst returns a log object as format version 1 has it, and makes its index that of such a one. Nothing writes
+// that version any more, and every version is read for ever: tests hold this program to it.
 func HeadsFirst(object []byte, x *Index) ([]byte, error) {
 	var old []byte
 	for _, f := range x.Frames {

@@ -21,7 +21,7 @@ type JournalIndex struct {
 	Life     string       `json:"life"` // one run of one process
 	Sequence int64        `json:"sequence"`
 	Written  time.Time    `json:"written"`
-	Since    int64        `json:"since,omitempty"` // since when its writer's word counts, ns since 1970; see Spool.Trust
+	Since    int64        `json:"since,omitempty"` // the epoch of its writer, ns since 1970; see Spool.Trust
 	Pods     []JournalPod `json:"pods"`
 }
 
@@ -38,9 +38,9 @@ type JournalLog struct {
 	Kind        archive.ContainerKind `json:"kind"`
 	Restart     int                   `json:"restart"`
 	ContainerID string                `json:"containerID,omitempty"`
-	Copy        int64                 `json:"copy,omitempty"`   // line numbers go on within one copy of a life only: another one's can take its place
+	Copy        int64                 `json:"copy,omitempty"`   // of a life; line numbers go on within one only
 	Lines       int64                 `json:"lines"`            // of the whole log when this was written
-	Last        int64                 `json:"last,omitempty"`   // latest time in it, ns since 1970: where following goes on
+	Last        int64                 `json:"last,omitempty"`   // latest time in it, ns since 1970
 	Frames      []JournalFrames       `json:"frames,omitempty"` // in the order of their lines
 	Ended       bool                  `json:"ended,omitempty"`  // the log was read to its end: no line follows
 	Record      *JournalPart          `json:"record,omitempty"` // the log object is in the store; this says which

@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// FuzzJournalIndex: whatever stands in a journal object, reading it gives an index whose places are in the object and whose
-// names stay in the spool, or an error.
+// FuzzJournalIndex: whatever stands in a journal object, reading it gives an index whose places are in the object and
+// whose names stay in the spool, or an error.
 func FuzzJournalIndex(f *testing.F) {
 	c := testCodec(f)
 	x := &JournalIndex{Version: archive.FormatVersion, Replica: "r", Life: "l", Sequence: 1, Pods: []JournalPod{{

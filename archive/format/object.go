@@ -2,10 +2,12 @@ package format
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
@@ -62,7 +64,8 @@ func Fetch(ctx context.Context, store archive.Store, key archive.Key, r archive.
 	return b, object.Size, Closing(body, err)
 }
 
-// errShort is a fault of the store. It says nothing of what is stored: that is not damaged, and nothing may be concluded from it.
+// errShort is a fault of the store. It says nothing of what is stored: that is not damaged, and nothing may be
+// concluded from it.
 var errShort = errors.New("the store gave fewer bytes than were asked for")
 
 // Open opens a part of an object, on a store without ranges by passing over what is before it.
@@ -93,9 +96,9 @@ type part struct {
 	io.Closer
 }
 
-// Lines gives the lines of a log object whose time is not before since, in order, until yield returns false. Lines without
-// a time count as those before them. Each frame is checked; a damaged one ends the reading with an error that names
-// object and frame.
+// Lines gives the lines of a log object whose time is not before since, in order, until yield returns false. Lines
+// without a time count as those before them. Each frame is checked; a damaged one ends the reading with an error that
+// names object and frame.
 func (c *Codec) Lines(ctx context.Context, store archive.Store, key archive.Key, since int64, yield func(archive.Line) bool) error {
 	x, err := ReadIndex(ctx, store, key)
 	if err != nil {
@@ -176,4 +179,35 @@ func (c *Codec) DecodePlaced(b []byte, place *IndexFrame) (*Frame, error) {
 		return nil, fmt.Errorf("not the frame that the index names: %w", archive.ErrDamaged)
 	}
 	return c.DecodeData(&h, b[data:data+place.DataSize])
+}
+
+// ReadFrameBytes reads one frame of at most limit bytes. ErrDamaged: there is no telling where it ends.
+func ReadFrameBytes(r io.Reader, limit int64) ([]byte, error) {
+	b := make([]byte, SkippableSize)
+	if limit < SkippableSize {
+		return nil, archive.ErrDamaged
+	}
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
+	}
+	n := SkippableSize + int64(binary.LittleEndian.Uint32(b[4:]))
+	if n > MaxHead || n > limit {
+		return nil, archive.ErrDamaged
+	}
+	b = slices.Grow(b, int(n))[:n]
+	if _, err := io.ReadFull(r, b[SkippableSize:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
+	}
+	h, err := DecodeHead(b)
+	if err != nil {
+		return nil, err
+	}
+	if n+h.DataSize > limit {
+		return nil, archive.ErrDamaged
+	}
+	b = slices.Grow(b, int(h.DataSize))[:n+h.DataSize]
+	if _, err := io.ReadFull(r, b[n:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRead, NoEOF(err))
+	}
+	return b, nil
 }

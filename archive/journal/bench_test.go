@@ -35,8 +35,8 @@ func chatty(b *testing.B, spool *spool.Spool, logs, lines int, at int64) {
 	}
 }
 
-// BenchmarkJournalHour plays an hour of logs that have a line in every interval, and reports the journal's requests of that hour and
-// how often the bytes of its frames are written.
+// BenchmarkJournalHour plays an hour of logs that have a line in every interval, and reports the journal's requests of
+// that hour and how often the bytes of its frames are written.
 func BenchmarkJournalHour(b *testing.B) {
 	for _, logs := range []int{10, 100, 1000} {
 		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {
@@ -91,8 +91,8 @@ func BenchmarkJournalReframed(b *testing.B) {
 	}
 }
 
-// BenchmarkJournalLag runs the journal as it is set by default over a folder, with 100 logs that each have a line ten times a
-// second, and reports how old a line is when the store has it.
+// BenchmarkJournalLag runs the journal as it is set by default over a folder, with 100 logs that each have a line ten
+// times a second, and reports how old a line is when the store has it.
 func BenchmarkJournalLag(b *testing.B) {
 	for b.Loop() {
 		store, err := dir.Open(b.Context(), b.TempDir())
@@ -127,8 +127,8 @@ func BenchmarkJournalLag(b *testing.B) {
 	}
 }
 
-// BenchmarkTakeOver takes over the open logs of a dead replica, 100 lines each, from a folder, and reports the most heap that it
-// had beside what was there before, garbage included.
+// BenchmarkTakeOver takes over the open logs of a dead replica, 100 lines each, from a folder, and reports the most
+// heap that it had beside what was there before, garbage included.
 func BenchmarkTakeOver(b *testing.B) {
 	for _, logs := range []int{1000, 10_000} {
 		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {

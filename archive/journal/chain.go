@@ -30,8 +30,9 @@ type Taken struct {
 	ToTail bool // the frames go to .tail, else to .log
 }
 
-// Add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were written again
-// those that they are copies of: the runs stay in the order of their lines, and that is the order of the objects, too.
+// Add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were
+// written again those that they are copies of: the runs stay in the order of their lines, and that is the order of the
+// objects, too.
 func (c *Chain) Add(object int, since int64, e *format.JournalLog) {
 	c.Since = max(c.Since, since)
 	c.Lines, c.Ended = max(c.Lines, e.Lines), c.Ended || e.Ended
@@ -69,9 +70,9 @@ func (c *Chain) Held() (lines int64) {
 	return lines
 }
 
-// BestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives. The word
-// of the one counts who took over last, however many lines another one wrote who was paused and came back. But who died before
-// he had written again what he took has less of it than the one from whom he took it.
+// BestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives.
+// The word of the one counts who took over last, however many lines another one wrote who was paused and came back. But
+// who died before he had written again what he took has less of it than the one from whom he took it.
 func BestChain(chains []*Chain) *Chain {
 	best := chains[0]
 	for _, c := range chains[1:] {

@@ -11,9 +11,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/patient"
 )
 
-// Collect removes the objects that nobody needs any more: those of this life whose pods are sealed, or whose lines stand
-// in whole frames of later objects; those of an earlier life of this replica, and of replicas that are dead, whose pods are
-// sealed. What a crash or an error leaves is found by the next call.
+// Collect removes the objects that nobody needs any more: those of this life whose pods are sealed, or whose lines
+// stand in whole frames of later objects; those of an earlier life of this replica, and of replicas that are dead,
+// whose pods are sealed. What a crash or an error leaves is found by the next call.
 func (j *Journal) Collect(ctx context.Context, dead func(replica string) bool) error {
 	if err := patient.Lock(ctx, j.turn); err != nil {
 		return err
@@ -91,8 +91,8 @@ func (g *garbage) own(ctx context.Context) error {
 	return g.remove(ctx, keys)
 }
 
-// foreign removes the objects of a replica, or of an earlier life of this one, whose pods are all sealed. An object that
-// cannot be read says of no pod that it is needed; it stays as long as there is another one, for a look by hand.
+// foreign removes the objects of a replica, or of an earlier life of this one, whose pods are all sealed. An object
+// that cannot be read says of no pod that it is needed; it stays as long as there is another one, for a look by hand.
 func (g *garbage) foreign(ctx context.Context, replica string, listed map[archive.Key]bool) error {
 	j := g.journal
 	objects, err := j.List(ctx, replica)
@@ -131,7 +131,8 @@ func (g *garbage) foreign(ctx context.Context, replica string, listed map[archiv
 // mostAwaited bounds what is remembered of an object: there may be very many, each with very many pods.
 const mostAwaited = 8
 
-// needed: a pod of the object is not sealed. It stops at the first one, so that a round asks the store about few open pods.
+// needed: a pod of the object is not sealed. It stops at the first one, so that a round asks the store about few open
+// pods.
 func (g *garbage) needed(ctx context.Context, key archive.Key) (bool, error) {
 	for {
 		w := g.journal.foreign[key]
@@ -186,8 +187,8 @@ func (w *awaited) isDamaged() bool { return w != nil && w.damaged }
 
 func (w *awaited) isOfOthers() bool { return w != nil && (w.version || w.foreign) }
 
-// isSealed asks for the manifest of a pod that is not in our spool. Having left the spool proves nothing: it may have been
-// handed over.
+// isSealed asks for the manifest of a pod that is not in our spool. Having left the spool proves nothing: it may have
+// been handed over.
 func (g *garbage) isSealed(ctx context.Context, pod archive.PodRef) (bool, error) {
 	if g.open[pod.PodUID] {
 		return false, nil

@@ -4,15 +4,17 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// A log that stays open for long would be spread over ever more objects: each interval in which it had a line adds one, which
-// stays until the pod is sealed, and a takeover would have to read them all. So its frames are written again, side by side,
-// into the object that is due anyway, and those that held them are garbage.
+// A log that stays open for long would be spread over ever more objects: each interval in which it had a line adds one,
+// which stays until the pod is sealed, and a takeover would have to read them all. So its frames are written again,
+// side by side, into the object that is due anyway, and those that held them are garbage.
 //
-// The frames of a log fall into segments of half an object. A segment that is complete is written once more at most, and
-// then stays; the one that grows is written again when there are too many objects and a fair part of it is new. So a log of n
-// bytes is spread over about n / (MaxObject / 2) objects and those of the newest segment, and each byte is written a few times.
+// The frames of a log fall into segments of half an object. A segment that is complete is written once more at most,
+// and then stays; the one that grows is written again when there are too many objects and a fair part of it is new. So
+// a log of n bytes is spread over about n / (MaxObject / 2) objects and those of the newest segment, and each byte is
+// written a few times.
 //
-// A crash leaves the old objects beside the new one, or without it; a takeover takes every frame from the newest object that has it.
+// A crash leaves the old objects beside the new one, or without it; a takeover takes every frame from the newest object
+// that has it.
 
 // journaled says how far a log is journaled and in which objects.
 type journaled struct {
@@ -47,7 +49,8 @@ const (
 	fewObjects = 8
 )
 
-// again gives from where a log is to be cut next: from what is journaled on, or from earlier where its frames are written again.
+// again gives from where a log is to be cut next: from what is journaled on, or from earlier where its frames are
+// written again.
 func (t *journaled) again(compact int, half int64) (from spool.Position, frames, tail bool) {
 	from = t.at
 	grown := t.whole.kept+t.whole.fresh >= half
@@ -85,7 +88,8 @@ func (t *journaled) hold(o *journalObject, c *spool.Cut, half int64) {
 		}
 		return
 	}
-	if (c.Ended || c.Record != nil) && c.Size > 0 { // writing the frames again must not let go of what says that it ended
+	// writing the frames again must not let go of what says that it ended
+	if (c.Ended || c.Record != nil) && c.Size > 0 {
 		o.uses++
 		t.pinned = append(t.pinned, o)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestJournalOfALongLog has logs that stay open for thousands of intervals: a quick one, whose every interval fills frames, and
-// slow ones. The objects stay few, the bytes are written few times, and a takeover gets every line once.
+// TestJournalOfALongLog has logs that stay open for thousands of intervals: a quick one, whose every interval fills
+// frames, and slow ones. The objects stay few, the bytes are written few times, and a takeover gets every line once.
 func TestJournalOfALongLog(t *testing.T) {
 	const maxObject, compact = 256 << 10, 8
 	for _, tt := range []struct {
@@ -72,8 +72,8 @@ func TestJournalOfALongLog(t *testing.T) {
 	}
 }
 
-// TestJournalCompactCrash breaks each put of a journal that is written again, in each way, and each removal, and takes over at
-// every step: no line is lost, none comes twice.
+// TestJournalCompactCrash breaks each put of a journal that is written again, in each way, and each removal, and takes
+// over at every step: no line is lost, none comes twice.
 func TestJournalCompactCrash(t *testing.T) {
 	archivetest.WarmCodec(t)
 	const perRound = 150 // more than a frame holds
@@ -107,8 +107,8 @@ func TestJournalCompactCrash(t *testing.T) {
 	}
 }
 
-// TestJournalHalfRemoved has a removal broken off in the middle: of the objects whose frames were written again some are
-// left, and a takeover meets them before those that took their place.
+// TestJournalHalfRemoved has a removal broken off in the middle: of the objects whose frames were written again some
+// are left, and a takeover meets them before those that took their place.
 func TestJournalHalfRemoved(t *testing.T) {
 	t.Parallel()
 	memory := archivetest.NewJournalStore(t)

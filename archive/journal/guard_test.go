@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestCollectKeepsWhatWasHandedOver: a pod that has left the spool is not sealed for that. Its new owner may die before he has
-// journaled it.
+// TestCollectKeepsWhatWasHandedOver: a pod that has left the spool is not sealed for that. Its new owner may die before
+// he has journaled it.
 func TestCollectKeepsWhatWasHandedOver(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
@@ -63,7 +63,8 @@ func TestCollectAwaitsEveryPod(t *testing.T) {
 	other.CollectToNothing(memory)
 }
 
-// TestCollectLeavesDamageForALook: an object that cannot be read stays as long as its replica has another one that is needed.
+// TestCollectLeavesDamageForALook: an object that cannot be read stays as long as its replica has another one that is
+// needed.
 func TestCollectLeavesDamageForALook(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
@@ -87,12 +88,14 @@ func TestCollectLeavesDamageForALook(t *testing.T) {
 	other.CollectToNothing(memory)
 }
 
-// TestTwoProcessesOfOneName write objects under one key. Each finds out that the other's is not his, be it of the same size.
+// TestTwoProcessesOfOneName write objects under one key. Each finds out that the other's is not his, be it of the same
+// size.
 func TestTwoProcessesOfOneName(t *testing.T) {
 	archivetest.WarmCodec(t)
 	for range 500 { // an object's size depends on a random name in it
 		same := false
-		synctest.Test(t, func(t *testing.T) { same = twoOfOneName(t) }) // at one moment, from which a journal's first key comes
+		// at one moment, from which a journal's first key comes
+		synctest.Test(t, func(t *testing.T) { same = twoOfOneName(t) })
 		if same {
 			return
 		}
@@ -128,7 +131,8 @@ func twoOfOneName(t *testing.T) (sameSize bool) {
 	return len(a) == len(b)
 }
 
-// TestTakeOverStillsFollowers: whoever writes a pod's logs is told before something is put into its place, and only then.
+// TestTakeOverStillsFollowers: whoever writes a pod's logs is told before something is put into its place, and only
+// then.
 func TestTakeOverStillsFollowers(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)

@@ -21,18 +21,20 @@ type Config struct {
 	Replica   string        // names the process among all that share the store; must have no slash
 	Interval  time.Duration // between two objects; 0 is 5 s
 	MaxObject int64         // bytes at which an object is full; 0 is 64 MiB. A single frame may be larger
-	Compact   int           // objects over which a log's frames may be spread before they are written again as one; 0 is 64
-	Grace     time.Duration // how long the last object may take once the context has ended; 0 is 10 s
+	// objects over which a log's frames may be spread before they are written again as one; 0 is 64
+	Compact int
+	Grace   time.Duration // how long the last object may take once the context has ended; 0 is 10 s
 }
 
-// Journal is the write-ahead log of one replica in the store: one object for each interval holds the new frames of all open
-// logs, so that the number of requests does not grow with the number of logs. When a replica dies with its disk, another
-// one takes its logs over from there.
+// Journal is the write-ahead log of one replica in the store: one object for each interval holds the new frames of all
+// open logs, so that the number of requests does not grow with the number of logs. When a replica dies with its disk,
+// another one takes its logs over from there.
 //
 // The journal never holds up who appends. While the store is in trouble it grows old, which Lag tells.
 //
-// What a crash leaves: an object is in the store whole or not at all. Lines that no object holds are read again from the
-// kubelet. Objects that are of no use any more are removed by the next Collect, of any replica. Safe for concurrent use.
+// What a crash leaves: an object is in the store whole or not at all. Lines that no object holds are read again from
+// the kubelet. Objects that are of no use any more are removed by the next Collect, of any replica. Safe for concurrent
+// use.
 type Journal struct {
 	cfg     Config
 	life    string
@@ -183,7 +185,8 @@ func (j *Journal) Replicas(ctx context.Context) ([]string, error) {
 			return names, nil
 		}
 		names = append(names, name)
-		after = archive.Key(archive.JournalPrefix + name + "0") // the byte after the slash: behind all objects of this one
+		// the byte after the slash: behind all objects of this one
+		after = archive.Key(archive.JournalPrefix + name + "0")
 	}
 }
 
@@ -246,8 +249,9 @@ func (j *Journal) isOurs(ctx context.Context, key archive.Key, index []byte, siz
 	return false, err == nil && x.Life == j.life, err
 }
 
-// Index reads an object's index. What seems to be damaged is read again as a whole: an object that is called damaged is given up with its
-// lines, so its own bytes must say so, and not a store that gives other parts of it than were asked for.
+// Index reads an object's index. What seems to be damaged is read again as a whole: an object that is called damaged is
+// given up with its lines, so its own bytes must say so, and not a store that gives other parts of it than were asked
+// for.
 func (j *Journal) Index(ctx context.Context, key archive.Key) (x *format.JournalIndex, err error) {
 	read := func(store archive.Store) {
 		err = j.Breaker.Do(ctx, "read journal index", func(ctx context.Context) error {
@@ -282,6 +286,7 @@ func Replicas(ctx context.Context, store archive.Store) ([]string, error) {
 			return names, nil
 		}
 		names = append(names, name)
-		after = archive.Key(archive.JournalPrefix + name + "0") // the byte after the slash: behind all objects of this one
+		// the byte after the slash: behind all objects of this one
+		after = archive.Key(archive.JournalPrefix + name + "0")
 	}
 }

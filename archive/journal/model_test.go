@@ -24,8 +24,8 @@ const (
 	modelLogs = 1
 )
 
-// model plays replicas that die with or without their disks. Line n of each log is always the same, so that what a spool
-// must hold is known from its number of lines: the follower goes on from there.
+// model plays replicas that die with or without their disks. Line n of each log is always the same, so that what a
+// spool must hold is known from its number of lines: the follower goes on from there.
 type model struct {
 	t       *testing.T
 	rand    *rand.Rand
@@ -39,8 +39,8 @@ type model struct {
 	sealed  map[int]bool
 }
 
-// TestJournalModel: whatever happens, a takeover gives a beginning of each log that has all that was journaled, no line twice;
-// and when all pods are sealed no garbage is left.
+// TestJournalModel: whatever happens, a takeover gives a beginning of each log that has all that was journaled, no line
+// twice; and when all pods are sealed no garbage is left.
 func TestJournalModel(t *testing.T) {
 	archivetest.WarmCodec(t)
 	for seed := range uint64(12) {
@@ -158,7 +158,8 @@ func (m *model) held(l *archivetest.Life) map[string]int {
 	return lines
 }
 
-// die ends a life with its disk. Another one takes over, under a new name or the same one. The dead one may only seem dead.
+// die ends a life with its disk. Another one takes over, under a new name or the same one. The dead one may only seem
+// dead.
 func (m *model) die() {
 	m.store.Mend()
 	m.stale = nil

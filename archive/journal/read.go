@@ -49,8 +49,9 @@ type Frame struct {
 // ErrNoSuchLog means that an object holds nothing of a log.
 var ErrNoSuchLog = errors.New("no such log in the object")
 
-// List gives the objects of a replica's journal, of all replicas where that is "", in the order of their keys. Objects that
-// go away meanwhile are passed over, damaged ones say so. It stops at the first error of the store, which is the last thing it gives.
+// List gives the objects of a replica's journal, of all replicas where that is "", in the order of their keys. Objects
+// that go away meanwhile are passed over, damaged ones say so. It stops at the first error of the store, which is the
+// last thing it gives.
 func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[Object, error] {
 	prefix := archive.JournalPrefix
 	if replica != "" {

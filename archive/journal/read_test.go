@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// looked is a store with the journals of two replicas: that of r-1 has an object with whole and small frames, a draft, a gap, a
-// log that has ended and one that is sealed.
+// looked is a store with the journals of two replicas: that of r-1 has an object with whole and small frames, a draft,
+// a gap, a log that has ended and one that is sealed.
 func looked(t *testing.T) (*storetest.Memory, *journal.Reader, []archive.Line) {
 	memory := archivetest.NewJournalStore(t)
 	first, other := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0), archivetest.NewLife(t, "r-2", t.TempDir(), memory, 0)

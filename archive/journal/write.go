@@ -15,8 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// Flush puts what is not journaled yet, and returns when it is in the store. Store trouble is waited out for as long as the
-// context lives. Where there is nothing new nothing is put.
+// Flush puts what is not journaled yet, and returns when it is in the store. Store trouble is waited out for as long as
+// the context lives. Where there is nothing new nothing is put.
 func (j *Journal) Flush(ctx context.Context) error {
 	if err := patient.Lock(ctx, j.turn); err != nil {
 		return err
@@ -73,7 +73,8 @@ func (j *Journal) writeLog(ctx context.Context, s *sheet, l *spool.Log) error {
 		frames, tail := false, false
 		if from == t.at {
 			if from, frames, tail = t.again(j.cfg.Compact, j.cfg.MaxObject/2); frames {
-				limit = math.MaxInt64 // what is written again must be whole in one object: only then it stands for the others
+				// what is written again must be whole in one object: only then it stands for the others
+				limit = math.MaxInt64
 			}
 		}
 		c, err := l.Cut(from, limit)
@@ -118,7 +119,8 @@ func (j *Journal) put(ctx context.Context, s *sheet) error {
 	return nil
 }
 
-// putSheet tries sequence after sequence until one is free. Nobody else should write under our name; who does loses nothing.
+// putSheet tries sequence after sequence until one is free. Nobody else should write under our name; who does loses
+// nothing.
 func (j *Journal) putSheet(ctx context.Context, s *sheet) (archive.Key, error) {
 	frames := s.size
 	for ; ; j.sequence++ {

@@ -1,5 +1,5 @@
-// Package measured counts and times what is asked of a store. It keeps nothing and changes no answer: what stands before it and what
-// stands behind it need not know that it is there.
+// Package measured counts and times what is asked of a store. It keeps nothing and changes no answer: what stands
+// before it and what stands behind it need not know that it is there.
 package measured
 
 import (

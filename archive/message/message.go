@@ -17,8 +17,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
-// Message is a line that somebody adds to a workload's log besides what its containers write. ZenML says in such lines where
-// its own work on a run stands.
+// Message is a line that somebody adds to a workload's log besides what its containers write. ZenML says in such lines
+// where its own work on a run stands.
 type Message struct {
 	Version   string    `json:"version"`
 	Namespace string    `json:"namespace"` // of the workload's Jobs
@@ -30,7 +30,8 @@ type Message struct {
 // MaxMessage bounds a message's text, in bytes.
 const MaxMessage = 64 << 10
 
-// Bounds of what one reading of a workload's messages looks at and keeps: anybody who may create Jobs may add any number of them.
+// Bounds of what one reading of a workload's messages looks at and keeps: anybody who may create Jobs may add any
+// number of them.
 const (
 	mostMessages     = 5000
 	mostMessageBytes = 4 << 20
@@ -52,7 +53,8 @@ func Put(ctx context.Context, store archive.Store, m Message) error {
 	return nil
 }
 
-// Talk is what was said of a workload, oldest first. More says that there is more than that: too much, or what could not be read.
+// Talk is what was said of a workload, oldest first. More says that there is more than that: too much, or what could
+// not be read.
 type Talk struct {
 	Of   []Message
 	More bool
@@ -67,8 +69,8 @@ func (t *Talk) Memory() (bytes int64) {
 	return bytes
 }
 
-// Of gives the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that nobody here
-// knows, is passed over: it must not hide the others, nor the log that they stand in.
+// Of gives the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that
+// nobody here knows, is passed over: it must not hide the others, nor the log that they stand in.
 func Of(ctx context.Context, store archive.Store, workload string, namespaces ...string) (Talk, error) {
 	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {

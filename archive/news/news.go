@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Wakeup is how a reader that waits hears of something new: it holds at most one token, so that nobody who brings news waits
-// for who reads it.
+// Wakeup is how a reader that waits hears of something new: it holds at most one token, so that nobody who brings news
+// waits for who reads it.
 type Wakeup chan struct{}
 
 // NewWakeup makes one that has not heard of anything.
@@ -36,8 +36,8 @@ type reader struct {
 	target archive.Target
 }
 
-// Subscribe makes the board wake w when something happens to a pod or a Job of the target: it came, changed or was sealed. The
-// function ends that.
+// Subscribe makes the board wake w when something happens to a pod or a Job of the target: it came, changed or was
+// sealed. The function ends that.
 func (b *Board) Subscribe(w Wakeup, t archive.Target) (cancel func()) {
 	r := &reader{w, t}
 	b.mu.Lock()

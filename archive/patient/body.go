@@ -7,10 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// ErrSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not help.
+// ErrSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not
+// help.
 var ErrSpoolFile = errors.New("read spool file")
 
-// SpoolFile is the body of a journal object, and what that of a log object is read from. It remembers when the disk failed. Stores read parts of it at once, in place.
+// SpoolFile is the body of a journal object, and what that of a log object is read from. It remembers when the disk
+// failed. Stores read parts of it at once, in place.
 type SpoolFile struct {
 	File *os.File
 	Err  atomic.Pointer[error]

@@ -16,8 +16,8 @@ import (
 
 // Breaker repeats what goes to the store until it works. While the store is in trouble one caller at a time probes it,
 // with growing pauses, and all others wait: an outage costs the store one request now and then, and its end is found
-// soon. Nothing is final but what the store itself says of an object: a bucket that is missing or forbidden today may be
-// there tomorrow, and giving up would lose the log.
+// soon. Nothing is final but what the store itself says of an object: a bucket that is missing or forbidden today may
+// be there tomorrow, and giving up would lose the log.
 //
 // The callers take turns at probing, so that a request which fails for a reason of its own cannot keep the others from
 // finding out that the store works.
@@ -119,8 +119,8 @@ func isAnswer(err error) bool {
 	return false
 }
 
-// enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then. Who is fresh,
-// and has not failed yet, comes first: the others may be the trouble.
+// enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then.
+// Who is fresh, and has not failed yet, comes first: the others may be the trouble.
 func (b *Breaker) enter(ctx context.Context, fresh bool) (probing bool, err error) {
 	healthy, _ := b.state()
 	if healthy == nil {

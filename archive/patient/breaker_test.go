@@ -34,7 +34,8 @@ func TestBreakerTakesAnswers(t *testing.T) {
 	}
 }
 
-// TestBreakerGivesUpWhatIsRefused has a request fail for itself, while others work. Its caller is free again after a while.
+// TestBreakerGivesUpWhatIsRefused has a request fail for itself, while others work. Its caller is free again after a
+// while.
 func TestBreakerGivesUpWhatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, done := testBreaker(), make(chan struct{})

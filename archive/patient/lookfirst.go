@@ -11,8 +11,8 @@ import (
 )
 
 // LookFirst makes IfAbsent mean something on a store that does not know it: it looks before it puts. Two writers at the
-// same instant can both put then. What they put under one key is the same log or the same pod's manifest, and the sealer
-// reads the manifest back.
+// same instant can both put then. What they put under one key is the same log or the same pod's manifest, and the
+// sealer reads the manifest back.
 type LookFirst struct {
 	archive.Store
 	Needed atomic.Bool // the probe, or an answer, showed that the store has no conditional put

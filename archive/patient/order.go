@@ -36,7 +36,8 @@ func (o *Order) Add(from, size int64) {
 	}
 }
 
-// ReadAt is io.ReaderAt's. A file that is shorter than it was is an error: half an object must not count as a whole one.
+// ReadAt is io.ReaderAt's. A file that is shorter than it was is an error: half an object must not count as a whole
+// one.
 func (o *Order) ReadAt(p []byte, at int64) (n int, err error) {
 	next := sort.Search(len(o.runs), func(i int) bool { return o.runs[i].at > at })
 	for ; n < len(p) && at < o.Size && err == nil; next++ {

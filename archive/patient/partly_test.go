@@ -28,7 +28,8 @@ func otherParts(s archive.Store) *oddStore {
 	}}
 }
 
-// TestUnreadableIsNotDamaged: fewer bytes than were asked for say something of the store, and nothing of what is stored.
+// TestUnreadableIsNotDamaged: fewer bytes than were asked for say something of the store, and nothing of what is
+// stored.
 func TestUnreadableIsNotDamaged(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	l := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
@@ -55,8 +56,8 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 	}
 }
 
-// TestWrongPartsTakeNoLines: a store that gives other bytes than it is asked for makes no journal a damaged one: it is read as a whole, taken
-// over, and not deleted with its lines.
+// TestWrongPartsTakeNoLines: a store that gives other bytes than it is asked for makes no journal a damaged one: it is
+// read as a whole, taken over, and not deleted with its lines.
 func TestWrongPartsTakeNoLines(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	dead := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)

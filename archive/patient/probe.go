@@ -105,7 +105,8 @@ func probeRanges(ctx context.Context, s archive.Store, key archive.Key, body []b
 	return true, nil
 }
 
-// probeCondition puts over an object that is there. That the put fails is not enough: what was there must still be there.
+// probeCondition puts over an object that is there. That the put fails is not enough: what was there must still be
+// there.
 func probeCondition(ctx context.Context, s archive.Store, key archive.Key, body []byte) (bool, error) {
 	err := s.Put(ctx, key, bytes.NewReader([]byte("other")), archive.PutOptions{IfAbsent: true})
 	switch {

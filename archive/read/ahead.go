@@ -15,8 +15,8 @@ type decoding struct {
 	done chan struct{} // closed when the others are set
 }
 
-// ahead gives frames of a log object while the next request is under way and the next frames are decoded beside. One request
-// and a few frames are held; all goroutines have ended when it returns.
+// ahead gives frames of a log object while the next request is under way and the next frames are decoded beside. One
+// request and a few frames are held; all goroutines have ended when it returns.
 func (o *sealedLog) ahead(ctx context.Context, numbers []int, yield func(format.Piece, error) bool) {
 	own, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup

@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// damagedLog gives a sealed log of frames of ten lines and a reader of a copy of the store in which change changed the log
-// object.
+// damagedLog gives a sealed log of frames of ten lines and a reader of a copy of the store in which change changed the
+// log object.
 func damagedLog(t *testing.T, lines []archive.Line, change func(b []byte, x *format.Index) []byte) *read.Reader {
 	t.Helper()
 	return damagedLogAs(t, 2, lines, change)
@@ -195,8 +195,8 @@ func readsAllBut(t *testing.T, entries []archive.Entry, lines []archive.Line, lo
 	}
 }
 
-// TestObjectOfAnotherSealing: an object that is whole and not the one that the manifest is of is told once, before its lines,
-// however few of them are wanted.
+// TestObjectOfAnotherSealing: an object that is whole and not the one that the manifest is of is told once, before its
+// lines, however few of them are wanted.
 func TestObjectOfAnotherSealing(t *testing.T) {
 	key := archivetest.Instance("main").LogKey()
 	other := func(lines []archive.Line) []byte {

@@ -32,13 +32,13 @@ type following struct {
 }
 
 const (
-	// breath is the time between two looks at a log that is being written: many followers of a busy log must not cost more
-	// than the log.
+	// breath is the time between two looks at a log that is being written: many followers of a busy log must not cost
+	// more than the log.
 	breath = 20 * time.Millisecond
 	// mostFailed is how often a follower who knows nothing but the store asks a store that does not answer.
 	mostFailed = 5
-	// delay is how long a line may take from its container to here: by way of another replica's journal two of its intervals. A
-	// follower waits for so long after Query.Until.
+	// delay is how long a line may take from its container to here: by way of another replica's journal two of its
+	// intervals. A follower waits for so long after Query.Until.
 	delay = 10 * time.Second
 )
 
@@ -176,8 +176,8 @@ func (f *following) astray() bool {
 	return false
 }
 
-// refresh looks for instances that are new, and for what became of those that are known. While this process has the logs
-// itself a store that does not answer ends nothing.
+// refresh looks for instances that are new, and for what became of those that are known. While this process has the
+// logs itself a store that does not answer ends nothing.
 func (f *following) refresh(ctx context.Context) error {
 	found, err := f.lookTogether(ctx)
 	if err != nil {

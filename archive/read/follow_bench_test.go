@@ -42,8 +42,8 @@ func BenchmarkFollowFirst(b *testing.B) {
 	}
 }
 
-// BenchmarkFollow is the time a line takes from Append to all of so many followers of one log, where a line comes each 5 ms;
-// and the time that 20,000 lines take that come as fast as they can.
+// BenchmarkFollow is the time a line takes from Append to all of so many followers of one log, where a line comes each
+// 5 ms; and the time that 20,000 lines take that come as fast as they can.
 func BenchmarkFollow(b *testing.B) {
 	for _, followers := range []int{0, 1, 200} {
 		b.Run(strconv.Itoa(followers), func(b *testing.B) {

@@ -162,8 +162,8 @@ func TestFollowUntil(t *testing.T) {
 	})
 }
 
-// TestReadAcrossARelease: a log that goes to another replica between the look for it and the reading is read from the journal that it is
-// in, by a follower too.
+// TestReadAcrossARelease: a log that goes to another replica between the look for it and the reading is read from the
+// journal that it is in, by a follower too.
 func TestReadAcrossARelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := archivetest.NewShelf(t)

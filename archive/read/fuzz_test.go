@@ -99,8 +99,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzStoredBytes: of a log object or journal whose bytes changed, each line is given as it was or told to be damaged, and
-// nothing else is given.
+// FuzzStoredBytes: of a log object or journal whose bytes changed, each line is given as it was or told to be damaged,
+// and nothing else is given.
 func FuzzStoredBytes(f *testing.F) {
 	memory, lines := fuzzShelf(f)
 	keys := memory.Keys()

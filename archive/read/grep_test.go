@@ -127,8 +127,8 @@ func TestGrepOfManyLogs(t *testing.T) {
 	}
 }
 
-// TestContextOfManyLogs: what an answer holds of lines that may be before a match does not grow with its logs, whether they are followed,
-// or read one after the other.
+// TestContextOfManyLogs: what an answer holds of lines that may be before a match does not grow with its logs, whether
+// they are followed, or read one after the other.
 func TestContextOfManyLogs(t *testing.T) {
 	const logs, lines, most = 40, 500, 64 << 20
 	q := archive.Query{Target: archivetest.WholeJob, Grep: &archive.Grep{Pattern: "nowhere", Fixed: true, Before: archive.MaxContext}}
@@ -174,8 +174,8 @@ func TestContextOfManyLogs(t *testing.T) {
 	}
 }
 
-// TestContextIsGivenInFull: what bounds the context of an answer of many logs takes nothing from one whose logs are few, nor from the last of
-// many that are read one after the other.
+// TestContextIsGivenInFull: what bounds the context of an answer of many logs takes nothing from one whose logs are
+// few, nor from the last of many that are read one after the other.
 func TestContextIsGivenInFull(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	const logs, lines = 60, 1000

@@ -33,14 +33,15 @@ func (r *Reader) sealed(ctx context.Context, i *archive.Instance, key archive.Ke
 	return &sealedLog{reader: r, instance: i, key: key, index: x}, nil
 }
 
-// strange is a log object that is not the one that its manifest is of: it was replaced, or cut and mended. What it holds is
-// given, behind that word.
+// strange is a log object that is not the one that its manifest is of: it was replaced, or cut and mended. What it
+// holds is given, behind that word.
 type strange struct {
 	*sealedLog
 	err error
 }
 
-// sealedAs opens a log object as the record has it. The index says what its text is, so comparing the two costs nothing.
+// sealedAs opens a log object as the record has it. The index says what its text is, so comparing the two costs
+// nothing.
 func (r *Reader) sealedAs(ctx context.Context, i *archive.Instance, record *archive.LogRecord) (sieve.Holding, *format.Index, error) {
 	o, err := r.sealed(ctx, i, record.Key, record.Bytes)
 	if err != nil {

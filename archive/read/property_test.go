@@ -8,8 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/archivetest"
 )
 
-// TestAnyQueryOnAnySplit: wherever the lines of a log are, between frames, small frames and memory, in the journal or in a log
-// object, a query gives what it gives of the plain lines.
+// TestAnyQueryOnAnySplit: wherever the lines of a log are, between frames, small frames and memory, in the journal or
+// in a log object, a query gives what it gives of the plain lines.
 func TestAnyQueryOnAnySplit(t *testing.T) {
 	rounds := 60
 	if testing.Short() {

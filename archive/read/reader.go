@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/sieve"
 )
 
-// Reader gives logs back, wherever they are: in the store as log objects, in the journal of a replica, in the spool and the
-// memory of this process. It changes nothing. Safe for concurrent use.
+// Reader gives logs back, wherever they are: in the store as log objects, in the journal of a replica, in the spool and
+// the memory of this process. It changes nothing. Safe for concurrent use.
 //
 // What it holds in memory are some frames for each answer that is being read, whatever the size of the logs.
 type Reader struct {

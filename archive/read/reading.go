@@ -27,8 +27,8 @@ func (a *answering) entries(ctx context.Context, yield func(archive.Entry, error
 	}
 }
 
-// advance gives what came since the last time. It returns false where the answer is at its end: the consumer has had enough,
-// or was given an error that ends it.
+// advance gives what came since the last time. It returns false where the answer is at its end: the consumer has had
+// enough, or was given an error that ends it.
 func (l *reading) advance(ctx context.Context, yield func(archive.Entry, error) bool) bool {
 	defer func() {
 		if l.ended || !l.Query.Follow {
@@ -120,8 +120,8 @@ func (l *reading) open(ctx context.Context) (*opened, error) {
 	return nil, nil
 }
 
-// openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal. Between the two all of it
-// is in the journal of this process, which has handed it over.
+// openElsewhere opens a log that another replica has taken, or that this process has taken anew from a journal. Between
+// the two all of it is in the journal of this process, which has handed it over.
 func (l *reading) openElsewhere(ctx context.Context) (*opened, error) {
 	if l.ended {
 		return nil, nil
@@ -160,8 +160,8 @@ func (l *reading) movedIn(p *find.FoundPod) {
 	}
 }
 
-// resolve finds where a log is that has left the spool. The record is in the spool before the log leaves it, the manifest in
-// the store before the record does. Where there is neither the log was handed to another replica.
+// resolve finds where a log is that has left the spool. The record is in the spool before the log leaves it, the
+// manifest in the store before the record does. Where there is neither the log was handed to another replica.
 func (l *reading) resolve(ctx context.Context) error {
 	record, ok, err := l.log.Record()
 	if err == nil && ok {

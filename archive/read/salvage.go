@@ -16,8 +16,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/sieve"
 )
 
-// salvage is a log object whose index cannot be read. Its frames say themselves what they hold, so they are read from the
-// first one on; where one is damaged the next one is searched for.
+// salvage is a log object whose index cannot be read. Its frames say themselves what they hold, so they are read from
+// the first one on; where one is damaged the next one is searched for.
 type salvage struct {
 	reader   *Reader
 	instance *archive.Instance

@@ -44,7 +44,8 @@ func sealTurned(t *testing.T, s *archivetest.Shelf, i archive.Instance) {
 	}
 }
 
-// TestSeamsOfALog: they are known while the log is open, where its object is stored and the pod is open still, and for ever.
+// TestSeamsOfALog: they are known while the log is open, where its object is stored and the pod is open still, and for
+// ever.
 func TestSeamsOfALog(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	i := turnedPod(t, s)
@@ -65,8 +66,8 @@ func TestSeamsOfALog(t *testing.T) {
 	wantSeams("sealed", archive.Seamed)
 }
 
-// TestSealedBeforeSeamed: an archive from before there was the verdict has seams under another name, and says complete. It is
-// read as if it were written today, and nothing of it is damaged; one that hides its seams is.
+// TestSealedBeforeSeamed: an archive from before there was the verdict has seams under another name, and says complete.
+// It is read as if it were written today, and nothing of it is damaged; one that hides its seams is.
 func TestSealedBeforeSeamed(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	i := turnedPod(t, s)

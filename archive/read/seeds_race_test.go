@@ -2,6 +2,6 @@
 
 package read_test
 
-// fewer: the race detector makes a schedule some five times as dear, and finds in a fifth of them what it finds in all. `make test`
-// plays all of them without it.
+// fewer: the race detector makes a schedule some five times as dear, and finds in a fifth of them what it finds in all.
+// `make test` plays all of them without it.
 const fewer = 5

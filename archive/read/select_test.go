@@ -106,7 +106,8 @@ func TestReadSources(t *testing.T) {
 	}
 }
 
-// TestFollowTakesUpWhatComes: a follower of a Job goes on with the next pod, and ends when it is told that no more will come.
+// TestFollowTakesUpWhatComes: a follower of a Job goes on with the next pod, and ends when it is told that no more will
+// come.
 func TestFollowTakesUpWhatComes(t *testing.T) {
 	s := archivetest.NewShelf(t)
 	s.Keep(archivetest.Workload, archivetest.KeptInstance{Job: "run", Pod: "run-a1", Container: "main", Kind: archive.KindMain, At: 10, Open: true})

@@ -126,8 +126,8 @@ func readsStored(t *testing.T, store archive.Store, n int) {
 	}
 }
 
-// TestStoredSpoolOfEachVersion: the logs go on where they were, also one that was read to its end and not yet put, and are sealed as
-// objects of the present version.
+// TestStoredSpoolOfEachVersion: the logs go on where they were, also one that was read to its end and not yet put, and
+// are sealed as objects of the present version.
 func TestStoredSpoolOfEachVersion(t *testing.T) {
 	eachStored(t, func(t *testing.T, dir string) {
 		memory := storetest.NewMemory(t)

@@ -17,18 +17,18 @@ type Checked struct {
 	Pod      archive.PodRef
 	Manifest archive.Key
 	Record   *archive.InstanceRecord // whose log was checked; nil: the manifest itself
-	// Err is nil where all is as the manifest says. It wraps ErrDamaged where bytes are not what was written, and ErrNotFound
-	// where the object is gone; any other error is the store's, and says nothing about the object.
+	// Err is nil where all is as the manifest says. It wraps ErrDamaged where bytes are not what was written, and
+	// ErrNotFound where the object is gone; any other error is the store's, and says nothing about the object.
 	Err error
-	// Done and Total are bytes of log objects in the store: those that were checked so far, and all that there were when it
-	// began.
+	// Done and Total are bytes of log objects in the store: those that were checked so far, and all that there were
+	// when it began.
 	Done, Total int64
 }
 
-// Verify checks everything that is kept of a target, or with a nil target the whole store: each log object is read to its
-// end, each frame's checksums are checked, and its text is hashed, counted and compared with the manifest's record. Every
-// record is given, as a progress to show; only those with an Err are damaged. An error besides it is the last thing that
-// comes.
+// Verify checks everything that is kept of a target, or with a nil target the whole store: each log object is read to
+// its end, each frame's checksums are checked, and its text is hashed, counted and compared with the manifest's record.
+// Every record is given, as a progress to show; only those with an Err are damaged. An error besides it is the last
+// thing that comes.
 func (r *Reader) Verify(ctx context.Context, t *archive.Target) iter.Seq2[Checked, error] {
 	return func(yield func(Checked, error) bool) {
 		v := &verifying{reader: r, yield: yield}

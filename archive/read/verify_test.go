@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestVerifyWhole: an archive without damage is told to be so, record by record, up to its last byte; a log object that is gone
-// is not.
+// TestVerifyWhole: an archive without damage is told to be so, record by record, up to its last byte; a log object that
+// is gone is not.
 func TestVerifyWhole(t *testing.T) {
 	s := archivetest.ShelfOfJobs(t)
 	size, records := int64(0), 0

@@ -14,8 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// The process dies at each of the deletes, before it or after it, or only some of its keys go; then the next run comes. In
-// between nothing that can still be found may be in pieces.
+// The process dies at each of the deletes, before it or after it, or only some of its keys go; then the next run comes.
+// In between nothing that can still be found may be in pieces.
 func TestRetentionCrash(t *testing.T) {
 	effects := map[string]storetest.Effect{"before": storetest.NotStored(nil), "after": storetest.Stored(nil)}
 	for name, effect := range effects {

@@ -63,8 +63,8 @@ func (e *expiry) delete(ctx context.Context, keys []archive.Key) error {
 	return nil
 }
 
-// look lists what is kept, and reads the manifests. It is not due where one of them is younger than the cutoff, or cannot be
-// read: that may be one of a later version, which means something to somebody.
+// look lists what is kept, and reads the manifests. It is not due where one of them is younger than the cutoff, or
+// cannot be read: that may be one of a later version, which means something to somebody.
 func (e *expiry) look(ctx context.Context) (due bool, err error) {
 	r := e.retention
 	for object, err := range r.store.List(ctx, e.folder(), "") {

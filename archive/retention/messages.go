@@ -8,8 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// sweepMessages deletes the messages of before the cutoff, and those that claim to be of the future and would never be. They lead nowhere,
-// and nothing leads to them.
+// sweepMessages deletes the messages of before the cutoff, and those that claim to be of the future and would never be.
+// They lead nowhere, and nothing leads to them.
 func (r *Retention) sweepMessages(ctx context.Context, cutoff time.Time) error {
 	var old []archive.Key
 	future := time.Now().Add(24 * time.Hour) // more than clocks differ

@@ -18,8 +18,8 @@ type Config struct {
 	Namespace string // of the pods; what is kept of other namespaces is somebody else's. "": all
 	// After is how long the logs of a Job are kept once the last of its pods was sealed; at least a day.
 	After time.Duration
-	// Leave says of what is to be left alone: a Job (without a pod's name) or a bare pod that another replica acts for, or
-	// that the cluster still has. nil: nothing.
+	// Leave says of what is to be left alone: a Job (without a pod's name) or a bare pod that another replica acts for,
+	// or that the cluster still has. nil: nothing.
 	Leave func(archive.PodRef) bool
 	// Dead says of a replica that its journal has no writer any more. nil: of none.
 	Dead func(replica string) bool
@@ -31,8 +31,8 @@ type Config struct {
 //	workload index keys → Job's document → manifests → log objects → day index key
 //
 // so that a Job is not found any more before the first of its parts goes, no manifest outlives a log that it names, and
-// what a crash leaves is found by the next run under the day, which goes last. All keys are listed or read before they are
-// deleted; an object of a form that the archive does not write stays. Several replicas may do the same at once.
+// what a crash leaves is found by the next run under the day, which goes last. All keys are listed or read before they
+// are deleted; an object of a form that the archive does not write stays. Several replicas may do the same at once.
 type Retention struct {
 	cfg     Config
 	store   archive.Store
@@ -59,7 +59,8 @@ type Stats struct {
 const (
 	retentionEvery = 24 * time.Hour
 	retentionAgain = time.Hour // after a run that failed
-	// Soon after the start, for a daemon may be started anew each day; not at once, and not all replicas at the same time.
+	// Soon after the start, for a daemon may be started anew each day; not at once, and not all replicas at the same
+	// time.
 	retentionFirst  = time.Minute
 	retentionSpread = 10 * time.Minute
 	// staleUpload is older than any upload that goes on: the store's client gives up a request within minutes.
@@ -77,8 +78,8 @@ func New(cfg Config, store archive.Store, journal *journal.Journal, log *slog.Lo
 	return &Retention{cfg: cfg, store: store, journal: journal, log: log}
 }
 
-// Run deletes once a day what is too old, until the context ends. A run that fails is done again within the hour: it goes on
-// where the one before stopped.
+// Run deletes once a day what is too old, until the context ends. A run that fails is done again within the hour: it
+// goes on where the one before stopped.
 func (r *Retention) Run(ctx context.Context) error {
 	wait := retentionFirst + rand.N(retentionSpread)
 	for patient.Sleep(ctx, wait) == nil {

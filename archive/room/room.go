@@ -8,14 +8,16 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrNoRoom says that the other answers of the same reader hold what he may take in memory. It passes as soon as one of them ends.
+// ErrNoRoom says that the other answers of the same reader hold what he may take in memory. It passes as soon as one of
+// them ends.
 var ErrNoRoom = errors.New("other answers take all the memory that one reader may take")
 
-// Allowance bounds the memory that the answers of one reader take together, however many he asks for and whatever he asks. Of three
-// kinds of memory each has a part of its own, so that none waits for another one:
+// Allowance bounds the memory that the answers of one reader take together, however many he asks for and whatever he
+// asks. Of three kinds of memory each has a part of its own, so that none waits for another one:
 //
-//   - what an answer holds for as long as it lasts is reserved before it begins, and refused where there is no room for it. A
-//     reader's only answer is given however large it is: who asks for the logs of ten thousand pods has them, alone;
+//   - what an answer holds for as long as it lasts is reserved before it begins, and refused where there is no room for
+//     it. A reader's only answer is given however large it is: who asks for the logs of ten thousand pods has them,
+//     alone;
 //   - frames are waited for: whoever has one gives it back when his client has read it, or is cut off;
 //   - so is looking for logs and Jobs, which no client holds up.
 //
@@ -33,7 +35,8 @@ type Allowance struct {
 // mostFinds is how many looks of one reader are under way at once: each holds the documents of what it finds.
 const mostFinds = 4
 
-// NewAllowance makes the allowance of one reader: so many bytes, of which a fourth is for frames and three sixteenths for looks.
+// NewAllowance makes the allowance of one reader: so many bytes, of which a fourth is for frames and three sixteenths
+// for looks.
 func NewAllowance(bytes int64) *Allowance {
 	framed := bytes / 4
 	return &Allowance{most: bytes * 9 / 16, framed: framed, frames: semaphore.NewWeighted(framed), finds: semaphore.NewWeighted(mostFinds)}
@@ -46,8 +49,8 @@ func (a *Allowance) Reserved() (bytes, most int64) {
 	return a.reserved, a.most
 }
 
-// Room is one answer's part of its reader's allowance. The methods of a nil one bound nothing: it is that of a program that reads for
-// itself alone. Owned by who reads the answer.
+// Room is one answer's part of its reader's allowance. The methods of a nil one bound nothing: it is that of a program
+// that reads for itself alone. Owned by who reads the answer.
 type Room struct {
 	of       *Allowance
 	reserved int64

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 )
 
-// TestAllowance: what answers hold is refused where others hold the rest, an only answer is given whatever it takes, and what is
-// given back is there again.
+// TestAllowance: what answers hold is refused where others hold the rest, an only answer is given whatever it takes,
+// and what is given back is there again.
 func TestAllowance(t *testing.T) {
 	a := NewAllowance(64 << 20)
 	first, second := a.Room(), a.Room()
@@ -35,7 +35,8 @@ func TestAllowance(t *testing.T) {
 	}
 }
 
-// TestAllowanceOfFrames: they are waited for; who leaves waits no more; and what is larger than all that there is has all of it.
+// TestAllowanceOfFrames: they are waited for; who leaves waits no more; and what is larger than all that there is has
+// all of it.
 func TestAllowanceOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAllowance(64 << 20)

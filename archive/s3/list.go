@@ -45,8 +45,8 @@ func (s *bucket) List(ctx context.Context, prefix string, after archive.Key) ite
 	}
 }
 
-// pages gives what S3 lists; an error is the last thing it gives. Names come encoded: as they are, one that XML has no letters for
-// would make its whole page unreadable, to everybody and for good.
+// pages gives what S3 lists; an error is the last thing it gives. Names come encoded: as they are, one that XML has no
+// letters for would make its whole page unreadable, to everybody and for good.
 func (s *bucket) pages(ctx context.Context, prefix string, after archive.Key) iter.Seq2[types.Object, error] {
 	input := &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix), EncodingType: types.EncodingTypeUrl,
@@ -86,8 +86,8 @@ func decoded(name *string, by types.EncodingType) (*string, error) {
 	return &plain, nil
 }
 
-// inXML says whether a name can be written in XML at all. Where it cannot, encoders put U+FFFD for the letter, and so name another object; a
-// name that has this one cannot be told from such.
+// inXML says whether a name can be written in XML at all. Where it cannot, encoders put U+FFFD for the letter, and so
+// name another object; a name that has this one cannot be told from such.
 func inXML(name string) bool {
 	for _, c := range name {
 		fits := c == '\t' || c == '\n' || c == '\r' || c >= ' ' && c <= 0xD7FF || c >= 0xE000 && c < utf8.RuneError || c >= 0x10000
@@ -118,8 +118,8 @@ func (s *bucket) Delete(ctx context.Context, keys ...archive.Key) error {
 	return nil
 }
 
-// deleteSome tries one request first. Many stores refuse it, for want of a checksum of another kind or because they do not
-// know it. Only when single deletes work after a refusal is the request left out from then on.
+// deleteSome tries one request first. Many stores refuse it, for want of a checksum of another kind or because they do
+// not know it. Only when single deletes work after a refusal is the request left out from then on.
 func (s *bucket) deleteSome(ctx context.Context, names []string) error {
 	if len(names) == 1 || s.singly.Load() || !allInXML(names) {
 		return s.deleteEach(ctx, names)

@@ -61,7 +61,8 @@ func TestListDecodes(t *testing.T) {
 	}
 }
 
-// TestDeleteNamesNoOther: a name that XML has no letters for is deleted by itself. The encoder would have asked for another object's end.
+// TestDeleteNamesNoOther: a name that XML has no letters for is deleted by itself. The encoder would have asked for
+// another object's end.
 func TestDeleteNamesNoOther(t *testing.T) {
 	a := &answers{answer: always(204, "")}
 	s := openFake(t, a, custom)

@@ -49,7 +49,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestBlackHole has a store that takes requests and never answers: each call ends by itself, and sooner with its context.
+// TestBlackHole has a store that takes requests and never answers: each call ends by itself, and sooner with its
+// context.
 func TestBlackHole(t *testing.T) {
 	for _, size := range []int{10, 9 << 20} {
 		s := openFake(t, &answers{answer: blackHole}, custom)

@@ -30,9 +30,9 @@ const (
 	abortTimeout = 3 * time.Second
 )
 
-// Put is archive.Store's. A body up to the part size goes up in one request with its checksum, a larger one in parts that
-// are read straight from the body. Where the context ends in the middle of a large body, Put returns up to 3 seconds
-// later, because it takes back the parts.
+// Put is archive.Store's. A body up to the part size goes up in one request with its checksum, a larger one in parts
+// that are read straight from the body. Where the context ends in the middle of a large body, Put returns up to 3
+// seconds later, because it takes back the parts.
 func (s *bucket) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	input, err := s.putInput(key, opts)
 	if err != nil {
@@ -85,8 +85,9 @@ func (s *bucket) put(ctx context.Context, input s3.PutObjectInput, body io.ReadS
 	return s.putWhole(ctx, input, section)
 }
 
-// putWhole puts a body in one request. Our own checksum goes as a plain header, which nearly every store takes: the SDK's would go behind
-// the body, in a framing that some stores keep as part of the object. Those which refuse it, too, take a digest.
+// putWhole puts a body in one request. Our own checksum goes as a plain header, which nearly every store takes: the
+// SDK's would go behind the body, in a framing that some stores keep as part of the object. Those which refuse it, too,
+// take a digest.
 func (s *bucket) putWhole(ctx context.Context, input s3.PutObjectInput, body io.ReadSeeker) error {
 	input.Body = body
 	if s.unsummed.Load() {
@@ -176,14 +177,15 @@ func newUploader(client *s3.Client, cfg Config) *manager.Uploader {
 // uploadClient adds to the SDK's client what its uploader leaves out.
 type uploadClient struct {
 	*s3.Client
-	// other is a store that is not AWS. It gets a digest with each part, as some do not take the SDK's trailing checksum, and is looked
-	// at before an upload is completed, as some keep the condition for puts in one request only.
+	// other is a store that is not AWS. It gets a digest with each part, as some do not take the SDK's trailing
+	// checksum, and is looked at before an upload is completed, as some keep the condition for puts in one request
+	// only.
 	other bool
 }
 
-// CompleteMultipartUpload is the SDK's, on a store other than AWS after a look whether the key is taken, if it must not be: some know
-// conditions of puts and pass over this one, and would replace what is there. Between the look and the completion another one's can come;
-// a store that keeps the condition refuses ours then, on others ours replaces it.
+// CompleteMultipartUpload is the SDK's, on a store other than AWS after a look whether the key is taken, if it must not
+// be: some know conditions of puts and pass over this one, and would replace what is there. Between the look and the
+// completion another one's can come; a store that keeps the condition refuses ours then, on others ours replaces it.
 func (c *uploadClient) CompleteMultipartUpload(
 	ctx context.Context, input *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options),
 ) (*s3.CompleteMultipartUploadOutput, error) {

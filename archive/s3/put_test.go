@@ -123,8 +123,8 @@ func TestPartHeaders(t *testing.T) {
 	}
 }
 
-// TestChecksumHeaderRefused: some stores refuse any header of that kind. A digest goes in its place, and from then on at once; what is refused
-// for another reason is refused as before.
+// TestChecksumHeaderRefused: some stores refuse any header of that kind. A digest goes in its place, and from then on
+// at once; what is refused for another reason is refused as before.
 func TestChecksumHeaderRefused(t *testing.T) {
 	transport := &answers{answer: func(_ int, req *http.Request) (*http.Response, error) {
 		body, err := io.ReadAll(req.Body)
@@ -205,7 +205,8 @@ func TestPutIsFlat(t *testing.T) {
 	}
 }
 
-// TestUploadLooksFirst: a store that is not AWS may pass over the condition where a body goes up in parts, whatever it does with others.
+// TestUploadLooksFirst: a store that is not AWS may pass over the condition where a body goes up in parts, whatever it
+// does with others.
 func TestUploadLooksFirst(t *testing.T) {
 	for _, test := range []struct {
 		name, endpoint string

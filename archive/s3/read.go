@@ -36,7 +36,8 @@ func (s *bucket) get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	if isPastEnd(err) {
 		size, err := s.sizePastEnd(ctx, name, err)
 		if r.Offset < 0 && size > 0 && err == nil {
-			// The last bytes of an object that has any are never past its end: this store knows no more of them than there are.
+			// The last bytes of an object that has any are never past its end: this store knows no more of them than
+			// there are.
 			return s.get(ctx, key, lastOf(size, r))
 		}
 		return io.NopCloser(strings.NewReader("")), size, err
@@ -94,7 +95,8 @@ func total(contentRange string) (int64, bool) {
 	return size, err == nil
 }
 
-// sizePastEnd gives the size of an object that ends before the range begins, from the store's refusal or by asking again.
+// sizePastEnd gives the size of an object that ends before the range begins, from the store's refusal or by asking
+// again.
 func (s *bucket) sizePastEnd(ctx context.Context, name *string, refusal error) (int64, error) {
 	if resp, ok := errors.AsType[*awshttp.ResponseError](refusal); ok {
 		if size, ok := total(resp.Response.Header.Get("Content-Range")); ok {

@@ -205,7 +205,8 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestSuffixIsRefused has stores that refuse the last bytes of an object where they are more than it has. It is not empty for that.
+// TestSuffixIsRefused has stores that refuse the last bytes of an object where they are more than it has. It is not
+// empty for that.
 func TestSuffixIsRefused(t *testing.T) {
 	const text = "0123456789"
 	for _, told := range []bool{true, false} { // whether the refusal says how long the object is

@@ -8,8 +8,8 @@
 // upload. They are no object and cannot be read, but they are billed; a lifecycle rule of the bucket that aborts
 // incomplete multipart uploads takes them away. Nobody else does.
 //
-// A try that is repeated can meet its own first try: a Put with IfAbsent whose answer was lost gives ErrExists though the
-// object is its own. Callers that must know compare what is there with what they put.
+// A try that is repeated can meet its own first try: a Put with IfAbsent whose answer was lost gives ErrExists though
+// the object is its own. Callers that must know compare what is there with what they put.
 //
 // Rights needed on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket.
 // Without the last one S3 answers 403 for an absent object, and nothing is ever seen to be absent.
@@ -41,8 +41,8 @@ type Config struct {
 	Endpoint string // URL of a store that is not AWS; "" is AWS, or what AWS_ENDPOINT_URL_S3 says
 	// PathStyle puts the bucket into the path instead of the host name. nil is true where an endpoint is set.
 	PathStyle *bool
-	// Encryption is the x-amz-server-side-encryption of every object: AES256, aws:kms or aws:kms:dsse. "" is the bucket's own
-	// default, and no header, which a policy of the bucket may insist on.
+	// Encryption is the x-amz-server-side-encryption of every object: AES256, aws:kms or aws:kms:dsse. "" is the
+	// bucket's own default, and no header, which a policy of the bucket may insist on.
 	Encryption string
 	// KMSKey is the key of aws:kms: its id, ARN or alias. "" is AWS's own.
 	KMSKey string
@@ -93,8 +93,8 @@ const (
 	defaultPartSize    = 8 << 20
 )
 
-// Open loads credentials and region as the SDK finds them, and makes the store. It does not reach the bucket yet: that is
-// archive.Probe's work. It fails on a setting that cannot be right.
+// Open loads credentials and region as the SDK finds them, and makes the store. It does not reach the bucket yet: that
+// is archive.Probe's work. It fails on a setting that cannot be right.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.complete()
 	if err != nil {

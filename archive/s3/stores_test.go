@@ -34,10 +34,12 @@ import (
 // storesPage says of each server what is seen here.
 const storesPage = "../../docs/stores.md"
 
-// endpointOfSuite names the server for a run of the suite alone, in a process of its own, for where a server breaks a promise the suite fails.
+// endpointOfSuite names the server for a run of the suite alone, in a process of its own, for where a server breaks a
+// promise the suite fails.
 const endpointOfSuite = "EPILOGUE_STORES_ENDPOINT"
 
-// TestStores asks each server whose program is named what it does, has Epilogue work over it, and holds both against docs/stores.md.
+// TestStores asks each server whose program is named what it does, has Epilogue work over it, and holds both against
+// docs/stores.md.
 func TestStores(t *testing.T) {
 	if os.Getenv(endpointOfSuite) != "" {
 		return
@@ -58,7 +60,8 @@ func TestStores(t *testing.T) {
 			endpoint := s.run(t, program)
 			for _, row := range append(ask(t, endpoint), work(t, endpoint)...) {
 				t.Logf("%-40s %s", row[0], row[1])
-				want := strings.Split(cell(string(text), row[0], s.name), "; or ") // what comes of chance has two answers
+				// what comes of chance has two answers
+				want := strings.Split(cell(string(text), row[0], s.name), "; or ")
 				if !slices.Contains(want, row[1]) {
 					t.Errorf("%s: got %q, and %s says %q", row[0], row[1], filepath.Base(storesPage), want)
 				}

@@ -24,9 +24,10 @@ const (
 	codeMinIOName      = "XMinioInvalidObjectName"
 )
 
-// translate turns an error of the SDK into what archive.Store promises. It goes by the code that the store itself gave, and
-// but for 412, which nothing else can mean, not by the status: a 404 without one can come from a proxy, and NoSuchBucket is a 404 too, but neither says that an object is absent. All
-// that is not recognised stays an ordinary error, which the caller tries again.
+// translate turns an error of the SDK into what archive.Store promises. It goes by the code that the store itself gave,
+// and but for 412, which nothing else can mean, not by the status: a 404 without one can come from a proxy, and
+// NoSuchBucket is a 404 too, but neither says that an object is absent. All that is not recognised stays an ordinary
+// error, which the caller tries again.
 func translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

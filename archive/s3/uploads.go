@@ -22,9 +22,9 @@ func (s *Store) AbortUploads(ctx context.Context, before time.Time) (int, error)
 	return s.bucket.AbortUploads(ctx, before)
 }
 
-// AbortUploads gives back the parts of the archive's uploads that were begun before the given time and neither completed
-// nor aborted: a process that died in the middle of a large Put leaves one, it is in no listing, and it is paid for. It
-// says how many these were. On AWS it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload.
+// AbortUploads gives back the parts of the archive's uploads that were begun before the given time and neither
+// completed nor aborted: a process that died in the middle of a large Put leaves one, it is in no listing, and it is
+// paid for. It says how many these were. On AWS it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload.
 func (s *bucket) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
 	for page, err := range s.uploads(ctx) {
 		err = translate(ctx, err)
@@ -63,7 +63,8 @@ func (s *bucket) isStale(upload types.MultipartUpload, before time.Time) bool {
 	return s.isOfArchive(aws.ToString(upload.Key)) && upload.Initiated != nil && upload.Initiated.Before(before)
 }
 
-// uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of objects do.
+// uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of
+// objects do.
 func (s *bucket) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
 	input := &s3.ListMultipartUploadsInput{
 		Bucket: &s.bucket, Prefix: aws.String(s.prefix + archive.KeysBegin), EncodingType: types.EncodingTypeUrl,
@@ -95,8 +96,8 @@ func stuck(input *s3.ListMultipartUploadsInput, key, upload *string) bool {
 	return aws.ToString(key) == aws.ToString(input.KeyMarker) && aws.ToString(upload) == aws.ToString(input.UploadIdMarker)
 }
 
-// isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a journal.
-// Others may put theirs below the same prefix.
+// isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a
+// journal. Others may put theirs below the same prefix.
 func (s *bucket) isOfArchive(name string) bool {
 	key, ok := strings.CutPrefix(name, s.prefix)
 	return ok && archive.MayBeLarge(archive.Key(key))

@@ -76,8 +76,8 @@ func TestAbortUploads(t *testing.T) {
 	}
 }
 
-// TestAbortUploadsPageByPage: a store whose second page always fails has its uploads given back all the same, a page in each round; and one
-// that gives the same page for ever does not keep us.
+// TestAbortUploadsPageByPage: a store whose second page always fails has its uploads given back all the same, a page in
+// each round; and one that gives the same page for ever does not keep us.
 func TestAbortUploadsPageByPage(t *testing.T) {
 	now := time.Now()
 	open := []string{"p/v1/_journal/r/0", "p/v1/_journal/r/1", "p/v1/_journal/r/2\x01"}

@@ -11,8 +11,8 @@ import (
 )
 
 // watchdog is a transport that ends a request when no byte of it has moved for the timeout: while connecting, while the
-// body goes out, while the answer is awaited, while it comes in. A large body may take as long as it needs as long as it
-// moves. The time in which a reader does not ask for more bytes of the answer does not count.
+// body goes out, while the answer is awaited, while it comes in. A large body may take as long as it needs as long as
+// it moves. The time in which a reader does not ask for more bytes of the answer does not count.
 type watchdog struct {
 	base    http.RoundTripper
 	timeout time.Duration

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/retention"
 )
 
-// TestClustersShareAPrefix: what a replica of one cluster has open is not taken over, removed or expired by one of another, whose replicas
-// may well have the same names; and its own next life has all of it.
+// TestClustersShareAPrefix: what a replica of one cluster has open is not taken over, removed or expired by one of
+// another, whose replicas may well have the same names; and its own next life has all of it.
 func TestClustersShareAPrefix(t *testing.T) {
 	for _, name := range []string{"r-1", "r-2"} { // of the other cluster's replica
 		t.Run(name, func(t *testing.T) {

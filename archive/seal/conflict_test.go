@@ -222,7 +222,8 @@ func TestJobDocumentBrokenWrites(t *testing.T) {
 	}
 }
 
-// TestFramesStayWithoutARecord: a log whose frames left the spool before there is a record would be called empty by the next life.
+// TestFramesStayWithoutARecord: a log whose frames left the spool before there is a record would be called empty by the
+// next life.
 func TestFramesStayWithoutARecord(t *testing.T) {
 	memory, dir := storetest.NewMemory(t), t.TempDir()
 	lines := archivetest.ManyLines(100, 25)

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/patient"
 )
 
-// ErrUnfinished means that Evidence has read manifests and not all: others have their turn, and it is to be asked again, at once. It
-// goes on where it was.
+// ErrUnfinished means that Evidence has read manifests and not all: others have their turn, and it is to be asked
+// again, at once. It goes on where it was.
 var ErrUnfinished = errors.New("not all manifests are read yet")
 
 const (
@@ -23,8 +23,8 @@ const (
 	provenFor = time.Hour
 	// provenBytes bounds the memory of what is kept so: some forty thousand pods, of all Jobs together.
 	provenBytes = 64 << 20
-	// evidenceTurn is how long one call reads manifests where there are more, unless the listing, which is done anew each time, took
-	// longer: its caller is needed for other Jobs.
+	// evidenceTurn is how long one call reads manifests where there are more, unless the listing, which is done anew
+	// each time, took longer: its caller is needed for other Jobs.
 	evidenceTurn     = 10 * time.Second
 	evidenceLongTurn = time.Minute
 )
@@ -49,7 +49,8 @@ func (s *Sealer) Evidence(ctx context.Context, job archive.PodRef) (archive.Evid
 	listed := time.Now()
 	s.forgetProven(listed)
 	turn := min(max(evidenceTurn, 2*listed.Sub(begin)), evidenceLongTurn)
-	keeps := len(objects)*provenBytesEach < provenBytes/2 // more would push each other out: they are read in one turn, or never
+	// more would push each other out: they are read in one turn, or never
+	keeps := len(objects)*provenBytesEach < provenBytes/2
 	e := archive.Evidence{Document: document}
 	for some := range slices.Chunk(objects, patient.AtOnce) {
 		if keeps && time.Since(listed) >= turn {

@@ -14,7 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/seal"
 )
 
-// TestEvidenceOfManyPods: the proof of a Job with many pods gives way to others after a while, and goes on where it was.
+// TestEvidenceOfManyPods: the proof of a Job with many pods gives way to others after a while, and goes on where it
+// was.
 func TestEvidenceOfManyPods(t *testing.T) {
 	for _, test := range []struct {
 		pods   int
@@ -81,7 +82,8 @@ func TestDeletedJobIsToldByItsManifests(t *testing.T) {
 	if err := s.Sealer.Pod(t.Context(), ordinary(ref)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Sealer.Evidence(t.Context(), ref); err != nil { // what is read for a proof is shorter, and remembered
+	// what is read for a proof is shorter, and remembered
+	if _, err := s.Sealer.Evidence(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if written, err := s.Sealer.GoneJob(t.Context(), ref, &archive.JobDocument{Namespace: "ns"}); !written || err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// Find gives the records of the pod's logs whose objects are in the store, in the order of their keys. A replica that dies
-// with its disk after it put one and before the journal said so leaves nothing else; the object's own index tells whose log
-// it is. Of several objects of an instance it is the one that holds most.
+// Find gives the records of the pod's logs whose objects are in the store, in the order of their keys. A replica that
+// dies with its disk after it put one and before the journal said so leaves nothing else; the object's own index tells
+// whose log it is. Of several objects of an instance it is the one that holds most.
 func (s *Sealer) Find(ctx context.Context, pod archive.PodRef) ([]archive.InstanceRecord, error) {
 	keys, err := s.logKeys(ctx, pod)
 	if err != nil {
@@ -64,7 +64,8 @@ func (s *Sealer) identify(ctx context.Context, pod archive.PodRef, key archive.K
 	return s.readKept(ctx, key, func(there archive.Summary) bool { return there.Instance.PodUID == pod.PodUID })
 }
 
-// readKept reads the index of an object: nil where there is none, where it is damaged or where it is not what is wanted.
+// readKept reads the index of an object: nil where there is none, where it is damaged or where it is not what is
+// wanted.
 func (s *Sealer) readKept(ctx context.Context, key archive.Key, wanted func(archive.Summary) bool) (*archive.Kept, error) {
 	var x *format.Index
 	err := s.breaker.Do(ctx, "read log index", func(ctx context.Context) (err error) {

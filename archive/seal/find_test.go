@@ -12,7 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestFindLogs has replicas that put log objects and die with their disks. What the objects say of themselves is found again.
+// TestFindLogs has replicas that put log objects and die with their disks. What the objects say of themselves is found
+// again.
 func TestFindLogs(t *testing.T) {
 	archivetest.WarmCodec(t)
 	lines := archivetest.ManyLines(100, 30)
@@ -70,8 +71,8 @@ func TestFindDamagedLog(t *testing.T) {
 	}
 }
 
-// TestLogObjectOfAnotherContainer: the container was made anew under the same name and count, and the log of the one before it
-// stands under the key. It is no part of ours, even where we have nothing.
+// TestLogObjectOfAnotherContainer: the container was made anew under the same name and count, and the log of the one
+// before it stands under the key. It is no part of ours, even where we have nothing.
 func TestLogObjectOfAnotherContainer(t *testing.T) {
 	for name, ours := range map[string]archivetest.HeldLog{"we have nothing": {Lines: 0, Gap: true}, "we have less": {Lines: 50, Gap: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -102,8 +103,8 @@ func TestLogObjectOfAnotherContainer(t *testing.T) {
 	}
 }
 
-// TestDamagedObjectUnderEachKey: nothing that cannot be read is vouched for, not even under a key that names our text. As long as
-// a longer one is free the log is sealed under that: else its pod would wait for ever.
+// TestDamagedObjectUnderEachKey: nothing that cannot be read is vouched for, not even under a key that names our text.
+// As long as a longer one is free the log is sealed under that: else its pod would wait for ever.
 func TestDamagedObjectUnderEachKey(t *testing.T) {
 	memory, dir := storetest.NewMemory(t), t.TempDir()
 	memory.MayReplace = func(archive.Key) bool { return true }

@@ -13,8 +13,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// Job writes the document of a finished Job from the manifests that are in the store, and says whether it has. Where it is
-// there already nothing happens. It says nothing that the manifests do not say, so a crash before it loses nothing.
+// Job writes the document of a finished Job from the manifests that are in the store, and says whether it has. Where it
+// is there already nothing happens. It says nothing that the manifests do not say, so a crash before it loses nothing.
 //
 // A Job that never had a pod, as one that was cancelled while it was suspended, has no manifest whose seal would put
 // index keys. Its document leads to them: a crash before them leaves a document that the next call finds, and puts
@@ -30,8 +30,8 @@ func (s *Sealer) Job(ctx context.Context, job archive.PodRef, d *archive.JobDocu
 	return s.putJob(ctx, job, d, e)
 }
 
-// GoneJob writes the document of a Job that was deleted before it had one, and says whether it has: not of one that no manifest tells
-// of. What d leaves out of the Job the manifests tell.
+// GoneJob writes the document of a Job that was deleted before it had one, and says whether it has: not of one that no
+// manifest tells of. What d leaves out of the Job the manifests tell.
 func (s *Sealer) GoneJob(ctx context.Context, job archive.PodRef, d *archive.JobDocument) (written bool, err error) {
 	if there, err := s.jobThere(ctx, job); there || err != nil {
 		return false, err

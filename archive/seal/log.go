@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// Log seals one instance's log and gives its record without the container's state. The frames have left the spool when it
-// returns. ErrSealed: the pod's manifest is there already and vouches for another log.
+// Log seals one instance's log and gives its record without the container's state. The frames have left the spool when
+// it returns. ErrSealed: the pod's manifest is there already and vouches for another log.
 func (s *Sealer) Log(ctx context.Context, l *spool.Log) (archive.InstanceRecord, error) {
 	// A record that is there was written after the log object was stored: an earlier try, or an earlier process.
 	r, ok, err := l.Record()
@@ -36,8 +36,8 @@ func (s *Sealer) Log(ctx context.Context, l *spool.Log) (archive.InstanceRecord,
 	return r, l.Drop()
 }
 
-// keep puts the log object. An object that is there already is never replaced: a manifest, ours or another replica's, may
-// vouch for it at any time.
+// keep puts the log object. An object that is there already is never replaced: a manifest, ours or another replica's,
+// may vouch for it at any time.
 func (s *Sealer) keep(ctx context.Context, l *spool.Log, sum archive.Summary) (*archive.Kept, error) {
 	key := l.Instance().LogKey()
 	switch {
@@ -72,8 +72,8 @@ func (s *Sealer) keep(ctx context.Context, l *spool.Log, sum archive.Summary) (*
 	return s.keepBeside(ctx, l, sum)
 }
 
-// keepBeside puts the log under a key that names its text. What stands there is ours, stored by a try that reported failure, or
-// damaged: then a key is free that names more of the sum. Without one the pod could never be sealed.
+// keepBeside puts the log under a key that names its text. What stands there is ours, stored by a try that reported
+// failure, or damaged: then a key is free that names more of the sum. Without one the pod could never be sealed.
 func (s *Sealer) keepBeside(ctx context.Context, l *spool.Log, sum archive.Summary) (*archive.Kept, error) {
 	var key archive.Key
 	for _, digits := range []int{16, 32, 64} {

@@ -19,8 +19,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestOutage has many seals wait for a store that is out of order for half an hour, in every way in which it can be. The
-// outage costs few requests, and all seals go on at its end.
+// TestOutage has many seals wait for a store that is out of order for half an hour, in every way in which it can be.
+// The outage costs few requests, and all seals go on at its end.
 func TestOutage(t *testing.T) {
 	const seals, outage = 50, 30 * time.Minute
 	effects := map[string]storetest.Effect{
@@ -152,7 +152,8 @@ func TestStoreWithoutRanges(t *testing.T) {
 	}
 }
 
-// TestJournalWithoutRanges: a store that gives whole objects only is a slow one for a takeover, and not one without takeovers.
+// TestJournalWithoutRanges: a store that gives whole objects only is a slow one for a takeover, and not one without
+// takeovers.
 func TestJournalWithoutRanges(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	store := rangeless{unconditional{memory}}

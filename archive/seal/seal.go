@@ -17,13 +17,15 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// ErrSealed means that the pod's manifest was there already. What was to be sealed is dropped: the first manifest stands.
+// ErrSealed means that the pod's manifest was there already. What was to be sealed is dropped: the first manifest
+// stands.
 var ErrSealed = errors.New("pod is sealed already")
 
-// Sealer moves logs from the spool into the store. The order of its writes is its promise; docs/design.md tells for each
-// of them what a crash leaves and who repairs it:
+// Sealer moves logs from the spool into the store. The order of its writes is its promise; docs/design.md tells for
+// each of them what a crash leaves and who repairs it:
 //
-//	log object → record in the spool → frames leave the spool → manifest, read back → index keys → pod leaves the spool
+//	log object → record in the spool → frames leave the spool → manifest, read back → index keys
+//	→ pod leaves the spool
 //
 // Every step may be done again. Store trouble is waited out for as long as the context lives. Safe for concurrent use.
 type Sealer struct {
@@ -33,7 +35,8 @@ type Sealer struct {
 	name    string
 	log     *slog.Logger
 	proven  *bounded.Cache[archive.Object, readManifest] // manifests that were read for a proof
-	swept   atomic.Int64                                 // when those that count no more were last dropped, ns since 1970
+	// when those that count no more were last dropped, ns since 1970
+	swept atomic.Int64
 }
 
 // New makes a Sealer. name is the replica's, for the manifest. failed is called with each failed try of the store.

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// BenchmarkSealPod is what the spool costs a pod of one small log: from its first line to the emptying of the spool, with a
-// store in memory. Most of it is files that are created.
+// BenchmarkSealPod is what the spool costs a pod of one small log: from its first line to the emptying of the spool,
+// with a store in memory. Most of it is files that are created.
 func BenchmarkSealPod(b *testing.B) {
 	spool := archivetest.OpenSpool(b, b.TempDir(), 1<<40)
 	sealer := seal.New(storetest.NewMemory(b), spool, "replica-0", slog.New(slog.DiscardHandler), func(error) {})

@@ -34,8 +34,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestSeamsOfOldRecords: a record from before there was the verdict says its seams as rotations of the log, and calls them
-// complete or partial. It is read as what it would be today, wherever it stands, and written so.
+// TestSeamsOfOldRecords: a record from before there was the verdict says its seams as rotations of the log, and calls
+// them complete or partial. It is read as what it would be today, wherever it stands, and written so.
 func TestSeamsOfOldRecords(t *testing.T) {
 	log := `"log":{"key":"k","size":1,"lines":2,"bytes":3,"sha256":"s"`
 	for _, tt := range []struct {

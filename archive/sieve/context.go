@@ -16,9 +16,9 @@ type contextLines struct {
 	room  *ContextRoom
 }
 
-// ContextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are followed each may
-// hold what a single one may; where that is too much in all, a log drops of its own. nil: that of a log alone. Owned by who
-// ranges over the answer.
+// ContextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are
+// followed each may hold what a single one may; where that is too much in all, a log drops of its own. nil: that of a
+// log alone. Owned by who ranges over the answer.
 type ContextRoom struct{ used int }
 
 const (

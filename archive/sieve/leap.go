@@ -8,7 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// canLeap says that a frame's lines need not be taken apart one by one: only those matter that hold the needle of a Grep.
+// canLeap says that a frame's lines need not be taken apart one by one: only those matter that hold the needle of a
+// Grep.
 func (s *Sieve) canLeap(p format.Piece) bool {
 	g := s.grep
 	if g == nil || g.Invert || g.Before+g.After+s.pending > 0 || len(g.Needle) == 0 || p.FirstLine < s.Seen || len(p.Times) == 0 {

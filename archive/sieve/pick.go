@@ -19,8 +19,8 @@ type pick struct {
 
 func newPick(s *Sieve, h Holding) *pick { return &pick{s, h, h.Sections()} }
 
-// Run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the consumer
-// has had enough or an error that ends the answer was given.
+// Run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the
+// consumer has had enough or an error that ends the answer was given.
 func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archive.Entry, error) bool) bool {
 	p := newPick(s, h)
 	numbers := s.wanted(p.sections)
@@ -268,7 +268,8 @@ type Holding interface {
 	Close()
 }
 
-// needs is how much memory it takes to read sections frame by frame: as one is stored, decoded, and what was not flushed beside.
+// needs is how much memory it takes to read sections frame by frame: as one is stored, decoded, and what was not
+// flushed beside.
 func (p *pick) needs(numbers []int) int64 {
 	var stored, largest int64
 	for _, n := range numbers {

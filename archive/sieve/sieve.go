@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// Sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so that
-// each line goes through once.
+// Sieve lets the lines of one log through that a query asks for. It goes on from one holding of the log to the next, so
+// that each line goes through once.
 type Sieve struct {
 	Query    *archive.Query
 	Instance *archive.Instance

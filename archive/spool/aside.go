@@ -23,8 +23,8 @@ func (l *Log) writeIdentity() error {
 // aside stands in the name of the file with what was served of a log while nobody could look at the journals.
 const aside = ".aside"
 
-// setAside takes the log's lines out of the way of those that a journal has, and has the log take and give nothing more. They are
-// brought into one file first, which is then renamed: a crash leaves them here or there, and whole.
+// setAside takes the log's lines out of the way of those that a journal has, and has the log take and give nothing
+// more. They are brought into one file first, which is then renamed: a crash leaves them here or there, and whole.
 func (l *Log) setAside() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,7 +38,8 @@ func (l *Log) setAside() error {
 	l.changed()
 	to := l.path(aside + ".log")
 	if _, err := os.Stat(to); l.size == 0 || err == nil {
-		// What lies there already, because a crash came before it was taken up, is what this one was being made of again.
+		// What lies there already, because a crash came before it was taken up, is what this one was being made of
+		// again.
 		return nil
 	}
 	if err := os.Rename(l.path(".log"), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -55,8 +56,9 @@ func (l *Log) findAside() {
 	}
 }
 
-// Aside gives what was served of the log while it was in doubt, as a log of its own that is only read: nil where that is nothing.
-// It belongs after what the log holds, by the overlap check. DropAside ends it; before that it comes again after a crash.
+// Aside gives what was served of the log while it was in doubt, as a log of its own that is only read: nil where that
+// is nothing. It belongs after what the log holds, by the overlap check. DropAside ends it; before that it comes again
+// after a crash.
 func (l *Log) Aside() (*Log, error) {
 	l.mu.Lock()
 	has := l.besides > 0 && !l.gone && !l.ended

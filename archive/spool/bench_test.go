@@ -43,7 +43,8 @@ func BenchmarkHeld(b *testing.B) {
 	}
 }
 
-// TestAppendDoesNotAllocate: nothing is allocated for a line. What a frame costs, once in thousands of lines, is left out.
+// TestAppendDoesNotAllocate: nothing is allocated for a line. What a frame costs, once in thousands of lines, is left
+// out.
 func TestAppendDoesNotAllocate(t *testing.T) {
 	l := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
 	lines := linetest.LogText(30)

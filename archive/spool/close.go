@@ -10,8 +10,9 @@ import (
 // reads a stream reads on meanwhile. A log has one at the most. While there is one .tail is empty, and lines that come
 // go into a new open frame behind it.
 //
-// The work takes no lock. It alone writes .log and sum until done is closed, for whoever wants either calls settle first.
-// Where it failed, for want of room or by the disk, the frame stays in memory, and the next settle does what is left.
+// The work takes no lock. It alone writes .log and sum until done is closed, for whoever wants either calls settle
+// first. Where it failed, for want of room or by the disk, the frame stays in memory, and the next settle does what is
+// left.
 type handed struct {
 	frame  *format.Frame
 	memory int64         // of frame
@@ -80,8 +81,8 @@ func (h *handed) taken(l *Log) {
 	l.spool.Codec.Release(h.bytes)
 }
 
-// settle waits until the frame that was handed off is in .log. With an error it is still in memory, and everything that was
-// appended is held.
+// settle waits until the frame that was handed off is in .log. With an error it is still in memory, and everything that
+// was appended is held.
 func (l *Log) settle(take func(int64) error) error {
 	h := l.handed
 	if h == nil {

@@ -21,8 +21,8 @@ func handFrame(t *testing.T, l *Log, lines []archive.Line) *handed {
 	return l.hand()
 }
 
-// TestOneFrameIsClosedBeside: lines are taken while the frame before is being closed, up to the end of their own; whoever
-// needs all of it on disk, or more room than that, waits.
+// TestOneFrameIsClosedBeside: lines are taken while the frame before is being closed, up to the end of their own;
+// whoever needs all of it on disk, or more room than that, waits.
 func TestOneFrameIsClosedBeside(t *testing.T) {
 	lines := linetest.LogText(9000) // three frames
 	for name, ask := range map[string]func(*Log) error{
@@ -80,8 +80,8 @@ func TestHandsAreBounded(t *testing.T) {
 	}
 }
 
-// TestHandedFrameSurvivesFailure: a frame that could not be written is held and counted as memory, and is written by the
-// next who asks when what was in the way is gone.
+// TestHandedFrameSurvivesFailure: a frame that could not be written is held and counted as memory, and is written by
+// the next who asks when what was in the way is gone.
 func TestHandedFrameSurvivesFailure(t *testing.T) {
 	lines := linetest.LogText(2000)
 	for name, fail := range map[string]func(*Spool, *Log) (mend func()){
@@ -129,7 +129,8 @@ func TestHandedFrameSurvivesFailure(t *testing.T) {
 	}
 }
 
-// TestDropWithHandedFrame: a pod that leaves the spool takes the frame along that is being closed, and gives its room back.
+// TestDropWithHandedFrame: a pod that leaves the spool takes the frame along that is being closed, and gives its room
+// back.
 func TestDropWithHandedFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := spoolWith(t, t.TempDir(), 0, 0)

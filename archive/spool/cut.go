@@ -50,9 +50,9 @@ type Cut struct {
 	Record      *archive.InstanceRecord
 }
 
-// Cut gives what came since a position, nil where that is nothing, and while the log is in doubt. Open lines are written to .tail first. At most limit
-// bytes of whole frames are given, but one frame at the least. Bytes of .log do not change once they are counted, so they
-// are read later, without the lock.
+// Cut gives what came since a position, nil where that is nothing, and while the log is in doubt. Open lines are
+// written to .tail first. At most limit bytes of whole frames are given, but one frame at the least. Bytes of .log do
+// not change once they are counted, so they are read later, without the lock.
 func (l *Log) Cut(from Position, limit int64) (*Cut, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

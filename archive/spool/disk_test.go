@@ -79,8 +79,8 @@ func flood(t *testing.T, l *Log, lines []archive.Line) int {
 	}
 }
 
-// TestDiskIsFullBelowTheLimit: a disk without room is a full spool. Logs that are held are sealed on it, what is known of new pods is kept,
-// and what was refused goes on once sealing has made room.
+// TestDiskIsFullBelowTheLimit: a disk without room is a full spool. Logs that are held are sealed on it, what is known
+// of new pods is kept, and what was refused goes on once sealing has made room.
 func TestDiskIsFullBelowTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const reserve = 512 << 10

@@ -10,14 +10,15 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/disk"
 )
 
-// Of one log several may hold lines: a replica that was paused, the one that took over from it, and the next. Whose word counts
-// is settled by a number, since: when a replica had last looked at all journals and taken what was in them. It is always later
-// than that of everybody whose journal it has seen. It goes into each journal object, and the later word counts, however many
-// lines the earlier one has: others went on without them.
+// Of one log several may hold lines: a replica that was paused, the one that took over from it, and the next. Whose
+// word counts is settled by a number, since: when a replica had last looked at all journals and taken what was in them.
+// It is always later than that of everybody whose journal it has seen. It goes into each journal object, and the later
+// word counts, however many lines the earlier one has: others went on without them.
 //
-// A replica that cannot look, because the store is out of its reach, follows its logs in doubt: the journals may hold lines
-// that the kubelet does not serve any more. What is in doubt is neither journaled nor sealed. When the store is back the journal's
-// frames go first, and the lines in doubt, which lay aside meanwhile, after them, by the overlap check.
+// A replica that cannot look, because the store is out of its reach, follows its logs in doubt: the journals may hold
+// lines that the kubelet does not serve any more. What is in doubt is neither journaled nor sealed. When the store is
+// back the journal's frames go first, and the lines in doubt, which lay aside meanwhile, after them, by the overlap
+// check.
 
 // sinceFile is in the spool's folder. Without it every word of others counts before this spool's.
 const sinceFile = ".since.json"
@@ -26,8 +27,8 @@ type sinceDocument struct {
 	Since int64 `json:"since"` // ns since 1970
 }
 
-// Doubt says that logs are followed although the journals could not be looked at: those which are begun from now on, and if all is
-// set those that are here, too. A log that was begun in doubt stays so over a restart.
+// Doubt says that logs are followed although the journals could not be looked at: those which are begun from now on,
+// and if all is set those that are here, too. A log that was begun in doubt stays so over a restart.
 func (s *Spool) Doubt(all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +40,8 @@ func (s *Spool) Doubt(all bool) {
 	}
 }
 
-// Trust says that all journals were looked at and that what counts of them is here: from now on the word of this spool counts.
+// Trust says that all journals were looked at and that what counts of them is here: from now on the word of this spool
+// counts.
 func (s *Spool) Trust() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

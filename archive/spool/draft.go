@@ -15,9 +15,9 @@ const podFile = "pod.json"
 
 type draftSum [sha256.Size]byte
 
-// SaveDraft keeps what is known of a pod beside its logs, so that a pod that vanishes while no process watches can still
-// be sealed by the next one. A draft that this process saved last is not written again: a pod is looked at far more
-// often than it changes, and creating files is what 500 pods that end together wait for.
+// SaveDraft keeps what is known of a pod beside its logs, so that a pod that vanishes while no process watches can
+// still be sealed by the next one. A draft that this process saved last is not written again: a pod is looked at far
+// more often than it changes, and creating files is what 500 pods that end together wait for.
 func (s *Spool) SaveDraft(d *archive.Draft) error {
 	m := &d.Manifest
 	pod := m.Pod.PodUID

@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestDraftIsWrittenOnce: a draft that stands in the spool already costs no file, and the journal is not asked to look at it
-// again; any other one is written.
+// TestDraftIsWrittenOnce: a draft that stands in the spool already costs no file, and the journal is not asked to look
+// at it again; any other one is written.
 func TestDraftIsWrittenOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := spoolWith(t, dir, 0, 0)

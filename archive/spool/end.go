@@ -12,9 +12,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// End closes the log: the last frame, the index and the seek table go to .log, of which object makes the log object. It may be
-// called again, also after a failure or a restart, and always makes the same bytes of the same lines. A log without
-// lines has no object; End then gives its summary only.
+// End closes the log: the last frame, the index and the seek table go to .log, of which object makes the log object. It
+// may be called again, also after a failure or a restart, and always makes the same bytes of the same lines. A log
+// without lines has no object; End then gives its summary only.
 func (l *Log) End() (archive.Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,8 +39,8 @@ func (l *Log) end() error {
 	if err := l.endObject(); err != nil {
 		return errors.Join(err, l.cutTail()) // the log is still open
 	}
-	// Nobody reads .tail of a log that has ended, and cutting it costs as much as making a file: the record will take its
-	// place.
+	// Nobody reads .tail of a log that has ended, and cutting it costs as much as making a file: the record will take
+	// its place.
 	l.extra += l.tailSize
 	l.tailSize, l.tailRaw = 0, 0
 	l.cuts++
@@ -49,8 +49,8 @@ func (l *Log) end() error {
 	return nil
 }
 
-// endObject appends the index and the seek table to .log. They say how the frames lie in that file, and so do not stand in the
-// object: they are what tells a restart that the log has ended, in a form that older versions read, too.
+// endObject appends the index and the seek table to .log. They say how the frames lie in that file, and so do not stand
+// in the object: they are what tells a restart that the log has ended, in a form that older versions read, too.
 func (l *Log) endObject() error {
 	l.stat.SHA256 = hex.EncodeToString(l.sum.Sum(nil))
 	b, err := format.AppendIndex(nil, &format.Index{Summary: l.stat, Frames: l.frames}, format.HeadFirst)
@@ -64,8 +64,8 @@ func (l *Log) endObject() error {
 	return nil
 }
 
-// WriteRecord writes down, for the sealer, that the log's object is in the store. Only after End: the record takes the place
-// of .tail, whose file is there most often and of no use any more.
+// WriteRecord writes down, for the sealer, that the log's object is in the store. Only after End: the record takes the
+// place of .tail, whose file is there most often and of no use any more.
 func (l *Log) WriteRecord(r *archive.InstanceRecord) error {
 	text, err := json.Marshal(r)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
-// TestRecordCutShort is a death while the record of a sealed log takes the place of its .tail: the log counts as one that
-// has ended and has no record, and the whole of its room is given back later.
+// TestRecordCutShort is a death while the record of a sealed log takes the place of its .tail: the log counts as one
+// that has ended and has no record, and the whole of its room is given back later.
 func TestRecordCutShort(t *testing.T) {
 	for name, flushed := range map[string]bool{"with a tail": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestRecordCutShort(t *testing.T) {
 	}
 }
 
-// TestEndThatFailsLeavesTheLogOpen: where the index cannot be written lines are still taken, and what .tail held before is
-// in .log once.
+// TestEndThatFailsLeavesTheLogOpen: where the index cannot be written lines are still taken, and what .tail held before
+// is in .log once.
 func TestEndThatFailsLeavesTheLogOpen(t *testing.T) {
 	dir := t.TempDir()
 	s := spoolWith(t, dir, 0, 0)
@@ -101,7 +101,8 @@ func TestEndThatFailsLeavesTheLogOpen(t *testing.T) {
 	linetest.WantLines(t, heldLines(t, logOf(t, again, "c")), linetest.Numbered(0, 20))
 }
 
-// TestIndexThatIsNotOfThisFile: only an index that tells of these very frames of this very log ends it. Else its end is proven again.
+// TestIndexThatIsNotOfThisFile: only an index that tells of these very frames of this very log ends it. Else its end is
+// proven again.
 func TestIndexThatIsNotOfThisFile(t *testing.T) {
 	dir := t.TempDir()
 	s := spoolWith(t, dir, 0, 0)

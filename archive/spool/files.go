@@ -136,7 +136,8 @@ func (l *Log) leave() {
 	l.dropOpen()
 }
 
-// Drop takes the log's frames off the disk and gives the spool their room back. Its record stays. It may be called again.
+// Drop takes the log's frames off the disk and gives the spool their room back. Its record stays. It may be called
+// again.
 func (l *Log) Drop() error {
 	l.leave()
 	l.mu.Lock()

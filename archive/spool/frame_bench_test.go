@@ -88,8 +88,9 @@ func stampedText(lines []archive.Line) (text []byte) {
 	return text
 }
 
-// BenchmarkStoredSize compares the log object with the same log with its times inline, at the same level: in frames of the
-// same size, and as one stream, which no reader could find a line in. It also checks that every time comes back exact.
+// BenchmarkStoredSize compares the log object with the same log with its times inline, at the same level: in frames of
+// the same size, and as one stream, which no reader could find a line in. It also checks that every time comes back
+// exact.
 //
 // A time has so many random digits, and nothing makes them smaller: what a line waits for decides how many.
 func BenchmarkStoredSize(b *testing.B) {

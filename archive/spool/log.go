@@ -18,10 +18,11 @@ import (
 // Log is the open log of one instance. One follower appends; the spool's flusher and readers come in beside it.
 //
 // On disk it is two files. `.log` holds whole frames and nothing else: it is the log object in the making, and sealing
-// appends the index and uploads these very bytes, in the order of the object. `.tail` holds the lines of the frame that is not
-// full yet, in small frames, one for each flush. When the frame is full its lines go to `.log` first and then `.tail` is cut to nothing: a
-// crash in between leaves lines in both, and recovery drops those of `.tail` that `.log` already counts. Where there is no
-// `.tail` to join with, as in a log that floods, the full frame is compressed and written beside the appending.
+// appends the index and uploads these very bytes, in the order of the object. `.tail` holds the lines of the frame that
+// is not full yet, in small frames, one for each flush. When the frame is full its lines go to `.log` first and then
+// `.tail` is cut to nothing: a crash in between leaves lines in both, and recovery drops those of `.tail` that `.log`
+// already counts. Where there is no `.tail` to join with, as in a log that floods, the full frame is compressed and
+// written beside the appending.
 type Log struct {
 	instance archive.Instance
 	spool    *Spool
@@ -39,14 +40,15 @@ type Log struct {
 	tailSize int64               // guarded by mu; bytes of .tail
 	tailRaw  int64               // guarded by mu; text in .tail
 	tailEnd  int64               // guarded by mu; lines before the open frame
-	cuts     int                 // guarded by mu; how often .tail was cut, which tells the journal that its place in it is gone
-	sum      hash.Hash           // guarded by mu, and by handed while its work goes on; over the text in .log
-	turned   int64               // guarded by mu; rotations that no frame has
-	stat     archive.Summary     // guarded by mu; counts everything that was appended
-	ended    bool                // guarded by mu; the index is in .log, or was
-	gone     bool                // guarded by mu; the frames have left the spool, or may
-	extra    int64               // guarded by mu; bytes on disk beside size and tailSize
-	besides  int64               // guarded by mu; bytes of what lies aside
+	// guarded by mu; how often .tail was cut, which tells the journal that its place in it is gone
+	cuts    int
+	sum     hash.Hash       // guarded by mu, and by handed while its work goes on; over the text in .log
+	turned  int64           // guarded by mu; rotations that no frame has
+	stat    archive.Summary // guarded by mu; counts everything that was appended
+	ended   bool            // guarded by mu; the index is in .log, or was
+	gone    bool            // guarded by mu; the frames have left the spool, or may
+	extra   int64           // guarded by mu; bytes on disk beside size and tailSize
+	besides int64           // guarded by mu; bytes of what lies aside
 
 	watchers map[news.Wakeup]struct{} // guarded by mu; readers that wait for something new
 
@@ -139,8 +141,8 @@ func (l *Log) account() {
 	l.memory = memory
 }
 
-// Reading says how many bytes who appends holds of lines that have no end so far. They count as the spool's memory: whoever appends
-// next writes its lines to the disk sooner.
+// Reading says how many bytes who appends holds of lines that have no end so far. They count as the spool's memory:
+// whoever appends next writes its lines to the disk sooner.
 func (l *Log) Reading(bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,9 +188,9 @@ func (l *Log) Gap(g archive.Gap) {
 	l.gap(g)
 }
 
-// Rotated writes down that the log was seen to have been rotated. It is no gap: what the runtime wrote to the old file between
-// its renaming and its reopening was served to nobody, and nothing says whether that was anything. It is on disk with the next
-// lines.
+// Rotated writes down that the log was seen to have been rotated. It is no gap: what the runtime wrote to the old file
+// between its renaming and its reopening was served to nobody, and nothing says whether that was anything. It is on
+// disk with the next lines.
 func (l *Log) Rotated() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

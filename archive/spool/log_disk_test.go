@@ -44,7 +44,8 @@ func TestRecoveryOnASickDisk(t *testing.T) {
 	linetest.WantLines(t, heldLines(t, logOf(t, spoolWith(t, dir, 0, 0), "c")), linetest.Numbered(0, 20))
 }
 
-// TestFailedWriteLeavesNothing: what a write that failed left behind the counted bytes is not in the log object, which ends with its index.
+// TestFailedWriteLeavesNothing: what a write that failed left behind the counted bytes is not in the log object, which
+// ends with its index.
 func TestFailedWriteLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
@@ -69,7 +70,8 @@ func TestFailedWriteLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestTailStaysUntilItsLinesAreInAFrame: lines that were flushed are on disk at every moment of the way from .tail to .log.
+// TestTailStaysUntilItsLinesAreInAFrame: lines that were flushed are on disk at every moment of the way from .tail to
+// .log.
 func TestTailStaysUntilItsLinesAreInAFrame(t *testing.T) {
 	dir := t.TempDir()
 	l := logOf(t, spoolWith(t, dir, 0, 0), "c")

@@ -11,12 +11,13 @@ import (
 )
 
 // maxWhole is up to how much text a log is one frame in its object, so that readers that know of one frame only read it
-// whole. A frame of one long line is as large anyway, and whoever wants a part of so little gets the whole in one request.
+// whole. A frame of one long line is as large anyway, and whoever wants a part of so little gets the whole in one
+// request.
 const maxWhole = 1 << 20
 
 // logObject is the log object of a log that has ended: the frames of .log, each with its data before its head, then the
-// index and the seek table. Nothing is written for it: it is .log, read in another order. Stores read parts of it at once,
-// in place. What becomes one frame is made in memory.
+// index and the seek table. Nothing is written for it: it is .log, read in another order. Stores read parts of it at
+// once, in place. What becomes one frame is made in memory.
 type logObject struct {
 	*io.SectionReader
 	File *patient.SpoolFile
@@ -62,8 +63,8 @@ func (l *Log) arrange(o *patient.Order, x *format.Index) (err error) {
 	return nil
 }
 
-// oneFrame makes one frame of several and gives its data and its head. The same frames always give the same bytes. Only a
-// few are made at once, however many logs are sealed.
+// oneFrame makes one frame of several and gives its data and its head. The same frames always give the same bytes. Only
+// a few are made at once, however many logs are sealed.
 func (l *Log) oneFrame(r io.ReaderAt, x *format.Index) ([]byte, format.IndexFrame, error) {
 	l.spool.hands <- struct{}{}
 	defer func() { <-l.spool.hands }()

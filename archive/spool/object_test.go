@@ -32,7 +32,8 @@ func endedLog(t testing.TB, lines []archive.Line, whole int64) *Log {
 	return l
 }
 
-// TestObjectIsTheSpoolInAnotherOrder reads it in pieces of every size: each is that of the object that was read at once, and that is valid.
+// TestObjectIsTheSpoolInAnotherOrder reads it in pieces of every size: each is that of the object that was read at
+// once, and that is valid.
 func TestObjectIsTheSpoolInAnotherOrder(t *testing.T) {
 	l := endedLog(t, linetest.LogText(3001), 0)
 	object, x := objectBytes(t, l)

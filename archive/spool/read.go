@@ -63,8 +63,8 @@ func (v *view) frame(n int) (*format.Frame, error) {
 }
 
 // Held gives the lines that are held and whose time is not before since, in order, until yield returns false. Lines
-// without a time count as those before them. The texts are good until yield returns. What is appended meanwhile does not
-// come. A log that has left the spool gives ErrGone.
+// without a time count as those before them. The texts are good until yield returns. What is appended meanwhile does
+// not come. A log that has left the spool gives ErrGone.
 func (l *Log) Held(since int64, yield func(archive.Line) bool) error {
 	err := l.held(&format.Window{Since: since, Yield: yield})
 	if err != nil {
@@ -73,8 +73,8 @@ func (l *Log) Held(since int64, yield func(archive.Line) bool) error {
 	return nil
 }
 
-// HeldFrom gives the first of these lines and all that stand behind it, whatever their times: the place of each one is how many are
-// held less those that come after it. Otherwise it is as Held.
+// HeldFrom gives the first of these lines and all that stand behind it, whatever their times: the place of each one is
+// how many are held less those that come after it. Otherwise it is as Held.
 func (l *Log) HeldFrom(since int64, yield func(archive.Line) bool) error {
 	if err := l.held(&format.Window{Since: since, Yield: yield, Onward: true}); err != nil {
 		return fmt.Errorf("read spool of %s: %w", l.instance, err)
@@ -150,8 +150,8 @@ func (l *Log) Record() (r archive.InstanceRecord, ok bool, err error) {
 	return r, true, nil
 }
 
-// Has says whether the line is held: its time and its bytes. It is cheap for a line that is not older than those which came
-// since the last flush, so that it may be asked for every line that comes out of order.
+// Has says whether the line is held: its time and its bytes. It is cheap for a line that is not older than those which
+// came since the last flush, so that it may be asked for every line that comes out of order.
 func (l *Log) Has(line archive.Line) (bool, error) {
 	if recent, sure := l.hasOpen(line); sure {
 		return recent, nil

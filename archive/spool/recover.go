@@ -101,7 +101,8 @@ func (l *Log) recover() error {
 func (l *Log) recoverRecord() (sealed bool, err error) {
 	r, ok, err := l.Record()
 	if err != nil {
-		// Without it the log counts as not read to its end. It is sealed again, and the object that is in the store is found.
+		// Without it the log counts as not read to its end. It is sealed again, and the object that is in the store is
+		// found.
 		l.spool.log.Error("record of a sealed log cannot be read; it is set aside", "instance", l.instance, "err", err)
 		if err := os.Rename(l.path(SealedExt), l.path(SealedExt)+".bad"); err != nil {
 			return false, fmt.Errorf("set record of %s aside: %w", l.instance, err)

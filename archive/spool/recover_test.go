@@ -73,7 +73,8 @@ func frameEnds(t *testing.T, file []byte) (ends [][2]int64) {
 	return ends
 }
 
-// linesKept says how many lines survive where one file of the log is torn at a size. The lines of .tail go on from a whole .log only.
+// linesKept says how many lines survive where one file of the log is torn at a size. The lines of .tail go on from a
+// whole .log only.
 func linesKept(l *Log, ext string, size int64, ends [][2]int64) int {
 	lines := int64(0)
 	if ext == ".tail" {

@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Release forgets a pod that is not sealed and that another replica goes on with. Only after its logs were flushed into the
-// journal, from where that one takes them.
+// Release forgets a pod that is not sealed and that another replica goes on with. Only after its logs were flushed into
+// the journal, from where that one takes them.
 func (s *Spool) Release(pod archive.PodUID) error {
 	if ref, ok := s.draftRef(pod); ok {
 		s.noteGiven(ref) // before it leaves: at no moment has a reader neither

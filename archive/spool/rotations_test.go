@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
-// TestRotationsAreKept: rotations are a fact of the log and no gap; they come along with its lines, through frames of both
-// kinds, a recovery, the index and the record.
+// TestRotationsAreKept: rotations are a fact of the log and no gap; they come along with its lines, through frames of
+// both kinds, a recovery, the index and the record.
 func TestRotationsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	l := logOf(t, spoolWith(t, dir, 0, 0), "c")
@@ -51,7 +51,8 @@ func TestRotationsAreKept(t *testing.T) {
 	}
 }
 
-// TestRotationsMakeNoGap: a log that was rotated is seamed and has no gap, and one that waits for its next line holds no frame for it.
+// TestRotationsMakeNoGap: a log that was rotated is seamed and has no gap, and one that waits for its next line holds
+// no frame for it.
 func TestRotationsMakeNoGap(t *testing.T) {
 	l := logOf(t, spoolWith(t, t.TempDir(), 0, 0), "c")
 	appendAll(t, l, linetest.Numbered(0, 10))

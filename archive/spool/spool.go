@@ -33,8 +33,8 @@ type Config struct {
 }
 
 // Spool keeps the frames of open logs on the local disk until they are sealed. It owns its directory alone. Files are
-// not synced: a crash of the process loses nothing that was written, and a crash of the machine is not what a local disk
-// can answer. Safe for concurrent use.
+// not synced: a crash of the process loses nothing that was written, and a crash of the machine is not what a local
+// disk can answer. Safe for concurrent use.
 type Spool struct {
 	*disk.Disk
 	news.Board
@@ -90,8 +90,8 @@ func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 	return s, nil
 }
 
-// Run writes text to disk that has waited for the flush interval, and all of it when memory runs over its limit, until the
-// context ends; then it writes what is left.
+// Run writes text to disk that has waited for the flush interval, and all of it when memory runs over its limit, until
+// the context ends; then it writes what is left.
 func (s *Spool) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.Cfg.FlushInterval)
 	defer tick.Stop()
@@ -244,7 +244,8 @@ func (s *Spool) Open() int {
 
 func (s *Spool) podDir(pod archive.PodUID) string { return filepath.Join(s.Cfg.Dir, string(pod)) }
 
-// makePodDir makes the pod's folder, for what is known of the pod and whose a log is: that is little, and it is what a verdict is made of.
+// makePodDir makes the pod's folder, for what is known of the pod and whose a log is: that is little, and it is what a
+// verdict is made of.
 func (s *Spool) makePodDir(pod archive.PodUID) error {
 	return s.Write(0, s.Exceed, func() error { return os.MkdirAll(s.podDir(pod), 0o700) })
 }

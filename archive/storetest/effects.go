@@ -130,7 +130,8 @@ func Before(f func()) Effect {
 	}
 }
 
-// After lets the call through, then calls f. Where f ends the call's context the call fails: a crash just after the call.
+// After lets the call through, then calls f. Where f ends the call's context the call fails: a crash just after the
+// call.
 func After(f func()) Effect {
 	return func(ctx context.Context, _ *Call, through func(context.Context) error) error {
 		err := through(ctx)

@@ -10,9 +10,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Gate is what a process's requests go through in a test, to stores and to others. While it is shut they hang, as those of a
-// process that is stopped, whatever the patience of the caller; while it is cut they fail; once it is dead they fail for ever.
-// Safe for concurrent use.
+// Gate is what a process's requests go through in a test, to stores and to others. While it is shut they hang, as those
+// of a process that is stopped, whatever the patience of the caller; while it is cut they fail; once it is dead they
+// fail for ever. Safe for concurrent use.
 type Gate struct {
 	mu     sync.Mutex
 	passes chan struct{} // guarded by mu; closed while it is not shut

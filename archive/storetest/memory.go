@@ -26,12 +26,13 @@ type Reporter interface {
 //   - an empty object is put outside v1/_index/,
 //   - a key has an empty segment, or is the folder of another key.
 //
-// It still does what it was asked, as a real store would. Several components or replicas of a test may share one Memory.
+// It still does what it was asked, as a real store would. Several components or replicas of a test may share one
+// Memory.
 type Memory struct {
 	// MayReplace and MayReadDeleted exempt the keys for which they give true. nil exempts none. Set them before use.
 	MayReplace, MayReadDeleted func(archive.Key) bool
-	// LongestPart is how many bytes of a key it takes between two slashes, as a store over a file system does; it refuses all that names
-	// more. 0: any number. Set it before use.
+	// LongestPart is how many bytes of a key it takes between two slashes, as a store over a file system does; it
+	// refuses all that names more. 0: any number. Set it before use.
 	LongestPart int
 
 	report Reporter // nil: no rule is watched

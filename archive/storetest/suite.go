@@ -1,10 +1,10 @@
 // Package storetest holds every archive.Store to the same promises, and gives tests of the archive a store to lean on.
 //
-// It owns three things. Run is the conformance suite: what archive/store.go promises, each promise a subtest. Memory is a
-// strict store in memory: it fails the test where a caller breaks a rule of the archive (a sealed object changed, a
-// deleted object read, an empty object put). Faulty is a wrapper around any store that breaks chosen calls, and fails the
-// test when a fault that was set never fired. Memory and Faulty use nothing but mutexes, channels and timers, so they
-// work inside a testing/synctest bubble. Nothing here survives a crash, nor has to.
+// It owns three things. Run is the conformance suite: what archive/store.go promises, each promise a subtest. Memory is
+// a strict store in memory: it fails the test where a caller breaks a rule of the archive (a sealed object changed, a
+// deleted object read, an empty object put). Faulty is a wrapper around any store that breaks chosen calls, and fails
+// the test when a fault that was set never fired. Memory and Faulty use nothing but mutexes, channels and timers, so
+// they work inside a testing/synctest bubble. Nothing here survives a crash, nor has to.
 package storetest
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Run holds the stores that open gives to every promise of archive.Store. open is called once for each subtest and gives
-// an empty store.
+// Run holds the stores that open gives to every promise of archive.Store. open is called once for each subtest and
+// gives an empty store.
 func Run(t *testing.T, open func(t *testing.T) archive.Store) {
 	tests := []struct {
 		name string
@@ -194,8 +194,8 @@ func pattern(n int) []byte {
 	return b
 }
 
-// testUnwritableKeys: a store may refuse keys that it could not list. One that takes them lists, gives and deletes them, and never does one of
-// them hide another key.
+// testUnwritableKeys: a store may refuse keys that it could not list. One that takes them lists, gives and deletes
+// them, and never does one of them hide another key.
 func testUnwritableKeys(t *testing.T, s archive.Store) {
 	const plain = archive.Key("v1/odd/plain")
 	put(t, s, plain, []byte("plain"))

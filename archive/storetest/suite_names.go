@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// testLongNames has keys with more between two slashes than a file system takes in a name: that of a pod without a Job, with its UID, and that
-// of a Job which has a selector of its own.
+// testLongNames has keys with more between two slashes than a file system takes in a name: that of a pod without a Job,
+// with its UID, and that of a Job which has a selector of its own.
 func testLongNames(t *testing.T, s archive.Store) {
 	once := archive.PutOptions{IfAbsent: true}
 	var keys []archive.Key

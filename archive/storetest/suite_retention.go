@@ -15,8 +15,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// testRetention has a store deleted from while it is listed, as the archive does once a day: of an old Job nothing is left,
-// and a young one stays as it is.
+// testRetention has a store deleted from while it is listed, as the archive does once a day: of an old Job nothing is
+// left, and a young one stays as it is.
 func testRetention(t *testing.T, s archive.Store) {
 	codec, err := format.NewCodec()
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/takeover"
 )
 
-// TestTakeOverOfDamage spoils one object after the other, at many places. What is missing in the middle of a log is a gap, and
-// nothing comes twice or out of order.
+// TestTakeOverOfDamage spoils one object after the other, at many places. What is missing in the middle of a log is a
+// gap, and nothing comes twice or out of order.
 func TestTakeOverOfDamage(t *testing.T) {
 	t.Parallel()
 	memory := archivetest.NewJournalStore(t)
@@ -51,8 +51,8 @@ func TestTakeOverOfDamage(t *testing.T) {
 	}
 }
 
-// checkDamaged says that what is held is some of the lines in order, the last one among them where it must be, and that each
-// hole is a gap. It gives the number of gaps.
+// checkDamaged says that what is held is some of the lines in order, the last one among them where it must be, and that
+// each hole is a gap. It gives the number of gaps.
 func checkDamaged(t *testing.T, l *archivetest.Life, lines []archive.Line, toTheEnd bool) int {
 	t.Helper()
 	log := archivetest.OpenLog(t, l.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))
@@ -137,7 +137,8 @@ func TestTakeOverOfManyLogs(t *testing.T) {
 	}
 }
 
-// TestTakeOverOfADamagedEnd: a log that had ended, and of which the last lines cannot be read, has not ended: its end is proven again.
+// TestTakeOverOfADamagedEnd: a log that had ended, and of which the last lines cannot be read, has not ended: its end
+// is proven again.
 func TestTakeOverOfADamagedEnd(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)

@@ -104,8 +104,9 @@ func (t *takeover) fetchSpan(ctx context.Context, key archive.Key, runs []wanted
 	return err
 }
 
-// takeRun takes the frames of a run, and reads it to its end in any case. Only the store's errors are returned: those of the
-// disk are kept, for the other logs may have room; a damaged frame is left out, and what is missing shows at the next one.
+// takeRun takes the frames of a run, and reads it to its end in any case. Only the store's errors are returned: those
+// of the disk are kept, for the other logs may have room; a damaged frame is left out, and what is missing shows at the
+// next one.
 func (l *takenLog) takeRun(r io.Reader, run *journal.Taken) error {
 	if l.err == nil {
 		file, err := l.file(run)
@@ -187,8 +188,8 @@ func (t *takeover) fetchRecord(ctx context.Context, l *takenLog) error {
 	return nil
 }
 
-// adoptDraft saves the newest draft of a pod that the spool has none of, or adds to the spool's what only that one names. Where
-// the journal has none that can be read, one is made of what the logs say, so that the pod can be sealed.
+// adoptDraft saves the newest draft of a pod that the spool has none of, or adds to the spool's what only that one
+// names. Where the journal has none that can be read, one is made of what the logs say, so that the pod can be sealed.
 func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 	have, err := t.journal.Spool.Draft(p.ref.PodUID)
 	if err == nil && !p.changes() {

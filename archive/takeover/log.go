@@ -71,8 +71,8 @@ func (l *takenLog) file(r *journal.Taken) (*os.File, error) {
 	return os.OpenFile(l.path(ext), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
-// take writes a frame to its file. Frames that are there already are passed over, so that a run may be read again; a frame
-// after a hole says so in its head.
+// take writes a frame to its file. Frames that are there already are passed over, so that a run may be read again; a
+// frame after a hole says so in its head.
 func (l *takenLog) take(file *os.File, b []byte, h *format.Head) error {
 	end := h.FirstLine + h.Lines
 	if end < l.next || end == l.next && (h.Lines > 0 || l.knows(h.Gaps)) {

@@ -17,8 +17,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestEndOutlivesCompaction: a log's last frames are written again, and the object goes that said that it had ended. Who takes over
-// knows it all the same, and need not ask a kubelet that has nothing to say any more.
+// TestEndOutlivesCompaction: a log's last frames are written again, and the object goes that said that it had ended.
+// Who takes over knows it all the same, and need not ask a kubelet that has nothing to say any more.
 func TestEndOutlivesCompaction(t *testing.T) {
 	for name, with := range map[string]bool{"said with its last frames": true, "said by itself": false} {
 		t.Run(name, func(t *testing.T) {
@@ -58,8 +58,8 @@ func TestEndOutlivesCompaction(t *testing.T) {
 	}
 }
 
-// TestSealedLogStandsFirst: a replica that was paused past its Lease seals a log that another one went on with. The log object is
-// in the store, so its record counts before any frames, whoever's word counts.
+// TestSealedLogStandsFirst: a replica that was paused past its Lease seals a log that another one went on with. The log
+// object is in the store, so its record counts before any frames, whoever's word counts.
 func TestSealedLogStandsFirst(t *testing.T) {
 	lines := archivetest.ManyLines(2000, 48)
 	for _, names := range [][]string{{"r-1", "r-2"}, {"r-2", "r-1"}} {
@@ -85,7 +85,8 @@ func TestSealedLogStandsFirst(t *testing.T) {
 	}
 }
 
-// TestIdentityComesLast: a takeover dies before the files of a log are in their place. The next start must not find an empty log.
+// TestIdentityComesLast: a takeover dies before the files of a log are in their place. The next start must not find an
+// empty log.
 func TestIdentityComesLast(t *testing.T) {
 	memory := archivetest.NewJournalStore(t)
 	first := archivetest.NewLife(t, "r-1", t.TempDir(), memory, 0)
@@ -178,8 +179,8 @@ func TestLogBegunInATakeover(t *testing.T) {
 	linetest.WantLines(t, archivetest.HeldLines(t, log), lines)
 }
 
-// TestWrittenAgainInOneObject: frames that are written again find the object almost full. They go into it whole all the same: the
-// objects that held them are let go for that one, and the next may never be put.
+// TestWrittenAgainInOneObject: frames that are written again find the object almost full. They go into it whole all the
+// same: the objects that held them are let go for that one, and the next may never be put.
 func TestWrittenAgainInOneObject(t *testing.T) {
 	const maxObject, rounds, perRound = 3 << 20, 4, 150
 	lines, others := archivetest.FatLines(rounds*perRound), archivetest.FatLines(20*perRound)
@@ -216,8 +217,8 @@ func TestWrittenAgainInOneObject(t *testing.T) {
 	linetest.WantLines(t, got, lines[:len(got)])
 }
 
-// TestSmallFramesWithHoles: of a log many objects are gone, each with a whole frame. What is left is small frames, more than a .tail
-// takes, and which is joined in memory.
+// TestSmallFramesWithHoles: of a log many objects are gone, each with a whole frame. What is left is small frames, more
+// than a .tail takes, and which is joined in memory.
 func TestSmallFramesWithHoles(t *testing.T) {
 	const rounds, small = 30, 100 // lines; a frame holds some 130
 	memory := archivetest.NewJournalStore(t)

@@ -18,8 +18,8 @@ import (
 
 var takingCodec, errTakingCodec = format.NewCodec()
 
-// TestTakeFrames: frames come again, overlap and are missing. Each line is held once and in order, and what is missing is told in
-// one gap with its number.
+// TestTakeFrames: frames come again, overlap and are missing. Each line is held once and in order, and what is missing
+// is told in one gap with its number.
 func TestTakeFrames(t *testing.T) {
 	type span struct{ first, end int }
 	for _, tt := range []struct {

@@ -14,8 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/patient"
 )
 
-// takeover is one round of TakeOver. What it holds in memory grows with the logs and frames that are taken, by some tens of
-// bytes for each of the latter, never with their bytes.
+// takeover is one round of TakeOver. What it holds in memory grows with the logs and frames that are taken, by some
+// tens of bytes for each of the latter, never with their bytes.
 type takeover struct {
 	journal  *journal.Journal
 	replicas []string
@@ -223,8 +223,8 @@ func (t *takeover) dropSealed(ctx context.Context) error {
 	return nil
 }
 
-// adopt moves what was fetched to where the spool keeps it. Each pod's draft comes last: a crash before it leaves a pod that
-// nobody seals from a part of its logs.
+// adopt moves what was fetched to where the spool keeps it. Each pod's draft comes last: a crash before it leaves a pod
+// that nobody seals from a part of its logs.
 func (t *takeover) adopt(ctx context.Context) (taken []archive.PodUID, err error) {
 	for uid, p := range t.pods {
 		if ctx.Err() != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestJournalCrashTable breaks the put of a journal object in every way. What was journaled before is taken over in each case,
-// what the object held where it was stored, and nothing is left in the end.
+// TestJournalCrashTable breaks the put of a journal object in every way. What was journaled before is taken over in
+// each case, what the object held where it was stored, and nothing is left in the end.
 func TestJournalCrashTable(t *testing.T) {
 	archivetest.WarmCodec(t)
 	lines := archivetest.ManyLines(2000, 20)
@@ -59,7 +59,8 @@ func TestJournalCrashTable(t *testing.T) {
 	}
 }
 
-// TestLastJournalIsWrittenAgain: a put that the end of the process broke off may have landed; the last flush goes on behind it.
+// TestLastJournalIsWrittenAgain: a put that the end of the process broke off may have landed; the last flush goes on
+// behind it.
 func TestLastJournalIsWrittenAgain(t *testing.T) {
 	archivetest.WarmCodec(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -93,7 +94,8 @@ func TestLastJournalIsWrittenAgain(t *testing.T) {
 	})
 }
 
-// TestTakeOverDiesAnywhere kills the process at each request of a takeover, then repeats it on what is left of the disk.
+// TestTakeOverDiesAnywhere kills the process at each request of a takeover, then repeats it on what is left of the
+// disk.
 func TestTakeOverDiesAnywhere(t *testing.T) {
 	lines := archivetest.ManyLines(12_000, 22)
 	memory := archivetest.NewJournalStore(t)
@@ -197,7 +199,8 @@ func TestTwoTakeOverAtOnce(t *testing.T) {
 	lives[0].CollectToNothing(memory)
 }
 
-// TestTakeOverBreaksAtTheDisk has each small file of a takeover fail: the pod is not given, and the next takeover makes it whole.
+// TestTakeOverBreaksAtTheDisk has each small file of a takeover fail: the pod is not given, and the next takeover makes
+// it whole.
 func TestTakeOverBreaksAtTheDisk(t *testing.T) {
 	lines := archivetest.ManyLines(3000, 27)
 	for _, name := range []string{"main.0.json.new", "pod.json.new", "main.0.log", "main.0.tail"} {

@@ -10,8 +10,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestLateFlushDoesNotCount: a replica that was paused past its Lease, and comes back, journals more lines than the one who went on
-// without it. Whoever takes over next goes on from that one, whose lines are durable, and so does that one after a crash.
+// TestLateFlushDoesNotCount: a replica that was paused past its Lease, and comes back, journals more lines than the one
+// who went on without it. Whoever takes over next goes on from that one, whose lines are durable, and so does that one
+// after a crash.
 func TestLateFlushDoesNotCount(t *testing.T) {
 	lines, late := archivetest.ManyLines(3000, 40), archivetest.ManyLines(2000, 41)
 	for _, names := range [][]string{{"r-1", "r-2"}, {"r-2", "r-1"}} {
@@ -38,7 +39,8 @@ func TestLateFlushDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestTakenAndNotWrittenAgain: who took a log over and died while it was writing it again has less of it than the dead one before.
+// TestTakenAndNotWrittenAgain: who took a log over and died while it was writing it again has less of it than the dead
+// one before.
 func TestTakenAndNotWrittenAgain(t *testing.T) {
 	lines := archivetest.ManyLines(40_000, 42)
 	memory := archivetest.NewJournalStore(t)
@@ -60,8 +62,9 @@ func TestTakenAndNotWrittenAgain(t *testing.T) {
 	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), lines)
 }
 
-// TestTwoCopiesInOneLife: a replica that was paused takes another one's copy of a log in the place of its own, and dies before it
-// has written it again. Its journal then has objects of both copies, whose lines do not go on from each other.
+// TestTwoCopiesInOneLife: a replica that was paused takes another one's copy of a log in the place of its own, and dies
+// before it has written it again. Its journal then has objects of both copies, whose lines do not go on from each
+// other.
 func TestTwoCopiesInOneLife(t *testing.T) {
 	common, own, others := archivetest.ManyLines(1000, 43), archivetest.ManyLines(30_000, 44), archivetest.ManyLines(30_000, 45)
 	memory := archivetest.NewJournalStore(t)
@@ -90,7 +93,8 @@ func TestTwoCopiesInOneLife(t *testing.T) {
 	linetest.WantLines(t, archivetest.HeldLines(t, archivetest.OpenLog(t, third.Spool, archivetest.InstanceOf(archivetest.PodNumber(1), "main"))), slices.Concat(common, others[:20_000]))
 }
 
-// TestAsideSurvives: what was read in doubt stays beside what the journals held, over a crash at any step, until it is taken up.
+// TestAsideSurvives: what was read in doubt stays beside what the journals held, over a crash at any step, until it is
+// taken up.
 func TestAsideSurvives(t *testing.T) {
 	lines := archivetest.ManyLines(3000, 46)
 	memory := archivetest.NewJournalStore(t)

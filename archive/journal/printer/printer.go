@@ -164,8 +164,8 @@ func ParseName(text string) (n Name, err error) {
 	return Name{archive.PodUID(pod), container, int(restart)}, nil
 }
 
-// Text writes the lines that an object holds of a log: as the container wrote them or, with JSON, one document with the time for
-// each.
+// Text writes the lines that an object holds of a log: as the container wrote them or, with JSON, one document with the
+// time for each.
 func (p Printer) Text(ctx context.Context, key archive.Key, n Name) error {
 	object, err := p.Reader.Object(ctx, key)
 	if err != nil {
