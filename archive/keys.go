@@ -123,6 +123,7 @@ func SequenceOf(key Key) int64 {
 	return n
 }
 
+// PlainName reports whether a name from outside may be a part of a path.
 func PlainName(s string) bool { return s != "" && s[0] != '.' && !strings.ContainsAny(s, "/\\\x00") }
 
 // ParseJournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>,
@@ -145,8 +146,9 @@ func ReplicaOf(key Key) string {
 	return name
 }
 
-// PodPrefixes: a Job's pod is called after its Job, with an index and random letters behind. So the Job's name is the
-// pod's less its last part, or its last two; of a Job with a long name only the start is there.
+// PodPrefixes returns where a pod of this name may stand. A Job's pod is called after its Job, with an index and random
+// letters behind. So the Job's name is the pod's less its last part, or its last two; of a Job with a long name only
+// the start is there.
 func PodPrefixes(t Target) []string {
 	const long = 60 // bytes of a name that may be cut; at 63 it is
 	folder := fmt.Sprintf("%s/%s/", FormatVersion, t.Namespace)

@@ -20,7 +20,8 @@ import (
 var ErrFull = errors.New("spool is full")
 
 const (
-	// ProbeEvery: whoever fills the disk may be another one, whose leaving nothing here hears of.
+	// ProbeEvery is how often room is looked for on a full disk: whoever fills the disk may be another one, whose
+	// leaving nothing here hears of.
 	ProbeEvery = 5 * time.Second
 	// leastRoom is what must be free besides the reserve for the disk to have room.
 	leastRoom = 1 << 20

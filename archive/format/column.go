@@ -12,9 +12,9 @@ import (
 // are near each other. It has one of two forms, and its first byte tells which.
 //
 //   - A zstd frame, whose first byte is even, of the differences as varints: for few lines.
-//   - A byte whose bits name the planes that follow, bit 0 always set, so that it is odd; then for each plane its length
-//     as a uvarint and a zstd frame. Plane n holds byte n of every zig-zagged difference. A plane that is not named is
-//     zero.
+//   - A byte whose bits name the planes that follow, bit 0 always set, so that it is odd; then for each plane its
+//     length as a uvarint and a zstd frame. Plane n holds byte n of every zig-zagged difference. A plane that is not
+//     named is zero.
 //
 // The last digits of real times are random, and nothing makes them smaller. In planes they take no more than they are,
 // while the upper bytes, hardly ever different, shrink to next to nothing; mixed with them as varints, they do not.
