@@ -50,6 +50,10 @@ type Query struct {
 	LimitBytes int64
 	// Grep gives only lines that match, with lines around them.
 	Grep *Grep
+	// Find, without Grep, says where in some lines, with newlines between them, one begins that may be wanted: it
+	// returns the offset of any byte of the first such, -1 where there is none. So most of a frame need not be taken
+	// apart. Lines that it passes over may be given all the same. nil: all lines are wanted.
+	Find func(text []byte) int
 	// After gives, of the logs that it names, only what comes after that line, whatever Tail says: with it a reader
 	// goes on where it stopped. The value is the Number of the last Entry that was had.
 	After map[LogID]int64

@@ -70,6 +70,14 @@ func (r *Room) Close() {
 	r.reserved = 0
 }
 
+// Beside gives a further room of the same reader: for what an answer reads on its way and is done with before its end.
+func (r *Room) Beside() *Room {
+	if r == nil {
+		return nil
+	}
+	return r.of.Room()
+}
+
 // Reserve takes bytes until Close, or gives ErrNoRoom.
 func (r *Room) Reserve(bytes int64) error {
 	if r == nil {

@@ -8,22 +8,35 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// canLeap says that a frame's lines need not be taken apart one by one: only those matter that hold the needle of a
-// Grep.
+// canLeap reports whether a frame's lines need not be taken apart one by one: only those matter that hold the needle of
+// a Grep, or that the query's Find finds.
 func (s *Sieve) canLeap(p format.Piece) bool {
 	g := s.grep
-	if g == nil || g.Invert || g.Before+g.After+s.pending > 0 || len(g.Needle) == 0 || p.FirstLine < s.Seen || len(p.Times) == 0 {
+	switch {
+	case p.FirstLine < s.Seen || len(p.Times) == 0:
+		return false
+	case g == nil && s.Query.Find == nil:
+		return false
+	case g != nil && (g.Invert || g.Before+g.After+s.pending > 0 || len(g.Needle) == 0):
 		return false
 	}
-	return len(p.Marks) == 0 || !bytes.Contains(p.Text, g.Needle) // a marked line may have no end or no time
+	return len(p.Marks) == 0 || s.find(p.Text) < 0 // a marked line may have no end or no time
+}
+
+// find returns the offset of what is looked for in some lines, -1 where it is in none.
+func (s *Sieve) find(text []byte) int {
+	if s.grep == nil {
+		return s.Query.Find(text)
+	}
+	return bytes.Index(text, s.grep.Needle)
 }
 
 // leap lets a frame through from one needle to the next. It returns false where the consumer has had enough, or the
 // context has ended.
 func (s *Sieve) leap(ctx context.Context, p format.Piece, yield func(archive.Entry, error) bool) bool {
-	needle, line, at := s.grep.Needle, 0, 0
+	line, at := 0, 0
 	for !s.Done {
-		hit := bytes.Index(p.Text[at:], needle)
+		hit := s.find(p.Text[at:])
 		if hit < 0 {
 			break
 		}

@@ -140,7 +140,7 @@ func (s *Sieve) may(x *format.Section) bool {
 // whole says that every line of the section goes through, as far as that can be told without reading it.
 func (s *Sieve) whole(x *format.Section) bool {
 	q := s.Query
-	return s.grep == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&
+	return s.grep == nil && q.Find == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&
 		x.FirstLine+1 >= q.FirstLine && (q.LastLine == 0 || x.FirstLine+x.Lines <= q.LastLine) &&
 		(q.FromByte == 0 && q.ToByte == 0 ||
 			x.Offset >= 0 && x.Offset >= q.FromByte && (q.ToByte == 0 || x.Offset+x.Bytes < q.ToByte))
