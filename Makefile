@@ -7,7 +7,7 @@ SHELL := bash
 CACHE   := $(or $(EPILOGUE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/epilogue)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-TAGS    := integration,e2e,faults,bench,release,stores,lint
+TAGS    := integration,e2e,faults,bench,release,stores,lint,oracle
 
 # The race detector needs a C compiler. Nothing else does, and what is compiled without one, by the flags of the programs that
 # e2e/cluster builds, is compiled once for all of them.
@@ -16,7 +16,7 @@ export CGO_ENABLED := 0
 # Compilers and linters collect garbage only where they have an eighth of the memory; the tests themselves as always.
 THRIFT := GOGC=off GOMEMLIMIT=$(or $(shell awk '/^MemTotal:/ { print int($$2 / 8192) }' /proc/meminfo 2>/dev/null),1024)MiB
 TESTS  := -exec 'env -u GOGC -u GOMEMLIMIT'
-unit models integration e2e oldest buildkit stores faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
+unit models integration e2e oldest buildkit stores loki-oracle faults bench lint verify update: export GOFLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 
 # A linter of this version is built once, from the module that pins it.
 LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*|\1|p' tools/go.mod)
@@ -29,7 +29,7 @@ RENDERED = EPILOGUE_E2E_HELM=$$(e2e/cluster/binaries.sh helm) go test -tags e2e 
 # How many schedules of each model `make models` plays.
 SEEDS ?= 20000
 
-.PHONY: help build test unit unit-beside models integration e2e oldest buildkit stores faults bench fuzz lint verify vuln \
+.PHONY: help build test unit unit-beside models integration e2e oldest buildkit stores loki-oracle faults bench fuzz lint verify vuln \
   update image chart reproduce dockerfile release-check cold cluster cluster-delete kubeconfig demo demo-clean clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ buildkit: ## Build an image on the kind cluster by the launcher's default builde
 
 stores: ## Run over other S3 servers, STORES or all of docs/stores.md (SeaweedFS and MinIO take an hour to build, once)
 	@vars=$$(e2e/cluster/env.sh stores $(STORES)); eval "$$vars"; go test -tags stores -count=1 -timeout 60m -v -run TestStores ./archive/s3
+
+loki-oracle: ## Compare Loki's API with a real Loki and logcli, and keep their answers (their build takes some 20 minutes, once)
+	serve/loki/oracle/run.sh
 
 faults: ## Run the whole fault suite, slow cases too
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \

@@ -17,6 +17,7 @@ type Serve struct {
 	MaxStreamsOfUser int    // of these to one user
 	MemoryOfUser     int64  // bytes that the answers to one user take together
 	WriteTimeout     time.Duration
+	Loki             bool // Loki's read API beside our own
 }
 
 const groupServe = "Retrieval"
@@ -67,6 +68,10 @@ func serveSettings() []setting {
 		name: "api-write-timeout", group: groupServe, kind: "duration", def: "30s",
 		help: "How long a client of the API may leave unread what was sent to it before it is cut off.",
 		set:  field(func(c *Config) *time.Duration { return &c.Serve.WriteTimeout }, duration(time.Second, time.Hour)),
+	}, {
+		name: "api-loki", group: groupServe, kind: "bool", def: "true",
+		help: "Whether the API also answers Loki's read API, below /loki/api/v1, so that Grafana and logcli read the archive with the same rights.",
+		set:  field(func(c *Config) *bool { return &c.Serve.Loki }, boolean),
 	}}
 }
 

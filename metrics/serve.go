@@ -37,3 +37,22 @@ func NewServe(r prometheus.Registerer, streams func() (open, limit int), memory 
 		Forwarded: f.NewCounterVec(counter("http_requests_forwarded_total", "Requests for logs that another replica holds open, by what came of asking it."), []string{"result"}),
 	}
 }
+
+// Loki counts what Loki's read API costs.
+type Loki struct {
+	Lines   prometheus.Counter
+	Text    prometheus.Counter
+	Refused *prometheus.CounterVec // by reason
+	Tails   prometheus.Gauge
+}
+
+// NewLoki declares the metrics of Loki's read API.
+func NewLoki(r prometheus.Registerer) *Loki {
+	f := promauto.With(r)
+	return &Loki{
+		Lines:   f.NewCounter(counter("loki_lines_read_total", "Lines that queries of Loki's API have read.")),
+		Text:    f.NewCounter(counter("loki_text_read_bytes_total", "Bytes of text that queries of Loki's API have read.")),
+		Refused: f.NewCounterVec(counter("loki_queries_refused_total", "Queries of Loki's API that were refused: not understood (query), above a ceiling (ceiling), or too long under way (time)."), []string{"reason"}),
+		Tails:   f.NewGauge(gauge("loki_tails_open", "Tails of Loki's API that are being followed.")),
+	}
+}

@@ -1,7 +1,10 @@
 package serve
 
 import (
+	"bufio"
+	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -19,6 +22,9 @@ type answerWriter struct {
 	follows bool
 	code    int
 	bytes   int64
+
+	hijacked *sync.WaitGroup // the API waits for it: the server forgets a connection that was taken over
+	taken    bool
 }
 
 func (w *answerWriter) WriteHeader(code int) {
@@ -47,6 +53,24 @@ func (w *answerWriter) FlushError() error {
 	}
 	w.extend()
 	return w.control.Flush()
+}
+
+// Hijack gives the connection to who answers, as for a WebSocket; http.ResponseController finds it. From then on it is
+// his to close.
+func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := w.control.Hijack()
+	if err == nil {
+		w.begun, w.code, w.taken = true, http.StatusSwitchingProtocols, true
+		w.hijacked.Add(1)
+	}
+	return conn, buffer, err
+}
+
+// over says that the answer is.
+func (w *answerWriter) over() {
+	if w.taken {
+		w.hijacked.Done()
+	}
 }
 
 func (w *answerWriter) extend() {

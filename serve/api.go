@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -105,6 +106,7 @@ type API struct {
 	peers   *peering
 
 	patterns []string // of the routes
+	hijacked sync.WaitGroup
 }
 
 // NewAPI makes the API with its own routes. More are added with Add, before it serves.
@@ -127,6 +129,7 @@ func NewAPI(cfg Config, parts Parts) *API {
 
 // Run serves the API until the context ends. Those who follow a log are cut off then, and everybody else is answered.
 func (a *API) Run(ctx context.Context, l net.Listener) error {
+	defer a.hijacked.Wait() // those who serve such a connection end with UntilStop
 	// Twice the answers that are given at once: whoever is answered may have a connection beside that waits.
 	handler := http.Handler(a)
 	if asksNobody(a.parts.Access) {
@@ -168,6 +171,10 @@ type Route struct {
 	// Handle answers. An error that it returns before it has written anything becomes a Status; later, it cuts the
 	// answer off, so that half an answer never looks like a whole one.
 	Handle func(w http.ResponseWriter, r *http.Request) error
+	// Follows says that the answer may last for as long as the client likes.
+	Follows bool
+	// Plain says that a refusal is its bare text, and no Status, for clients of another API.
+	Plain bool
 }
 
 // Add adds routes.
@@ -185,7 +192,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // guarded answers a route for those who may.
 func (a *API) guarded(route Route) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, r *http.Request) {
-		w := &answerWriter{ResponseWriter: raw, control: http.NewResponseController(raw), timeout: a.cfg.WriteTimeout}
+		w := &answerWriter{ResponseWriter: raw, control: http.NewResponseController(raw), timeout: a.cfg.WriteTimeout, hijacked: &a.hijacked}
+		defer w.over()
 		start := time.Now()
 		defer func() { a.count(w, r, route.Pattern, start) }()
 		err := a.admit(w, r, route)
@@ -193,7 +201,7 @@ func (a *API) guarded(route Route) http.Handler {
 			return
 		}
 		if !w.begun {
-			a.refuse(w, r, err)
+			a.refuse(w, r, route, err)
 			return
 		}
 		a.parts.Metrics.Cut.Inc()
@@ -222,7 +230,7 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 		return err
 	}
 	defer back()
-	w.follows = r.URL.Query().Has("follow")
+	w.follows = route.Follows || r.URL.Query().Has("follow")
 	if err := plainNames(r); err != nil {
 		return err
 	}
@@ -244,12 +252,16 @@ func (a *API) admit(w *answerWriter, r *http.Request, route Route) error {
 	return whyEnded(ctx, err)
 }
 
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
 	if r.Context().Err() != nil {
 		return // nobody reads it
 	}
 	if s := statusOf(err); s.Code >= http.StatusInternalServerError {
 		a.parts.Log.Warn("request failed", "path", r.URL.Path, "code", s.Code, "err", err)
+	}
+	if route.Plain {
+		writePlain(w, err)
+		return
 	}
 	writeStatus(w, err)
 }

@@ -18,10 +18,11 @@ import (
 
 func (a *API) jobRoutes() []Route {
 	return []Route{
-		{"GET /api/v1/jobs", access.ListPods, a.listJobs}, // of all namespaces: the right is that at the cluster scope
-		{"GET /api/v1/namespaces/{namespace}/jobs", access.ListPods, a.listJobs},
-		{"GET /api/v1/namespaces/{namespace}/jobs/{job}", access.ListPods, a.oneJob},
-		{"GET /api/v1/workloads/{workload}", access.Act{}, a.workload},
+		// of all namespaces: the right is that at the cluster scope
+		{Pattern: "GET /api/v1/jobs", Act: access.ListPods, Handle: a.listJobs},
+		{Pattern: "GET /api/v1/namespaces/{namespace}/jobs", Act: access.ListPods, Handle: a.listJobs},
+		{Pattern: "GET /api/v1/namespaces/{namespace}/jobs/{job}", Act: access.ListPods, Handle: a.oneJob},
+		{Pattern: "GET /api/v1/workloads/{workload}", Act: access.Act{}, Handle: a.workload},
 	}
 }
 

@@ -28,17 +28,17 @@ const (
 func (a *API) logRoutes() []Route {
 	const base = "GET /api/v1/namespaces/{namespace}"
 	return []Route{
-		{base + "/jobs/{job}/log", access.ReadLogs, func(w http.ResponseWriter, r *http.Request) error {
+		{Pattern: base + "/jobs/{job}/log", Act: access.ReadLogs, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			return a.serveLog(w, r, archive.Target{Namespace: r.PathValue("namespace"), Job: r.PathValue("job")})
 		}},
-		{base + "/pods/{pod}/log", access.ReadLogs, func(w http.ResponseWriter, r *http.Request) error {
+		{Pattern: base + "/pods/{pod}/log", Act: access.ReadLogs, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			return a.serveLog(w, r, archive.Target{Namespace: r.PathValue("namespace"), Pod: r.PathValue("pod")})
 		}},
-		{"GET /api/v1/workloads/{workload}/log", access.Act{}, func(w http.ResponseWriter, r *http.Request) error {
+		{Pattern: "GET /api/v1/workloads/{workload}/log", Handle: func(w http.ResponseWriter, r *http.Request) error {
 			return a.serveLog(w, r, archive.Target{Workload: r.PathValue("workload")})
 		}},
-		{base + "/pods/{pod}/log.zst", access.ReadLogs, a.download},
-		{base + "/manifests/{pod}", access.ReadLogs, a.manifest},
+		{Pattern: base + "/pods/{pod}/log.zst", Act: access.ReadLogs, Handle: a.download},
+		{Pattern: base + "/manifests/{pod}", Act: access.ReadLogs, Handle: a.manifest},
 	}
 }
 

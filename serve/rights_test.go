@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/epilogue-dev/epilogue/serve/access"
 )
 
 // change changes what the API server would say.
@@ -87,5 +90,32 @@ func TestRightsOfWhatIsForwarded(t *testing.T) {
 	s.access.change(func() { delete(s.access.rights, "jane get pods/log jobs") })
 	if rest, err := body.ReadString('\n'); err == nil || rest != "" {
 		t.Errorf("got %q, %v, want the answer cut off", rest, err)
+	}
+}
+
+// TestPlainRefusals: a route for clients of another API says why in plain words, to who is nobody and to who may not.
+func TestPlainRefusals(t *testing.T) {
+	s := newShelf(t)
+	s.api.Add(Route{
+		Pattern: "GET /plain/{namespace}", Act: access.ReadLogs, Plain: true,
+		Handle: func(w http.ResponseWriter, _ *http.Request) error {
+			_, err := w.Write([]byte("yes"))
+			return err
+		},
+	})
+	for _, test := range []struct {
+		user, want string
+		code       int
+	}{{"jane", "yes", http.StatusOK}, {"joe", `pods is forbidden: User "joe" cannot`, http.StatusForbidden}, {"stranger", "nobody's token", http.StatusUnauthorized}} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/plain/jobs", nil)
+		r.Header.Set("Authorization", "Bearer "+test.user)
+		w := httptest.NewRecorder()
+		s.api.ServeHTTP(w, r)
+		if w.Code != test.code || w.Body.String() != test.want {
+			t.Errorf("%s: got %d %q, want %d %q", test.user, w.Code, w.Body, test.code, test.want)
+		}
+		if kind := w.Header().Get("Content-Type"); test.code != http.StatusOK && kind != "text/plain; charset=utf-8" {
+			t.Errorf("%s: got %s, want plain text", test.user, kind)
+		}
 	}
 }

@@ -36,6 +36,10 @@ func (h Health) Handler() http.Handler {
 
 type stopKey struct{}
 
+// UntilStop returns a context that ends with the request's or as soon as the server is told to stop: for an answer of a
+// route of another package that would not end by itself.
+func UntilStop(ctx context.Context) (context.Context, context.CancelFunc) { return untilStop(ctx) }
+
 // untilStop returns a context that ends with the request's or as soon as the server is told to stop: for an answer that
 // would not end by itself.
 func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -69,8 +70,24 @@ func statusOf(err error) metav1.Status {
 // writeStatus answers with an error, in the form in which the API server gives its own.
 func writeStatus(w http.ResponseWriter, err error) {
 	s := statusOf(err)
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	headOfStatus(w.Header(), &s)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(int(s.Code))
+	// The client may be gone; there is nobody else to tell.
+	_ = json.NewEncoder(w).Encode(s)
+}
+
+// writePlain answers with an error as its bare text.
+func writePlain(w http.ResponseWriter, err error) {
+	s := statusOf(err)
+	headOfStatus(w.Header(), &s)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(int(s.Code))
+	_, _ = io.WriteString(w, s.Message) // as above
+}
+
+func headOfStatus(h http.Header, s *metav1.Status) {
 	h.Set("Cache-Control", "no-store")
 	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified"} {
 		h.Del(name) // they were another answer's
@@ -81,9 +98,6 @@ func writeStatus(w http.ResponseWriter, err error) {
 	if s.Code == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="epilogue"`)
 	}
-	w.WriteHeader(int(s.Code))
-	// The client may be gone; there is nobody else to tell.
-	_ = json.NewEncoder(w).Encode(s)
 }
 
 // WriteJSON answers with a document and a status.

@@ -13,10 +13,10 @@ import (
 
 // run is the whole program:
 //
-//	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in archive.Spool
+//	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in spool.Spool
 //	                   │                        ▲ pods/log                   │
 //	                   │                        │                            ├──▶ archive.Journal ──▶ archive.Store
-//	                   ├─ ended pods ───────────┼──▶ archive.Sealer ─────────┴──▶ archive.Store
+//	                   ├─ ended pods ───────────┼──▶ seal.Sealer ─────────┴──▶ archive.Store
 //	                   │                        └ watch.Source                          │
 //	                   └─ Jobs ──▶ cleanup.Janitor ◀───────── what is archived ─────────┘
 //

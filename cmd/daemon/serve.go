@@ -17,6 +17,7 @@ import (
 	"github.com/epilogue-dev/epilogue/process"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
+	"github.com/epilogue-dev/epilogue/serve/loki"
 	"github.com/epilogue-dev/epilogue/watch"
 )
 
@@ -49,6 +50,12 @@ func (p *parts) newAPI(cfg config.Config, store archive.Store, codec *format.Cod
 		MemoryOfUser: cfg.Serve.MemoryOfUser, WriteTimeout: cfg.Serve.WriteTimeout,
 	}, parts)
 	api.Measure(metrics.NewServe(p.registry, api.Streams, api.Memory))
+	if cfg.Serve.Loki {
+		api.Add(loki.Routes(loki.Config{
+			Reader: reader, Store: store, May: api.May, Log: p.log.With("component", "loki"), Metrics: metrics.NewLoki(p.registry), Now: p.clock.Now,
+			Version: version,
+		})...)
+	}
 	return api, nil
 }
 

@@ -42,6 +42,7 @@ source_of() {
 	rclone) module=github.com/rclone/rclone version=$RCLONE_VERSION package=. ;; # see written
 	weed) module=github.com/seaweedfs/seaweedfs version=$SEAWEEDFS_VERSION package=$module/weed ;;
 	minio) module=github.com/minio/minio version=$MINIO_VERSION package=$module ;;
+	loki | logcli) module=github.com/grafana/loki/v3 version=$LOKI_VERSION package=$module/cmd/$1 ;;
 	goreleaser) module=github.com/goreleaser/goreleaser/v2 version=$GORELEASER_VERSION package=$module ;;
 	cyclonedx-gomod) module=github.com/CycloneDX/cyclonedx-gomod version=$CYCLONEDX_VERSION package=$module/cmd/$1 ;;
 	govulncheck) module=golang.org/x/vuln version=$VULN_VERSION package=$module/cmd/$1 ;;
@@ -110,6 +111,10 @@ scratch_module() {
 	local dir=$1 gomod staged pinned published=v0.${version#v1.}
 	mkdir -p "$dir"
 	cd "$dir"
+	if [ "$module" = github.com/grafana/loki/v3 ]; then
+		cp "$root/serve/loki/oracle/loki.mod" go.mod
+		return
+	fi
 	[ -f go.mod ] || go mod init example.invalid/scratch
 	go mod edit -require="$module@$version"
 	if [ "$module" = k8s.io/kubernetes ]; then
@@ -138,7 +143,7 @@ compile() {
 	if [ "$package" = . ]; then
 		written >main.go
 		go get "$module@$version"
-	else
+	elif [ "$module" != github.com/grafana/loki/v3 ]; then # whose go.mod is written by hand
 		go get -tool "$package@$version"
 	fi
 	go build -mod=mod -ldflags "$ldflags" -o "$out.tmp" "$package"
