@@ -149,14 +149,13 @@ func (c *catalogue) names(ctx context.Context, who *asked, namespace string, mat
 // namesMatch says whether a Job may be one that matchers pick.
 func namesMatch(matchers []logql.Matcher, n *jobName) bool {
 	for i := range matchers {
-		m, value := &matchers[i], ""
+		m, value := &matchers[i], n.Pod
 		switch {
 		case m.Name == labelNamespace:
 			value = n.Namespace
 		case m.Name == labelJob, m.Name == labelService && n.Job != "":
 			value = n.Job
 		case m.Name == labelService, m.Name == metaPod && n.Job == "":
-			value = n.Pod
 		default:
 			continue
 		}

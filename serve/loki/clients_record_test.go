@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -50,9 +51,7 @@ func TestLogcliRecorded(t *testing.T) {
 		mu.Lock()
 		asked = append(asked, fmt.Sprintf("%d %s", linesOf(kept), r.URL.RequestURI()))
 		mu.Unlock()
-		for name, values := range kept.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), kept.Header())
 		w.WriteHeader(kept.Code)
 		_, _ = w.Write(kept.Body.Bytes())
 	}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/serve/loki/logql"
@@ -95,7 +96,7 @@ func (g *gathering) scan(ctx context.Context, n int, from, to int64, take func(*
 	if l.ofLines && (l.lines > 0 || l.open) && from <= l.to && to > l.from {
 		q := &span{from: from, to: to, damaged: func(d note) {
 			d.at = max(d.at, g.ask.From) // it is told once, in the window that has this time
-			notes = append(notes[:len(notes):len(notes)], d)
+			notes = append(slices.Clip(notes), d)
 		}}
 		if g.ask.Filter.Searches() {
 			q.find = g.ask.Filter.Find

@@ -124,7 +124,7 @@ func (t *tail) run(ctx context.Context) {
 	t.following.Go(func() { t.lookout(ctx) })
 	err := t.send(ctx)
 	cancel()
-	t.close(ctx, err)
+	t.close(err)
 	t.following.Wait()
 }
 
@@ -142,7 +142,7 @@ func (t *tail) listen(gone context.CancelFunc) {
 }
 
 // close says why it ends, where the client is still there, and closes the connection, by which listen ends.
-func (t *tail) close(ctx context.Context, err error) {
+func (t *tail) close(err error) {
 	code, text := websocket.CloseGoingAway, "this replica stops"
 	var status apierrors.APIStatus
 	cause := context.Cause(t.q.r.Context())
