@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -38,7 +37,7 @@ type bed struct {
 	cfg   FollowConfig
 	limit int64 // of the spool, on disk
 	held  int64 // of the spool, in memory
-	said  *said
+	said  *transcript
 
 	looker   Looker        // nil: one that sees the pod as it is
 	before   func(Request) // called before each request, if set
@@ -64,8 +63,13 @@ type life struct {
 
 var usual = FollowConfig{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
 
-// usualPace is the kubelet's default time between two looks at the sizes of logs.
-const usualPace = 10 * time.Second
+const (
+	// usualPace is the kubelet's default time between two looks at the sizes of logs, and leastPace the least that can be set.
+	usualPace = 10 * time.Second
+	leastPace = 3 * time.Second
+	// readFirst is how long after a log's first line its first file stays, so that readers have been there.
+	readFirst = 6 * time.Second
+)
 
 // inBubble runs a test over a bed whose container runs.
 func inBubble(t *testing.T, test func(*bed), node ...kubelet.Option) {
@@ -76,7 +80,7 @@ func inBubble(t *testing.T, test func(*bed), node ...kubelet.Option) {
 func newBed(t *testing.T, node ...kubelet.Option) *bed {
 	b := &bed{
 		t: t, k: kubelet.New(t, nil, "node", node...), store: &storetest.Faulty{Store: storetest.NewMemory(t)}, cfg: usual,
-		limit: 64 << 20, held: 1 << 20, said: &said{}, dir: filepath.Join(t.TempDir(), "spool-0"), follow: metrics.NewFollow(prometheus.NewRegistry()),
+		limit: 64 << 20, held: 1 << 20, said: &transcript{}, dir: filepath.Join(t.TempDir(), "spool-0"), follow: metrics.NewFollow(prometheus.NewRegistry()),
 	}
 	b.pod = b.k.Pod("jobs", kubelet.Spec{Name: "pod"})
 	b.c = b.pod.Start("main")
@@ -114,14 +118,15 @@ func (b *bed) start() {
 
 // run follows and seals, as Watcher has it done: again and again until it works.
 func (b *bed) run(ctx context.Context, l *life, logger *slog.Logger) {
-	parts := Parts{Source: &source{k: b.k, before: b.before}, Budget: NewBudget(10, 100, l.spool.Room), Follow: b.follow, Log: logger}
-	with := b.looker
-	if with == nil {
-		with = looker{b}
+	parts := FollowParts{
+		Source: &source{k: b.k, before: b.before}, Budget: NewBudget(10, 100, l.spool.Room), Looker: b.looker, Count: b.follow, Log: logger,
+	}
+	if parts.Looker == nil {
+		parts.Looker = looker{b}
 	}
 	_, sealed, _ := l.log.Record()
 	if !sealed && !l.log.Ended() {
-		for newFollower(b.cfg, l.log, parts, with).Run(ctx) != nil {
+		for newFollower(b.cfg, l.log, parts).Run(ctx) != nil {
 			if !sleep(ctx, time.Second) {
 				return
 			}
@@ -233,8 +238,7 @@ func (s *source) Open(ctx context.Context, r Request) (io.ReadCloser, error) {
 	if s.before != nil {
 		s.before(r)
 	}
-	api := apiSource{base: &url.URL{Scheme: "http", Host: "node"}, client: &http.Client{Transport: s.k.Transport()}}
-	return api.Open(ctx, r)
+	return sourceOver(&url.URL{Scheme: "http", Host: "node"}, s.k.Transport()).Open(ctx, r)
 }
 
 // looker sees the pod as it is.
@@ -248,20 +252,20 @@ func (l looker) Look(_ context.Context, i archive.Instance, _ bool) (Sight, erro
 
 func (l looker) Changed(archive.Instance) <-chan struct{} { return nil }
 
-// said keeps what is logged.
-type said struct {
+// transcript keeps what is logged.
+type transcript struct {
 	mu   sync.Mutex
 	text []byte // guarded by mu
 }
 
-func (s *said) Write(p []byte) (int, error) {
+func (s *transcript) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = append(s.text, p...)
 	return len(p), nil
 }
 
-func (s *said) String() string {
+func (s *transcript) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return string(s.text)

@@ -66,7 +66,7 @@ func (d *drama) rotate() {
 	if r == nil || r.first.IsZero() {
 		return
 	}
-	if wait := max(2*promptly-time.Since(r.first), usualPace-time.Since(r.rotated)); wait > 0 {
+	if wait := max(readFirst-time.Since(r.first), usualPace-time.Since(r.rotated)); wait > 0 {
 		d.sleep(wait)
 	}
 	if r.now().Ended() {

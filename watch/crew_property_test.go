@@ -12,6 +12,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // crewSeeds is how many schedules are played; EPILOGUE_SEED plays one again.
@@ -26,7 +27,7 @@ const crewSeeds = 40
 //     the replica that had it died, and then only near such a time;
 //   - every pod is sealed, and no journal object is left.
 func TestReplicasProperty(t *testing.T) {
-	first, last := seedRange(t, crewSeeds)
+	first, last := watchtest.Seeds(t, crewSeeds)
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,6 +36,8 @@ const (
 	crewFlush     = time.Second
 )
 
+var crewFollow = FollowConfig{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
+
 // crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one store,
 // all inside a synctest bubble.
 type crew struct {
@@ -46,7 +47,7 @@ type crew struct {
 	memory *storetest.Memory
 	store  *storetest.Faulty
 	codec  *format.Codec
-	said   *said
+	said   *transcript
 	hands  []*hand // that live
 	jobs   int
 
@@ -77,7 +78,7 @@ func newCrew(t *testing.T) *crew {
 	}
 	c := &crew{
 		t: t, k: kubelet.New(t, nil, "node"), server: newLeaseServer(), memory: memory, store: &storetest.Faulty{Store: memory},
-		codec: codec, said: &said{},
+		codec: codec, said: &transcript{},
 	}
 	t.Cleanup(func() {
 		for _, h := range c.hands {
@@ -147,8 +148,8 @@ func (c *crew) start(name, dir string) *hand {
 	c.must(err)
 	registry := prometheus.NewRegistry()
 	transport := kubelet.Gated(kubelet.Gated(c.k.Transport(), h.process.Pass), h.api.Pass)
-	h.watcher, err = New(Config{Namespace: jobsNamespace, Sealers: 4, Replica: name, Follow: usual}, Parts{
-		Client: client, Source: &apiSource{base: &url.URL{Scheme: "http", Host: "node"}, client: &http.Client{Transport: transport}},
+	h.watcher, err = New(Config{Namespace: jobsNamespace, Sealers: 4, Replica: name, Follow: crewFollow}, Parts{
+		Client: client, Source: sourceOver(&url.URL{Scheme: "http", Host: "node"}, transport),
 		Budget: NewBudget(100, 100, spool.Room), Spool: spool, Sealer: sealer, Follow: metrics.NewFollow(registry), Seal: metrics.NewSeal(registry),
 		Log: log, Journal: h.journal, Leases: leases, Own: metrics.NewOwn(registry),
 	})
@@ -214,7 +215,7 @@ func (c *crew) kill(h *hand) (disk string) {
 // manifest gives a pod's manifest, nil where it is not sealed.
 func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
 	c.t.Helper()
-	return c.manifestOf(podRef(p.Object()))
+	return c.manifestOf(RefOf(p.Object()))
 }
 
 func (c *crew) manifestOf(ref archive.PodRef) *archive.Manifest {

@@ -101,7 +101,7 @@ func (w *Watcher) noteOrphan(before, now *corev1.Pod) {
 
 // nameOf names a pod as it is kept, and says why it is without its Job.
 func (w *Watcher) nameOf(pod *corev1.Pod) (ref archive.PodRef, why string) {
-	ref = podRef(pod)
+	ref = RefOf(pod)
 	owner, why := claimOf(pod)
 	if owner != nil && !controlled(pod) && !w.believes(pod, owner) {
 		ref.Job, ref.JobUID, why = "", "", noSuchJob

@@ -23,7 +23,7 @@ func controlledBy(version, kind, name, uid string) []metav1.OwnerReference {
 }
 
 func labelled(name, uid string) map[string]string {
-	return map[string]string{jobLabel: name, batchv1.ControllerUidLabel: uid}
+	return map[string]string{"job-name": name, batchv1.ControllerUidLabel: uid}
 }
 
 func TestClaim(t *testing.T) {
@@ -119,7 +119,7 @@ func TestLabelsAlone(t *testing.T) {
 				p.Finish(corev1.PodSucceeded, "", "")
 				c.report(p)
 				pass(time.Minute)
-				ref := podRef(p.Object())
+				ref := RefOf(p.Object())
 				if !tt.believed {
 					ref.Job, ref.JobUID = "", ""
 				}

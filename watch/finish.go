@@ -8,6 +8,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // finish proves the log of an instance that runs no more, or writes down what could not be proven. runs: it does run; a
@@ -19,7 +20,7 @@ import (
 // compared with the last line that is held, which also finds lines that a clock set back would hide from since.
 func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error) {
 	ended, settle := time.Now(), f.cfg.SettleDelay
-	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), pause: backoff{last: 30 * time.Second}}
+	p := proof{follower: f, deadline: ended.Add(f.cfg.GiveUpAfter), again: pause.Backoff{Last: 30 * time.Second}}
 	p.whole = f.behind || f.resumed && f.log.Summary().Bytes <= wholeBytes
 	for {
 		if !seen.Readable() {
@@ -31,7 +32,7 @@ func (f *Follower) finish(ctx context.Context, seen Sight) (runs bool, err error
 		} else if early := settle - time.Since(ended); early > 0 && !sleep(ctx, early) {
 			return false, ctx.Err()
 		}
-		p.pause.first = settle
+		p.again.First = settle
 		done, err := p.try(ctx, seen, time.Since(ended) >= settle)
 		if err != nil {
 			return false, err
@@ -71,7 +72,7 @@ const hurry = 150 * time.Millisecond
 type proof struct {
 	follower *Follower
 	deadline time.Time
-	pause    backoff
+	again    pause.Backoff
 	err      error        // of the last try
 	removed  int          // tries in a row that the kubelet answered with "no such log"
 	pending  archive.Line // a last line without an end, from the read before
@@ -91,7 +92,7 @@ func (p *proof) hopeless() bool {
 	return p.full || p.removed >= removals || time.Now().After(p.deadline)
 }
 
-func (p *proof) wait(ctx context.Context) error { return p.pause.wait(ctx) }
+func (p *proof) wait(ctx context.Context) error { return p.again.Wait(ctx) }
 
 // try reads once. done: the read was late enough, worked and added nothing.
 func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, err error) {
@@ -114,7 +115,7 @@ func (p *proof) try(ctx context.Context, seen Sight, settled bool) (done bool, e
 		return false, nil
 	}
 	if added > 0 {
-		p.pause.reset()
+		p.again.Reset()
 		p.pending = archive.Line{}
 		return false, nil
 	}
@@ -169,7 +170,7 @@ func (p *proof) echoed(line archive.Line) bool {
 	if h := line.Hash(); h != p.echo {
 		p.echo, p.echoes = h, 0
 	}
-	p.pause.reset()
+	p.again.Reset()
 	if p.echoes++; p.echoes < enoughEchoes {
 		return false
 	}

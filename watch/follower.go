@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Looker looks at the pod of an instance.
@@ -81,10 +81,21 @@ type Follower struct {
 	dozing   dozing
 }
 
-func newFollower(cfg FollowConfig, log *spool.Log, parts Parts, looker Looker) *Follower {
+// FollowParts are what a Follower works with.
+type FollowParts struct {
+	Source Source
+	Budget *Budget
+	Looker Looker
+	Count  *metrics.Follow
+	Log    *slog.Logger
+	Clock  *Clock // the API server's; nil: this machine's is as good
+}
+
+// newFollower makes the Follower of a log. Nothing is read before Run.
+func newFollower(cfg FollowConfig, log *spool.Log, parts FollowParts) *Follower {
 	return &Follower{
-		cfg: cfg, log: log, source: parts.Source, looker: looker, budget: parts.Budget, count: parts.Follow, slog: parts.Log, clock: parts.Clock,
-		lines: newLineReader(), burst: make(chan struct{}, 1),
+		cfg: cfg, log: log, source: parts.Source, looker: parts.Looker, budget: parts.Budget, count: parts.Count,
+		slog: parts.Log, clock: parts.Clock, lines: newLineReader(), burst: make(chan struct{}, 1),
 	}
 }
 
@@ -104,7 +115,7 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 	if ended, err := f.rejoin(ctx); ended || err != nil {
 		return followError(i, err)
 	}
-	pause := backoff{first: 100 * time.Millisecond, last: 5 * time.Second}
+	again := pause.Backoff{First: 100 * time.Millisecond, Last: 5 * time.Second}
 	for {
 		changed := f.looker.Changed(i)
 		seen, err := f.look(ctx, false)
@@ -138,9 +149,9 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		case errors.Is(err, errHidden):
 			f.behind = true
 		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
-			pause.reset()
+			again.Reset()
 		default:
-			stopped = pause.wait(ctx)
+			stopped = again.Wait(ctx)
 		}
 		if stopped != nil {
 			return stopped
@@ -223,7 +234,7 @@ func (f *Follower) flush() {
 
 // look asks until it gets an answer: without one nothing can be decided.
 func (f *Follower) look(ctx context.Context, live bool) (Sight, error) {
-	pause := backoff{first: 100 * time.Millisecond, last: 5 * time.Second}
+	again := pause.Backoff{First: 100 * time.Millisecond, Last: 5 * time.Second}
 	for {
 		s, err := f.looker.Look(ctx, f.log.Instance(), live)
 		if err == nil {
@@ -231,7 +242,7 @@ func (f *Follower) look(ctx context.Context, live bool) (Sight, error) {
 			return s, nil
 		}
 		f.slog.Debug("look at pod", "instance", f.log.Instance(), "err", err)
-		if err := pause.wait(ctx); err != nil {
+		if err := again.Wait(ctx); err != nil {
 			return Sight{}, err
 		}
 	}
@@ -270,24 +281,4 @@ func (f *Follower) minded(ctx context.Context) (added int64, err error) {
 		err = cause
 	}
 	return added, err
-}
-
-// backoff waits ever longer, with jitter so that the followers of a node that went away do not come back as one.
-type backoff struct {
-	first, last, next time.Duration
-}
-
-func (b *backoff) reset() { b.next = 0 }
-
-func (b *backoff) wait(ctx context.Context) error {
-	b.next = max(b.first, min(b.next, b.last))
-	timer := time.NewTimer(b.next/2 + rand.N(b.next/2+1))
-	b.next *= 2
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,11 +1,9 @@
 package watch
 
 import (
-	"context"
 	"crypto/rand"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -225,26 +223,5 @@ func TestFollowSpoolFull(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.c.Exit(0)
 		b.complete()
-	})
-}
-
-func TestBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := backoff{first: 100 * time.Millisecond, last: time.Second}
-		for _, most := range []int{100, 200, 400, 800, 1000, 1000} {
-			most := time.Duration(most) * time.Millisecond
-			begin := time.Now()
-			if err := b.wait(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if got := time.Since(begin); got < most/2 || got > most {
-				t.Errorf("waited %s, want %s to %s", got, most/2, most)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := b.wait(ctx); err == nil {
-			t.Error("got nil from a wait whose context has ended")
-		}
 	})
 }

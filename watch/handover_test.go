@@ -111,14 +111,14 @@ func TestHandOverDiesBeforeItIsSaid(t *testing.T) {
 					}
 					pass(50 * time.Millisecond)
 				}
-				if pods, err := old.watcher.parts.Spool.Pods(); len(pods) != 0 || err != nil || b.watcher.Owns(jobUID(podRef(d.pod.Object()))) {
+				if pods, err := old.watcher.parts.Spool.Pods(); len(pods) != 0 || err != nil || b.watcher.Owns(jobUID(RefOf(d.pod.Object()))) {
 					t.Fatalf("spool of a has %v (%v), want nothing, and b waits", pods, err)
 				}
 				c.server.setCut("a", false)
 				then(c, old)
 				d.write(10)
 				pass(leaseTime + time.Second)
-				if !b.watcher.Owns(jobUID(podRef(d.pod.Object()))) {
+				if !b.watcher.Owns(jobUID(RefOf(d.pod.Object()))) {
 					t.Error("b does not act one Lease duration after it joined")
 				}
 				pass(takesOver)

@@ -33,7 +33,7 @@ func TestPodGoesWhileTheStoreIsAsked(t *testing.T) {
 		c.report(p)
 		answer := make(chan struct{})
 		c.store.Break(storetest.Fault{
-			Op: storetest.OpGet, Key: string(podRef(p.Object()).ManifestKey()), Times: -1, Effect: storetest.HoldUntil(answer),
+			Op: storetest.OpGet, Key: string(RefOf(p.Object()).ManifestKey()), Times: -1, Effect: storetest.HoldUntil(answer),
 		})
 		b := c.start("a", disk)
 		for !b.watcher.Acts() {

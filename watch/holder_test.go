@@ -1,31 +1,32 @@
 package watch
 
 import (
+	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // The holder of a log is its Job's owner, by whatever name the log is asked for; what this replica owns, and what nobody knows, has none.
-func TestHolder(t *testing.T) {
-	client := fake.NewClientset()
-	leases, err := NewLeases(LeaseConfig{Namespace: "system", Group: "epilogue", Replica: "a", Duration: time.Minute}, client, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestHolder(t *testing.T) { synctest.Test(t, holders) }
+
+func holders(t *testing.T) {
+	client := newLeaseServer()
+	leases := sharing(t, client, "a", "here")
+	sharing(t, client, "b", "there")
+	pass(2 * time.Second)
 	w, err := New(Config{Namespace: "jobs", Replica: "a", WorkloadLabels: []string{"workload"}}, Parts{Client: client, Leases: leases, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	leases.view = View{Self: Member{Replica: "a", Lease: "1", API: "here"}, Others: []Member{{Replica: "b", Lease: "2", API: "there"}}}
 	own, other := ownedBy("a"), ownedBy("b")
 	add := func(name string, uid types.UID, age time.Duration) {
 		t.Helper()
@@ -69,6 +70,24 @@ func TestHolder(t *testing.T) {
 	if got := w.Holder(archive.Target{Namespace: "jobs", Job: "theirs"}); got != "" {
 		t.Errorf("alone: got %q, want none", got)
 	}
+}
+
+// sharing runs the Leases of a replica for the length of the test.
+func sharing(t *testing.T, client *leaseServer, replica, api string) *Leases {
+	t.Helper()
+	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: api}
+	l, err := NewLeases(cfg, client, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = l.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	return l
 }
 
 // ownedBy gives the UID of a Job that the replica owns, of a and b.

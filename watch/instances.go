@@ -9,8 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// podRef names the pod for the archive, by what it says of itself.
-func podRef(pod *corev1.Pod) archive.PodRef {
+// RefOf names the pod for the archive, by what it says of itself.
+func RefOf(pod *corev1.Pod) archive.PodRef {
 	ref := archive.PodRef{Namespace: pod.Namespace, Pod: pod.Name, PodUID: archive.PodUID(pod.UID)}
 	if owner := jobOf(pod); owner != nil {
 		ref.Job, ref.JobUID = owner.Name, archive.JobUID(owner.UID)
@@ -63,7 +63,7 @@ func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerS
 // own container ID and restart count belong together; lastState is the instance before it, unless the container waits to
 // be restarted: then lastState and the status name the same, dead, instance.
 func instances(pod *corev1.Pod) []archive.Instance {
-	ref := podRef(pod)
+	ref := RefOf(pod)
 	var list []archive.Instance
 	for _, c := range containers(pod) {
 		if c.status == nil {

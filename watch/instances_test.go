@@ -64,7 +64,7 @@ func TestInstancesAndSight(t *testing.T) {
 				t.Errorf("got instances %v with restarts %v, want %v, %v", order, counts, c.order, c.counts)
 			}
 			for id, want := range c.want {
-				s := sight(pod, archive.Instance{PodRef: podRef(pod), Container: "main", ContainerID: id})
+				s := sight(pod, archive.Instance{PodRef: RefOf(pod), Container: "main", ContainerID: id})
 				if got := (seenAs{s.Current, s.Previous, s.Running, s.Terminated != nil}); got != want || s.Gone {
 					t.Errorf("instance %s: got %+v, want %+v", id, got, want)
 				}
@@ -75,7 +75,7 @@ func TestInstancesAndSight(t *testing.T) {
 
 func TestSightOfAnother(t *testing.T) {
 	pod := podOf(corev1.ContainerStatus{ContainerID: "a", State: runs})
-	i := archive.Instance{PodRef: podRef(pod), Container: "main", ContainerID: "a"}
+	i := archive.Instance{PodRef: RefOf(pod), Container: "main", ContainerID: "a"}
 	i.PodUID = "another"
 	if s := sight(pod, i); !s.Gone || s.Readable() {
 		t.Errorf("got %+v for a pod that stands under the name of another, want one that is gone", s)

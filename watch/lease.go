@@ -94,7 +94,7 @@ func (v View) roster() roster {
 		live = append(live, m.Replica)
 	}
 	slices.Sort(live)
-	return roster{v.Self.Replica, live}
+	return roster{self: v.Self.Replica, live: live}
 }
 
 const (
@@ -144,6 +144,9 @@ func (l *Leases) View() (View, <-chan struct{}) {
 	defer l.mu.Unlock()
 	return l.view, l.changed
 }
+
+// Duration is how long a Lease counts that is not renewed.
+func (l *Leases) Duration() time.Duration { return l.cfg.Duration }
 
 // HandedOver tells the others that nothing of theirs is held here any more, for this view of them.
 func (l *Leases) HandedOver(v View) {

@@ -21,8 +21,8 @@ const replicaAccount = "epilogue"
 
 var leaseResource = coordinationv1.SchemeGroupVersion.WithResource("leases")
 
-// pod has a replica's pod run, at an address of its own.
-func (s *leaseServer) pod(t *testing.T, name, account, ip string, phase corev1.PodPhase) {
+// runPod has a replica's pod run, at an address of its own.
+func runPod(t *testing.T, s *leaseServer, name, account, ip string, phase corev1.PodPhase) {
 	t.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: name}, Spec: corev1.PodSpec{ServiceAccountName: account},
 		Status: corev1.PodStatus{Phase: phase, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}}}
@@ -32,16 +32,16 @@ func (s *leaseServer) pod(t *testing.T, name, account, ip string, phase corev1.P
 }
 
 // replica starts one in a pod.
-func (s *leaseServer) replica(t *testing.T, name, ip string) *member {
+func replica(t *testing.T, s *leaseServer, name, ip string) *member {
 	t.Helper()
-	s.pod(t, name, replicaAccount, ip, corev1.PodRunning)
-	return s.joinAs(t, LeaseConfig{
+	runPod(t, s, name, replicaAccount, ip, corev1.PodRunning)
+	return joinAs(t, s, LeaseConfig{
 		Namespace: "system", Group: "epilogue", Replica: name, Duration: leaseTime, API: ip + ":8000", Account: replicaAccount,
 	})
 }
 
 // forge writes a Lease as anybody may who has the right, and renews it for ever.
-func (s *leaseServer) forge(t *testing.T, name, holder, address string) {
+func forge(t *testing.T, s *leaseServer, name, holder, address string) {
 	t.Helper()
 	long := int32(1 << 30)
 	lease := &coordinationv1.Lease{
@@ -81,21 +81,21 @@ func (m *member) addresses() []string {
 func TestLeaseNeedsItsPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a := s.replica(t, "a", "10.0.0.1")
+		a := replica(t, s, "a", "10.0.0.1")
 		pass(2 * time.Second)
-		s.pod(t, "theirs", "default", "10.9.0.1", corev1.PodRunning)
-		s.pod(t, "old", replicaAccount, "10.9.0.2", corev1.PodFailed)
+		runPod(t, s, "theirs", "default", "10.9.0.1", corev1.PodRunning)
+		runPod(t, s, "old", replicaAccount, "10.9.0.2", corev1.PodFailed)
 		for n := range 9 {
-			s.forge(t, fmt.Sprintf("epilogue-ghost-%d", n), fmt.Sprintf("ghost-%d", n), "10.9.9.9:80")
+			forge(t, s, fmt.Sprintf("epilogue-ghost-%d", n), fmt.Sprintf("ghost-%d", n), "10.9.9.9:80")
 		}
-		s.forge(t, "epilogue-theirs", "theirs", "10.9.0.1:80")
-		s.forge(t, "epilogue-old", "old", "10.9.0.2:80")
-		s.forge(t, "epilogue-again", "a", "10.0.0.1:8000") // a second one for a pod that has its own
+		forge(t, s, "epilogue-theirs", "theirs", "10.9.0.1:80")
+		forge(t, s, "epilogue-old", "old", "10.9.0.2:80")
+		forge(t, s, "epilogue-again", "a", "10.0.0.1:8000") // a second one for a pod that has its own
 		for range 40 {
 			pass(time.Second)
 			check(t, "among forged Leases", a, "a")
 		}
-		b := s.replica(t, "b", "10.0.0.2")
+		b := replica(t, s, "b", "10.0.0.2")
 		pass(3 * leaseTime)
 		check(t, "after b has joined", a, "a", "b")
 		check(t, "after b has joined", b, "a", "b")
@@ -111,7 +111,7 @@ func TestLeaseNeedsItsPod(t *testing.T) {
 func TestLeaseAddressIsItsPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.replica(t, "a", "10.0.0.1"), s.replica(t, "b", "10.0.0.2")
+		a, b := replica(t, s, "a", "10.0.0.1"), replica(t, s, "b", "10.0.0.2")
 		pass(2 * time.Second)
 		changed := s.stored("epilogue-b").DeepCopy()
 		changed.Annotations[apiAddress] = "10.9.9.9:80"
@@ -132,7 +132,7 @@ func TestLeaseAddressIsItsPods(t *testing.T) {
 func TestLeaseWithoutPodLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.replica(t, "a", "10.0.0.1"), s.replica(t, "b", "10.0.0.2")
+		a, b := replica(t, s, "a", "10.0.0.1"), replica(t, s, "b", "10.0.0.2")
 		pass(2 * time.Second)
 		check(t, "in peace", a, "a", "b")
 		if err := s.Tracker().Delete(podResource, "system", "b"); err != nil {
@@ -155,8 +155,8 @@ func TestLeaseWithoutPodLapses(t *testing.T) {
 func TestLeaseFromBeforeCountsAtFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		s.forge(t, "epilogue-before", "before", "10.9.9.9:80")
-		a := s.replica(t, "a", "10.0.0.1")
+		forge(t, s, "epilogue-before", "before", "10.9.9.9:80")
+		a := replica(t, s, "a", "10.0.0.1")
 		pass(leaseTime / 2)
 		check(t, "at first", a, "a", "before")
 		if got := a.addresses(); !slices.Equal(got, []string{""}) {
@@ -183,7 +183,7 @@ func TestLeaseWhilePodsAreHidden(t *testing.T) {
 				s.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 					return hidden.Load(), nil, test.err
 				})
-				a, b := s.replica(t, "a", "10.0.0.1"), s.replica(t, "b", "10.0.0.2")
+				a, b := replica(t, s, "a", "10.0.0.1"), replica(t, s, "b", "10.0.0.2")
 				pass(leaseTime)
 				check(t, "while pods are hidden", a, test.want...)
 				for _, address := range a.addresses() {
@@ -209,9 +209,9 @@ func TestLeaseOfReplicaWithoutPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
 		cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: "a", Duration: leaseTime, Account: replicaAccount}
-		a := s.joinAs(t, cfg)
+		a := joinAs(t, s, cfg)
 		cfg.Replica = "b"
-		b := s.joinAs(t, cfg)
+		b := joinAs(t, s, cfg)
 		pass(leaseTime)
 		check(t, "two without pods", a, "a", "b")
 		check(t, "two without pods", b, "a", "b")
@@ -224,7 +224,7 @@ func TestLeaseOfReplicaWithoutPod(t *testing.T) {
 func TestLeaseDurationIsCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a := s.join(t, "a")
+		a := join(t, s, "a")
 		long, ghost := int32(1<<30), "ghost"
 		lease := &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "epilogue-ghost", Labels: map[string]string{componentLabel: leaseComponent, groupLabel: "epilogue"}},

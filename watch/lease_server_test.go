@@ -115,12 +115,12 @@ type member struct {
 	stop func()
 }
 
-func (s *leaseServer) join(t *testing.T, replica string) *member {
+func join(t *testing.T, s *leaseServer, replica string) *member {
 	t.Helper()
-	return s.joinAs(t, LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"})
+	return joinAs(t, s, LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: replica + ".example:8443"})
 }
 
-func (s *leaseServer) joinAs(t *testing.T, cfg LeaseConfig) *member {
+func joinAs(t *testing.T, s *leaseServer, cfg LeaseConfig) *member {
 	t.Helper()
 	l, err := NewLeases(cfg, s, slog.New(slog.DiscardHandler))
 	if err != nil {

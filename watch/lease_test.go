@@ -14,10 +14,10 @@ import (
 func TestLeaseJoinAndRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a := s.join(t, "a")
+		a := join(t, s, "a")
 		pass(time.Second)
 		check(t, "alone", a, "a")
-		b := s.join(t, "b")
+		b := join(t, s, "b")
 		pass(time.Second)
 		check(t, "after b joined", a, "a", "b")
 		check(t, "after b joined", b, "a", "b")
@@ -36,7 +36,7 @@ func TestLeaseJoinAndRelease(t *testing.T) {
 func TestLeaseLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		b.stop()
 		pass(leaseTime * 9 / 10 * 2 / 3)
@@ -55,7 +55,7 @@ func TestLeaseLapses(t *testing.T) {
 func TestLeaseCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		first := b.lease()
 		s.setCut("b", true)
@@ -89,7 +89,7 @@ func TestLeaseCutOff(t *testing.T) {
 func TestLeaseCutOffBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		first := b.lease()
 		s.setCut("b", true)
@@ -112,10 +112,10 @@ func TestLeaseAnswerIsLost(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newLeaseServer()
-				a := s.join(t, "a")
+				a := join(t, s, "a")
 				pass(time.Second)
 				s.setDeaf("b", before == 0)
-				b := s.join(t, "b")
+				b := join(t, s, "b")
 				pass(before)
 				s.setDeaf("b", true)
 				pass(leaseTime / 2)
@@ -141,7 +141,7 @@ func TestLeaseAnswerIsLost(t *testing.T) {
 func TestLeaseAllCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		first := []types.UID{a.lease(), b.lease()}
 		s.setCut("a", true)
@@ -162,7 +162,7 @@ func TestLeaseAllCutOff(t *testing.T) {
 func TestLeaseTellsOfHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		v, _ := a.View()
 		a.HandedOver(v)
@@ -179,7 +179,7 @@ func TestLeaseTellsOfHandOver(t *testing.T) {
 func TestLeaseTellsOfAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		a, b := s.join(t, "a"), s.join(t, "b")
+		a, b := join(t, s, "a"), join(t, s, "b")
 		pass(time.Second)
 		seen, _ := b.View()
 		if got, want := []string{seen.Self.API, seen.Others[0].API}, []string{"b.example:8443", "a.example:8443"}; !slices.Equal(got, want) {
@@ -194,11 +194,11 @@ func TestLeaseTellsOfAPI(t *testing.T) {
 func TestLeaseOfEarlierLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		b := s.join(t, "b")
+		b := join(t, s, "b")
 		pass(time.Second)
 		first := b.lease()
 		b.stop()
-		b = s.join(t, "b")
+		b = join(t, s, "b")
 		pass(time.Second)
 		if got := b.lease(); got != first {
 			t.Errorf("got Lease %s, want %s", got, first)
@@ -211,7 +211,7 @@ func TestLeaseOfEarlierLife(t *testing.T) {
 func TestLeaseLateRenewalWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLeaseServer()
-		b := s.join(t, "b")
+		b := join(t, s, "b")
 		pass(time.Second)
 		old := s.stored("epilogue-b").DeepCopy()
 		pass(leaseTime)

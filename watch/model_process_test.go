@@ -91,7 +91,7 @@ func (p *process) grow(sleep func(time.Duration)) {
 	if p.first.IsZero() {
 		p.say()
 	}
-	if wait := 2*promptly - time.Since(p.first); wait > 0 {
+	if wait := readFirst - time.Since(p.first); wait > 0 {
 		sleep(wait)
 	}
 }

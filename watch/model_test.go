@@ -1,88 +1,48 @@
 package watch
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/integration/oracle"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // pinned are schedules that once failed, with what they showed. They are played whatever the range is. What a seed plays changes
 // with the acts: who changes those leaves those that rand draws as they are, and draws from more.
-var pinned = []pin{
-	{75, false, "the clock was set back behind since while a line began: of the rest, without a time, nothing was held, and it was passed over"},
-	{66, false, "the file was to be compared as a whole, and its first record could not be had: lines from long before since stood twice"},
-	{350, false, "that request was cut, and looked like that of an empty file"},
-	{336, false, "a file began with the rest of a line, too short to be known by its text, and the clock had been an hour ahead before"},
-	{295, true, "a file began with the rest of a line, and the answer before ended inside the line behind it: the rest became a line"},
-	{140, true, "the clock was set back inside a line without an end, and a taker read on from its start: since hid a part of it"},
-	{432, false, "the clock was set back by much before: since served lines of that time, and hid the end of one and those behind it"},
-	{444, false, "the clock was set back behind since and forward again, and the file was rotated meanwhile: nothing showed what was hidden"},
-	{528, false, "that was in one file, while nobody read: what was hidden was found at the end, and called complete behind the rest"},
-	{511, false, "a file began with the end of a line that had begun long before the lines before it: it was held twice"},
-	{443, false, "a file began with a short end of a line, and those behind it were of its block and its time: it was held twice"},
-	{494, false, "lines that since had hidden were found when the file was compared, and stood behind later ones, which then stood twice"},
-	{375, false, "an answer hung inside a held line, and the file was rotated: the line's start was held once more"},
-	{944, false, "a file began inside a line of which the answer before had brought the start, and the clock had been ahead before"},
-	{910, false, "the rest of a line with which a file began had come in part, too little to be known by its text"},
-	{515, false, "that rest had come whole when the file was asked for again"},
-	{408, false, "a file was seen and never met, and the line before it was joined with a newer one's first record, which is empty"},
-	{807, false, "a short end of what an answer brought is like the start of the next file, by chance"},
-	{2828, false, "the clock was set back inside a line that took long: its end was hidden, and the next line stood in it, its time as text"},
-	{2830, true, "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
-	{1099, false, "since hid what was written, from the first stream of a new process on, and the file was rotated before a look"},
-	{1547, false, "a part of a held line was written while the clock was set back: asked from a time, the line came without it, as a new one"},
-	{3338, false, "that line was the first one of its file, and its start was held as a part of another one"},
-	{560, false, "that end of a line had been joined with the start of another, for two files between were skipped"},
-	{260, false, "of a log only a part of the first line was served, and the file was rotated then"},
+var pinned = []watchtest.Pin{
+	{Seed: 75, Shows: "the clock was set back behind since while a line began: of the rest, without a time, nothing was held, and it was passed over"},
+	{Seed: 66, Shows: "the file was to be compared as a whole, and its first record could not be had: lines from long before since stood twice"},
+	{Seed: 350, Shows: "that request was cut, and looked like that of an empty file"},
+	{Seed: 336, Shows: "a file began with the rest of a line, too short to be known by its text, and the clock had been an hour ahead before"},
+	{Seed: 432, Shows: "the clock was set back by much before: since served lines of that time, and hid the end of one and those behind it"},
+	{Seed: 444, Shows: "the clock was set back behind since and forward again, and the file was rotated meanwhile: nothing showed what was hidden"},
+	{Seed: 528, Shows: "that was in one file, while nobody read: what was hidden was found at the end, and called complete behind the rest"},
+	{Seed: 511, Shows: "a file began with the end of a line that had begun long before the lines before it: it was held twice"},
+	{Seed: 443, Shows: "a file began with a short end of a line, and those behind it were of its block and its time: it was held twice"},
+	{Seed: 494, Shows: "lines that since had hidden were found when the file was compared, and stood behind later ones, which then stood twice"},
+	{Seed: 375, Shows: "an answer hung inside a held line, and the file was rotated: the line's start was held once more"},
+	{Seed: 944, Shows: "a file began inside a line of which the answer before had brought the start, and the clock had been ahead before"},
+	{Seed: 910, Shows: "the rest of a line with which a file began had come in part, too little to be known by its text"},
+	{Seed: 515, Shows: "that rest had come whole when the file was asked for again"},
+	{Seed: 408, Shows: "a file was seen and never met, and the line before it was joined with a newer one's first record, which is empty"},
+	{Seed: 807, Shows: "a short end of what an answer brought is like the start of the next file, by chance"},
+	{Seed: 2828, Shows: "the clock was set back inside a line that took long: its end was hidden, and the next line stood in it, its time as text"},
+	{Seed: 1099, Shows: "since hid what was written, from the first stream of a new process on, and the file was rotated before a look"},
+	{Seed: 1547, Shows: "a part of a held line was written while the clock was set back: asked from a time, the line came without it, as a new one"},
+	{Seed: 3338, Shows: "that line was the first one of its file, and its start was held as a part of another one"},
+	{Seed: 560, Shows: "that end of a line had been joined with the start of another, for two files between were skipped"},
+	{Seed: 260, Shows: "of a log only a part of the first line was served, and the file was rotated then"},
 }
-
-// pin is such a schedule.
-type pin struct {
-	seed  uint64
-	pair  bool
-	shows string
-}
-
-// alonePerPair is how many schedules of one reader are played for each of two: those are as dear.
-const alonePerPair = 5
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take
 // seconds, a second output between, rotations at any byte, clocks that step, answers that are cut, hang or lie, kills, and a node
-// that goes away; and with two replicas also handovers, takeovers, both reading at once, restarts, and restart counts that come
-// twice. What the process wrote is the truth: each byte is archived once and in order, or lies inside a gap; what is called
-// complete is equal to it; and everything ends.
+// that goes away. What the process wrote is the truth: each byte is archived once and in order, or lies inside a gap; what is
+// called complete is equal to it; and everything ends.
 func TestFollowerModel(t *testing.T) {
-	run := func(name string, play func(*testing.T)) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, play)
-		})
-	}
-	first, last := seedRange(t, seeds)
-	for seed := first; seed <= last; seed++ {
-		run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { newModel(t, seed).play() })
-		if seed%alonePerPair == 0 || first == last {
-			run(fmt.Sprintf("pair,seed=%d", seed), func(t *testing.T) { newPair(t, seed).play() })
-		}
-	}
-	for _, p := range pinned {
-		if first == last {
-			break // that one was asked for
-		}
-		played := first <= p.seed && p.seed <= last && (!p.pair || p.seed%alonePerPair == 0)
-		switch {
-		case played:
-		case p.pair:
-			run(fmt.Sprintf("pair,seed=%d: %s", p.seed, p.shows), func(t *testing.T) { newPair(t, p.seed).play() })
-		default:
-			run(fmt.Sprintf("seed=%d: %s", p.seed, p.shows), func(t *testing.T) { newModel(t, p.seed).play() })
-		}
-	}
+	watchtest.Play(t, watchtest.Model{Count: seeds, Pinned: pinned}, func(t *testing.T, seed uint64) { newModel(t, seed).play() })
 }
 
 // model is one random run of one reader, with a process that writes as it likes.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Journal is what of a journal is needed to hand logs over and to take them. Safe for concurrent use; every call ends
@@ -133,7 +134,7 @@ func (o *ownership) waitFor(v View) time.Duration {
 	if !missing {
 		return 0
 	}
-	return o.w.parts.Leases.cfg.Duration - time.Since(o.waiting)
+	return o.w.parts.Leases.Duration() - time.Since(o.waiting)
 }
 
 // handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves the
@@ -174,7 +175,7 @@ func (o *ownership) takeOver(ctx context.Context, next roster, joining bool) {
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	pause := backoff{first: 200 * time.Millisecond, last: 2 * time.Second}
+	again := pause.Backoff{First: 200 * time.Millisecond, Last: 2 * time.Second}
 	for {
 		err := o.takeOnce(limited, next)
 		if o.owed = err != nil; !o.owed {
@@ -184,7 +185,7 @@ func (o *ownership) takeOver(ctx context.Context, next roster, joining bool) {
 		if ctx.Err() == nil {
 			o.w.log.Warn("take over logs", "err", err)
 		}
-		if pause.wait(limited) != nil {
+		if again.Wait(limited) != nil {
 			break
 		}
 	}

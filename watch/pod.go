@@ -54,7 +54,7 @@ func newPod(last *corev1.Pod) *pod {
 		waited: map[string]corev1.ContainerStateWaiting{},
 	}
 	if last != nil {
-		p.named = podRef(last)
+		p.named = RefOf(last)
 		p.take(last)
 	}
 	return p
@@ -70,7 +70,7 @@ func (w *Watcher) newPod(last *corev1.Pod) *pod {
 // take takes up a state of the pod. Whose it is changes only where its controller says so: one that was orphaned stays what it was.
 func (p *pod) take(last *corev1.Pod) {
 	if p.last = last; controlled(last) {
-		p.named, p.alone = podRef(last), ""
+		p.named, p.alone = RefOf(last), ""
 	}
 }
 
@@ -132,7 +132,7 @@ func (w *Watcher) selected(p *corev1.Pod) bool {
 	if w.cfg.Selector == "" {
 		return owner != nil || why != ""
 	}
-	return owner != nil && w.cachedJob(podRef(p)) != nil
+	return owner != nil && w.cachedJob(RefOf(p)) != nil
 }
 
 // jobOf gives the pod's Job as the cache has it, nil where it has none.
@@ -224,8 +224,8 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 	if sealed || log.Ended() {
 		return nil // an earlier process had read it to its end
 	}
-	f := newFollower(w.cfg.Follow, log, w.parts, w)
-	f.silence.until = p.silent[i.ContainerID]
+	f := w.follower(log)
+	f.WasSilentUntil(p.silent[i.ContainerID])
 	own, stop := context.WithCancel(ctx)
 	r := &reading{stop, make(chan struct{})}
 	p.following[i.ContainerID] = r
@@ -233,8 +233,8 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 		defer close(r.ended)
 		defer stop()
 		err := f.Run(own)
-		if !f.silence.left.IsZero() {
-			w.leftSilent(p, i, f.silence.left)
+		if at := f.LeftSilentAt(); !at.IsZero() {
+			w.leftSilent(p, i, at)
 		}
 		switch {
 		case err == nil && ctx.Err() == nil:
@@ -248,6 +248,13 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 		}
 	})
 	return nil
+}
+
+// follower makes the follower of a log.
+func (w *Watcher) follower(log *spool.Log) *Follower {
+	return newFollower(w.cfg.Follow, log, FollowParts{
+		Source: w.parts.Source, Budget: w.parts.Budget, Looker: w, Count: w.parts.Follow, Log: w.parts.Log, Clock: w.parts.Clock,
+	})
 }
 
 // followed: the log has been read to its end.

@@ -37,7 +37,7 @@ func postMortem(pod *corev1.Pod, job *batchv1.Job, labels []string) *archive.Man
 
 func podSummary(pod *corev1.Pod) archive.PodSummary {
 	s := archive.PodSummary{
-		PodRef: podRef(pod), Labels: pod.Labels, Annotations: ownAnnotations(pod.Annotations),
+		PodRef: RefOf(pod), Labels: pod.Labels, Annotations: ownAnnotations(pod.Annotations),
 		Node: pod.Spec.NodeName, ServiceAccount: pod.Spec.ServiceAccountName,
 		Phase: string(pod.Status.Phase), Reason: pod.Status.Reason, Message: pod.Status.Message,
 		RestartPolicy: string(pod.Spec.RestartPolicy), CreatedAt: pod.CreationTimestamp.UTC(),
@@ -141,7 +141,7 @@ func neverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaitin
 			continue
 		}
 		r := archive.InstanceRecord{
-			Instance: archive.Instance{PodRef: podRef(pod), Container: c.spec.Name, Kind: c.kind},
+			Instance: archive.Instance{PodRef: RefOf(pod), Container: c.spec.Name, Kind: c.kind},
 			Verdict:  archive.NeverStarted,
 			State:    archive.ContainerState{Image: c.spec.Image},
 		}

@@ -3,8 +3,6 @@ package watch
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +12,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // seeds is how many schedules are played; EPILOGUE_MODEL_SEEDS plays so many, and EPILOGUE_SEED one again.
@@ -22,7 +21,7 @@ const seeds = 200
 // TestFaultProperty plays random schedules of lines, rotations, cuts, clock steps, crashes and store faults. The archive must
 // hold what was written, in order and once, but for what lies inside gaps, and a gap must stand only where a file ended.
 func TestFaultProperty(t *testing.T) {
-	first, last := seedRange(t, seeds)
+	first, last := watchtest.Seeds(t, seeds)
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
@@ -32,25 +31,6 @@ func TestFaultProperty(t *testing.T) {
 			})
 		})
 	}
-}
-
-// seedRange gives the schedules to play: so many, or what the environment names.
-func seedRange(t *testing.T, count uint64) (first, last uint64) {
-	number := func(name string, otherwise uint64) uint64 {
-		text := os.Getenv(name)
-		if text == "" {
-			return otherwise
-		}
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatalf("%s %q is not a number", name, text)
-		}
-		return n
-	}
-	if seed := number("EPILOGUE_SEED", 0); seed > 0 {
-		return seed, seed
-	}
-	return 1, number("EPILOGUE_MODEL_SEEDS", count/fewer)
 }
 
 // schedule is one random run.

@@ -119,9 +119,9 @@ func rejoined(t *testing.T, spool *spool.Spool, lines int, gaps []archive.Gap) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFollower(FollowConfig{}, log, Parts{
-		Follow: metrics.NewFollow(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler), Budget: NewBudget(1, 1, spool.Room),
-	}, nil)
+	f := newFollower(FollowConfig{}, log, FollowParts{
+		Count: metrics.NewFollow(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler), Budget: NewBudget(1, 1, spool.Room),
+	})
 	if ended, err := f.rejoin(t.Context()); ended || err != nil {
 		t.Fatalf("rejoin() = %t, %v", ended, err)
 	}

@@ -31,7 +31,7 @@ func TestSparesWhatIsThere(t *testing.T) {
 	ref := func(job string) archive.PodRef {
 		return archive.PodRef{Namespace: "ns", Job: job, JobUID: archive.JobUID(job + "-uid")}
 	}
-	w.narrow(roster{"me", []string{"me"}})
+	w.narrow(roster{self: "me", live: []string{"me"}})
 	if !w.Spares(ref("never")) {
 		t.Error("got false before the caches are filled, want everything spared")
 	}

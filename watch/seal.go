@@ -163,7 +163,7 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 // it was known to be that Job's.
 func (w *Watcher) asOrphan(ctx context.Context, p *pod) error {
 	w.mu.Lock()
-	alone, claimed := p.alone == noSuchJob, podRef(p.last)
+	alone, claimed := p.alone == noSuchJob, RefOf(p.last)
 	w.mu.Unlock()
 	if !alone {
 		return archive.ErrNotFound
@@ -222,7 +222,7 @@ func (w *Watcher) endOrphan(ctx context.Context, log *spool.Log) error {
 	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
 		return nil
 	}
-	ended, err := newFollower(w.cfg.Follow, log, w.parts, w).rejoin(ctx)
+	ended, err := w.follower(log).rejoin(ctx)
 	if err != nil || ended {
 		return err
 	}

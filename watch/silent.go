@@ -144,6 +144,12 @@ func (f *Follower) bare(ctx context.Context, limit time.Duration) bool {
 	return n == 0 && err == nil && ctx.Err() == nil
 }
 
+// WasSilentUntil tells that the log had no line at that time: another follower was there and saw it.
+func (f *Follower) WasSilentUntil(at time.Time) { f.silence.until = at }
+
+// LeftSilentAt returns when the log was last seen without any line before Run returned, zero where that is not known.
+func (f *Follower) LeftSilentAt() time.Time { return f.silence.left }
+
 // leftSilent keeps in the pod's draft that an instance had no line when its follower ended. The draft goes with the pod: into the
 // journal when the pod is handed over, and to the next process with the disk. A crash loses it, and then the start is in doubt.
 func (w *Watcher) leftSilent(p *pod, i archive.Instance, at time.Time) {

@@ -88,7 +88,12 @@ func NewSource(cfg *rest.Config) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log source: %w", err)
 	}
-	return &apiSource{base: base, client: &http.Client{Transport: authorized}}, nil
+	return sourceOver(base, authorized), nil
+}
+
+// sourceOver returns the Source of the API server at base, to which the transport leads.
+func sourceOver(base *url.URL, transport http.RoundTripper) Source {
+	return &apiSource{base: base, client: &http.Client{Transport: transport}}
 }
 
 // proxyOf gives the kubeconfig's proxy, or the environment's: logs come the way that watches come.

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
@@ -154,6 +153,3 @@ func (w *Watcher) seeEvent(object any) {
 		}
 	}
 }
-
-// RefOf names a pod as the archive does.
-func RefOf(pod *corev1.Pod) archive.PodRef { return podRef(pod) }

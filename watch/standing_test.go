@@ -33,7 +33,7 @@ func TestOrphanKeepsItsPlace(t *testing.T) {
 		{"of another controller", labels, []metav1.OwnerReference{{Kind: "ReplicaSet", Controller: new(true)}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := podRef(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			got := RefOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 				Namespace: "jobs", Name: "pod", UID: "pod-uid", Labels: tt.labels, OwnerReferences: tt.owners,
 			}})
 			if tt.bare != (got.Job == "") || !tt.bare && got != want {

@@ -14,6 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // served gives lines of a training job as the API serves them.
@@ -47,7 +48,7 @@ func taker(t testing.TB) (*Follower, *answer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFollower(FollowConfig{}, log, Parts{Follow: metrics.NewFollow(prometheus.NewRegistry())}, nil)
+	f := newFollower(FollowConfig{}, log, FollowParts{Count: metrics.NewFollow(prometheus.NewRegistry())})
 	return f, &answer{Request: Request{Follow: true}, mine: true, opened: time.Now()}
 }
 
@@ -94,7 +95,7 @@ func TestTakeDoesNotAllocate(t *testing.T) {
 		feed(t, f, a, input)
 	})
 	most := 0.0
-	if fewer > 1 {
+	if watchtest.Fewer > 1 {
 		most = lines / 10 // under the race detector a sync.Pool loses some of what it is given; make test asks without it, too
 	}
 	if got > most {

@@ -43,8 +43,9 @@ func secretiveMeta() metav1.ObjectMeta {
 		Name: "p", Labels: map[string]string{"job-name": "j"},
 		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(secret)}},
 		Annotations: map[string]string{
-			corev1.LastAppliedConfigAnnotation: secret, workloadIDs: secret, ofCache + "/anything": secret, "example.com/anything": secret,
-			"zenml.io/pipeline": "kept", "epilogue.dev/keep": "true",
+			corev1.LastAppliedConfigAnnotation: secret, "cache.epilogue.dev/workload-ids": secret, "cache.epilogue.dev/anything": secret,
+			"example.com/anything": secret,
+			"zenml.io/pipeline":    "kept", "epilogue.dev/keep": "true",
 			"helm.sh/hook": "pre-upgrade", "argocd.argoproj.io/hook": "Sync", "kubectl.kubernetes.io/default-container": "main",
 		},
 	}

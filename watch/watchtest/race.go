@@ -1,7 +1,7 @@
 //go:build race
 
-package watch
+package watchtest
 
-// fewer: the race detector makes a schedule some five times as dear, and finds in a fifth of them what it finds in all. `make test`
-// plays all of them without it.
-const fewer = 5
+// Fewer is the part of all schedules that is played. The race detector makes a schedule some five times as dear, and finds in a
+// fifth of them what it finds in all. `make test` plays all of them without it.
+const Fewer = 5
