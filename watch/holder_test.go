@@ -27,6 +27,11 @@ func holders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // no goroutine may outlive the bubble
+		for _, stop := range []func(){w.seen.ShutDown, w.ended.ShutDown, w.unchecked.ShutDown, w.finishedJobs.ShutDown} {
+			stop()
+		}
+	})
 	own, other := ownedBy("a"), ownedBy("b")
 	add := func(name string, uid types.UID, age time.Duration) {
 		t.Helper()
