@@ -15,7 +15,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // cluster is what is asked of the API server. What it gives is trimmed as the cache is, so that the policy sees the
@@ -68,19 +68,19 @@ func (c cluster) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, err
 	if err != nil {
 		return nil, fmt.Errorf("list pods of Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	pods := make([]*corev1.Pod, 0, len(list.Items))
+	podList := make([]*corev1.Pod, 0, len(list.Items))
 	for i := range list.Items {
 		// A selector of the Job's own may pick the pods of others.
-		if watch.RefOf(&list.Items[i]).JobUID != archive.JobUID(job.UID) {
+		if pods.Ref(&list.Items[i]).JobUID != archive.JobUID(job.UID) {
 			continue
 		}
 		pod, err := trimmed(&list.Items[i])
 		if err != nil {
 			return nil, err
 		}
-		pods = append(pods, pod)
+		podList = append(podList, pod)
 	}
-	return pods, nil
+	return podList, nil
 }
 
 // selectorOf returns the selector by which the Job's controller finds its pods: its UID, or where it has a selector of
@@ -97,7 +97,7 @@ func selectorOf(job *batchv1.Job) (string, error) {
 }
 
 func trimmed[T any](object T) (T, error) {
-	got, err := watch.Trim(object)
+	got, err := pods.Trim(object)
 	if err != nil {
 		return object, err
 	}

@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // facts are those of the cache. Not ok: the Job is not ours to act for, and nothing but its object is in them.
@@ -102,7 +102,7 @@ func refOf(f Facts) archive.PodRef {
 	if len(f.Pods) == 0 {
 		return archive.PodRef{}
 	}
-	ref := watch.RefOf(f.Pods[0].Pod)
+	ref := pods.Ref(f.Pods[0].Pod)
 	return archive.PodRef{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID}
 }
 

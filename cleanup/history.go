@@ -7,7 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/epilogue-dev/epilogue/config"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // mostHistory returns the highest limit that any Job has, 0 where none has one.
@@ -65,6 +65,6 @@ func (j *Janitor) crowd(job *batchv1.Job) {
 
 // historyOf returns the limit that counts for a Job.
 func (j *Janitor) historyOf(job *batchv1.Job) int {
-	of := judgement{Facts: Facts{Job: job, Kind: watch.KindOf(job)}, s: j.cfg.Cleanup}
+	of := judgement{Facts: Facts{Job: job, Kind: pods.Kind(job)}, s: j.cfg.Cleanup}
 	return of.historyLimit()
 }

@@ -7,17 +7,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"golang.org/x/time/rate"
-
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/api"
+	"github.com/epilogue-dev/epilogue/work"
 )
 
 // Cache is what is known without asking anybody. Safe for concurrent use.
@@ -48,7 +49,7 @@ type Parts struct {
 	Store  Store
 	Count  *metrics.Cleanup
 	Log    *slog.Logger
-	Clock  *watch.Clock // of the times that the API server writes; nil: this machine's is as good
+	Clock  *api.Clock // of the times that the API server writes; nil: this machine's is as good
 }
 
 // Janitor carries out what Decide says.
@@ -66,7 +67,7 @@ type Janitor struct {
 	limit   *rate.Limiter // of deletions
 	pace    *rate.Limiter // of gates that are opened without haste
 
-	seen, proofs, deletions watch.Queue[types.UID]
+	seen, proofs, deletions work.Queue[types.UID]
 
 	parents parentKinds
 	ending  atomic.Int64 // when the namespace was last deleted, ns since 1970; 0: never, as far as is known
@@ -105,7 +106,7 @@ func New(cfg Config, parts Parts) *Janitor {
 		cfg: cfg, parts: parts, log: parts.Log,
 		limit: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate/10))), pace: rate.NewLimiter(rate.Limit(cfg.Rate), max(1, int(cfg.Rate))),
 		cluster: cluster{parts.Client, cfg.Replica}, history: mostHistory(cfg.Cleanup),
-		seen: watch.NewQueue[types.UID]("cleanup"), proofs: watch.NewQueue[types.UID]("proofs"), deletions: watch.NewQueue[types.UID]("deletions"),
+		seen: work.New[types.UID]("cleanup"), proofs: work.New[types.UID]("proofs"), deletions: work.New[types.UID]("deletions"),
 		acted: map[types.UID]versions{}, untold: map[types.UID]bool{}, stuck: map[types.UID]map[types.UID]trouble{},
 		holding: map[types.UID]time.Time{}, late: map[types.UID]time.Time{}, gated: map[types.UID]*batchv1.Job{}, rehearsed: map[types.UID]map[string]bool{},
 	}
@@ -135,11 +136,11 @@ const (
 // Run works until the context ends, and returns when all that it started has ended.
 func (j *Janitor) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
-	watch.Work(ctx, &workers, lookers, j.seen, j.look)
-	watch.Work(ctx, &workers, provers, j.proofs, j.prove)
-	watch.Work(ctx, &workers, deleters, j.deletions, j.delete)
+	work.Start(ctx, &workers, lookers, j.seen, j.look)
+	work.Start(ctx, &workers, provers, j.proofs, j.prove)
+	work.Start(ctx, &workers, deleters, j.deletions, j.delete)
 	<-ctx.Done()
-	for _, q := range []watch.Queue[types.UID]{j.seen, j.proofs, j.deletions} {
+	for _, q := range []work.Queue[types.UID]{j.seen, j.proofs, j.deletions} {
 		q.ShutDown()
 	}
 	workers.Wait()

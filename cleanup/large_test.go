@@ -21,7 +21,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/mark"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/work"
 )
 
 // distant is a store that takes its time for each request.
@@ -61,8 +62,8 @@ type plant struct {
 	*bench
 	store     *distant
 	sealer    *seal.Sealer
-	pods      watch.Queue[*corev1.Pod]
-	documents watch.Queue[*batchv1.Job]
+	pods      work.Queue[*corev1.Pod]
+	documents work.Queue[*batchv1.Job]
 	mu        sync.Mutex
 	left      map[string]int // guarded by mu; pods by Job that are not sealed
 	opened    map[string]time.Duration
@@ -80,7 +81,7 @@ func newPlant(b *bench, delay time.Duration) *plant {
 	store := &distant{storetest.NewMemory(b.t), delay}
 	p := &plant{
 		bench: b, store: store, sealer: seal.New(store, spool, "replica", slog.New(slog.DiscardHandler), func(err error) { b.t.Error(err) }),
-		pods: watch.NewQueue[*corev1.Pod](""), documents: watch.NewQueue[*batchv1.Job](""), left: map[string]int{}, opened: map[string]time.Duration{},
+		pods: work.New[*corev1.Pod](""), documents: work.New[*batchv1.Job](""), left: map[string]int{}, opened: map[string]time.Duration{},
 	}
 	b.store = p.sealer
 	return p
@@ -104,8 +105,8 @@ func (p *plant) run() {
 	const sealers, writers = 32, 4 // the default, and what the watcher has
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
-	watch.Work(ctx, &workers, sealers, p.pods, p.sealOne)
-	watch.Work(ctx, &workers, writers, p.documents, p.write)
+	work.Start(ctx, &workers, sealers, p.pods, p.sealOne)
+	work.Start(ctx, &workers, writers, p.documents, p.write)
 	stop := p.stop
 	p.stop = func() {
 		cancel()
@@ -117,7 +118,7 @@ func (p *plant) run() {
 }
 
 func (p *plant) sealOne(ctx context.Context, pod *corev1.Pod) error {
-	ref := watch.RefOf(pod)
+	ref := pods.Ref(pod)
 	m := &archive.Manifest{
 		Pod:       archive.PodSummary{PodRef: ref, Phase: "Succeeded", CreatedAt: time.Now()},
 		Instances: []archive.InstanceRecord{{Instance: archive.Instance{PodRef: ref, Container: "main"}, Verdict: archive.Complete}},

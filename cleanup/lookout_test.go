@@ -23,6 +23,7 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // shelf is the store as the janitor sees it.
@@ -86,7 +87,7 @@ func (s *shelf) mend() {
 }
 
 func (s *shelf) put(p *corev1.Pod, v archive.Verdict) {
-	ref := watch.RefOf(p)
+	ref := pods.Ref(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	job := types.UID(ref.JobUID)
@@ -181,7 +182,7 @@ func (l *lookout) see(o metav1.Object, gone bool) types.UID {
 		return j.UID
 	}
 	p := o.(*corev1.Pod)
-	job := types.UID(watch.RefOf(p).JobUID)
+	job := types.UID(pods.Ref(p).JobUID)
 	if l.pods[job] == nil {
 		l.pods[job] = map[types.UID]*corev1.Pod{}
 	}
@@ -247,7 +248,7 @@ func (b *bench) seal(p *corev1.Pod, v archive.Verdict) {
 	b.lookout.mu.Lock()
 	b.lookout.sealed[p.UID] = true
 	b.lookout.mu.Unlock()
-	b.janitor.Notice(types.UID(watch.RefOf(p).JobUID))
+	b.janitor.Notice(types.UID(pods.Ref(p).JobUID))
 }
 
 // finish writes the Job's document, and tells the janitor.

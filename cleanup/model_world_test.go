@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // create makes a Job of a random kind.
@@ -244,7 +244,7 @@ func (w *world) phaseOf(p *corev1.Pod) corev1.PodPhase {
 	return ""
 }
 
-func jobOf(p *corev1.Pod) types.UID { return types.UID(watch.RefOf(p).JobUID) }
+func jobOf(p *corev1.Pod) types.UID { return types.UID(pods.Ref(p).JobUID) }
 
 // garbage acts on the finalizers of foreground and orphaning deletion.
 func (w *world) garbage(j *batchv1.Job) {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // ours is the one place that reports whether a Job, or one of its pods, may be touched, and every change goes through
@@ -32,7 +32,7 @@ func (j *Janitor) ours(ctx context.Context, f Facts, pod *corev1.Pod, releasing 
 	case job == nil && f.Job != nil:
 		return f, false, nil // its going brings it here again
 	case job != nil:
-		now.Kind = watch.KindOf(job)
+		now.Kind = pods.Kind(job)
 		if held := f.Job != nil && has(job.Finalizers, mark.Finalizer); !j.picks(job.Labels) && !(releasing && held) {
 			return f, false, nil
 		}

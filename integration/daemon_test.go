@@ -22,6 +22,8 @@ import (
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/api"
+	"github.com/epilogue-dev/epilogue/watch/follow"
 )
 
 // daemon is one life of the daemon's parts, wired as the program wires them.
@@ -31,9 +33,9 @@ type daemon struct {
 	launch  *launch.Launcher // nil: none
 	spool   *spool.Spool
 	sealer  *seal.Sealer
-	budget  *watch.Budget
+	budget  *follow.Budget
 	metrics *prometheus.Registry
-	clock   *watch.Clock
+	clock   *api.Clock
 	said    *spoken
 	cancel  context.CancelFunc
 	work    errgroup.Group
@@ -72,13 +74,13 @@ type wiring struct {
 	namespace string
 	store     archive.Store
 	spool     spool.Config
-	follow    watch.FollowConfig
+	follow    follow.Config
 	log       *slog.Logger
 	cleanup   *config.Cleanup // nil: nothing is held or deleted
 	launching *launching      // nil: nothing is launched
 }
 
-var usualFollow = watch.FollowConfig{
+var usualFollow = follow.Config{
 	StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
 }
 
@@ -122,14 +124,14 @@ func assemble(w wiring) (*daemon, error) {
 	}
 	sealing := metrics.NewSeal(d.metrics)
 	d.sealer = seal.New(w.store, d.spool, "test", w.log, func(error) { sealing.Failures.Inc() })
-	d.budget = watch.NewBudget(2000, 500, d.spool.Room)
-	d.clock = watch.NewClock(w.log)
+	d.budget = follow.NewBudget(2000, 500, d.spool.Room)
+	d.clock = api.NewClock(w.log)
 	w.config.Wrap(d.clock.Wrap)
 	client, err := kubernetes.NewForConfig(w.config)
 	if err != nil {
 		return nil, err
 	}
-	source, err := watch.NewSource(w.config)
+	source, err := follow.NewSource(w.config)
 	if err != nil {
 		return nil, err
 	}

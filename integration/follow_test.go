@@ -12,7 +12,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/follow"
 )
 
 func timeOf(ns int64) time.Time { return time.Unix(0, ns) }
@@ -215,7 +215,7 @@ func TestFaultAnyBytes(t *testing.T) {
 // TestFaultHang has a stream that falls silent while the log goes on.
 func TestFaultHang(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, setting{follow: func(f *watch.FollowConfig) { f.StallAfter = time.Second }})
+	r := newRig(t, setting{follow: func(f *follow.Config) { f.StallAfter = time.Second }})
 	p, c := r.running()
 	write(c, 0, 10)
 	hang := c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 5, Hang: true})

@@ -23,6 +23,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/follow"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 const (
@@ -37,7 +39,7 @@ type replica struct {
 	name     string
 	gate     *storetest.Gate
 	dir      string
-	leases   *watch.Leases
+	leases   *lease.Leases
 	journal  *takeover.Taker
 	stopWork context.CancelFunc
 	released chan struct{} // closed when all of it has ended
@@ -107,18 +109,18 @@ func (r *rig) assembleReplica(name string) *replica {
 	sealing := metrics.NewSeal(p.metrics)
 	p.sealer = seal.New(store, p.spool, name, log, func(error) { sealing.Failures.Inc() })
 	p.journal = takeover.New(journal.New(journal.Config{Replica: name, Interval: journalTime, Grace: 2 * time.Second}, store, p.spool, log, func(error) {}))
-	p.budget = watch.NewBudget(2000, 500, p.spool.Room)
+	p.budget = follow.NewBudget(2000, 500, p.spool.Room)
 	config := r.set.plane.RESTConfig()
 	config.QPS, config.Burst = 500, 1000
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return kubelet.Gated(next, p.gate.Pass) })
 	client, err := kubernetes.NewForConfig(config)
 	must(r.t, err)
-	source, err := watch.NewSource(config)
+	source, err := follow.NewSource(config)
 	must(r.t, err)
-	p.leases, err = watch.NewLeases(watch.LeaseConfig{Namespace: r.ns, Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
+	p.leases, err = lease.New(lease.Config{Namespace: r.ns, Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
 	must(r.t, err)
 	p.watcher, err = watch.New(watch.Config{
-		Namespace: r.ns, Sealers: 4, Replica: name, Follow: watch.FollowConfig{
+		Namespace: r.ns, Sealers: 4, Replica: name, Follow: follow.Config{
 			StallAfter: 2 * time.Second, ReconnectAfter: time.Hour, SettleDelay: 200 * time.Millisecond, GiveUpAfter: 10 * time.Second,
 		},
 	}, watch.Parts{

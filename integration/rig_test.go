@@ -26,7 +26,7 @@ import (
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/integration/controlplane"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/follow"
 )
 
 // patience bounds every wait of a test.
@@ -39,7 +39,7 @@ type setting struct {
 	plane  *controlplane.ControlPlane // nil: the shared one
 	store  archive.Store              // nil: a strict one in memory
 	node   []kubelet.Option
-	follow func(*watch.FollowConfig)
+	follow func(*follow.Config)
 	spool  func(*spool.Config)
 	quiet  bool // the daemon's log is not kept
 

@@ -8,10 +8,10 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/follow"
 )
 
-func impatient(f *watch.FollowConfig) { f.StallAfter = time.Second }
+func impatient(f *follow.Config) { f.StallAfter = time.Second }
 
 // TestFaultRotation has a rotation that the follower sees: nothing is in doubt.
 func TestFaultRotation(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/follow"
 )
 
 // TestFaultRotationWhileSlow: the file is rotated twice while the reader is held, so that a whole file goes by unread.
@@ -19,7 +19,7 @@ import (
 func TestFaultRotationWhileSlow(t *testing.T) {
 	t.Parallel()
 	// A check for a hang would cut the held stream, and lose the rest of the first file too.
-	r, p, c := started(t, setting{follow: func(f *watch.FollowConfig) { f.StallAfter = time.Hour }})
+	r, p, c := started(t, setting{follow: func(f *follow.Config) { f.StallAfter = time.Hour }})
 	hold := kubelet.NewHold()
 	r.node.KillStreams()
 	c.Inject(&kubelet.Fault{On: kubelet.OnFollow, Times: 1, AfterLines: 100, Hold: hold})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // cluster is what a board needs of a watch.Watcher.
@@ -197,18 +198,18 @@ func (b *board) look(ctx context.Context, uid types.UID) {
 
 // meet returns a Job that is new, nil where it is none of ours, or not yet. Pods whose Job is gone are known for such
 // once all Jobs have been listed.
-func (b *board) meet(uid types.UID, known *batchv1.Job, pods []*corev1.Pod) *job {
+func (b *board) meet(uid types.UID, known *batchv1.Job, podList []*corev1.Pod) *job {
 	j := &job{pods: map[types.UID]*pod{}}
 	switch {
 	case known != nil:
 		j.name = known.Name
-	case len(pods) == 0 || b.cfg.Selector != "":
+	case len(podList) == 0 || b.cfg.Selector != "":
 		return nil
 	case !b.cluster.Acts():
 		b.later[uid] = true
 		return nil
 	default:
-		j.name = watch.RefOf(pods[0]).Job
+		j.name = pods.Ref(podList[0]).Job
 	}
 	b.mu.Lock()
 	b.count.jobs++

@@ -18,6 +18,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // scene is a cluster and an archive of which a board tells.
@@ -166,7 +167,7 @@ func longOver(p *corev1.Pod) {
 
 // seal puts a pod into the archive.
 func (s *scene) seal(p *corev1.Pod, records ...archive.InstanceRecord) {
-	ref := watch.RefOf(p)
+	ref := pods.Ref(p)
 	for i := range records {
 		records[i].Instance = archive.Instance{PodRef: ref, Container: "main", Restart: i}
 	}

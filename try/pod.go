@@ -11,7 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/pause"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // pod is what was told of one.
@@ -88,7 +88,7 @@ func (b *board) lookAtPod(ctx context.Context, uid types.UID, j *job, seen *core
 
 // meetPod takes up a pod. The first of a Job has the Job's name in the prefix of its lines, each further one its own.
 func (b *board) meetPod(j *job, seen *corev1.Pod) *pod {
-	p := &pod{ref: watch.RefOf(seen), told: map[string]bool{}}
+	p := &pod{ref: pods.Ref(seen), told: map[string]bool{}}
 	over := seen.Status.Phase == corev1.PodSucceeded || seen.Status.Phase == corev1.PodFailed
 	p.old = over && seen.CreationTimestamp.Time.Before(b.began)
 	p.followed = b.cfg.Lines == LinesAll || b.cfg.Lines == LinesNew && !p.old

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 func (d *drama) begin() {
@@ -66,7 +67,7 @@ func (d *drama) rotate() {
 	if r == nil || r.first.IsZero() {
 		return
 	}
-	if wait := max(readFirst-time.Since(r.first), usualPace-time.Since(r.rotated)); wait > 0 {
+	if wait := max(watchtest.ReadFirst-time.Since(r.first), watchtest.UsualPace-time.Since(r.rotated)); wait > 0 {
 		d.sleep(wait)
 	}
 	if r.now().Ended() {
@@ -204,7 +205,7 @@ func (d *drama) absent(how string, begin, end func(*hand)) {
 		d.note("%s is back", h.name)
 		h.away = false
 		d.mu.Lock()
-		if away > leaseTime/2 {
+		if away > watchtest.LeaseTime/2 {
 			d.returned[h.name] = time.Now()
 		}
 		d.mu.Unlock()

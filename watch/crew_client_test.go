@@ -38,7 +38,7 @@ func (c *crew) client(h *hand) kubernetes.Interface {
 			return true, nil, err
 		}
 		if a.GetResource().Resource == "leases" {
-			if done, o, err := c.server.react(a); done {
+			if done, o, err := c.server.React(a); done {
 				return done, o, err
 			}
 		}

@@ -84,7 +84,7 @@ const (
 	atRisk = crewJournal + crewFlush + 2*time.Second
 	// takesOver is how long it takes until another one follows: the Lease, half as much again until it is judged, and the wait
 	// for the others or the store.
-	takesOver = leaseTime*3/2 + takeOverPatience + 10*time.Second
+	takesOver = watchtest.LeaseTime*3/2 + takeOverPatience + 10*time.Second
 )
 
 func (d *drama) play() {

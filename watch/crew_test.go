@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -28,6 +27,10 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/takeover"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/follow"
+	"github.com/epilogue-dev/epilogue/watch/lease"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 const (
@@ -36,18 +39,18 @@ const (
 	crewFlush     = time.Second
 )
 
-var crewFollow = FollowConfig{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
+var crewFollow = follow.Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
 
 // crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one store,
 // all inside a synctest bubble.
 type crew struct {
 	t      *testing.T
 	k      *kubelet.Kubelet
-	server *leaseServer
+	server *watchtest.LeaseServer
 	memory *storetest.Memory
 	store  *storetest.Faulty
 	codec  *format.Codec
-	said   *transcript
+	said   *watchtest.Transcript
 	hands  []*hand // that live
 	jobs   int
 
@@ -77,8 +80,8 @@ func newCrew(t *testing.T) *crew {
 		t.Fatal(err)
 	}
 	c := &crew{
-		t: t, k: kubelet.New(t, nil, "node"), server: newLeaseServer(), memory: memory, store: &storetest.Faulty{Store: memory},
-		codec: codec, said: &transcript{},
+		t: t, k: kubelet.New(t, nil, "node"), server: watchtest.NewLeaseServer(), memory: memory, store: &storetest.Faulty{Store: memory},
+		codec: codec, said: &watchtest.Transcript{},
 	}
 	t.Cleanup(func() {
 		for _, h := range c.hands {
@@ -110,11 +113,9 @@ func (c *crew) job() *batchv1.Job {
 	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: jobsNamespace, Name: name, UID: types.UID("uid-of-" + name)}}
 }
 
-var podResource = corev1.SchemeGroupVersion.WithResource("pods")
-
 // report has the API server tell what the node says of a pod.
 func (c *crew) report(p *kubelet.Pod) {
-	if err := c.server.Tracker().Update(podResource, p.Object(), jobsNamespace); err != nil {
+	if err := c.server.Tracker().Update(watchtest.PodResource, p.Object(), jobsNamespace); err != nil {
 		c.t.Error(err)
 	}
 }
@@ -122,7 +123,7 @@ func (c *crew) report(p *kubelet.Pod) {
 // remove deletes a pod: from the node first, then from the API server.
 func (c *crew) remove(p *kubelet.Pod) {
 	p.Delete()
-	if err := c.server.Tracker().Delete(podResource, jobsNamespace, p.Name()); err != nil {
+	if err := c.server.Tracker().Delete(watchtest.PodResource, jobsNamespace, p.Name()); err != nil {
 		c.t.Error(err)
 	}
 }
@@ -144,13 +145,13 @@ func (c *crew) start(name, dir string) *hand {
 	sealer := seal.New(store, spool, name, log, func(error) {})
 	h.journal = takeover.New(journal.New(journal.Config{Replica: name, Interval: crewJournal}, store, spool, log, func(error) {}))
 	client := c.client(h)
-	leases, err := NewLeases(LeaseConfig{Namespace: "system", Group: "epilogue", Replica: name, Duration: leaseTime}, client, log)
+	leases, err := lease.New(lease.Config{Namespace: "system", Group: "epilogue", Replica: name, Duration: watchtest.LeaseTime}, client, log)
 	c.must(err)
 	registry := prometheus.NewRegistry()
 	transport := kubelet.Gated(kubelet.Gated(c.k.Transport(), h.process.Pass), h.api.Pass)
 	h.watcher, err = New(Config{Namespace: jobsNamespace, Sealers: 4, Replica: name, Follow: crewFollow}, Parts{
-		Client: client, Source: sourceOver(&url.URL{Scheme: "http", Host: "node"}, transport),
-		Budget: NewBudget(100, 100, spool.Room), Spool: spool, Sealer: sealer, Follow: metrics.NewFollow(registry), Seal: metrics.NewSeal(registry),
+		Client: client, Source: follow.SourceOver(&url.URL{Scheme: "http", Host: "node"}, transport),
+		Budget: follow.NewBudget(100, 100, spool.Room), Spool: spool, Sealer: sealer, Follow: metrics.NewFollow(registry), Seal: metrics.NewSeal(registry),
 		Log: log, Journal: h.journal, Leases: leases, Own: metrics.NewOwn(registry),
 	})
 	c.must(err)
@@ -170,7 +171,7 @@ func (c *crew) must(err error) {
 }
 
 // run is what the program does.
-func (h *hand) run(ctx context.Context, leases *Leases, spool *spool.Spool) {
+func (h *hand) run(ctx context.Context, leases *lease.Leases, spool *spool.Spool) {
 	defer close(h.released)
 	stage := func(run func(context.Context) error) (stop func()) {
 		own, cancel := context.WithCancel(context.Background())
@@ -215,7 +216,7 @@ func (c *crew) kill(h *hand) (disk string) {
 // manifest gives a pod's manifest, nil where it is not sealed.
 func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
 	c.t.Helper()
-	return c.manifestOf(RefOf(p.Object()))
+	return c.manifestOf(pods.Ref(p.Object()))
 }
 
 func (c *crew) manifestOf(ref archive.PodRef) *archive.Manifest {

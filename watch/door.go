@@ -1,9 +1,6 @@
 package watch
 
 import (
-	"cmp"
-	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,75 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
-
-// Whose a pod is stands in its metadata, which any user writes who may create pods, and names of it become keys of the archive. The
-// API server does not check them: of an owner it only wants that it has a name and a UID. So all of it comes in here. What is not
-// believed costs no log: such a pod is kept without a Job, and its manifest says why.
-
-// Why a pod that names a Job is kept without one.
-const (
-	noSuchName  = "its owner has a name or a UID that Kubernetes gives no Job"
-	noSuchLabel = "its labels name a Job as none can be called"
-	noSuchJob   = "its labels name a Job that it does not belong to, and no owner vouches for them"
-)
-
-// claimOf gives the Job that a pod says to be of: that of its controller, or that of the labels which the Job's controller has set,
-// for a Job that is deleted as `--cascade=orphan` does it takes its name off its pods. why says, where there is none, that there
-// would be one with another name.
-func claimOf(pod *corev1.Pod) (owner *metav1.OwnerReference, why string) {
-	if controller := metav1.GetControllerOf(pod); controller != nil {
-		switch {
-		case controller.APIVersion != batchv1.SchemeGroupVersion.String() || controller.Kind != "Job":
-			return nil, ""
-		case !isJobName(controller.Name) || !isUID(controller.UID):
-			return nil, noSuchName
-		}
-		return controller, ""
-	}
-	name, uid := pod.Labels[jobLabel], types.UID(cmp.Or(pod.Labels[batchv1.ControllerUidLabel], pod.Labels["controller-uid"]))
-	switch {
-	case name == "" || uid == "":
-		return nil, ""
-	case !isJobName(name) || !isUID(uid):
-		return nil, noSuchLabel
-	}
-	return &metav1.OwnerReference{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job", Name: name, UID: uid}, ""
-}
-
-// jobOf gives the Job that the pod says to be of, nil where that is none.
-func jobOf(pod *corev1.Pod) *metav1.OwnerReference {
-	owner, _ := claimOf(pod)
-	return owner
-}
-
-// controlled: the pod's Job is its controller, so that the API server has it that way and no label alone.
-func controlled(pod *corev1.Pod) bool { return metav1.GetControllerOf(pod) != nil && jobOf(pod) != nil }
-
-func isJobName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
-
-// uidForm is wider than the UUIDs that API servers give, and narrower than what could be part of a key by another meaning.
-var uidForm = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
-
-func isUID(uid types.UID) bool { return uidForm.MatchString(string(uid)) }
-
-// isWorkload: a workload's id is a label's value or a UUID.
-func isWorkload(id string) bool { return id != "" && len(validation.IsValidLabelValue(id)) == 0 }
-
-// ofCache is the domain of the annotations that the cache adds. A user's are dropped on the way in.
-const ofCache = "cache.epilogue.dev"
-
-func isOfCache(annotation string) bool {
-	domain, _, _ := strings.Cut(annotation, "/")
-	return domain == ofCache
-}
 
 // concerns: the pod is of a Job, says so, or was when it was first seen. It is asked under the informer's own lock.
 func (w *Watcher) concerns(pod *corev1.Pod) bool {
-	owner, why := claimOf(pod)
+	owner, why := pods.Claim(pod)
 	return owner != nil || why != "" || w.known.uids.has(pod.UID)
 }
 
@@ -89,22 +25,22 @@ func (w *Watcher) trim(object any) (any, error) {
 		*p = corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID, ResourceVersion: p.ResourceVersion}}
 		return p, nil
 	}
-	return Trim(object)
+	return pods.Trim(object)
 }
 
 // noteOrphan remembers whose a pod was that has lost its owner.
 func (w *Watcher) noteOrphan(before, now *corev1.Pod) {
-	if controlled(before) && !controlled(now) {
-		w.past.orphaned(before.UID, jobOf(before).UID)
+	if pods.Controlled(before) && !pods.Controlled(now) {
+		w.past.orphaned(before.UID, pods.Job(before).UID)
 	}
 }
 
 // nameOf names a pod as it is kept, and says why it is without its Job.
 func (w *Watcher) nameOf(pod *corev1.Pod) (ref archive.PodRef, why string) {
-	ref = RefOf(pod)
-	owner, why := claimOf(pod)
-	if owner != nil && !controlled(pod) && !w.believes(pod, owner) {
-		ref.Job, ref.JobUID, why = "", "", noSuchJob
+	ref = pods.Ref(pod)
+	owner, why := pods.Claim(pod)
+	if owner != nil && !pods.Controlled(pod) && !w.believes(pod, owner) {
+		ref.Job, ref.JobUID, why = "", "", pods.NoSuchJob
 	}
 	return ref, why
 }
@@ -121,7 +57,7 @@ func (w *Watcher) believes(pod *corev1.Pod, owner *metav1.OwnerReference) bool {
 		return true
 	}
 	if job := w.jobByUID(owner.UID); job != nil {
-		return job.Name == owner.Name && job.Namespace == pod.Namespace && !madeAfter(pod, endOf(job))
+		return job.Name == owner.Name && job.Namespace == pod.Namespace && !madeAfter(pod, pods.FinishedAt(job))
 	}
 	if end, known := w.past.jobEnd(owner); known && !madeAfter(pod, end) {
 		return true
@@ -132,16 +68,6 @@ func (w *Watcher) believes(pod *corev1.Pod, owner *metav1.OwnerReference) bool {
 
 func madeAfter(pod *corev1.Pod, end time.Time) bool {
 	return !end.IsZero() && pod.CreationTimestamp.After(end)
-}
-
-// endOf gives when a Job finished, zero where it has not.
-func endOf(job *batchv1.Job) (end time.Time) {
-	for _, c := range job.Status.Conditions {
-		if finished(c) {
-			end = c.LastTransitionTime.Time
-		}
-	}
-	return end
 }
 
 // past are Jobs that have left, and pods that have lost their owner. The zero value is ready.
@@ -170,7 +96,7 @@ func (p *past) left(job *batchv1.Job, now time.Time) {
 	if _, known := p.jobs[job.UID]; !known {
 		p.order = append(p.order, job.UID)
 	}
-	end := endOf(job)
+	end := pods.FinishedAt(job)
 	if end.IsZero() {
 		end = now
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // FuzzPodMetadata: whatever a user writes into a pod, its log is kept, can be found again, and stands in its namespace's folder.
@@ -30,16 +32,16 @@ func FuzzPodMetadata(f *testing.F) {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: jobsNamespace, Name: "pod", UID: "pod-uid", CreationTimestamp: metav1.NewTime(time.Unix(1e9, 0)),
-				Labels:      map[string]string{jobLabel: label, batchv1.ControllerUidLabel: labelUID, "workload": workload},
-				Annotations: map[string]string{workloadIDs: annotation},
+				Labels:      map[string]string{pods.JobLabel: label, batchv1.ControllerUidLabel: labelUID, "workload": workload},
+				Annotations: map[string]string{pods.WorkloadIDs: annotation},
 			},
 			Spec:   corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}},
 			Status: corev1.PodStatus{Phase: corev1.PodFailed},
 		}
 		if owner != "" {
-			pod.OwnerReferences = controlledBy(version, kind, owner, ownerUID)
+			pod.OwnerReferences = watchtest.ControlledBy(version, kind, owner, ownerUID)
 		}
-		if _, err := Trim(pod); err != nil {
+		if _, err := pods.Trim(pod); err != nil {
 			t.Fatal(err)
 		}
 		memory := storetest.NewMemory(t)

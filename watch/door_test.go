@@ -2,7 +2,6 @@ package watch
 
 import (
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,48 +15,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
-
-func controlledBy(version, kind, name, uid string) []metav1.OwnerReference {
-	return []metav1.OwnerReference{{APIVersion: version, Kind: kind, Name: name, UID: types.UID(uid), Controller: new(true)}}
-}
-
-func labelled(name, uid string) map[string]string {
-	return map[string]string{"job-name": name, batchv1.ControllerUidLabel: uid}
-}
-
-func TestClaim(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		owners []metav1.OwnerReference
-		labels map[string]string
-		job    string
-		why    string
-	}{
-		{"a Job's", controlledBy("batch/v1", "Job", "a.job", "0f3c9f5e-7a51-4d3b-9a44-6d0c6a1a2b3c"), nil, "a.job", ""},
-		{"another kind of Job's", controlledBy("batch.volcano.sh/v1alpha1", "Job", "job", "uid"), labelled("job", "uid"), "", ""},
-		{"a ReplicaSet's", controlledBy("apps/v1", "ReplicaSet", "job", "uid"), nil, "", ""},
-		{"nobody's", nil, nil, "", ""},
-		{"labelled", nil, labelled("job", "uid"), "job", ""},
-		{"an owner with a path for a name", controlledBy("batch/v1", "Job", "../../secret", "uid"), nil, "", noSuchName},
-		{"an owner with a control character in its name", controlledBy("batch/v1", "Job", "x\x01", "uid"), nil, "", noSuchName},
-		{"an owner with an endless name", controlledBy("batch/v1", "Job", strings.Repeat("x", 1100), "uid"), nil, "", noSuchName},
-		{"an owner with a path for a UID", controlledBy("batch/v1", "Job", "job", "u/../v"), nil, "", noSuchName},
-		{"an owner with an endless UID", controlledBy("batch/v1", "Job", "job", strings.Repeat("u", 1100)), nil, "", noSuchName},
-		{"a label that is no name", nil, labelled("A_Job", "uid"), "", noSuchLabel},
-		{"a label that is no UID", nil, labelled("job", "u.v"), "", noSuchLabel},
-		{"a label alone", nil, map[string]string{jobLabel: "job"}, "", ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			pod := podOf(corev1.ContainerStatus{})
-			pod.OwnerReferences, pod.Labels = c.owners, c.labels
-			owner, why := claimOf(pod)
-			if (owner == nil) != (c.job == "") || owner != nil && owner.Name != c.job || why != c.why {
-				t.Errorf("got %v and %q, want Job %q and %q", owner, why, c.job, c.why)
-			}
-		})
-	}
-}
 
 var jobResource = batchv1.SchemeGroupVersion.WithResource("jobs")
 
@@ -99,27 +59,27 @@ func TestLabelsAlone(t *testing.T) {
 		}, false},
 		"the Job has long gone": {func(c *crew) {
 			c.addJob("victim", time.Now())
-			pass(time.Second)
+			watchtest.Pass(time.Second)
 			c.must(c.server.Tracker().Delete(jobResource, jobsNamespace, "victim"))
-			pass(time.Minute)
+			watchtest.Pass(time.Minute)
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrew(t)
 				h := c.start("a", filepath.Join(t.TempDir(), "a"))
-				pass(time.Second)
+				watchtest.Pass(time.Second)
 				tt.prepare(c)
-				pass(time.Second)
-				p := c.labelledPod("forged", labelled("victim", "uid-of-victim"))
+				watchtest.Pass(time.Second)
+				p := c.labelledPod("forged", watchtest.Labelled("victim", "uid-of-victim"))
 				i := p.Start("main")
 				c.report(p)
 				i.Write(time.Now(), "one")
 				i.Exit(0)
 				p.Finish(corev1.PodSucceeded, "", "")
 				c.report(p)
-				pass(time.Minute)
-				ref := RefOf(p.Object())
+				watchtest.Pass(time.Minute)
+				ref := pods.Ref(p.Object())
 				if !tt.believed {
 					ref.Job, ref.JobUID = "", ""
 				}
@@ -156,17 +116,17 @@ func TestOrphanStaysItsJobs(t *testing.T) {
 				i := p.Start("main")
 				c.report(p)
 				i.Write(time.Now(), "one")
-				pass(2 * crewJournal)
+				watchtest.Pass(2 * crewJournal)
 				orphan := func() {
 					o := p.Object()
 					o.OwnerReferences = nil
-					c.must(c.server.Tracker().Update(podResource, o, jobsNamespace))
+					c.must(c.server.Tracker().Update(watchtest.PodResource, o, jobsNamespace))
 				}
 				orphan()
 				c.must(c.server.Tracker().Delete(jobResource, jobsNamespace, job.Name))
-				pass(time.Minute)
+				watchtest.Pass(time.Minute)
 				h = again(c, h)
-				pass(takesOver)
+				watchtest.Pass(takesOver)
 				i.Write(time.Now(), "two")
 				i.Exit(0)
 				p.Finish(corev1.PodSucceeded, "", "")
@@ -175,9 +135,9 @@ func TestOrphanStaysItsJobs(t *testing.T) {
 				if r := c.record(m, "main", 0); m.Pod.Alone != "" || len(c.lines(r)) != 2 {
 					t.Errorf("got %d lines, alone for %q; want two, of its Job", len(c.lines(r)), m.Pod.Alone)
 				}
-				pass(time.Minute)
+				watchtest.Pass(time.Minute)
 				h = again(c, h)
-				pass(takesOver)
+				watchtest.Pass(takesOver)
 				if s := h.watcher.Standing(job.UID); len(s.Pods) != 1 || !s.Pods[0].Sealed {
 					t.Errorf("got %+v, want its pod, sealed", s.Pods)
 				}
@@ -201,7 +161,7 @@ func TestJobWithASelectorOfItsOwn(t *testing.T) {
 		c.report(p)
 		h := c.start("a", filepath.Join(t.TempDir(), "a"))
 		i.Write(time.Now(), "one")
-		pass(time.Minute)
+		watchtest.Pass(time.Minute)
 		i.Exit(0)
 		p.Finish(corev1.PodSucceeded, "", "")
 		c.report(p)
@@ -236,11 +196,11 @@ func TestPoisonHoldsNobodyUp(t *testing.T) {
 			poison = append(poison, c.pod(kubelet.Spec{Name: name}))
 			end(poison[len(poison)-1])
 		}
-		pass(5 * time.Minute)
+		watchtest.Pass(5 * time.Minute)
 		for range 5 {
 			p := c.pod(kubelet.Spec{})
 			end(p)
-			pass(15 * time.Minute)
+			watchtest.Pass(15 * time.Minute)
 			if c.manifest(p) == nil {
 				t.Errorf("pod %s is not sealed after 15 minutes", p.Name())
 			}

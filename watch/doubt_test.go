@@ -12,6 +12,8 @@ import (
 
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
+	"github.com/epilogue-dev/epilogue/watch/lease"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // doubt is a takeover while the taker cannot reach the store. Of the dead replica the journal holds lines that the kubelet serves
@@ -29,7 +31,7 @@ func newDoubt(t *testing.T, living bool) *doubt {
 	dead := d.start("a", filepath.Join(t.TempDir(), "a"))
 	if living {
 		d.taker = d.start("b", filepath.Join(t.TempDir(), "b"))
-		pass(leaseTime)
+		watchtest.Pass(watchtest.LeaseTime)
 	}
 	d.pod = d.podOf("a", "b")
 	d.journaled()
@@ -38,9 +40,9 @@ func newDoubt(t *testing.T, living bool) *doubt {
 		d.taker = d.start("b", filepath.Join(t.TempDir(), "b"))
 	}
 	d.taker.toStore.Cut()
-	pass(takesOver)
+	watchtest.Pass(takesOver)
 	d.write(10)
-	pass(time.Minute)
+	watchtest.Pass(time.Minute)
 	return d
 }
 
@@ -48,7 +50,7 @@ func newDoubt(t *testing.T, living bool) *doubt {
 func (c *crew) podOf(replicas ...string) *kubelet.Pod {
 	next := func() types.UID { return types.UID(fmt.Sprintf("uid-of-job-%d", c.jobs+1)) }
 	for n := 0; n < len(replicas); n++ {
-		if Owner(next(), replicas[n:]) != replicas[n] {
+		if lease.Owner(next(), replicas[n:]) != replicas[n] {
 			c.jobs++
 			n = -1
 		}
@@ -61,10 +63,10 @@ func (d *doubt) journaled() {
 	d.log = d.pod.Start("main")
 	d.report(d.pod)
 	d.write(10)
-	pass(2 * usualPace)
+	watchtest.Pass(2 * watchtest.UsualPace)
 	d.log.Rotate()
 	d.write(10)
-	pass(2 * crewJournal)
+	watchtest.Pass(2 * crewJournal)
 }
 
 func (d *doubt) write(n int) {
@@ -89,19 +91,19 @@ func TestStoreAwayAtTakeover(t *testing.T) {
 		}{
 			"the log goes on": {func(*doubt) {}, func(d *doubt) { d.write(10); d.finish() }, true},
 			"it ends":         {(*doubt).finish, func(*doubt) {}, true},
-			"its pod goes":    {func(d *doubt) { d.finish(); pass(time.Minute); d.remove(d.pod) }, func(*doubt) {}, true},
-			"a rotation": {func(d *doubt) { d.log.Rotate(); d.write(10); pass(time.Minute) },
-				func(d *doubt) { d.log.Rotate(); d.write(10); pass(time.Minute); d.finish() }, true},
+			"its pod goes":    {func(d *doubt) { d.finish(); watchtest.Pass(time.Minute); d.remove(d.pod) }, func(*doubt) {}, true},
+			"a rotation": {func(d *doubt) { d.log.Rotate(); d.write(10); watchtest.Pass(time.Minute) },
+				func(d *doubt) { d.log.Rotate(); d.write(10); watchtest.Pass(time.Minute); d.finish() }, true},
 			"the taker crashes": {func(d *doubt) {
 				d.taker = d.start("b", d.kill(d.taker))
 				d.taker.toStore.Cut()
-				pass(takesOver)
+				watchtest.Pass(takesOver)
 				d.write(10)
-				pass(time.Minute)
+				watchtest.Pass(time.Minute)
 			}, func(d *doubt) { d.write(10); d.finish() }, true},
 			"the taker crashes as the store is back": {func(d *doubt) { d.taker = d.start("b", d.kill(d.taker)) },
 				func(d *doubt) { d.finish() }, true},
-			"the taker pauses": {func(d *doubt) { d.taker.api.Cut(); pass(time.Minute); d.taker.api.Open() },
+			"the taker pauses": {func(d *doubt) { d.taker.api.Cut(); watchtest.Pass(time.Minute); d.taker.api.Open() },
 				func(d *doubt) { d.write(10); d.finish() }, true},
 		} {
 			t.Run(fmt.Sprintf("%s, living %t", name, living), func(t *testing.T) {
@@ -109,7 +111,7 @@ func TestStoreAwayAtTakeover(t *testing.T) {
 					d := newDoubt(t, living)
 					tt.away(d)
 					d.taker.toStore.Open()
-					pass(time.Minute)
+					watchtest.Pass(time.Minute)
 					tt.back(d)
 					d.wantAll(tt.ended)
 				})

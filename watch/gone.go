@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // noteGone keeps the last state of a pod that leaves the API server.
@@ -45,12 +46,12 @@ func (w *Watcher) Changed(i archive.Instance) <-chan struct{} {
 }
 
 // lastSight describes an instance of a pod that is gone.
-func (w *Watcher) lastSight(i archive.Instance) Sight {
+func (w *Watcher) lastSight(i archive.Instance) pods.Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Sight{Gone: true}
+	s := pods.Sight{Gone: true}
 	if p := w.known.get(types.UID(i.PodUID)); p != nil && p.last != nil {
-		s = sight(p.last, i)
+		s = pods.SightOf(p.last, i)
 		s.Gone = true
 	}
 	return s

@@ -13,6 +13,8 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // mortal is the store of a replica that dies at a request: what it puts is there, and what it gets it still hears.
@@ -78,16 +80,16 @@ func TestHandOverDiesAfterTheFlush(t *testing.T) {
 				}
 				d, old := oldOwner(c)
 				d.write(10) // so that there is something to flush
-				pass(crewFlush / 2)
+				watchtest.Pass(crewFlush / 2)
 				armed = true
 				d.start("b", filepath.Join(t.TempDir(), "b"))
-				pass(time.Second)
+				watchtest.Pass(time.Second)
 				if pods, err := old.watcher.parts.Spool.Pods(); !died || len(pods) != 1 || err != nil {
 					t.Fatalf("died %t, and its spool has %v (%v); want it dead with the pod in its spool", died, pods, err)
 				}
 				armed = false
 				then(c, old)
-				pass(takesOver)
+				watchtest.Pass(takesOver)
 				d.write(10)
 				d.finish()
 				d.wantAll(true)
@@ -103,25 +105,25 @@ func TestHandOverDiesBeforeItIsSaid(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrew(t)
 				d, old := oldOwner(c)
-				c.server.setCut("a", true)
+				c.server.SetCut("a", true)
 				b := d.start("b", filepath.Join(t.TempDir(), "b"))
 				for range 20 {
 					if pods, _ := old.watcher.parts.Spool.Pods(); len(pods) == 0 {
 						break
 					}
-					pass(50 * time.Millisecond)
+					watchtest.Pass(50 * time.Millisecond)
 				}
-				if pods, err := old.watcher.parts.Spool.Pods(); len(pods) != 0 || err != nil || b.watcher.Owns(jobUID(RefOf(d.pod.Object()))) {
-					t.Fatalf("spool of a has %v (%v), want nothing, and b waits", pods, err)
+				if podList, err := old.watcher.parts.Spool.Pods(); len(podList) != 0 || err != nil || b.watcher.Owns(jobUID(pods.Ref(d.pod.Object()))) {
+					t.Fatalf("spool of a has %v (%v), want nothing, and b waits", podList, err)
 				}
-				c.server.setCut("a", false)
+				c.server.SetCut("a", false)
 				then(c, old)
 				d.write(10)
-				pass(leaseTime + time.Second)
-				if !b.watcher.Owns(jobUID(RefOf(d.pod.Object()))) {
+				watchtest.Pass(watchtest.LeaseTime + time.Second)
+				if !b.watcher.Owns(jobUID(pods.Ref(d.pod.Object()))) {
 					t.Error("b does not act one Lease duration after it joined")
 				}
-				pass(takesOver)
+				watchtest.Pass(takesOver)
 				d.finish()
 				d.wantAll(true)
 			})
@@ -159,7 +161,7 @@ func takeOverDies(t *testing.T, n int, then func(*crew, *hand)) (died bool) {
 	d, old := oldOwner(c)
 	c.kill(old)
 	b := d.start("b", filepath.Join(t.TempDir(), "b"))
-	pass(takesOver)
+	watchtest.Pass(takesOver)
 	if died {
 		if pods, err := b.watcher.parts.Spool.Pods(); err == nil {
 			taken = len(pods)
@@ -168,7 +170,7 @@ func takeOverDies(t *testing.T, n int, then func(*crew, *hand)) (died bool) {
 		if len(c.hands) == 0 {
 			d.start("c", filepath.Join(t.TempDir(), "c"))
 		}
-		pass(takesOver)
+		watchtest.Pass(takesOver)
 	}
 	t.Logf("died %t with %d pods in its spool", died, taken)
 	d.write(10)
@@ -194,11 +196,11 @@ func TestHandedOverAndNotWritten(t *testing.T) {
 		d := &doubt{crew: c, pod: c.podOf("b", "c", "a")}
 		d.journaled()
 		b := c.start("b", filepath.Join(t.TempDir(), "b"))
-		pass(leaseTime)
+		watchtest.Pass(watchtest.LeaseTime)
 		c.start("c", filepath.Join(t.TempDir(), "c"))
-		pass(leaseTime)
+		watchtest.Pass(watchtest.LeaseTime)
 		c.kill(b)
-		pass(takesOver)
+		watchtest.Pass(takesOver)
 		d.write(10)
 		d.finish()
 		d.wantAll(true)

@@ -14,6 +14,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // TestPodGoesWhileTheStoreIsAsked has a daemon start again with a log in its spool whose pod has ended, and the pod deleted while the
@@ -26,22 +28,22 @@ func TestPodGoesWhileTheStoreIsAsked(t *testing.T) {
 		i := p.Start("main")
 		c.report(p)
 		i.Write(time.Now(), "what the spool holds")
-		pass(2 * crewJournal)
+		watchtest.Pass(2 * crewJournal)
 		disk := c.kill(a)
 		i.Exit(0)
 		p.Finish(corev1.PodSucceeded, "", "")
 		c.report(p)
 		answer := make(chan struct{})
 		c.store.Break(storetest.Fault{
-			Op: storetest.OpGet, Key: string(RefOf(p.Object()).ManifestKey()), Times: -1, Effect: storetest.HoldUntil(answer),
+			Op: storetest.OpGet, Key: string(pods.Ref(p.Object()).ManifestKey()), Times: -1, Effect: storetest.HoldUntil(answer),
 		})
 		b := c.start("a", disk)
 		for !b.watcher.Acts() {
-			pass(100 * time.Millisecond)
+			watchtest.Pass(100 * time.Millisecond)
 		}
-		pass(time.Second)
+		watchtest.Pass(time.Second)
 		c.remove(p)
-		pass(time.Second)
+		watchtest.Pass(time.Second)
 		close(answer)
 		r := c.record(c.sealed(p), "main", 0)
 		if lines := c.lines(r); len(lines) != 1 || r.Verdict != archive.Partial {
@@ -55,10 +57,10 @@ func TestRecordCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)
 		h := c.start("a", filepath.Join(t.TempDir(), "a"))
-		pass(time.Minute)
+		watchtest.Pass(time.Minute)
 		p := c.k.Pod(jobsNamespace, kubelet.Spec{Job: c.job()})
 		i := p.Start("main")
-		log, err := h.watcher.parts.Spool.Log(instances(p.Object())[0])
+		log, err := h.watcher.parts.Spool.Log(pods.Instances(p.Object())[0])
 		c.must(err)
 		record := filepath.Join(h.dir, string(p.UID()), "main.0.sealed.json")
 		c.must(os.WriteFile(record, []byte("torn"), 0o600))
@@ -66,9 +68,9 @@ func TestRecordCannotBeRead(t *testing.T) {
 			t.Fatal("got no error of a record that is torn")
 		}
 		c.must(c.server.Tracker().Add(p.Object()))
-		pass(time.Minute)
+		watchtest.Pass(time.Minute)
 		c.must(os.Remove(record))
-		pass(2 * time.Minute)
+		watchtest.Pass(2 * time.Minute)
 		i.Write(time.Now(), "one")
 		i.Exit(0)
 		p.Finish(corev1.PodSucceeded, "", "")
@@ -83,7 +85,7 @@ func TestRecordCannotBeRead(t *testing.T) {
 // TestAdoptedPod: a pod that was orphaned is adopted by another Job, and neither Job is thought to have it after it is sealed.
 func TestAdoptedPod(t *testing.T) {
 	known := newUnsealed()
-	pod := podOf(corev1.ContainerStatus{})
+	pod := watchtest.PodOf(corev1.ContainerStatus{})
 	pod.UID = "pod"
 	own := func(uid types.UID) {
 		yes := true

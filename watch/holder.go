@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Holder gives host:port of the API of the live replica that has what is open of the target. It is "" where that is this one, where
@@ -47,7 +48,7 @@ func (w *Watcher) jobOfTarget(t archive.Target) (types.UID, bool) {
 func (w *Watcher) newestOf(workload string) (types.UID, bool) {
 	var newest *batchv1.Job
 	for _, job := range w.Jobs() {
-		for _, id := range workloads(w.cfg.WorkloadLabels, job) {
+		for _, id := range pods.Workloads(w.cfg.WorkloadLabels, job) {
 			if id == workload && (newest == nil || newest.CreationTimestamp.Before(&job.CreationTimestamp)) {
 				newest = job
 			}

@@ -13,16 +13,18 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/lease"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // The holder of a log is its Job's owner, by whatever name the log is asked for; what this replica owns, and what nobody knows, has none.
 func TestHolder(t *testing.T) { synctest.Test(t, holders) }
 
 func holders(t *testing.T) {
-	client := newLeaseServer()
+	client := watchtest.NewLeaseServer()
 	leases := sharing(t, client, "a", "here")
 	sharing(t, client, "b", "there")
-	pass(2 * time.Second)
+	watchtest.Pass(2 * time.Second)
 	w, err := New(Config{Namespace: "jobs", Replica: "a", WorkloadLabels: []string{"workload"}}, Parts{Client: client, Leases: leases, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -78,10 +80,10 @@ func holders(t *testing.T) {
 }
 
 // sharing runs the Leases of a replica for the length of the test.
-func sharing(t *testing.T, client *leaseServer, replica, api string) *Leases {
+func sharing(t *testing.T, client *watchtest.LeaseServer, replica, api string) *lease.Leases {
 	t.Helper()
-	cfg := LeaseConfig{Namespace: "system", Group: "epilogue", Replica: replica, Duration: leaseTime, API: api}
-	l, err := NewLeases(cfg, client, slog.New(slog.DiscardHandler))
+	cfg := lease.Config{Namespace: "system", Group: "epilogue", Replica: replica, Duration: watchtest.LeaseTime, API: api}
+	l, err := lease.New(cfg, client, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func sharing(t *testing.T, client *leaseServer, replica, api string) *Leases {
 // ownedBy gives the UID of a Job that the replica owns, of a and b.
 func ownedBy(replica string) types.UID {
 	for n := byte('a'); ; n++ {
-		if uid := types.UID([]byte{n}); Owner(uid, []string{"a", "b"}) == replica {
+		if uid := types.UID([]byte{n}); lease.Owner(uid, []string{"a", "b"}) == replica {
 			return uid
 		}
 	}

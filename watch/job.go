@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // jobKey names a Job for good.
@@ -32,10 +33,10 @@ func (w *Watcher) finishJob(ctx context.Context, key jobKey) error {
 	if job == nil {
 		return w.finishGone(ctx, key)
 	}
-	if endOf(job).IsZero() || !w.Owns(job.UID) || w.hasUnsealed(job.UID) {
+	if pods.FinishedAt(job).IsZero() || !w.Owns(job.UID) || w.hasUnsealed(job.UID) {
 		return nil // its last pod brings it here again
 	}
-	d := &archive.JobDocument{Job: *jobSummary(job), Namespace: job.Namespace, Workloads: workloads(w.cfg.WorkloadLabels, job)}
+	d := &archive.JobDocument{Job: *pods.SummaryOfJob(job), Namespace: job.Namespace, Workloads: pods.Workloads(w.cfg.WorkloadLabels, job)}
 	written, err := w.parts.Sealer.Job(ctx, key.ref(), d)
 	if err != nil {
 		return fmt.Errorf("finish Job %s: %w", key, err)
@@ -73,7 +74,7 @@ func (w *Watcher) finishGone(ctx context.Context, key jobKey) error {
 	}
 	d := &archive.JobDocument{Namespace: key.Namespace}
 	if job != nil {
-		d.Job, d.Workloads = *jobSummary(job), workloads(w.cfg.WorkloadLabels, job)
+		d.Job, d.Workloads = *pods.SummaryOfJob(job), pods.Workloads(w.cfg.WorkloadLabels, job)
 	}
 	if _, err := w.parts.Sealer.GoneJob(ctx, key.ref(), d); err != nil {
 		return fmt.Errorf("finish deleted Job %s: %w", key, err)

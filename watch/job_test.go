@@ -13,6 +13,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/find"
 	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // TestJobDeletedWhileItRan: such a Job gets a document, too, that says so. Else whoever follows it would wait for ever, and lists would
@@ -23,13 +24,13 @@ func TestJobDeletedWhileItRan(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrew(t)
 				h := c.start("a", filepath.Join(t.TempDir(), "a"))
-				pass(time.Second)
+				watchtest.Pass(time.Second)
 				p := c.pod(kubelet.Spec{})
 				job := c.addJob("job-1", time.Now())
 				i := p.Start("main")
 				c.report(p)
 				i.Write(time.Now(), "one")
-				pass(2 * crewJournal)
+				watchtest.Pass(2 * crewJournal)
 				disk := ""
 				if restart {
 					disk = c.kill(h)
@@ -40,7 +41,7 @@ func TestJobDeletedWhileItRan(t *testing.T) {
 					c.start("a", disk)
 				}
 				c.sealed(p)
-				pass(time.Minute)
+				watchtest.Pass(time.Minute)
 				reader := read.New(find.Config{Store: c.memory, Codec: c.codec})
 				kept, err := reader.Job(t.Context(), jobsNamespace, job.Name, "")
 				c.must(err)
@@ -70,7 +71,7 @@ func TestJobThatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)
 		h := c.start("a", filepath.Join(t.TempDir(), "a"))
-		pass(time.Second)
+		watchtest.Pass(time.Second)
 		p := c.pod(kubelet.Spec{})
 		job := c.addJob("job-1", time.Now())
 		p.Start("main").Exit(1)
@@ -78,7 +79,7 @@ func TestJobThatIsThere(t *testing.T) {
 		c.report(p)
 		c.sealed(p)
 		h.watcher.jobLeft(job)
-		pass(time.Minute)
+		watchtest.Pass(time.Minute)
 		for _, key := range c.memory.Keys() {
 			if key == keyOfJob(job).ref().JobKey() {
 				t.Errorf("got %s of a Job that is there", key)

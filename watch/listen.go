@@ -7,6 +7,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true; and
@@ -50,14 +51,14 @@ func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {
 	if err != nil {
 		return nil // only for an index that does not exist
 	}
-	pods := make([]*corev1.Pod, 0, len(objects))
+	podList := make([]*corev1.Pod, 0, len(objects))
 	for _, o := range objects {
 		// A label alone makes no pod a Job's.
-		if p := o.(*corev1.Pod); controlled(p) || w.podRef(p).JobUID == archive.JobUID(job) {
-			pods = append(pods, p)
+		if p := o.(*corev1.Pod); pods.Controlled(p) || w.podRef(p).JobUID == archive.JobUID(job) {
+			podList = append(podList, p)
 		}
 	}
-	return pods
+	return podList
 }
 
 func keyOf(p *corev1.Pod) podKey {
@@ -77,7 +78,7 @@ func (w *Watcher) tell(object any) {
 	case *batchv1.Job:
 		uid = o.UID
 	case *corev1.Pod:
-		owner := jobOf(o)
+		owner := pods.Job(o)
 		if owner == nil {
 			return
 		}

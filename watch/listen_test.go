@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // A listener hears of a Job and of its pods, from their coming to their going, and finds in the cache what it heard of.
@@ -41,7 +43,7 @@ func TestListen(t *testing.T) {
 	}
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "job", Namespace: "jobs", UID: "uid"}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Name: "pod", Namespace: "jobs", UID: "pod-uid", Labels: map[string]string{jobLabel: "job"},
+		Name: "pod", Namespace: "jobs", UID: "pod-uid", Labels: map[string]string{pods.JobLabel: "job"},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "uid", Controller: new(true)}},
 	}}
 	if _, err := client.BatchV1().Jobs("jobs").Create(ctx, job, metav1.CreateOptions{}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // TestSealedBeforeItWasJournaled has a log sealed and its replica dead, with its disk, before the next journal, and the pod's
@@ -28,7 +29,7 @@ func TestSealedBeforeItWasJournaled(t *testing.T) {
 				p := c.pod(kubelet.Spec{Restart: corev1.RestartPolicyOnFailure, Init: []string{"init"}})
 				p.Start("init").Exit(0)
 				c.report(p)
-				pass(2 * crewJournal)
+				watchtest.Pass(2 * crewJournal)
 				// From here on the journal is behind, and the sealer is not.
 				c.store.Break(storetest.Fault{Op: storetest.OpPut, Key: "v1/_journal/*", Times: -1, Effect: storetest.NotStored(nil)})
 				for n := range 3 {
@@ -37,7 +38,7 @@ func TestSealedBeforeItWasJournaled(t *testing.T) {
 					i.Write(time.Now(), fmt.Sprint("attempt ", n))
 					i.Exit(1)
 					c.report(p)
-					pass(time.Minute)
+					watchtest.Pass(time.Minute)
 				}
 				c.kill(a)
 				c.store.Mend()

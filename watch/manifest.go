@@ -1,15 +1,10 @@
 package watch
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // manifest gives the pod's manifest when everything of it is sealed, else nil. Called with Watcher.mu held.
@@ -24,7 +19,7 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 		copied.Instances = nil
 		for _, r := range p.draft.Instances {
 			if r.Verdict == archive.NeverStarted {
-				copied.Instances = append(copied.Instances, stillNotStarted(p.draft, r))
+				copied.Instances = append(copied.Instances, pods.StillNotStarted(p.draft, r))
 			}
 		}
 		copied.Instances = append(copied.Instances, p.unheld()...)
@@ -37,26 +32,14 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 	}
 	for id, r := range p.records {
 		r.State = p.states[id]
-		m.Instances = append(m.Instances, notRun(r))
+		m.Instances = append(m.Instances, pods.NotRun(r))
 	}
 	if p.draft == nil {
 		m.Instances = append(m.Instances, p.missed()...)
 	}
-	sortRecords(m.Instances)
-	m.Diagnosis = diagnose(m)
+	pods.SortRecords(m.Instances)
+	m.Diagnosis = pods.Diagnose(m)
 	return m
-}
-
-// notRun turns the record of a container that was made but never ran into one that says so: the kubelet gives it a container
-// ID and an exit, but no start.
-func notRun(r archive.InstanceRecord) archive.InstanceRecord {
-	s := r.State
-	if s.ExitCode == nil || !s.StartedAt.IsZero() || r.Log != nil || s.Reason != "StartError" && s.Reason != "ContainerCannotRun" {
-		return r
-	}
-	r.Verdict, r.Gaps = archive.NeverStarted, nil
-	r.Reason = s.Reason + ": " + s.Message
-	return r
 }
 
 // mostMissed bounds the records of restarts that nobody saw.
@@ -66,22 +49,22 @@ const mostMissed = 100
 // log of one dead instance and removes the one before it within a second.
 func (p *pod) missed() []archive.InstanceRecord {
 	var records []archive.InstanceRecord
-	for _, c := range containers(p.last) {
-		if c.status == nil {
+	for _, c := range pods.Containers(p.last) {
+		if c.Status == nil {
 			continue
 		}
 		last := p.lastNumber(c)
 		for restart := max(0, last-mostMissed); restart <= last; restart++ {
-			if p.has(c.spec.Name, restart) {
+			if p.has(c.Spec.Name, restart) {
 				continue
 			}
 			r := archive.InstanceRecord{
-				Instance: archive.Instance{PodRef: p.named, Container: c.spec.Name, Kind: c.kind, Restart: restart},
+				Instance: archive.Instance{PodRef: p.named, Container: c.Spec.Name, Kind: c.Kind, Restart: restart},
 				Verdict:  archive.Lost,
 				Reason:   "the instance came and went before it was seen, and the kubelet keeps only the last one",
 				Gaps:     []archive.Gap{{Reason: archive.GapReplaced}},
 			}
-			if known := p.numbers.at(c.spec.Name, restart); known != nil {
+			if known := p.numbers.at(c.Spec.Name, restart); known != nil {
 				r.ContainerID = known.ContainerID
 				r.State = p.states[r.ContainerID]
 			}
@@ -89,16 +72,6 @@ func (p *pod) missed() []archive.InstanceRecord {
 		}
 	}
 	return records
-}
-
-// stillNotStarted: a container that had not started when the pod was last seen may have started after, unless the pod was over.
-func stillNotStarted(draft *archive.Manifest, r archive.InstanceRecord) archive.InstanceRecord {
-	if phase := corev1.PodPhase(draft.Pod.Phase); phase == corev1.PodSucceeded || phase == corev1.PodFailed {
-		return r
-	}
-	r.Verdict, r.Reason = archive.Lost, "the pod went away while no daemon watched; when it was last seen the container had not started: "+r.Reason
-	r.Gaps = []archive.Gap{{Reason: archive.GapRestart, Unproven: true}}
-	return r
 }
 
 // unheld gives a record for each instance of a pod that is gone which the draft names, or names a successor of, and of which
@@ -144,132 +117,9 @@ func (p *pod) has(container string, restart int) bool {
 	return false
 }
 
-func sortRecords(records []archive.InstanceRecord) {
-	slices.SortFunc(records, func(a, b archive.InstanceRecord) int { return compareInstances(a.Instance, b.Instance) })
-}
-
-// compareInstances puts init containers first, as they run, then goes by name and restart.
-func compareInstances(a, b archive.Instance) int {
-	order := map[archive.ContainerKind]int{archive.KindInit: 0, archive.KindSidecar: 1, archive.KindMain: 2, archive.KindEphemeral: 3}
-	return cmp.Or(cmp.Compare(order[a.Kind], order[b.Kind]), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Restart, b.Restart))
-}
-
-// diagnose says in one line of plain words what became of the pod.
-func diagnose(m *archive.Manifest) string {
-	if corev1.PodPhase(m.Pod.Phase) == corev1.PodSucceeded {
-		return "succeeded" + after(m.Pod.StartedAt, lastFinish(m)) // whatever its containers did on the way
-	}
-	for _, kind := range []archive.ContainerKind{archive.KindMain, archive.KindInit, archive.KindSidecar} {
-		for n := len(m.Instances) - 1; n >= 0; n-- {
-			if r := &m.Instances[n]; r.Kind == kind && !superseded(m, n) && !endedAfterMain(m, r) {
-				if text := failureOf(m, r); text != "" {
-					return text
-				}
-			}
-		}
-	}
-	switch {
-	case m.Pod.Reason != "":
-		return sentence(m.Pod.Reason, m.Pod.Message)
-	case !m.Pod.DeletedAt.IsZero():
-		return "deleted while " + strings.ToLower(m.Pod.Phase)
-	default:
-		return strings.ToLower(m.Pod.Phase)
-	}
-}
-
-// superseded: the container has been started again since.
-func superseded(m *archive.Manifest, n int) bool {
-	return n+1 < len(m.Instances) && m.Instances[n+1].Container == m.Instances[n].Container
-}
-
-// endedAfterMain: it is a sidecar, and those are ended when the pod's work is done. How they take it says nothing of that.
-func endedAfterMain(m *archive.Manifest, r *archive.InstanceRecord) bool {
-	if r.Kind != archive.KindSidecar {
-		return false
-	}
-	ran := false
-	for n := range m.Instances {
-		o := &m.Instances[n]
-		if o.Kind != archive.KindMain || superseded(m, n) {
-			continue
-		}
-		if o.State.FinishedAt.IsZero() || o.State.FinishedAt.After(r.State.FinishedAt) {
-			return false
-		}
-		ran = true
-	}
-	return ran
-}
-
-// failureOf tells how an instance failed, "" where it did not.
-func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
-	s := r.State
-	switch {
-	case m.Pod.Reason == evicted:
-		return sentence(m.Pod.Reason, m.Pod.Message)
-	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed" && s.Reason != m.Pod.Reason:
-		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason)) // which is why it was given a deadline
-	case m.Pod.Reason == "DeadlineExceeded":
-		return sentence(m.Pod.Reason, m.Pod.Message)
-	case s.ExitCode == nil || *s.ExitCode == 0:
-		return ""
-	case s.Reason == "OOMKilled":
-		text := "container " + r.Container + " was OOMKilled" + after(s.StartedAt, s.FinishedAt)
-		if limit := memoryLimit(m, r.Container); limit != "" {
-			text += " at a limit of " + limit
-		}
-		return text
-	case *s.ExitCode > 128 && *s.ExitCode <= 128+64 || s.Signal != 0:
-		signal := max(s.Signal, *s.ExitCode-128)
-		text := fmt.Sprintf("container %s was ended by signal %d%s", r.Container, signal, after(s.StartedAt, s.FinishedAt))
-		// The runtime can miss that the kernel ended a container for its memory: then this is the hint that is left.
-		if limit := memoryLimit(m, r.Container); limit != "" && signal == 9 {
-			text += " at a memory limit of " + limit
-		}
-		return text
-	default:
-		return fmt.Sprintf("container %s failed with exit code %d%s", r.Container, *s.ExitCode, after(s.StartedAt, s.FinishedAt))
-	}
-}
-
-func memoryLimit(m *archive.Manifest, container string) string {
-	for _, c := range m.Pod.Containers {
-		if c.Name == container {
-			return c.Limits["memory"]
-		}
-	}
-	return ""
-}
-
-func lastFinish(m *archive.Manifest) time.Time {
-	var last time.Time
-	for _, r := range m.Instances {
-		if r.State.FinishedAt.After(last) {
-			last = r.State.FinishedAt
-		}
-	}
-	return last
-}
-
-func after(from, to time.Time) string {
-	if from.IsZero() || to.Before(from) {
-		return ""
-	}
-	return " after " + to.Sub(from).Round(time.Second).String()
-}
-
-func sentence(reason, message string) string {
-	if message == "" {
-		return reason
-	}
-	return reason + ": " + firstLine(message)
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	if len(line) > 300 {
-		line = line[:300] + "…"
-	}
-	return line
+// postMortem is postMortem of a pod as it is kept.
+func (p *pod) postMortem(labels []string) *archive.Manifest {
+	m := pods.PostMortem(p.last, p.job, labels)
+	m.Pod.PodRef, m.Pod.Alone = p.named, p.alone
+	return m
 }

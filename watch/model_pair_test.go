@@ -37,9 +37,9 @@ const modelSeeds = 200
 type pair struct {
 	*drama
 	pod     *kubelet.Pod
-	runs    []*process // oldest first
-	count   int32      // the kubelet's restart count of the newest
-	anew    bool       // the kubelet has no earlier status of the container
+	runs    []*watchtest.Process // oldest first
+	count   int32                // the kubelet's restart count of the newest
+	anew    bool                 // the kubelet has no earlier status of the container
 	rotated time.Time
 	began   time.Time
 	step    time.Duration // of the node's clock
@@ -93,20 +93,20 @@ func (m *pair) judge() {
 			m.t.Errorf("run %d has no record", n)
 		case record.Log == nil && record.Verdict == archive.Lost: // that is said
 		default:
-			if err := p.truthful(m.crew.lines(record), *record); err != nil {
+			if err := p.Truthful(m.crew.lines(record), *record); err != nil {
 				m.t.Errorf("run %d: %v", n, err)
 			}
 		}
 	}
 }
 
-func (m *pair) now() *process { return m.runs[len(m.runs)-1] }
+func (m *pair) now() *watchtest.Process { return m.runs[len(m.runs)-1] }
 
-func (m *pair) say() { m.now().say() }
+func (m *pair) say() { m.now().Say() }
 
-func (m *pair) slowly() { m.now().slowly() }
+func (m *pair) slowly() { m.now().Slowly() }
 
-func (m *pair) aside() { m.now().aside(m.rand) }
+func (m *pair) aside() { m.now().Aside(m.rand) }
 
 // second has another replica join where there is one.
 func (m *pair) second() {
@@ -119,7 +119,7 @@ func (m *pair) second() {
 func (m *pair) begin() {
 	m.note("run %d begins with count %d", len(m.runs), m.count)
 	clock := func() time.Time { return time.Now().Add(m.step) }
-	m.runs = append(m.runs, &process{Instance: m.pod.Start("main"), rand: m.rand, now: clock, note: m.note})
+	m.runs = append(m.runs, &watchtest.Process{Instance: m.pod.Start("main"), Rand: m.rand, Now: clock, Note: m.note})
 	m.rotated = time.Now()
 	m.report()
 }
@@ -131,7 +131,7 @@ func (m *pair) again() {
 		return
 	}
 	// Before anybody acts nobody can know of one that comes and goes, and is not counted.
-	if wait := 2*leaseTime - time.Since(m.began); wait > 0 {
+	if wait := 2*watchtest.LeaseTime - time.Since(m.began); wait > 0 {
 		m.sleep(wait)
 	}
 	m.calm()
@@ -165,13 +165,13 @@ func (m *pair) report() {
 	if s.RestartCount = m.count; m.anew {
 		s.LastTerminationState = corev1.ContainerState{}
 	}
-	m.must(m.server.Tracker().Update(podResource, o, jobsNamespace))
+	m.must(m.server.Tracker().Update(watchtest.PodResource, o, jobsNamespace))
 }
 
 // turn rotates the log, wherever the process is.
 func (m *pair) turn() {
-	m.now().grow(m.sleep)
-	if wait := leastPace - time.Since(m.rotated); wait > 0 {
+	m.now().Grow(m.sleep)
+	if wait := watchtest.LeastPace - time.Since(m.rotated); wait > 0 {
 		m.sleep(wait)
 	}
 	m.rotated = time.Now()
@@ -180,8 +180,8 @@ func (m *pair) turn() {
 }
 
 func (m *pair) fault() {
-	f := randomFault(m.rand)
-	m.note("fault of %s", saysFault(f))
+	f := watchtest.RandomFault(m.rand)
+	m.note("fault of %s", watchtest.SaysFault(f))
 	m.now().Inject(f)
 	m.k.KillStreams()
 }

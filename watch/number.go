@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // numbered is an instance of a pod with the number that it has in the archive, as its Restart.
@@ -97,7 +98,7 @@ func (p *pod) newest(container string) (newest numbered, ok bool) {
 
 // instances gives every instance that the pod's status names, oldest first for each container.
 func (p *pod) instances() []archive.Instance {
-	list := instances(p.last)
+	list := pods.Instances(p.last)
 	for n, i := range list {
 		list[n] = p.number(i)
 	}
@@ -112,14 +113,14 @@ func (p *pod) known() []archive.Instance {
 			list = append(list, n.Instance)
 		}
 	}
-	slices.SortFunc(list, compareInstances)
+	slices.SortFunc(list, pods.Compare)
 	return list
 }
 
 // neverStarted gives a record for each container that is not known to have had an instance. One that had may look so again, after
 // its pod's sandbox was made anew.
 func (p *pod) neverStarted() []archive.InstanceRecord {
-	list := slices.DeleteFunc(neverStarted(p.last, p.waited), func(r archive.InstanceRecord) bool {
+	list := slices.DeleteFunc(pods.NeverStarted(p.last, p.waited), func(r archive.InstanceRecord) bool {
 		_, ran := p.newest(r.Container)
 		return ran
 	})
@@ -130,15 +131,15 @@ func (p *pod) neverStarted() []archive.InstanceRecord {
 }
 
 // lastNumber gives the number of the container's last instance, as far as its status tells; -1: it has had none.
-func (p *pod) lastNumber(c container) int {
-	counted := int(c.status.RestartCount) - p.uncounted(c)
-	newest, ok := p.newest(c.spec.Name)
+func (p *pod) lastNumber(c pods.Container) int {
+	counted := int(c.Status.RestartCount) - p.uncounted(c)
+	newest, ok := p.newest(c.Spec.Name)
 	switch {
-	case !ok && c.unstarted():
+	case !ok && c.Unstarted():
 		return counted
 	case !ok:
 		return max(0, counted)
-	case c.status.ContainerID != "":
+	case c.Status.ContainerID != "":
 		return newest.Restart // the status names it, and may count one more for it
 	default:
 		return newest.Restart + max(0, counted-newest.count)
@@ -147,31 +148,28 @@ func (p *pod) lastNumber(c container) int {
 
 // uncounted is 1 where the status of a container counts one that never was. The kubelet does so for one that it has lost sight of,
 // unless the pod is being deleted, and for one that it is to start.
-func (p *pod) uncounted(c container) int {
-	last := c.status.LastTerminationState.Terminated
-	lost, noted := p.lostSight[c.spec.Name]
+func (p *pod) uncounted(c pods.Container) int {
+	last := c.Status.LastTerminationState.Terminated
+	lost, noted := p.lostSight[c.Spec.Name]
 	switch {
-	case c.status.ContainerID != "":
+	case c.Status.ContainerID != "":
 		return 0
 	case last == nil:
 		return 1
 	case last.ContainerID != "":
 		return 0 // the kubelet leaves the count alone where it knows of an instance before
-	case p.last.DeletionTimestamp == nil || p.last.Status.Reason == evicted, noted && lost == c.status.RestartCount:
+	case p.last.DeletionTimestamp == nil || p.last.Status.Reason == pods.Evicted, noted && lost == c.Status.RestartCount:
 		return 1
 	}
 	return 0
 }
 
 // noteLostSight remembers which counts were one too high before the pod's deletion was asked for: later that cannot be told.
-func (p *pod) noteLostSight(c container) {
-	if c.status == nil || c.status.ContainerID != "" || p.last.DeletionTimestamp != nil {
+func (p *pod) noteLostSight(c pods.Container) {
+	if c.Status == nil || c.Status.ContainerID != "" || p.last.DeletionTimestamp != nil {
 		return
 	}
-	if last := c.status.LastTerminationState.Terminated; last != nil && last.ContainerID == "" {
-		p.lostSight[c.spec.Name] = c.status.RestartCount
+	if last := c.Status.LastTerminationState.Terminated; last != nil && last.ContainerID == "" {
+		p.lostSight[c.Spec.Name] = c.Status.RestartCount
 	}
 }
-
-// evicted is the reason of a pod that the kubelet has ended for want of resources on its node.
-const evicted = "Evicted"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // TestRestartCountComesTwice has a pod's sandbox made anew under two init containers. The kubelet removes both with their logs. The
@@ -28,13 +29,13 @@ func TestRestartCountComesTwice(t *testing.T) {
 				run := func(container string, code int) {
 					i := p.Start(container)
 					c.reportAnew(p, "setup")
-					pass(2 * time.Second)
+					watchtest.Pass(2 * time.Second)
 					written = append(written, fmt.Sprintf("%s wrote line %d", container, len(written)))
 					i.Write(time.Now(), written[len(written)-1])
-					pass(2 * time.Second)
+					watchtest.Pass(2 * time.Second)
 					i.Exit(code)
 					c.reportAnew(p, "setup")
-					pass(10 * time.Second)
+					watchtest.Pass(10 * time.Second)
 				}
 				run("fetch", 0)
 				run("setup", 0)
@@ -82,7 +83,7 @@ func (c *crew) reportAnew(p *kubelet.Pod, init string) {
 			s.RestartCount, s.LastTerminationState = 0, corev1.ContainerState{}
 		}
 	}
-	if err := c.server.Tracker().Update(podResource, o, jobsNamespace); err != nil {
+	if err := c.server.Tracker().Update(watchtest.PodResource, o, jobsNamespace); err != nil {
 		c.t.Error(err)
 	}
 }
@@ -112,7 +113,7 @@ func TestNumbers(t *testing.T) {
 		{"held, and the cache is behind", []step{{"c", 2, true, 2}, {"b", 1, false, 1}, {"c", 2, false, 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPod(podOf(corev1.ContainerStatus{}))
+			p := newPod(watchtest.PodOf(corev1.ContainerStatus{}))
 			for _, s := range c.steps {
 				i := archive.Instance{Container: "main", Restart: s.count, ContainerID: s.id}
 				var got archive.Instance
@@ -145,12 +146,12 @@ func TestRenumber(t *testing.T) {
 		{"of the last one", []string{"b", "a"}, false, 0, "a0 b1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPod(podOf(corev1.ContainerStatus{}))
+			p := newPod(watchtest.PodOf(corev1.ContainerStatus{}))
 			for n, id := range c.known {
 				p.number(archive.Instance{Container: "main", Restart: n, ContainerID: id})
 			}
 			if c.read {
-				p.logs["a"] = heldLogOf(t, p.numbers["a"].Instance)
+				p.logs["a"] = watchtest.HeldLogOf(t, p.numbers["a"].Instance)
 			}
 			p.renumber(p.numbers["b"].Instance, archive.Instance{Container: "main", Restart: c.number, ContainerID: "a"})
 			got := fmt.Sprintf("a%d b%d", p.numbers["a"].Restart, p.numbers["b"].Restart)
@@ -164,7 +165,7 @@ func TestRenumber(t *testing.T) {
 // TestCountWithoutAnInstance has the kubelet count an instance that never was.
 func TestCountWithoutAnInstance(t *testing.T) {
 	unknown := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}}
-	one := corev1.ContainerStatus{ContainerID: "a", State: runs}
+	one := corev1.ContainerStatus{ContainerID: "a", State: watchtest.Runs}
 	deleted := func(pod *corev1.Pod) { pod.DeletionTimestamp = &metav1.Time{Time: time.Now()} }
 	asEvicted := func(pod *corev1.Pod) { pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted" }
 	for _, c := range []struct {
@@ -177,31 +178,31 @@ func TestCountWithoutAnInstance(t *testing.T) {
 		{"evicted before it was seen", []corev1.ContainerStatus{{RestartCount: 1, State: unknown, LastTerminationState: unknown}}, asEvicted, "0"},
 		{"evicted, then deleted", []corev1.ContainerStatus{one, {RestartCount: 1, State: unknown, LastTerminationState: unknown}},
 			func(p *corev1.Pod) { asEvicted(p); deleted(p) }, "a0"},
-		{"lost sight of", []corev1.ContainerStatus{one, {RestartCount: 1, State: waits, LastTerminationState: unknown}}, nil, "a0"},
-		{"lost sight of, then deleted", []corev1.ContainerStatus{one, {RestartCount: 1, State: waits, LastTerminationState: unknown},
+		{"lost sight of", []corev1.ContainerStatus{one, {RestartCount: 1, State: watchtest.Waits, LastTerminationState: unknown}}, nil, "a0"},
+		{"lost sight of, then deleted", []corev1.ContainerStatus{one, {RestartCount: 1, State: watchtest.Waits, LastTerminationState: unknown},
 			{RestartCount: 1, State: unknown, LastTerminationState: unknown}}, deleted, "a0"},
-		{"lost sight of while it was deleted", []corev1.ContainerStatus{one, {State: waits, LastTerminationState: unknown}}, deleted, "a0"},
-		{"deleted, and the last one was never seen", []corev1.ContainerStatus{one, {RestartCount: 1, State: waits, LastTerminationState: unknown}}, deleted, "a0 1"},
+		{"lost sight of while it was deleted", []corev1.ContainerStatus{one, {State: watchtest.Waits, LastTerminationState: unknown}}, deleted, "a0"},
+		{"deleted, and the last one was never seen", []corev1.ContainerStatus{one, {RestartCount: 1, State: watchtest.Waits, LastTerminationState: unknown}}, deleted, "a0 1"},
 		{"the runtime's state is unknown", []corev1.ContainerStatus{one, {ContainerID: "a", RestartCount: 1, State: unknown}}, nil, "a0"},
-		{"all containers are restarted", []corev1.ContainerStatus{one, {RestartCount: 1, State: waits, LastTerminationState: unknown},
-			{ContainerID: "b", RestartCount: 1, State: runs, LastTerminationState: unknown}}, nil, "a0 b1"},
-		{"made anew with its sandbox", []corev1.ContainerStatus{one, {State: waits}}, nil, "a0"},
+		{"all containers are restarted", []corev1.ContainerStatus{one, {RestartCount: 1, State: watchtest.Waits, LastTerminationState: unknown},
+			{ContainerID: "b", RestartCount: 1, State: watchtest.Runs, LastTerminationState: unknown}}, nil, "a0 b1"},
+		{"made anew with its sandbox", []corev1.ContainerStatus{one, {State: watchtest.Waits}}, nil, "a0"},
 		{"the second goes, the first is still told of", []corev1.ContainerStatus{
-			{ContainerID: "b", RestartCount: 1, State: runs, LastTerminationState: ended("a")},
-			{RestartCount: 1, State: waits, LastTerminationState: ended("a")}}, nil, "a0 b1"},
-		{"one was missed", []corev1.ContainerStatus{one, {ContainerID: "c", RestartCount: 2, State: runs}}, nil, "a0 1 c2"},
-		{"never started", []corev1.ContainerStatus{{State: waits}}, nil, "0"},
+			{ContainerID: "b", RestartCount: 1, State: watchtest.Runs, LastTerminationState: watchtest.Ended("a")},
+			{RestartCount: 1, State: watchtest.Waits, LastTerminationState: watchtest.Ended("a")}}, nil, "a0 b1"},
+		{"one was missed", []corev1.ContainerStatus{one, {ContainerID: "c", RestartCount: 2, State: watchtest.Runs}}, nil, "a0 1 c2"},
+		{"never started", []corev1.ContainerStatus{{State: watchtest.Waits}}, nil, "0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPod(nil)
 			for n, status := range c.statuses {
-				p.last = podOf(status)
+				p.last = watchtest.PodOf(status)
 				if n == len(c.statuses)-1 && c.edit != nil {
 					c.edit(p.last)
 				}
 				p.note(nil)
 				for _, i := range p.instances() {
-					p.logs[i.ContainerID] = heldLogOf(t, i)
+					p.logs[i.ContainerID] = watchtest.HeldLogOf(t, i)
 					p.records[i.ContainerID] = archive.InstanceRecord{Instance: i, Verdict: archive.Complete}
 				}
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/pause"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 // Journal is what of a journal is needed to hand logs over and to take them. Safe for concurrent use; every call ends
@@ -41,11 +42,11 @@ const (
 // not ours any more and say so; if this replica has just joined, wait until the others have said so; take over; act.
 type ownership struct {
 	w        *Watcher
-	accepted roster    // what the watcher acts by
-	joined   types.UID // the Lease under which it does
-	waiting  time.Time // since when the others are waited for; zero: not
-	owed     bool      // a takeover failed and is to be tried again
-	answered time.Time // when the store first answered while it was owed
+	accepted lease.Roster // what the watcher acts by
+	joined   types.UID    // the Lease under which it does
+	waiting  time.Time    // since when the others are waited for; zero: not
+	owed     bool         // a takeover failed and is to be tried again
+	answered time.Time    // when the store first answered while it was owed
 }
 
 // run follows the view until the context ends.
@@ -70,15 +71,15 @@ func (o *ownership) run(ctx context.Context) {
 const idle = time.Hour
 
 // round acts on one view and says when to come again.
-func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
-	next := v.roster()
-	if next.self == "" || o.joined != "" && o.joined != v.Self.Lease {
+func (o *ownership) round(ctx context.Context, v lease.View) (again time.Duration) {
+	next := v.Roster()
+	if next.Self == "" || o.joined != "" && o.joined != v.Self.Lease {
 		o.suspend() // in between others may have taken what is ours
 	}
-	if next.self == "" {
+	if next.Self == "" {
 		return idle
 	}
-	if !next.is(o.accepted) {
+	if !next.Is(o.accepted) {
 		o.w.narrow(o.accepted, next)
 	}
 	if err := o.handOver(ctx, next); err != nil {
@@ -96,8 +97,8 @@ func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
 			return left
 		}
 	}
-	if joining || o.owed || !next.is(o.accepted) {
-		if joining || o.owed || next.lacks(o.accepted) { // who joins gives nothing
+	if joining || o.owed || !next.Is(o.accepted) {
+		if joining || o.owed || next.Lacks(o.accepted) { // who joins gives nothing
 			o.takeOver(ctx, next, joining)
 		}
 		if ctx.Err() != nil {
@@ -114,23 +115,23 @@ func (o *ownership) round(ctx context.Context, v View) (again time.Duration) {
 
 // suspend stops all work. The spool keeps what it has: whether others took it over shows when this replica is back.
 func (o *ownership) suspend() {
-	if o.accepted.self == "" {
+	if o.accepted.Self == "" {
 		return
 	}
 	o.w.log.Warn("this replica's Lease is not held; its logs rest")
 	o.w.parts.Own.Suspended.Inc()
-	o.accepted, o.joined, o.waiting = roster{}, "", time.Time{}
+	o.accepted, o.joined, o.waiting = lease.Roster{}, "", time.Time{}
 	o.w.narrow()
 	o.w.letGo(func(types.UID) bool { return true })
 }
 
 // waitFor says how long to wait for the others at most; 0: they have all handed over what is ours, or had their time. An
 // owner that cannot reach the store has nothing to give that could not as well be read again.
-func (o *ownership) waitFor(v View) time.Duration {
+func (o *ownership) waitFor(v lease.View) time.Duration {
 	if o.waiting.IsZero() {
 		o.waiting = time.Now()
 	}
-	missing := slices.ContainsFunc(v.Others, func(m Member) bool { return !slices.Contains(m.Handed, string(v.Self.Lease)) })
+	missing := slices.ContainsFunc(v.Others, func(m lease.Member) bool { return !slices.Contains(m.Handed, string(v.Self.Lease)) })
 	if !missing {
 		return 0
 	}
@@ -139,8 +140,8 @@ func (o *ownership) waitFor(v View) time.Duration {
 
 // handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves the
 // spool, unsealed. A crash in between leaves what a crash at any time leaves.
-func (o *ownership) handOver(ctx context.Context, next roster) error {
-	o.w.letGo(func(job types.UID) bool { return !next.owns(job) })
+func (o *ownership) handOver(ctx context.Context, next lease.Roster) error {
+	o.w.letGo(func(job types.UID) bool { return !next.Owns(job) })
 	lost, err := o.w.strangers(next)
 	if err != nil || len(lost) == 0 {
 		return err
@@ -165,7 +166,7 @@ func (o *ownership) handOver(ctx context.Context, next roster) error {
 // takeOver brings into the spool what the journals hold of pods that are ours now. Where the store is in trouble logs are read
 // without it after a while, for the kubelet does not keep them either: in doubt, neither journaled nor sealed, until the takeover
 // has been done after all. What was read meanwhile goes behind what it brings.
-func (o *ownership) takeOver(ctx context.Context, next roster, joining bool) {
+func (o *ownership) takeOver(ctx context.Context, next lease.Roster, joining bool) {
 	if o.w.parts.Journal == nil {
 		return
 	}
@@ -197,7 +198,7 @@ func (o *ownership) takeOver(ctx context.Context, next roster, joining bool) {
 
 // takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one who died before he
 // took it, and those of the living, who may have handed over what is ours, to this replica or to one that died before he wrote.
-func (o *ownership) takeOnce(ctx context.Context, next roster) error {
+func (o *ownership) takeOnce(ctx context.Context, next lease.Roster) error {
 	replicas, err := o.w.parts.Journal.Replicas(ctx)
 	if err != nil {
 		return fmt.Errorf("list journals: %w", err)
@@ -221,10 +222,6 @@ func (o *ownership) takeOnce(ctx context.Context, next roster) error {
 	return fmt.Errorf("take over: %w", err)
 }
 
-func (v View) hasOther(replica string) bool {
-	return slices.ContainsFunc(v.Others, func(m Member) bool { return m.Replica == replica })
-}
-
 // collect keeps the journals small.
 func (w *Watcher) collect(ctx context.Context) {
 	if w.parts.Journal == nil {
@@ -242,7 +239,7 @@ func (w *Watcher) collect(ctx context.Context) {
 		if v.Self.Lease == "" {
 			continue
 		}
-		err := w.parts.Journal.Collect(ctx, v.isDead)
+		err := w.parts.Journal.Collect(ctx, v.IsDead)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("remove old journals", "err", err)
 		}

@@ -10,18 +10,19 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 // view says who is live. Without Leases this replica is alone, and every other one is dead.
-func (w *Watcher) view() (View, <-chan struct{}) {
+func (w *Watcher) view() (lease.View, <-chan struct{}) {
 	if w.parts.Leases == nil {
-		return View{Self: Member{Replica: cmp.Or(w.cfg.Replica, "alone"), Lease: "none"}}, nil
+		return lease.View{Self: lease.Member{Replica: cmp.Or(w.cfg.Replica, "alone"), Lease: "none"}}, nil
 	}
 	return w.parts.Leases.View()
 }
 
 // narrow has the watcher act only for what is owned by all the rosters; none: for nothing.
-func (w *Watcher) narrow(rosters ...roster) {
+func (w *Watcher) narrow(rosters ...lease.Roster) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rosters = rosters
@@ -30,7 +31,7 @@ func (w *Watcher) narrow(rosters ...roster) {
 // owns says whether this replica acts for a Job and its pods. Called with mu held.
 func (w *Watcher) owns(job types.UID) bool {
 	for _, r := range w.rosters {
-		if !r.owns(job) {
+		if !r.Owns(job) {
 			return false
 		}
 	}
@@ -47,15 +48,15 @@ func (w *Watcher) Owns(job types.UID) bool {
 
 // OwnerOf gives the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica that has
 // just joined is named before it has taken over, and one that has died until its Lease has lapsed.
-func (w *Watcher) OwnerOf(job types.UID) (owner Member, ok bool) {
+func (w *Watcher) OwnerOf(job types.UID) (owner lease.Member, ok bool) {
 	v, _ := w.view()
 	return v.OwnerOf(job)
 }
 
 // wanted picks the pods of the journals: ours, and not at work already, unless that is without what the journals hold.
-func (w *Watcher) wanted(next roster, owed bool) func(archive.PodRef) bool {
+func (w *Watcher) wanted(next lease.Roster, owed bool) func(archive.PodRef) bool {
 	return func(ref archive.PodRef) bool {
-		if ref.Namespace != w.cfg.Namespace || !next.owns(jobUID(ref)) {
+		if ref.Namespace != w.cfg.Namespace || !next.Owns(jobUID(ref)) {
 			return false
 		}
 		w.mu.Lock()
@@ -129,7 +130,7 @@ func (w *Watcher) forgo(uid types.UID, p *pod) (stopped []*reading) {
 }
 
 // strangers gives the pods in the spool that others own.
-func (w *Watcher) strangers(next roster) ([]archive.PodUID, error) {
+func (w *Watcher) strangers(next lease.Roster) ([]archive.PodUID, error) {
 	uids, err := w.parts.Spool.Pods()
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (w *Watcher) strangers(next roster) ([]archive.PodUID, error) {
 	var lost []archive.PodUID
 	for _, uid := range uids {
 		ref, ok := w.refOf(uid)
-		if ok && !next.owns(jobUID(ref)) {
+		if ok && !next.Owns(jobUID(ref)) {
 			lost = append(lost, uid)
 		}
 	}
@@ -165,7 +166,7 @@ func (p *pod) ref() archive.PodRef {
 }
 
 // accept has the watcher act by a roster: every pod in the cache and in the spool is looked at again.
-func (w *Watcher) accept(next roster) {
+func (w *Watcher) accept(next lease.Roster) {
 	w.narrow(next)
 	w.mu.Lock()
 	w.actingSince = w.parts.Clock.Now()
@@ -200,5 +201,13 @@ func (w *Watcher) sealAgain() {
 func (w *Watcher) SharesWith(replicas []string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.rosters) == 1 && slices.Equal(w.rosters[0].live, replicas)
+	return len(w.rosters) == 1 && slices.Equal(w.rosters[0].Live, replicas)
+}
+
+// jobUID gives what decides who owns a pod.
+func jobUID(ref archive.PodRef) types.UID {
+	if ref.JobUID == "" {
+		return types.UID(ref.PodUID) // a bare pod is its own Job
+	}
+	return types.UID(ref.JobUID)
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/watch/follow"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
@@ -54,7 +56,7 @@ func newPod(last *corev1.Pod) *pod {
 		waited: map[string]corev1.ContainerStateWaiting{},
 	}
 	if last != nil {
-		p.named = RefOf(last)
+		p.named = pods.Ref(last)
 		p.take(last)
 	}
 	return p
@@ -69,13 +71,15 @@ func (w *Watcher) newPod(last *corev1.Pod) *pod {
 
 // take takes up a state of the pod. Whose it is changes only where its controller says so: one that was orphaned stays what it was.
 func (p *pod) take(last *corev1.Pod) {
-	if p.last = last; controlled(last) {
-		p.named, p.alone = RefOf(last), ""
+	if p.last = last; pods.Controlled(last) {
+		p.named, p.alone = pods.Ref(last), ""
 	}
 }
 
 // ready: nothing more will happen to the pod, and nothing of it is being read.
-func (p *pod) ready() bool { return p.settled && (p.gone || spent(p.last)) && len(p.following) == 0 }
+func (p *pod) ready() bool {
+	return p.settled && (p.gone || pods.Spent(p.last)) && len(p.following) == 0
+}
 
 // errRests: the pod's logs are being taken over.
 var errRests = errors.New("pod rests")
@@ -110,7 +114,7 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 		p = w.newPod(current)
 		w.recall(p)
 		// Only a pod that had ended before it was seen can be in the store already.
-		p.checked = !spent(current)
+		p.checked = !pods.Spent(current)
 		w.known.put(key.uid, p)
 	case current != nil && p.draft == nil:
 		p.take(current)
@@ -128,11 +132,11 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 // selected: the pod belongs to a Job that is watched, or says so. With a selector only selected Jobs are in the cache; a pod that is
 // seen before its Job is looked at again when that comes.
 func (w *Watcher) selected(p *corev1.Pod) bool {
-	owner, why := claimOf(p)
+	owner, why := pods.Claim(p)
 	if w.cfg.Selector == "" {
 		return owner != nil || why != ""
 	}
-	return owner != nil && w.cachedJob(RefOf(p)) != nil
+	return owner != nil && w.cachedJob(pods.Ref(p)) != nil
 }
 
 // jobOf gives the pod's Job as the cache has it, nil where it has none.
@@ -152,17 +156,17 @@ func (p *pod) note(job *batchv1.Job) {
 		p.job = job
 	}
 	for _, i := range p.instances() {
-		if s := stateOf(p.last, i); s.ExitCode != nil || p.states[i.ContainerID].ExitCode == nil {
+		if s := pods.StateOf(p.last, i); s.ExitCode != nil || p.states[i.ContainerID].ExitCode == nil {
 			p.states[i.ContainerID] = s
 		}
 	}
-	for _, c := range containers(p.last) {
+	for _, c := range pods.Containers(p.last) {
 		p.noteLostSight(c)
-		if c.status != nil && c.status.ContainerID == "" && tells(c.status.State.Waiting) {
-			p.waited[c.spec.Name] = *c.status.State.Waiting
+		if c.Status != nil && c.Status.ContainerID == "" && pods.TellsWhy(c.Status.State.Waiting) {
+			p.waited[c.Spec.Name] = *c.Status.State.Waiting
 		}
 	}
-	if p.overAt.IsZero() && (p.gone || spent(p.last)) {
+	if p.overAt.IsZero() && (p.gone || pods.Spent(p.last)) {
 		p.overAt = time.Now()
 	}
 }
@@ -251,8 +255,8 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 }
 
 // follower makes the follower of a log.
-func (w *Watcher) follower(log *spool.Log) *Follower {
-	return newFollower(w.cfg.Follow, log, FollowParts{
+func (w *Watcher) follower(log *spool.Log) *follow.Follower {
+	return follow.New(w.cfg.Follow, log, follow.Parts{
 		Source: w.parts.Source, Budget: w.parts.Budget, Looker: w, Count: w.parts.Follow, Log: w.parts.Log, Clock: w.parts.Clock,
 	})
 }
@@ -272,4 +276,18 @@ func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
 	delete(p.logs, i.ContainerID)
 	w.mu.Unlock()
 	w.seen.AddRateLimited(key)
+}
+
+// leftSilent keeps in the pod's draft that an instance had no line when its follower ended. The draft goes with the pod: into the
+// journal when the pod is handed over, and to the next process with the disk. A crash loses it, and then the start is in doubt.
+func (w *Watcher) leftSilent(p *pod, i archive.Instance, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.silent == nil {
+		p.silent = map[string]time.Time{}
+	}
+	p.silent[i.ContainerID] = at
+	if err := w.parts.Spool.SaveDraft(p.draftNow(w.cfg.WorkloadLabels)); err != nil {
+		w.log.Warn("save that a log has no line so far", "instance", i, "err", err)
+	}
 }

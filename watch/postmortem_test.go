@@ -11,15 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
 // endedAs gives a pod whose container "main" ran for 3 m 12 s and ended so.
 func endedAs(code int32, reason string) *corev1.Pod {
 	begin := metav1.NewTime(time.Date(2026, 11, 23, 22, 0, 0, 0, time.UTC))
-	state := ended("a")
+	state := watchtest.Ended("a")
 	state.Terminated.ExitCode, state.Terminated.Reason = code, reason
 	state.Terminated.StartedAt, state.Terminated.FinishedAt = begin, metav1.NewTime(begin.Add(192*time.Second))
-	pod := podOf(corev1.ContainerStatus{ContainerID: "a", State: state})
+	pod := watchtest.PodOf(corev1.ContainerStatus{ContainerID: "a", State: state})
 	pod.Status.Phase, pod.Status.StartTime = corev1.PodFailed, &begin
 	if code == 0 {
 		pod.Status.Phase = corev1.PodSucceeded
@@ -34,8 +36,8 @@ func manifestOf(t *testing.T, last *corev1.Pod) *archive.Manifest {
 	p := newPod(last)
 	p.settled, p.gone = true, true
 	p.note(nil)
-	for _, i := range instances(last) {
-		p.logs[i.ContainerID] = heldLogOf(t, i)
+	for _, i := range pods.Instances(last) {
+		p.logs[i.ContainerID] = watchtest.HeldLogOf(t, i)
 		p.records[i.ContainerID] = archive.InstanceRecord{Instance: i, Verdict: archive.Complete}
 	}
 	m := p.manifest(nil)
@@ -47,7 +49,7 @@ func manifestOf(t *testing.T, last *corev1.Pod) *archive.Manifest {
 
 func TestDiagnosis(t *testing.T) {
 	waiting := func(reason, message string) *corev1.Pod {
-		pod := podOf(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}})
+		pod := watchtest.PodOf(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}})
 		pod.Status.Phase = corev1.PodPending
 		return pod
 	}
@@ -61,13 +63,13 @@ func TestDiagnosis(t *testing.T) {
 			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available\nmore"},
 		}},
 	}
-	initFailed := podOf(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}})
+	initFailed := watchtest.PodOf(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}})
 	initFailed.Spec.InitContainers = []corev1.Container{{Name: "setup"}}
 	failed := endedAs(3, "Error").Status.ContainerStatuses[0]
 	failed.Name, failed.ContainerID = "setup", "i"
 	failed.State.Terminated.ContainerID = "i"
 	initFailed.Status.InitContainerStatuses, initFailed.Status.Phase = []corev1.ContainerStatus{failed}, corev1.PodFailed
-	running := podOf(corev1.ContainerStatus{ContainerID: "a", State: runs})
+	running := watchtest.PodOf(corev1.ContainerStatus{ContainerID: "a", State: watchtest.Runs})
 	now := metav1.Now()
 	running.DeletionTimestamp = &now
 	for _, c := range []struct {
@@ -124,7 +126,7 @@ func TestDiagnosisOfWhatCameBefore(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &archive.Manifest{Pod: archive.PodSummary{Phase: c.phase, StartedAt: begin}, Instances: c.instances}
-			if got := diagnose(m); got != c.want {
+			if got := pods.Diagnose(m); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -140,8 +142,8 @@ func TestManifestNamesEveryContainer(t *testing.T) {
 		want   []archive.Verdict // by restart
 	}{
 		{"never seen", corev1.ContainerStatus{}, []archive.Verdict{archive.NeverStarted}},
-		{"ran", corev1.ContainerStatus{ContainerID: "a", State: ended("a")}, []archive.Verdict{archive.Complete}},
-		{"the third attempt", corev1.ContainerStatus{ContainerID: "c", RestartCount: 2, State: ended("c"), LastTerminationState: ended("b")},
+		{"ran", corev1.ContainerStatus{ContainerID: "a", State: watchtest.Ended("a")}, []archive.Verdict{archive.Complete}},
+		{"the third attempt", corev1.ContainerStatus{ContainerID: "c", RestartCount: 2, State: watchtest.Ended("c"), LastTerminationState: watchtest.Ended("b")},
 			[]archive.Verdict{archive.Lost, archive.Complete, archive.Complete}},
 		{"the runtime lost it", corev1.ContainerStatus{State: lost}, []archive.Verdict{archive.NeverStarted}},
 		// The kubelet counts one more for a container that it has lost sight of.
@@ -150,7 +152,7 @@ func TestManifestNamesEveryContainer(t *testing.T) {
 			[]archive.Verdict{archive.Lost, archive.Lost}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			pod := podOf(c.status)
+			pod := watchtest.PodOf(c.status)
 			pod.Status.Phase = corev1.PodFailed
 			m := manifestOf(t, pod)
 			if got, want := len(m.Instances), len(c.want); got != want {
@@ -168,8 +170,8 @@ func TestManifestNamesEveryContainer(t *testing.T) {
 // TestManifestHasNoSecrets: nothing of environment and arguments reaches a manifest.
 func TestManifestHasNoSecrets(t *testing.T) {
 	pod := endedAs(1, "Error")
-	pod.Spec, pod.ObjectMeta = secretive(), secretiveMeta()
-	if _, err := Trim(pod); err != nil {
+	pod.Spec, pod.ObjectMeta = watchtest.Secretive(), watchtest.SecretiveMeta()
+	if _, err := pods.Trim(pod); err != nil {
 		t.Fatal(err)
 	}
 	m := manifestOf(t, pod)
@@ -177,10 +179,10 @@ func TestManifestHasNoSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(text), secret) || strings.Contains(string(text), workloadIDs) {
+	if strings.Contains(string(text), watchtest.Secret) || strings.Contains(string(text), pods.WorkloadIDs) {
 		t.Errorf("the manifest has what must not be in it: %s", text)
 	}
-	if len(m.Workloads) != 1 || m.Workloads[0] != runID {
-		t.Errorf("got workloads %v, want %s", m.Workloads, runID)
+	if len(m.Workloads) != 1 || m.Workloads[0] != watchtest.RunID {
+		t.Errorf("got workloads %v, want %s", m.Workloads, watchtest.RunID)
 	}
 }

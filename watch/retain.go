@@ -27,7 +27,5 @@ func (w *Watcher) present(ref archive.PodRef) bool {
 // Dead says of a replica that its journal has no writer. While this one does not hold its own Lease it knows of no death.
 func (w *Watcher) Dead(replica string) bool {
 	v, _ := w.view()
-	return v.Self.Lease != "" && v.isDead(replica)
+	return v.Self.Lease != "" && v.IsDead(replica)
 }
-
-func (v View) isDead(replica string) bool { return replica != v.Self.Replica && !v.hasOther(replica) }

@@ -11,13 +11,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/lease"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // orphan is a pod whose Job is gone.
 func orphan(name, job string) *corev1.Pod {
 	controller := true
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "ns", Name: name, UID: types.UID(name + "-uid"), Labels: map[string]string{jobLabel: job},
+		Namespace: "ns", Name: name, UID: types.UID(name + "-uid"), Labels: map[string]string{pods.JobLabel: job},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job, UID: types.UID(job + "-uid"), Controller: &controller}},
 	}}
 }
@@ -31,7 +33,7 @@ func TestSparesWhatIsThere(t *testing.T) {
 	ref := func(job string) archive.PodRef {
 		return archive.PodRef{Namespace: "ns", Job: job, JobUID: archive.JobUID(job + "-uid")}
 	}
-	w.narrow(roster{self: "me", live: []string{"me"}})
+	w.narrow(lease.Roster{Self: "me", Live: []string{"me"}})
 	if !w.Spares(ref("never")) {
 		t.Error("got false before the caches are filled, want everything spared")
 	}

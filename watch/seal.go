@@ -14,6 +14,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // seal moves what has ended into the store: each log as soon as it was read to its end, and the pod when all of it has.
@@ -101,8 +102,8 @@ func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) err
 			m.Instances = append(m.Instances, r)
 		}
 	}
-	sortRecords(m.Instances)
-	m.Diagnosis = diagnose(m)
+	pods.SortRecords(m.Instances)
+	m.Diagnosis = pods.Diagnose(m)
 	return nil
 }
 
@@ -163,7 +164,7 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 // it was known to be that Job's.
 func (w *Watcher) asOrphan(ctx context.Context, p *pod) error {
 	w.mu.Lock()
-	alone, claimed := p.alone == noSuchJob, RefOf(p.last)
+	alone, claimed := p.alone == pods.NoSuchJob, pods.Ref(p.last)
 	w.mu.Unlock()
 	if !alone {
 		return archive.ErrNotFound
@@ -193,7 +194,7 @@ func (w *Watcher) unsealed(p *pod) []*spool.Log {
 			logs = append(logs, log)
 		}
 	}
-	slices.SortFunc(logs, func(a, b *spool.Log) int { return compareInstances(a.Instance(), b.Instance()) })
+	slices.SortFunc(logs, func(a, b *spool.Log) int { return pods.Compare(a.Instance(), b.Instance()) })
 	return logs
 }
 
@@ -222,7 +223,7 @@ func (w *Watcher) endOrphan(ctx context.Context, log *spool.Log) error {
 	if _, sealed, err := log.Record(); err != nil || sealed || log.Ended() {
 		return nil
 	}
-	ended, err := w.follower(log).rejoin(ctx)
+	ended, err := w.follower(log).Rejoin(ctx)
 	if err != nil || ended {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Standing is what is known of one Job: its objects as the cache has them, trimmed and shared, and how far the sealing of its
@@ -36,7 +36,7 @@ type PodStanding struct {
 func (w *Watcher) Standing(job types.UID) Standing {
 	s := Standing{Job: w.jobByUID(job), Events: w.eventsOf(job)}
 	if s.Job != nil {
-		s.Kind = KindOf(s.Job)
+		s.Kind = pods.Kind(s.Job)
 	}
 	pods := w.podsOf(job)
 	w.mu.Lock()
@@ -82,18 +82,6 @@ func (w *Watcher) Related(job *batchv1.Job) []*batchv1.Job {
 	return related
 }
 
-// KindOf gives the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have. "":
-// not known.
-func KindOf(job *batchv1.Job) string {
-	if kind := job.Labels[mark.Kind]; kind != "" {
-		return kind
-	}
-	if job.Annotations[workloadIDs] != "" {
-		return mark.Runner
-	}
-	return ""
-}
-
 const (
 	byUID      = "uid"
 	byWorkload = "workload"
@@ -107,8 +95,8 @@ func (w *Watcher) indexJobs() error {
 }
 
 func (w *Watcher) relations(job *batchv1.Job) []string {
-	kind := KindOf(job)
-	ids := slices.Clone(workloads(w.cfg.WorkloadLabels, job))
+	kind := pods.Kind(job)
+	ids := slices.Clone(pods.Workloads(w.cfg.WorkloadLabels, job))
 	for i := range ids {
 		ids[i] += "/" + kind
 	}

@@ -12,55 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
-
-func TestOrphanKeepsItsPlace(t *testing.T) {
-	labels := map[string]string{jobLabel: "job", batchv1.ControllerUidLabel: "job-uid"}
-	owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "job-uid", Controller: new(true)}
-	want := archive.PodRef{Namespace: "jobs", Job: "job", JobUID: "job-uid", Pod: "pod", PodUID: "pod-uid"}
-	for _, tt := range []struct {
-		name   string
-		labels map[string]string
-		owners []metav1.OwnerReference
-		bare   bool
-	}{
-		{"of its Job", labels, []metav1.OwnerReference{owner}, false},
-		{"orphaned", labels, nil, false},
-		{"orphaned on an old server", map[string]string{jobLabel: "job", "controller-uid": "job-uid"}, nil, false},
-		{"labelled by somebody else", map[string]string{jobLabel: "job"}, nil, true},
-		{"of another controller", labels, []metav1.OwnerReference{{Kind: "ReplicaSet", Controller: new(true)}}, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got := RefOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-				Namespace: "jobs", Name: "pod", UID: "pod-uid", Labels: tt.labels, OwnerReferences: tt.owners,
-			}})
-			if tt.bare != (got.Job == "") || !tt.bare && got != want {
-				t.Errorf("got %+v, want %+v (bare: %t)", got, want, tt.bare)
-			}
-		})
-	}
-}
-
-func TestSpent(t *testing.T) {
-	now := metav1.Now()
-	for _, tt := range []struct {
-		name string
-		pod  corev1.Pod
-		want bool
-	}{
-		{"runs", corev1.Pod{Spec: corev1.PodSpec{NodeName: "node"}}, false},
-		{"ended", corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed}}, true},
-		{"deleted on its node", corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}, Spec: corev1.PodSpec{NodeName: "node"}}, false},
-		{"waits for a node", corev1.Pod{}, false},
-		{"deleted before it had one", corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}, true},
-	} {
-		if got := spent(&tt.pod); got != tt.want {
-			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
-		}
-	}
-}
 
 // standing fills the caches of a Watcher that does not run.
 func standing(t *testing.T, objects ...any) *Watcher {
@@ -99,7 +53,7 @@ func TestStanding(t *testing.T) {
 	if got := w.Standing("j"); !got.Since.IsZero() || got.Job == nil || len(got.Pods) != 0 {
 		t.Errorf("before it acts: got %+v, want the Job alone", got)
 	}
-	w.narrow(roster{self: "a", live: []string{"a"}})
+	w.narrow(lease.Roster{Self: "a", Live: []string{"a"}})
 	w.actingSince = time.Now()
 	checked, unchecked, left := newPod(open), newPod(fresh), newPod(jobPod("j", "left"))
 	checked.checked = true

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Unfinished says that the cache has a Job of the target that has not ended, so that it may get a pod yet: the
@@ -14,10 +15,10 @@ import (
 func (w *Watcher) Unfinished(t archive.Target) bool {
 	return slices.ContainsFunc(w.Jobs(), func(job *batchv1.Job) bool {
 		switch {
-		case slices.ContainsFunc(job.Status.Conditions, finished), t.Namespace != "" && t.Namespace != job.Namespace:
+		case slices.ContainsFunc(job.Status.Conditions, pods.IsEnd), t.Namespace != "" && t.Namespace != job.Namespace:
 			return false
 		case t.Workload != "":
-			return slices.Contains(workloads(w.cfg.WorkloadLabels, job), t.Workload)
+			return slices.Contains(pods.Workloads(w.cfg.WorkloadLabels, job), t.Workload)
 		default:
 			return t.Job != "" && job.Name == t.Job && (t.JobUID == "" || job.UID == types.UID(t.JobUID))
 		}

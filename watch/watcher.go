@@ -22,6 +22,11 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/api"
+	"github.com/epilogue-dev/epilogue/watch/follow"
+	"github.com/epilogue-dev/epilogue/watch/lease"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+	"github.com/epilogue-dev/epilogue/work"
 )
 
 // Config says what is watched and how it is followed.
@@ -29,7 +34,7 @@ type Config struct {
 	Namespace      string
 	Selector       string   // label selector of the Jobs; "": all
 	WorkloadLabels []string // labels whose values are workload ids
-	Follow         FollowConfig
+	Follow         follow.Config
 	Sealers        int    // pods that are sealed at once
 	Replica        string // this process's name, the one of its journal
 }
@@ -37,18 +42,18 @@ type Config struct {
 // Parts are what a Watcher works with.
 type Parts struct {
 	Client kubernetes.Interface
-	Source Source
-	Budget *Budget
+	Source follow.Source
+	Budget *follow.Budget
 	Spool  *spool.Spool
 	Sealer *seal.Sealer
 	Follow *metrics.Follow // nil: nobody asks
 	Seal   *metrics.Seal   // nil: nobody asks
 	Log    *slog.Logger
 
-	Journal Journal      // nil: none, and nothing is handed over or taken over
-	Leases  *Leases      // nil: this replica is alone and owns everything
-	Own     *metrics.Own // nil: nobody asks
-	Clock   *Clock       // the API server's; nil: this machine's is as good
+	Journal Journal       // nil: none, and nothing is handed over or taken over
+	Leases  *lease.Leases // nil: this replica is alone and owns everything
+	Own     *metrics.Own  // nil: nobody asks
+	Clock   *api.Clock    // the API server's; nil: this machine's is as good
 }
 
 // counted fills in counters where nobody asks, and starts those that have labels at zero.
@@ -83,9 +88,9 @@ type Watcher struct {
 	eventInformer cache.SharedIndexInformer
 	pods          corelisters.PodLister
 	jobs          batchlisters.JobLister
-	seen, ended   Queue[podKey]
-	unchecked     Queue[podKey]
-	finishedJobs  Queue[jobKey]
+	seen, ended   work.Queue[podKey]
+	unchecked     work.Queue[podKey]
+	finishedJobs  work.Queue[jobKey]
 	followers     sync.WaitGroup
 	listeners     []func(job types.UID)               // set before Run
 	settlers      []func(job types.UID, written bool) // set before Run
@@ -94,7 +99,7 @@ type Watcher struct {
 	filled        chan struct{} // closed once the caches are filled
 
 	mu      sync.Mutex
-	rosters []roster           // guarded by mu; this replica acts for what it owns by all of them
+	rosters []lease.Roster     // guarded by mu; this replica acts for what it owns by all of them
 	known   unsealed           // guarded by mu; the pods that are not sealed yet, of those that it owns
 	done    map[types.UID]bool // guarded by mu; sealed pods that the cache still holds
 	resting map[types.UID]bool // guarded by mu; pods whose logs are being taken over
@@ -114,9 +119,6 @@ type podKey struct {
 	uid types.UID
 }
 
-// jobLabel is on every pod that the Job controller makes, since long before Kubernetes 1.24.
-const jobLabel = "job-name"
-
 const byJob = "job"
 
 // New makes a Watcher. Nothing runs before Run.
@@ -125,23 +127,23 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 	w := &Watcher{
 		cfg: cfg, parts: parts, log: parts.Log, known: newUnsealed(), done: map[types.UID]bool{},
 		resting: map[types.UID]bool{}, left: map[types.UID]*batchv1.Job{}, filled: make(chan struct{}),
-		seen:         NewQueue[podKey]("pods"),
-		unchecked:    NewQueue[podKey]("checks"),
-		ended:        NewQueue[podKey]("seals"),
-		finishedJobs: NewQueue[jobKey]("jobs"),
+		seen:         work.New[podKey]("pods"),
+		unchecked:    work.New[podKey]("checks"),
+		ended:        work.New[podKey]("seals"),
+		finishedJobs: work.New[jobKey]("jobs"),
 	}
 	// A factory for each kind, because the selections differ. All pods come, for those of a Job with a selector of its own have no
 	// label that tells; what is of no Job is cut down to its name.
-	pods := w.factory(func(*metav1.ListOptions) {}, w.trim).Core().V1().Pods()
-	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }, Trim).Batch().V1().Jobs()
-	events := w.factory(func(*metav1.ListOptions) {}, Trim).Core().V1().Events()
-	w.podInformer, w.jobInformer, w.eventInformer = pods.Informer(), jobs.Informer(), events.Informer()
-	w.pods, w.jobs = pods.Lister(), jobs.Lister()
+	podList := w.factory(func(*metav1.ListOptions) {}, w.trim).Core().V1().Pods()
+	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }, pods.Trim).Batch().V1().Jobs()
+	events := w.factory(func(*metav1.ListOptions) {}, pods.Trim).Core().V1().Events()
+	w.podInformer, w.jobInformer, w.eventInformer = podList.Informer(), jobs.Informer(), events.Informer()
+	w.pods, w.jobs = podList.Lister(), jobs.Lister()
 	if err := w.eventInformer.AddIndexers(cache.Indexers{byObject: involved}); err != nil {
 		return nil, fmt.Errorf("index Events by object: %w", err)
 	}
 	err := w.podInformer.AddIndexers(cache.Indexers{byJob: func(object any) ([]string, error) {
-		if owner := jobOf(object.(*corev1.Pod)); owner != nil {
+		if owner := pods.Job(object.(*corev1.Pod)); owner != nil {
 			return []string{string(owner.UID)}, nil
 		}
 		return nil, nil
@@ -217,7 +219,7 @@ func (w *Watcher) seeJob(object any) {
 		w.seen.Add(keyOf(p))
 	}
 	for _, c := range job.Status.Conditions {
-		if finished(c) {
+		if pods.IsEnd(c) {
 			w.finishedJobs.Add(keyOfJob(job))
 		}
 	}
@@ -249,10 +251,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	close(w.filled)
 	w.log.Info("caches are filled", "pods", len(w.podInformer.GetStore().ListKeys()), "jobs", len(w.jobInformer.GetStore().ListKeys()))
 	var workers sync.WaitGroup
-	Work(ctx, &workers, 4, w.seen, w.see)
-	Work(ctx, &workers, w.cfg.Sealers, w.ended, countRefused(w, w.seal))
-	Work(ctx, &workers, 4, w.unchecked, w.check)
-	Work(ctx, &workers, 4, w.finishedJobs, countRefused(w, w.finishJob))
+	work.Start(ctx, &workers, 4, w.seen, w.see)
+	work.Start(ctx, &workers, w.cfg.Sealers, w.ended, countRefused(w, w.seal))
+	work.Start(ctx, &workers, 4, w.unchecked, w.check)
+	work.Start(ctx, &workers, 4, w.finishedJobs, countRefused(w, w.finishJob))
 	workers.Go(func() { (&ownership{w: w}).run(ctx) })
 	workers.Go(func() { w.collect(ctx) })
 	<-ctx.Done()
@@ -264,22 +266,22 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is asked
 // where the caller wants it and the cache can be wrong: a container that has ended and cannot start again stays as it is.
-func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (Sight, error) {
+func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (pods.Sight, error) {
 	cached, err := w.pods.Pods(i.Namespace).Get(i.Pod)
 	if err != nil || cached.UID != types.UID(i.PodUID) {
 		return w.lastSight(i), nil
 	}
-	if s := sight(cached, i); !live || s.Terminated != nil && s.Current && !restarts(cached, i.Container) {
+	if s := pods.SightOf(cached, i); !live || s.Terminated != nil && s.Current && !pods.Restarts(cached, i.Container) {
 		return s, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	got, err := w.parts.Client.CoreV1().Pods(i.Namespace).Get(ctx, i.Pod, metav1.GetOptions{})
 	if err == nil && got.UID == types.UID(i.PodUID) {
-		return sight(got, i), nil
+		return pods.SightOf(got, i), nil
 	}
 	if err != nil && !isNotFound(err) {
-		return Sight{}, fmt.Errorf("look at pod %s/%s: %w", i.Namespace, i.Pod, err)
+		return pods.Sight{}, fmt.Errorf("look at pod %s/%s: %w", i.Namespace, i.Pod, err)
 	}
 	return w.lastSight(i), nil
 }

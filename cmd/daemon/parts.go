@@ -29,6 +29,9 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/api"
+	"github.com/epilogue-dev/epilogue/watch/follow"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 // parts are what run starts.
@@ -41,15 +44,15 @@ type parts struct {
 	janitor  *cleanup.Janitor
 	launcher *launch.Launcher // nil: this daemon launches nothing
 	journal  *takeover.Taker
-	leases   *watch.Leases // nil: alone
+	leases   *lease.Leases // nil: alone
 	log      *slog.Logger
 
 	store  archive.Store // measured
 	codec  *format.Codec
 	seal   *metrics.Seal
-	budget *watch.Budget
-	limit  *watch.APILimit
-	clock  *watch.Clock
+	budget *follow.Budget
+	limit  *api.Limit
+	clock  *api.Clock
 
 	retention *retention.Retention // nil: logs are kept for ever
 	api       *serve.API           // nil: none
@@ -91,7 +94,7 @@ const spoolReserve = 8 << 20
 // keeping makes the parts that keep logs: with no Leases in the settings they write nothing in the cluster.
 func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.Logger) (*parts, error) {
 	p := &parts{
-		registry: newRegistry(cfg), log: log, limit: watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst), clock: watch.NewClock(log),
+		registry: newRegistry(cfg), log: log, limit: api.NewLimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst), clock: api.NewClock(log),
 	}
 	source, err := p.connect(to)
 	if err != nil {
@@ -104,13 +107,13 @@ func keeping(cfg config.Config, to *rest.Config, store archive.Store, log *slog.
 }
 
 // connect makes the clients: one for objects under the configured limits, one for logs with a transport of its own.
-func (p *parts) connect(to *rest.Config) (watch.Source, error) {
-	source, err := watch.NewSource(to)
+func (p *parts) connect(to *rest.Config) (follow.Source, error) {
+	source, err := follow.NewSource(to)
 	if err != nil {
 		return nil, err
 	}
 	to.RateLimiter = p.limit
-	to.Wrap(watch.Contact(metrics.NewWatch(p.registry)))
+	to.Wrap(api.Contact(metrics.NewWatch(p.registry)))
 	to.Wrap(p.clock.Wrap)
 	p.client, err = kubernetesClient(to)
 	return source, err
@@ -139,15 +142,15 @@ func (p *parts) openArchive(cfg config.Config, store archive.Store) (err error) 
 }
 
 // newWatcher makes what brings lines: it hears of pods, and reads their logs.
-func (p *parts) newWatcher(cfg config.Config, source watch.Source) (err error) {
-	p.budget = watch.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, p.spool.Room)
+func (p *parts) newWatcher(cfg config.Config, source follow.Source) (err error) {
+	p.budget = follow.NewBudget(cfg.Follow.MaxStreams, cfg.Follow.OpenRate, p.spool.Room)
 	if p.leases, err = leases(cfg, p.client, p.log); err != nil {
 		return err
 	}
 	p.watcher, err = watch.New(watch.Config{
 		Namespace: cfg.Kubernetes.Namespace, Selector: cfg.Kubernetes.Selector, WorkloadLabels: cfg.Kubernetes.WorkloadLabels,
 		Sealers: cfg.Seal.Concurrency, Replica: cfg.Replica.Called(),
-		Follow: watch.FollowConfig{
+		Follow: follow.Config{
 			StallAfter: cfg.Follow.StallAfter, ReconnectAfter: cfg.Follow.ReconnectAfter,
 			SettleDelay: cfg.Follow.SettleDelay, GiveUpAfter: time.Hour,
 		},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/cleanup"
 	"github.com/epilogue-dev/epilogue/config"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 func releaseCommand(source *config.Source) *cobra.Command {
@@ -76,7 +76,7 @@ may be repeated. With --dry-run it only says what it would do.`,
 				Namespace: cfg.Kubernetes.Namespace, DryRun: cfg.Cleanup.DryRun, ForGood: true,
 			}, client, cmd.OutOrStdout())
 			return cleanup.NewUninstall(cleanup.UninstallConfig{
-				Namespace: namespace, Deployment: deployment, DaemonPods: pods, Leases: watch.LeaseSelector(cfg.Replica.Release),
+				Namespace: namespace, Deployment: deployment, DaemonPods: pods, Leases: lease.Selector(cfg.Replica.Release),
 				Jobs: cfg.Kubernetes.Namespace, QueueLease: queue,
 				PolicyBindings: bindings, DryRun: cfg.Cleanup.DryRun,
 			}, client, r, cmd.OutOrStdout()).Run(cmd.Context())

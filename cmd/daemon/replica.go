@@ -10,18 +10,18 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/metrics"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/lease"
 )
 
 // leases returns nil for a replica that is alone.
-func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) (*watch.Leases, error) {
+func leases(whole config.Config, client kubernetes.Interface, log *slog.Logger) (*lease.Leases, error) {
 	cfg := whole.Replica
 	namespace := cfg.OwnNamespace()
 	if cfg.LeaseDuration == 0 || namespace == "" {
 		log.Info("no Leases: this replica owns every log, and must be the only one")
 		return nil, nil
 	}
-	l, err := watch.NewLeases(watch.LeaseConfig{
+	l, err := lease.New(lease.Config{
 		Namespace: namespace, Group: cfg.Release, Replica: cfg.Called(), Duration: cfg.LeaseDuration, API: whole.APIAddress(), Account: cfg.Account,
 	}, client, log.With("component", "leases"))
 	if err != nil {

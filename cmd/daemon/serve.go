@@ -18,7 +18,7 @@ import (
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"
 	"github.com/epilogue-dev/epilogue/serve/loki"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/api"
 )
 
 // newAPI makes the API that gives logs back, nil where there is none. Other parts add their routes before it serves.
@@ -106,7 +106,7 @@ func reviews(cfg config.Config) (serve.Access, error) {
 	if err != nil {
 		return nil, err
 	}
-	own.RateLimiter = watch.NewAPILimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)
+	own.RateLimiter = api.NewLimit(cfg.Kubernetes.QPS, cfg.Kubernetes.Burst)
 	client, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)

@@ -22,7 +22,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/launch"
 	"github.com/epilogue-dev/epilogue/metrics"
-	"github.com/epilogue-dev/epilogue/watch"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // jobCache is an informer's, trimmed as the watcher's is.
@@ -57,7 +57,7 @@ func launcher(b *testing.B, running int) (l *launch.Launcher, client kubernetes.
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns), informers.WithTransform(watch.Trim))
+	f := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns), informers.WithTransform(pods.Trim))
 	informer := f.Batch().V1().Jobs().Informer()
 	l = launch.New(launch.Config{
 		Shape: launch.Shape{Namespace: ns, ServiceAccount: "runner"}, Limits: launch.Limits{Total: running, Queued: 100_000},

@@ -1,0 +1,66 @@
+package follow
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
+)
+
+// unserved writes the gap of an answer that did not show the last line held: up to a line of the given time, 0 for
+// none. The file before may have been read to its end. Lines are known to be missing only where they came and found no
+// room.
+func (f *Follower) unserved(to int64) {
+	from := f.tail.time()
+	if f.overlap != nil {
+		from = f.overlap.last
+	}
+	f.gapHere(archive.Gap{
+		From: from, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
+		Detail: "the last line held was no longer served when reading went on",
+	})
+}
+
+// gapHere writes a gap after the lines that are held now.
+func (f *Follower) gapHere(g archive.Gap) {
+	g.AfterLine = f.log.Summary().Lines
+	f.gap(g)
+}
+
+// gap writes a gap, unless one of that reason stands there already: a crash may come between a gap and what follows it,
+// and the same place may be found twice.
+func (f *Follower) gap(g archive.Gap) {
+	for _, have := range f.log.Summary().Gaps {
+		if have.AfterLine == g.AfterLine && have.Reason == g.Reason && have.ThroughLine >= g.ThroughLine {
+			return
+		}
+	}
+	f.log.Gap(g)
+	f.count.Gaps.WithLabelValues(string(g.Reason)).Inc()
+	f.slog.Warn("gap in log", "instance", f.log.Instance(), "after_line", g.AfterLine, "reason", g.Reason, "detail", g.Detail)
+}
+
+// reasonOf tells why the log of a pod went away.
+func reasonOf(s pods.Sight) archive.GapReason {
+	if s.Pod != nil {
+		if s.Pod.Status.Reason == "Evicted" {
+			return archive.GapEvicted
+		}
+		for _, c := range s.Pod.Status.Conditions {
+			if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "DeletionByPodGC" {
+				return archive.GapNodeLost
+			}
+		}
+		if s.Pod.Status.Reason == "NodeLost" {
+			return archive.GapNodeLost
+		}
+	}
+	switch {
+	case s.Gone || s.Deleting:
+		return archive.GapDeleted
+	case !s.Current && !s.Previous:
+		return archive.GapReplaced
+	default:
+		return archive.GapUnreachable
+	}
+}

@@ -1,0 +1,24 @@
+package watchtest
+
+import (
+	"sync"
+)
+
+// Transcript keeps what is logged.
+type Transcript struct {
+	mu   sync.Mutex
+	text []byte // guarded by mu
+}
+
+func (s *Transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, p...)
+	return len(p), nil
+}
+
+func (s *Transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text)
+}
