@@ -218,10 +218,8 @@ func (w *Watcher) seeJob(object any) {
 	for _, p := range w.podsOf(job.UID) {
 		w.seen.Add(keyOf(p))
 	}
-	for _, c := range job.Status.Conditions {
-		if pods.IsEnd(c) {
-			w.finishedJobs.Add(keyOfJob(job))
-		}
+	if pods.Finished(job) {
+		w.finishedJobs.Add(keyOfJob(job))
 	}
 	w.tell(job)
 }

@@ -13,11 +13,11 @@ import (
 
 // run is the whole program:
 //
-//	API server ─▶ watch.Watcher ─starts─▶ watch.Follower ─lines─▶ archive.Log in spool.Spool
+//	API server ─▶ watch.Watcher ─starts─▶ follow.Follower ─lines─▶ spool.Log in spool.Spool
 //	                   │                        ▲ pods/log                   │
-//	                   │                        │                            ├──▶ archive.Journal ──▶ archive.Store
-//	                   ├─ ended pods ───────────┼──▶ seal.Sealer ─────────┴──▶ archive.Store
-//	                   │                        └ watch.Source                          │
+//	                   │                        │                            ├──▶ journal.Journal ──▶ archive.Store
+//	                   ├─ ended pods ───────────┼──▶ seal.Sealer ────────────┴──▶ archive.Store
+//	                   │                        └ follow.Source                         │
 //	                   └─ Jobs ──▶ cleanup.Janitor ◀───────── what is archived ─────────┘
 //
 // It stops in stages, from the last to the first: see stages.

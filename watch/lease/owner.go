@@ -39,6 +39,7 @@ type Roster struct {
 	Live []string // sorted, with self
 }
 
+// Owns reports whether the replica that saw the roster owns the Job by it.
 func (r Roster) Owns(job types.UID) bool { return r.Self != "" && Owner(job, r.Live) == r.Self }
 
 // Lacks says that one of the other roster is not in this one.
@@ -46,6 +47,7 @@ func (r Roster) Lacks(other Roster) bool {
 	return slices.ContainsFunc(other.Live, func(replica string) bool { return !slices.Contains(r.Live, replica) })
 }
 
+// Is reports whether the two rosters say the same.
 func (r Roster) Is(other Roster) bool {
 	return r.Self == other.Self && slices.Equal(r.Live, other.Live)
 }

@@ -28,6 +28,7 @@ func (v View) is(o View) bool {
 	return v.Self.is(o.Self) && slices.EqualFunc(v.Others, o.Others, Member.is)
 }
 
+// Roster returns who is live, and the zero value while this replica must not act.
 func (v View) Roster() Roster {
 	if v.Self.Lease == "" {
 		return Roster{}
@@ -44,4 +45,5 @@ func (v View) hasOther(replica string) bool {
 	return slices.ContainsFunc(v.Others, func(m Member) bool { return m.Replica == replica })
 }
 
+// IsDead reports whether the replica is another one that is not live.
 func (v View) IsDead(replica string) bool { return replica != v.Self.Replica && !v.hasOther(replica) }

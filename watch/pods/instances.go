@@ -114,6 +114,7 @@ func over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
+// SortRecords puts records in the order of Compare.
 func SortRecords(records []archive.InstanceRecord) {
 	slices.SortFunc(records, func(a, b archive.InstanceRecord) int { return Compare(a.Instance, b.Instance) })
 }

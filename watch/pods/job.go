@@ -9,16 +9,29 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// FinishedAt gives when a Job finished, zero where it has not.
-func FinishedAt(job *batchv1.Job) (end time.Time) {
-	for _, c := range job.Status.Conditions {
-		if IsEnd(c) {
-			end = c.LastTransitionTime.Time
+// End returns the condition that says how the Job has ended, nil where it has not.
+func End(job *batchv1.Job) *batchv1.JobCondition {
+	for i, c := range job.Status.Conditions {
+		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
+			return &job.Status.Conditions[i]
 		}
 	}
-	return end
+	return nil
 }
 
+// FinishedAt returns when the Job ended, zero where it has not. A failed Job has no completion time: the condition's is the end of
+// both kinds.
+func FinishedAt(job *batchv1.Job) time.Time {
+	if c := End(job); c != nil {
+		return c.LastTransitionTime.Time
+	}
+	return time.Time{}
+}
+
+// Finished reports whether the Job has ended.
+func Finished(job *batchv1.Job) bool { return End(job) != nil }
+
+// SummaryOfJob returns what a manifest tells of the Job.
 func SummaryOfJob(job *batchv1.Job) *archive.JobSummary {
 	s := &archive.JobSummary{
 		Name: job.Name, UID: archive.JobUID(job.UID), Labels: job.Labels, CreatedAt: job.CreationTimestamp.UTC(),
@@ -29,14 +42,9 @@ func SummaryOfJob(job *batchv1.Job) *archive.JobSummary {
 		s.Conditions = append(s.Conditions, archive.Condition{
 			Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: c.Message, At: c.LastTransitionTime.UTC(),
 		})
-		// A failed Job has no completion time: the condition's is the end of both kinds.
-		if IsEnd(c) {
-			s.FinishedAt = c.LastTransitionTime.UTC()
-		}
+	}
+	if c := End(job); c != nil {
+		s.FinishedAt = c.LastTransitionTime.UTC()
 	}
 	return s
-}
-
-func IsEnd(c batchv1.JobCondition) bool {
-	return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
+// SaysFault describes a fault in one line.
 func SaysFault(f *kubelet.Fault) string {
 	return fmt.Sprintf("cut %t, text %q, hang %t, status %d, speed %d after %d lines or %d bytes, %d times",
 		f.Cut, f.Text, f.Hang, f.Status, f.BytesPerSecond, f.AfterLines, f.AfterBytes, f.Times)
 }
 
+// RandomFault draws a fault of the node: an answer that is cut, hangs, fails or lies.
 func RandomFault(random *rand.Rand) *kubelet.Fault {
 	f := &kubelet.Fault{Optional: true, Times: 1 + random.IntN(3)}
 	if random.IntN(2) == 0 {

@@ -17,8 +17,10 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
+// PodResource is how the tracker of a fake clientset calls pods.
 var PodResource = corev1.SchemeGroupVersion.WithResource("pods")
 
+// LeaseTime is for how long a Lease of the tests counts.
 const LeaseTime = 15 * time.Second
 
 // LeaseServer is the fake clientset with what of an API server Leases rest on: UIDs, versions, conflicts and preconditions.
@@ -31,14 +33,17 @@ type LeaseServer struct {
 	deletes []string        // guarded by mu; deletions that were refused
 }
 
+// NewLeaseServer makes one without any Lease.
 func NewLeaseServer() *LeaseServer {
 	s := &LeaseServer{Clientset: fake.NewClientset(), cut: map[string]bool{}, deaf: map[string]bool{}}
 	s.PrependReactor("*", "leases", s.React)
 	return s
 }
 
+// ErrCut is the answer to whoever cannot reach the server.
 var ErrCut = errors.New("connection refused")
 
+// React answers for the tracker where a Lease is asked for or written.
 func (s *LeaseServer) React(action clienttesting.Action) (bool, runtime.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,6 +93,7 @@ func (s *LeaseServer) store(verb string, lease *coordinationv1.Lease) error {
 
 var leaseKind = coordinationv1.Resource("leases")
 
+// Stored returns the Lease as the server has it, nil where it has none.
 func (s *LeaseServer) Stored(name string) *coordinationv1.Lease {
 	o, err := s.Tracker().Get(coordinationv1.SchemeGroupVersion.WithResource("leases"), "system", name)
 	if err != nil {
@@ -96,12 +102,14 @@ func (s *LeaseServer) Stored(name string) *coordinationv1.Lease {
 	return o.(*coordinationv1.Lease)
 }
 
+// SetCut says whether the replica can reach the server.
 func (s *LeaseServer) SetCut(replica string, cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cut["epilogue-"+replica] = cut
 }
 
+// SetDeaf says whether the answers to what the replica writes get lost.
 func (s *LeaseServer) SetDeaf(replica string, deaf bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

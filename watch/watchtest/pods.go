@@ -7,10 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// ControlledBy returns the owner of an object that has a controller.
 func ControlledBy(version, kind, name, uid string) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{APIVersion: version, Kind: kind, Name: name, UID: types.UID(uid), Controller: new(true)}}
 }
 
+// Labelled returns the labels with which the Job controller marks a pod.
 func Labelled(name, uid string) map[string]string {
 	return map[string]string{"job-name": name, batchv1.ControllerUidLabel: uid}
 }
@@ -30,6 +32,7 @@ var (
 	Waits = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 )
 
+// Ended is the state of an instance that has failed.
 func Ended(id string) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ContainerID: id, ExitCode: 1}}
 }

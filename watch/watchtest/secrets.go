@@ -7,8 +7,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// Secret must not be found in anything that is archived.
 const Secret = "a-token-that-never-expires"
 
+// RunID is the workload that the arguments of Secretive name.
 const RunID = "0f3c9f5e-7a51-4d3b-9a44-6d0c6a1a2b3c"
 
 // Secretive is a pod spec that has the secret wherever one can stand.
@@ -33,6 +35,7 @@ func Secretive() corev1.PodSpec {
 	}
 }
 
+// SecretiveMeta is the metadata of an object with the secret wherever one can stand.
 func SecretiveMeta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name: "p", Labels: map[string]string{"job-name": "j"},

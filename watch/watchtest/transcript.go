@@ -10,6 +10,7 @@ type Transcript struct {
 	text []byte // guarded by mu
 }
 
+// Write takes what is logged. It has no error.
 func (s *Transcript) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -17,6 +18,7 @@ func (s *Transcript) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// String returns all that was logged.
 func (s *Transcript) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
