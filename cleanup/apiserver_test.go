@@ -23,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // apiServer keeps Jobs and pods as the real one does where it matters here: versions, preconditions, strategic merge
@@ -269,7 +271,7 @@ func (a *apiServer) put(o metav1.Object) {
 	a.version++
 	o.SetResourceVersion(strconv.Itoa(a.version))
 	gone := o.GetDeletionTimestamp() != nil && len(o.GetFinalizers()) == 0
-	if p, ok := o.(*corev1.Pod); ok && gone && p.Spec.NodeName != "" && !over(p) {
+	if p, ok := o.(*corev1.Pod); ok && gone && p.Spec.NodeName != "" && !pods.Over(p) {
 		gone = false // its kubelet ends it first
 	}
 	switch o := o.(type) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Action is what is to be done with a Job or with one of its pods.
@@ -101,7 +102,7 @@ func Decide(f Facts, s config.Cleanup, now time.Time) []Decision {
 		j.orphans()
 	case f.Job.DeletionTimestamp != nil:
 		j.deleted()
-	case !hasFinished(f.Job):
+	case !pods.Finished(f.Job):
 		j.running()
 	default:
 		j.finished()
@@ -153,7 +154,7 @@ func (j *judgement) deleted() {
 	}
 	j.add(Decision{Action: Wait, Reason: Unsealed, At: at})
 	for _, p := range j.Pods {
-		if j.owned(p) && !over(p.Pod) {
+		if j.owned(p) && !pods.Over(p.Pod) {
 			j.end(p, Decision{
 				Reason: Deleting, Detail: "its Job was deleted, and is held until the log is archived",
 				Setting: "gate " + string(j.s.Gate), Since: j.now,
@@ -177,8 +178,8 @@ func (j *judgement) deadline(o metav1.Object, doubt bool) time.Time {
 // or else the deadline would begin anew with each change of owners.
 func (j *judgement) heldFrom(o metav1.Object) time.Time {
 	from := o.GetDeletionTimestamp().Time
-	if job, ok := o.(*batchv1.Job); ok && hasFinished(job) {
-		from = finishedAt(job)
+	if job, ok := o.(*batchv1.Job); ok && pods.Finished(job) {
+		from = pods.FinishedAt(job)
 	}
 	if seen, ok := seenHeld(o, j.now); ok {
 		return latest(from, seen)
@@ -228,7 +229,7 @@ func (j *judgement) running() {
 func (j *judgement) finished() {
 	sealed := j.sealed()
 	// One that had finished before is sealed soon or was held: a hundred thousand of these need no gate at a start.
-	fresh := !finishedAt(j.Job).Before(j.Since)
+	fresh := !pods.FinishedAt(j.Job).Before(j.Since)
 	j.hold(fresh && slices.ContainsFunc(j.Pods, func(p Pod) bool { return !p.Sealed && !p.Unproven }))
 	if sealed && has(j.Job.Finalizers, mark.Finalizer) {
 		j.add(Decision{Action: Release, Reason: Sealed}) // nothing is left to protect

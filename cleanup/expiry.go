@@ -10,6 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // handsOff says why nothing of the Job is ended or deleted, if that is so.
@@ -63,7 +64,7 @@ func (j *judgement) rule() *config.Rule {
 // expiry says when a finished Job goes, and by what; or that it does not go, and why. What its owner wrote on it beats
 // what its maker wrote in it, which beats rules, which beat settings.
 func (j *judgement) expiry() (at time.Time, why Reason, goes bool) {
-	a, end := j.Job.Annotations, finishedAt(j.Job)
+	a, end := j.Job.Annotations, pods.FinishedAt(j.Job)
 	switch {
 	case a[mark.Expires] != "":
 		t, err := mark.ParseTime(a[mark.Expires])

@@ -23,7 +23,7 @@ func (j *Janitor) facts(job types.UID) (f Facts, ok bool) {
 		}
 		f.Pods = append(f.Pods, Pod{Pod: p.Pod, Sealed: p.Sealed, Unproven: p.Unproven, Events: p.Events})
 	}
-	if f.Job != nil && hasFinished(f.Job) && j.history > 0 {
+	if f.Job != nil && pods.Finished(f.Job) && j.history > 0 {
 		f.Newer = newer(f.Job, j.parts.Cache.Related(f.Job))
 	}
 	j.noteTrouble(job, &f, j.parts.Clock.Now())

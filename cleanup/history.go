@@ -25,7 +25,7 @@ func mostHistory(s config.Cleanup) int {
 func newer(job *batchv1.Job, related []*batchv1.Job) int {
 	n := 0
 	for _, r := range related {
-		if hasFinished(r) && r.DeletionTimestamp == nil && byEnd(r, job) > 0 {
+		if pods.Finished(r) && r.DeletionTimestamp == nil && byEnd(r, job) > 0 {
 			n++
 		}
 	}
@@ -35,7 +35,7 @@ func newer(job *batchv1.Job, related []*batchv1.Job) int {
 // byEnd compares Jobs by their ends. Times are whole seconds: of two that ended in the same one the UIDs decide, so
 // that every replica and every look counts alike.
 func byEnd(a, b *batchv1.Job) int {
-	return cmp.Or(finishedAt(a).Compare(finishedAt(b)), cmp.Compare(a.UID, b.UID))
+	return cmp.Or(pods.FinishedAt(a).Compare(pods.FinishedAt(b)), cmp.Compare(a.UID, b.UID))
 }
 
 // crowd asks for a look at the older Jobs of the workload that are too many now that this one has ended. It need not be
@@ -44,10 +44,10 @@ func byEnd(a, b *batchv1.Job) int {
 //
 // It ends: a Job only ever tells of older ones. One that is beyond every limit itself made none of them too many.
 func (j *Janitor) crowd(job *batchv1.Job) {
-	if job == nil || j.history == 0 || !hasFinished(job) {
+	if job == nil || j.history == 0 || !pods.Finished(job) {
 		return
 	}
-	related := slices.DeleteFunc(j.parts.Cache.Related(job), func(r *batchv1.Job) bool { return !hasFinished(r) })
+	related := slices.DeleteFunc(j.parts.Cache.Related(job), func(r *batchv1.Job) bool { return !pods.Finished(r) })
 	if newer(job, related) >= j.history {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // worlds is how many of them are played; EPILOGUE_SEED plays one again.
@@ -203,7 +204,7 @@ func (w *world) judgeState(o metav1.Object, gone bool) {
 	if !gone || l.torn || !l.gated {
 		return
 	}
-	end := finishedAt(j)
+	end := pods.FinishedAt(j)
 	if end.IsZero() {
 		end = j.DeletionTimestamp.Time
 	}
@@ -224,7 +225,7 @@ func (w *world) judgeDeletion(o metav1.Object, how *metav1.DeleteOptions) {
 	}
 	switch o := o.(type) {
 	case *batchv1.Job:
-		if finishedAt(o).IsZero() || o.Annotations[mark.Keep] == "true" || !w.shelf.written(o.UID) {
+		if pods.FinishedAt(o).IsZero() || o.Annotations[mark.Keep] == "true" || !w.shelf.written(o.UID) {
 			w.t.Errorf("%s is deleted, and it has not finished, is kept or has no document: %v", o.Name, o.Annotations)
 		}
 		for _, p := range w.lives[o.UID].pods {
@@ -236,7 +237,7 @@ func (w *world) judgeDeletion(o metav1.Object, how *metav1.DeleteOptions) {
 		switch {
 		case o.Spec.NodeName == "" && !has(o.Finalizers, mark.Finalizer):
 			w.t.Errorf("pod %s is withdrawn and nothing holds it", o.Name)
-		case o.Spec.NodeName != "" && (!over(o) || !w.shelf.has(jobOf(o), o.UID)):
+		case o.Spec.NodeName != "" && (!pods.Over(o) || !w.shelf.has(jobOf(o), o.UID)):
 			w.t.Errorf("pod %s is deleted before it has ended and is sealed", o.Name)
 		}
 	}
@@ -260,7 +261,7 @@ func (w *world) judgeEnd() {
 			w.t.Errorf("%s is there still: %+v, Events %v", l.job.Name, current.ObjectMeta, w.api.said(l.job.Name))
 		}
 		// Of a Job that is kept a pod that cannot start is kept, too.
-		waits := l.kept && current != nil && finishedAt(current).IsZero()
+		waits := l.kept && current != nil && pods.FinishedAt(current).IsZero()
 		if current != nil && has(current.Finalizers, mark.Finalizer) && !waits {
 			w.t.Errorf("%s carries the gate still", l.job.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // watcher brings the cache up to date, now and then late, and seals.
@@ -35,7 +36,7 @@ func (w *world) watcher() {
 // note takes up a pod that has ended, or gone.
 func (w *world) note(p *corev1.Pod, gone bool) {
 	withdrawn := p.DeletionTimestamp != nil && p.Spec.NodeName == ""
-	if w.shelf.has(jobOf(p), p.UID) || !gone && !over(p) && !withdrawn {
+	if w.shelf.has(jobOf(p), p.UID) || !gone && !pods.Over(p) && !withdrawn {
 		return
 	}
 	if w.pending[p.UID] == nil {
@@ -104,7 +105,7 @@ func (w *world) documents() {
 		for pod := range w.lookout.pods[uid] {
 			open = open || !w.lookout.sealed[pod]
 		}
-		if !open && !finishedAt(j).IsZero() && !w.shelf.written(uid) {
+		if !open && !pods.FinishedAt(j).IsZero() && !w.shelf.written(uid) {
 			whole = append(whole, uid)
 		}
 	}

@@ -133,7 +133,7 @@ func (w *world) tick() {
 func (w *world) kubelets() {
 	for _, p := range inOrder(w, w.api.pods) {
 		what := w.plans[p.UID]
-		if over(p) {
+		if pods.Over(p) {
 			if p.DeletionTimestamp != nil {
 				w.api.edit(p, func(metav1.Object) {}) // what holds it no longer
 			}
@@ -179,7 +179,7 @@ func (w *world) controllers() {
 			w.garbage(j)
 			continue
 		}
-		ttl, end := j.Spec.TTLSecondsAfterFinished, finishedAt(j)
+		ttl, end := j.Spec.TTLSecondsAfterFinished, pods.FinishedAt(j)
 		if ttl != nil && !end.IsZero() && time.Since(end) > time.Duration(*ttl)*time.Second {
 			foreground := metav1.DeletePropagationForeground
 			w.api.mu.Lock()
@@ -192,7 +192,7 @@ func (w *world) controllers() {
 
 // countPods is the Job's controller: it counts its pods, makes another one after a failure, or ends the Job.
 func (w *world) countPods(j *batchv1.Job, l *life) {
-	if !finishedAt(j).IsZero() {
+	if !pods.FinishedAt(j).IsZero() {
 		return
 	}
 	succeeded, failures, alive := 0, 0, 0
@@ -200,7 +200,7 @@ func (w *world) countPods(j *batchv1.Job, l *life) {
 		switch current := w.current(p); {
 		case current == nil && w.phaseOf(p) == corev1.PodSucceeded, current != nil && current.Status.Phase == corev1.PodSucceeded:
 			succeeded++
-		case current == nil || over(current) || current.DeletionTimestamp != nil && current.Spec.NodeName == "":
+		case current == nil || pods.Over(current) || current.DeletionTimestamp != nil && current.Spec.NodeName == "":
 			failures++
 		default:
 			alive++

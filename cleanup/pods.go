@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // retries deletes failed pods beyond the newest. One that the Job's controller has not counted yet keeps its finalizer,
@@ -43,7 +44,7 @@ func (j *judgement) orphans() {
 			j.keep(Disabled)
 		case keeps(p.Pod):
 			j.keep(Kept)
-		case !over(p.Pod):
+		case !pods.Over(p.Pod):
 			j.keep(Running)
 			j.startable(p)
 		default:
@@ -70,33 +71,9 @@ func launched(job *batchv1.Job) bool { return job.Labels[mark.Kind] != "" }
 
 func has(list []string, word string) bool { return slices.Contains(list, word) }
 
-func over(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}
-
-// finishedAt returns the end of the Job, zero where it has not finished. A failed Job has no completion time.
-func finishedAt(job *batchv1.Job) time.Time {
-	if c := endCondition(job); c != nil {
-		return c.LastTransitionTime.Time
-	}
-	return time.Time{}
-}
-
-func hasFinished(job *batchv1.Job) bool { return !finishedAt(job).IsZero() }
-
 func failed(job *batchv1.Job) bool {
-	c := endCondition(job)
+	c := pods.End(job)
 	return c != nil && c.Type == batchv1.JobFailed
-}
-
-// endCondition says how the Job has ended; nil: it has not.
-func endCondition(job *batchv1.Job) *batchv1.JobCondition {
-	for i, c := range job.Status.Conditions {
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-			return &job.Status.Conditions[i]
-		}
-	}
-	return nil
 }
 
 func statuses(p *corev1.Pod) []corev1.ContainerStatus {

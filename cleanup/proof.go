@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Errors for which a decision is put off.
@@ -46,7 +47,7 @@ func (j *Janitor) proof(ctx context.Context, f Facts) (proven, error) {
 	}
 	if job := f.Job; job != nil {
 		p.unseen = counted(job) - len(p.evidence.Manifests)
-		if finished := hasFinished(job); finished && p.unseen > 0 || !finished && (job.DeletionTimestamp != nil || f.Ending) {
+		if finished := pods.Finished(job); finished && p.unseen > 0 || !finished && (job.DeletionTimestamp != nil || f.Ending) {
 			if err := j.addUnknown(ctx, &p); err != nil {
 				j.blocked("api")
 				return p, err

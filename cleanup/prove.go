@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // prove takes the gate off what is archived, and tells the owners of Jobs what became of their logs.
@@ -45,7 +46,7 @@ func (j *Janitor) open(ctx context.Context, job types.UID, p proven, list []Deci
 		return nil // neither lost nor archived can be said of it; a person decides, or the deadline of its deletion
 	}
 	release := pick(list, Release)
-	finished := hasFinished(p.Job)
+	finished := pods.Finished(p.Job)
 	switch {
 	case len(release) == 0 && !tell:
 		return nil // the store knows better than the cache: its seal brings it here again

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/config"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // What keeps a pod from starting.
@@ -57,7 +58,7 @@ func (p Pod) Hindered(now time.Time) Reason {
 // hindered finds what keeps the pod from starting. The pod's status does not say since when: its Events do, as long as
 // they are there, else the time at which it was first seen.
 func (p Pod) hindered(now time.Time) (hindrance, bool) {
-	if over(p.Pod) || p.DeletionTimestamp != nil {
+	if pods.Over(p.Pod) || p.DeletionTimestamp != nil {
 		return hindrance{}, false
 	}
 	for _, c := range p.Status.Conditions {
@@ -242,7 +243,7 @@ func (j *judgement) podless() {
 // Refused reports whether no pod can be created for the Job.
 func (f Facts) Refused(now time.Time) bool {
 	j := judgement{Facts: f, now: now}
-	if f.Job == nil || f.Job.DeletionTimestamp != nil || hasFinished(f.Job) {
+	if f.Job == nil || f.Job.DeletionTimestamp != nil || pods.Finished(f.Job) {
 		return false
 	}
 	_, stuck := j.refused()
@@ -253,7 +254,7 @@ func (j *judgement) refused() (hindrance, bool) {
 	spec := j.Job.Spec
 	// One that wants no pod needs none, whatever an Event says.
 	suspended := spec.Suspend != nil && *spec.Suspend || spec.Parallelism != nil && *spec.Parallelism == 0
-	alive := slices.ContainsFunc(j.Pods, func(p Pod) bool { return !over(p.Pod) })
+	alive := slices.ContainsFunc(j.Pods, func(p Pod) bool { return !pods.Over(p.Pod) })
 	if suspended || alive || j.Job.Status.Active > 0 || j.Job.Status.StartTime == nil {
 		return hindrance{}, false
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // The reasons of the Events that users see.
@@ -137,7 +138,7 @@ func verdictEvent(v archive.Verdict) string {
 func (j *Janitor) tells(job types.UID, f Facts) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.untold[job] || f.Job == nil || j.cfg.ArchivesOnly() || finishedAt(f.Job).Before(f.Since) {
+	if !j.untold[job] || f.Job == nil || j.cfg.ArchivesOnly() || pods.FinishedAt(f.Job).Before(f.Since) {
 		delete(j.untold, job)
 		return false
 	}

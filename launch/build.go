@@ -6,6 +6,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Images says where a runner's image comes from.
@@ -134,7 +136,7 @@ const (
 // buildFailure says why a build has failed, with the end of its log.
 func (k *keeper) buildFailure(ctx context.Context, builder *batchv1.Job) string {
 	why := "build " + builder.Name + " failed"
-	if c := endCondition(builder); c != nil {
+	if c := pods.End(builder); c != nil {
 		why += ": " + c.Reason
 	}
 	if text := builder.Annotations[cancelled]; text != "" {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Limits say how many launched Jobs may run at once.
@@ -140,19 +141,10 @@ func holdsSlot(job *batchv1.Job) bool {
 
 // endOf returns Complete or Failed, "" for a Job that has not finished.
 func endOf(job *batchv1.Job) batchv1.JobConditionType {
-	if c := endCondition(job); c != nil {
+	if c := pods.End(job); c != nil {
 		return c.Type
 	}
 	return ""
-}
-
-func endCondition(job *batchv1.Job) *batchv1.JobCondition {
-	for i, c := range job.Status.Conditions {
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-			return &job.Status.Conditions[i]
-		}
-	}
-	return nil
 }
 
 // timedOut reports whether one of the pods was ended by the timeout of the request. Whoever else ends a pod gently

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // State is where a launched Job stands.
@@ -46,7 +47,7 @@ func (l *Launcher) status(q queue, job *batchv1.Job) Status {
 		Name: job.Name, Kind: kindOf(job), Workload: job.Labels[mark.WorkloadID], Attempt: job.Labels[mark.Attempt],
 		Image: job.Annotations[imageName], Created: job.CreationTimestamp.UTC(),
 	}
-	end := endCondition(job)
+	end := pods.End(job)
 	switch {
 	case end != nil && end.Type == batchv1.JobComplete:
 		s.State = Succeeded

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Backoff waits ever longer, with jitter so that those who lost the same thing at once do not come back as one. The zero wait is
-// First, which is doubled up to Last.
+// Backoff waits ever longer, with jitter so that those who lost the same thing at once do not come back as one. The
+// zero wait is First, which is doubled up to Last.
 type Backoff struct {
 	First, Last, next time.Duration
 }

@@ -15,7 +15,7 @@ import (
 func (w *Watcher) Unfinished(t archive.Target) bool {
 	return slices.ContainsFunc(w.Jobs(), func(job *batchv1.Job) bool {
 		switch {
-		case slices.ContainsFunc(job.Status.Conditions, pods.IsEnd), t.Namespace != "" && t.Namespace != job.Namespace:
+		case pods.Finished(job), t.Namespace != "" && t.Namespace != job.Namespace:
 			return false
 		case t.Workload != "":
 			return slices.Contains(pods.Workloads(w.cfg.WorkloadLabels, job), t.Workload)

@@ -79,7 +79,7 @@ func Instances(pod *corev1.Pod) []archive.Instance {
 
 // Restarts: the kubelet may start the container again in place, so that its name may mean another instance the next moment.
 func Restarts(pod *corev1.Pod, name string) bool {
-	if over(pod) {
+	if Over(pod) {
 		return false
 	}
 	if pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
@@ -106,11 +106,11 @@ func restartsAll(rules []corev1.ContainerRestartRule) bool {
 // Spent: nothing more will happen in the pod. One that is deleted before it has a node gets none any more, whatever holds the
 // object.
 func Spent(pod *corev1.Pod) bool {
-	return over(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == ""
+	return Over(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == ""
 }
 
-// over: no container of the pod will run again.
-func over(pod *corev1.Pod) bool {
+// Over reports that no container of the pod will run again.
+func Over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 

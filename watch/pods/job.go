@@ -19,8 +19,8 @@ func End(job *batchv1.Job) *batchv1.JobCondition {
 	return nil
 }
 
-// FinishedAt returns when the Job ended, zero where it has not. A failed Job has no completion time: the condition's is the end of
-// both kinds.
+// FinishedAt returns when the Job ended, zero where it has not. A failed Job has no completion time: the condition's
+// is the end of both kinds.
 func FinishedAt(job *batchv1.Job) time.Time {
 	if c := End(job); c != nil {
 		return c.LastTransitionTime.Time

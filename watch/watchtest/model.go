@@ -20,8 +20,8 @@ type Pin struct {
 	Shows string
 }
 
-// Play plays a model's schedules, each in a bubble of its own and beside the others. Where the environment asks for one seed it is
-// the only one.
+// Play plays a model's schedules, each in a bubble of its own and beside the others. Where the environment asks for
+// one seed it is the only one.
 func Play(t *testing.T, m Model, play func(*testing.T, uint64)) {
 	run := func(name string, seed uint64) {
 		t.Run(name, func(t *testing.T) {
