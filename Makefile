@@ -53,7 +53,7 @@ unit: ## Run the unit tests, under the race detector where there is a C compiler
 	CGO_ENABLED=$(if $(RACE),1,0) $(THRIFT) go test $(RACE) $(TESTS) -timeout 20m ./...
 
 models: ## Play SEEDS random schedules of each model, 20000 unless it is set, for hours; with SEEDS= as many as make test
-	$(if $(SEEDS),EPILOGUE_MODEL_SEEDS=$(SEEDS)) go test -count=1 -timeout 48h -run 'Model|Property|DoesNotAllocate' ./archive/... ./watch
+	$(if $(SEEDS),EPILOGUE_MODEL_SEEDS=$(SEEDS)) go test -count=1 -timeout 48h -run 'Model|Property|DoesNotAllocate' ./archive/... ./watch/...
 
 integration: ## Run the tests against a real API server, etcd and S3 server
 	@vars=$$(e2e/cluster/env.sh integration); eval "$$vars"; \
