@@ -66,7 +66,8 @@ func (w *Watcher) depart(last *corev1.Pod) {
 	w.missing = append(w.missing, departed{w.newPod(last), time.Now()})
 }
 
-// claim has those of them that are ours now looked for in the store, and recorded as lost where that knows nothing of them.
+// claim has those of them that are ours now looked for in the store, and recorded as lost where that knows nothing of
+// them.
 func (w *Watcher) claim() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,8 +105,8 @@ func (w *Watcher) orphan(draft *archive.Manifest) {
 // errBehind: the pod is there and not in the cache yet.
 var errBehind = errors.New("cache is behind")
 
-// checkOrphan asks the API server whether the pod is really gone. The cache may be behind the journal of the replica that
-// followed it, and a log that is sealed too early is sealed for good.
+// checkOrphan asks the API server whether the pod is really gone. The cache may be behind the journal of the replica
+// that followed it, and a log that is sealed too early is sealed for good.
 func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	limited, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
@@ -132,8 +133,8 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	return nil
 }
 
-// recall takes up what an earlier process, or another replica, knew of a pod: the instances whose logs the spool holds, which
-// the pod's status may no longer name, and how they ended.
+// recall takes up what an earlier process, or another replica, knew of a pod: the instances whose logs the spool holds,
+// which the pod's status may no longer name, and how they ended.
 func (w *Watcher) recall(p *pod) {
 	uid := archive.PodUID(p.last.UID)
 	for _, log := range w.parts.Spool.Logs(uid) {

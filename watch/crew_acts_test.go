@@ -137,7 +137,8 @@ func (d *drama) join() {
 	d.start(name, filepath.Join(d.t.TempDir(), name))
 }
 
-// here gives the replicas that are not away. Somebody always is again soon: what comes and goes while nobody watches, nobody knows.
+// here gives the replicas that are not away. Somebody always is again soon: what comes and goes while nobody watches,
+// nobody knows.
 func (d *drama) here() []*hand {
 	return slices.DeleteFunc(slices.Clone(d.hands), func(h *hand) bool { return h.away })
 }

@@ -25,7 +25,8 @@ import (
 // client is the API server as one replica reaches it.
 func (c *crew) client(h *hand) kubernetes.Interface {
 	client := &fake.Clientset{}
-	// The fake clientset holds a lock over each request: those of a process that is stopped hang before they come to it.
+	// The fake clientset holds a lock over each request: those of a process that is stopped hang before they come to
+	// it.
 	try := func() error {
 		if err := h.process.Try(); err != nil {
 			return err
@@ -57,8 +58,8 @@ func (c *crew) client(h *hand) kubernetes.Interface {
 	return &stoppable{client, h.process}
 }
 
-// lateWatch is a watch whose events come late to one that is stopped or cut off. Other than watch.Filter it does not wait for a
-// reader that has gone.
+// lateWatch is a watch whose events come late to one that is stopped or cut off. Other than watch.Filter it does not
+// wait for a reader that has gone.
 type lateWatch struct {
 	apiwatch.Interface
 	events  chan apiwatch.Event
@@ -110,8 +111,8 @@ func (w *lateWatch) Stop() {
 	w.Interface.Stop()
 }
 
-// stoppable is a client in a process that may be stopped: what it asks for hangs then, whatever its patience, and comes to the API
-// server when the process goes on, late.
+// stoppable is a client in a process that may be stopped: what it asks for hangs then, whatever its patience, and comes
+// to the API server when the process goes on, late.
 type stoppable struct {
 	kubernetes.Interface
 	process *storetest.Gate

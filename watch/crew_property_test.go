@@ -18,13 +18,13 @@ import (
 // crewSeeds is how many schedules are played; EPILOGUE_SEED plays one again.
 const crewSeeds = 40
 
-// TestReplicasProperty plays random schedules of lines, rotations, cuts, restarts, deletions and store faults over one to four
-// replicas that join, leave, die with and without their disks, stand still past their Leases, and are cut off from the API
-// server or from the store. In the end
+// TestReplicasProperty plays random schedules of lines, rotations, cuts, restarts, deletions and store faults over one
+// to four replicas that join, leave, die with and without their disks, stand still past their Leases, and are cut off
+// from the API server or from the store. In the end
 //
 //   - every instance has a record, and the archive holds its lines in order and once, but for what lies inside gaps;
-//   - a line is missing only where no stream ever gave it to anyone, or where it was neither durable nor still served when
-//     the replica that had it died, and then only near such a time;
+//   - a line is missing only where no stream ever gave it to anyone, or where it was neither durable nor still served
+//     when the replica that had it died, and then only near such a time;
 //   - every pod is sealed, and no journal object is left.
 func TestReplicasProperty(t *testing.T) {
 	first, last := watchtest.Seeds(t, crewSeeds)
@@ -53,7 +53,8 @@ type drama struct {
 	mu      sync.Mutex
 	durable map[string]bool      // guarded by mu; texts that were put by one whose word counts
 	written map[string]time.Time // guarded by mu; by text
-	// guarded by mu; when a replica came back, by itself or from its disk after a crash, after others may have taken its logs
+	// guarded by mu; when a replica came back, by itself or from its disk after a crash, after others may have taken
+	// its logs
 	returned map[string]time.Time
 
 	trouble []window
@@ -82,8 +83,8 @@ type window struct{ from, to time.Time }
 const (
 	// atRisk is how old a line can be and not be durable: journal's interval, spool's flush, and the put's own time.
 	atRisk = crewJournal + crewFlush + 2*time.Second
-	// takesOver is how long it takes until another one follows: the Lease, half as much again until it is judged, and the wait
-	// for the others or the store.
+	// takesOver is how long it takes until another one follows: the Lease, half as much again until it is judged, and
+	// the wait for the others or the store.
 	takesOver = watchtest.LeaseTime*3/2 + takeOverPatience + 10*time.Second
 )
 

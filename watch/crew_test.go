@@ -41,8 +41,8 @@ const (
 
 var crewFollow = follow.Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
 
-// crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one store,
-// all inside a synctest bubble.
+// crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one
+// store, all inside a synctest bubble.
 type crew struct {
 	t      *testing.T
 	k      *kubelet.Kubelet

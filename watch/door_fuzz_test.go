@@ -21,7 +21,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// FuzzPodMetadata: whatever a user writes into a pod, its log is kept, can be found again, and stands in its namespace's folder.
+// FuzzPodMetadata: whatever a user writes into a pod, its log is kept, can be found again, and stands in its
+// namespace's folder.
 func FuzzPodMetadata(f *testing.F) {
 	f.Add("batch/v1", "Job", "job", "uid", "", "", "w", "a,b")
 	f.Add("batch/v1", "Job", "../../x", "u/v", "job", "uid", "..", "../../../x")

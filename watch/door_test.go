@@ -36,8 +36,8 @@ func (c *crew) labelledPod(name string, labels map[string]string) *kubelet.Pod {
 	return p
 }
 
-// TestLabelsAlone: somebody labels a pod as a Job's. It is that Job's where the Job is there and has not ended, as the Job's controller
-// would adopt it then; else it is kept, by itself.
+// TestLabelsAlone: somebody labels a pod as a Job's. It is that Job's where the Job is there and has not ended, as the
+// Job's controller would adopt it then; else it is kept, by itself.
 func TestLabelsAlone(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare  func(c *crew)
@@ -98,8 +98,8 @@ func TestLabelsAlone(t *testing.T) {
 	}
 }
 
-// TestOrphanStaysItsJobs: a Job is deleted and its pods live on, without an owner. They are its own still, also for a daemon that
-// starts again, with its disk or without.
+// TestOrphanStaysItsJobs: a Job is deleted and its pods live on, without an owner. They are its own still, also for a
+// daemon that starts again, with its disk or without.
 func TestOrphanStaysItsJobs(t *testing.T) {
 	for name, again := range map[string]func(c *crew, h *hand) *hand{
 		"one life":          func(_ *crew, h *hand) *hand { return h },
@@ -176,8 +176,8 @@ func TestJobWithASelectorOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestPoisonHoldsNobodyUp has more pods than sealers of which the store takes nothing. The others are sealed, and these as soon as it
-// does.
+// TestPoisonHoldsNobodyUp has more pods than sealers of which the store takes nothing. The others are sealed, and these
+// as soon as it does.
 func TestPoisonHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)

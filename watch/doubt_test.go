@@ -16,8 +16,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// doubt is a takeover while the taker cannot reach the store. Of the dead replica the journal holds lines that the kubelet serves
-// no more, and lines that it still serves.
+// doubt is a takeover while the taker cannot reach the store. Of the dead replica the journal holds lines that the
+// kubelet serves no more, and lines that it still serves.
 type doubt struct {
 	*crew
 	taker *hand
@@ -82,7 +82,8 @@ func (d *doubt) finish() {
 	d.report(d.pod)
 }
 
-// TestStoreAwayAtTakeover: what is read while the store is away goes behind what the journals hold, so that nothing is missing.
+// TestStoreAwayAtTakeover: what is read while the store is away goes behind what the journals hold, so that nothing is
+// missing.
 func TestStoreAwayAtTakeover(t *testing.T) {
 	for _, living := range []bool{true, false} {
 		for name, tt := range map[string]struct {

@@ -98,7 +98,8 @@ func TestHandOverDiesAfterTheFlush(t *testing.T) {
 	}
 }
 
-// TestHandOverDiesBeforeItIsSaid kills the old owner when what it hands over has left its spool, before its Lease says so.
+// TestHandOverDiesBeforeItIsSaid kills the old owner when what it hands over has left its spool, before its Lease says
+// so.
 func TestHandOverDiesBeforeItIsSaid(t *testing.T) {
 	for name, then := range afterwards {
 		t.Run(name, func(t *testing.T) {
@@ -131,8 +132,8 @@ func TestHandOverDiesBeforeItIsSaid(t *testing.T) {
 	}
 }
 
-// TestTakeOverDiesBeforeItActs kills the new owner at each answer of the store to its takeover: at the last one everything is in
-// its spool, and it has not acted.
+// TestTakeOverDiesBeforeItActs kills the new owner at each answer of the store to its takeover: at the last one
+// everything is in its spool, and it has not acted.
 func TestTakeOverDiesBeforeItActs(t *testing.T) {
 	for name, then := range afterwards {
 		for n, last := 1, false; !last; n++ {
@@ -179,8 +180,8 @@ func takeOverDies(t *testing.T, n int, then func(*crew, *hand)) (died bool) {
 	return died
 }
 
-// TestHandedOverAndNotWritten has the log go from a to b to c, where b dies before it has journaled what it took: a lives, and what
-// it handed over is in its journal alone.
+// TestHandedOverAndNotWritten has the log go from a to b to c, where b dies before it has journaled what it took: a
+// lives, and what it handed over is in its journal alone.
 func TestHandedOverAndNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)

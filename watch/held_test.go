@@ -18,8 +18,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// TestPodGoesWhileTheStoreIsAsked has a daemon start again with a log in its spool whose pod has ended, and the pod deleted while the
-// store is asked whether it is sealed. What the spool holds is kept.
+// TestPodGoesWhileTheStoreIsAsked has a daemon start again with a log in its spool whose pod has ended, and the pod
+// deleted while the store is asked whether it is sealed. What the spool holds is kept.
 func TestPodGoesWhileTheStoreIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)
@@ -52,7 +52,8 @@ func TestPodGoesWhileTheStoreIsAsked(t *testing.T) {
 	})
 }
 
-// TestRecordCannotBeRead has the record of a sealed log fail to be read for a while. The log is followed when that is over.
+// TestRecordCannotBeRead has the record of a sealed log fail to be read for a while. The log is followed when that is
+// over.
 func TestRecordCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)
@@ -82,7 +83,8 @@ func TestRecordCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestAdoptedPod: a pod that was orphaned is adopted by another Job, and neither Job is thought to have it after it is sealed.
+// TestAdoptedPod: a pod that was orphaned is adopted by another Job, and neither Job is thought to have it after it is
+// sealed.
 func TestAdoptedPod(t *testing.T) {
 	known := newUnsealed()
 	pod := watchtest.PodOf(corev1.ContainerStatus{})

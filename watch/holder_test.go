@@ -17,7 +17,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// The holder of a log is its Job's owner, by whatever name the log is asked for; what this replica owns, and what nobody knows, has none.
+// The holder of a log is its Job's owner, by whatever name the log is asked for; what this replica owns, and what
+// nobody knows, has none.
 func TestHolder(t *testing.T) { synctest.Test(t, holders) }
 
 func holders(t *testing.T) {

@@ -56,8 +56,9 @@ func (w *Watcher) leftJob(job *batchv1.Job) {
 	w.finishedJobs.AddAfter(keyOfJob(job), lastPods)
 }
 
-// finishGone writes the document of a Job that was deleted before it had one, most often while it ran: else nobody would ever be told
-// that it has ended. Of one that left while no process watched its last pod brings it here, and that pod's manifest tells of it.
+// finishGone writes the document of a Job that was deleted before it had one, most often while it ran: else nobody
+// would ever be told that it has ended. Of one that left while no process watched its last pod brings it here, and that
+// pod's manifest tells of it.
 func (w *Watcher) finishGone(ctx context.Context, key jobKey) error {
 	w.mu.Lock()
 	job := w.left[key.uid]

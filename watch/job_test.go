@@ -16,8 +16,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// TestJobDeletedWhileItRan: such a Job gets a document, too, that says so. Else whoever follows it would wait for ever, and lists would
-// call it running.
+// TestJobDeletedWhileItRan: such a Job gets a document, too, that says so. Else whoever follows it would wait for ever,
+// and lists would call it running.
 func TestJobDeletedWhileItRan(t *testing.T) {
 	for name, restart := range map[string]bool{"in one life": false, "while no daemon watched": true} {
 		t.Run(name, func(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// unsealed are the pods that are known and not sealed yet, by themselves and by their Jobs: with a hundred thousand of them at
-// a start, nobody can look through all to answer for one Job.
+// unsealed are the pods that are known and not sealed yet, by themselves and by their Jobs: with a hundred thousand of
+// them at a start, nobody can look through all to answer for one Job.
 type unsealed struct {
 	pods  map[types.UID]*pod
 	ofJob map[types.UID]map[types.UID]*pod

@@ -11,8 +11,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// AwaitGone returns nil once the cache has no Job of the target, so that no other pod of it will come. Its error is the context's. It
-// waits for that where other namespaces may have the target; and before it believes the caches it waits until they are filled.
+// AwaitGone returns nil once the cache has no Job of the target, so that no other pod of it will come. Its error is the
+// context's. It waits for that where other namespaces may have the target; and before it believes the caches it waits
+// until they are filled.
 func (w *Watcher) AwaitGone(ctx context.Context, t archive.Target) error {
 	filled := w.filled
 	if t.Namespace != "" && t.Namespace != w.cfg.Namespace {
@@ -52,7 +53,8 @@ func (w *Watcher) liveJob(t archive.Target) (types.UID, bool) {
 	return job.UID, true
 }
 
-// leaving is for who waits for Jobs to leave the cache. What it holds are Jobs that were waited for and are still there.
+// leaving is for who waits for Jobs to leave the cache. What it holds are Jobs that were waited for and are still
+// there.
 type leaving struct {
 	mu   sync.Mutex
 	jobs map[types.UID]chan struct{} // guarded by mu

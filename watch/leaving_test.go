@@ -33,8 +33,8 @@ func (w *waiter) over() bool {
 	}
 }
 
-// TestAwaitGone: whoever waits hears of the end by the event that says it, without the passing of any time, and not before the last Job of
-// the target has left.
+// TestAwaitGone: whoever waits hears of the end by the event that says it, without the passing of any time, and not
+// before the last Job of the target has left.
 func TestAwaitGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := New(Config{Namespace: "jobs", WorkloadLabels: []string{"workload"}}, Parts{Client: fake.NewClientset(), Log: slog.New(slog.DiscardHandler)})

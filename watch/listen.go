@@ -10,13 +10,13 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true; and
-// with the UIDs of all Jobs when this replica owns others than before. It is called by the informers' own goroutines, so it
-// only notes the UID. Listen is called before Run.
+// Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true;
+// and with the UIDs of all Jobs when this replica owns others than before. It is called by the informers' own
+// goroutines, so it only notes the UID. Listen is called before Run.
 func (w *Watcher) Listen(f func(job types.UID)) { w.listeners = append(w.listeners, f) }
 
-// ListenSettled has f called with the UID of each Job that has finished and of which all is in the store, its document too;
-// written says that this was just now. It is called before Run.
+// ListenSettled has f called with the UID of each Job that has finished and of which all is in the store, its document
+// too; written says that this was just now. It is called before Run.
 func (w *Watcher) ListenSettled(f func(job types.UID, written bool)) {
 	w.settlers = append(w.settlers, f)
 }

@@ -18,8 +18,9 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// TestSealedBeforeItWasJournaled has a log sealed and its replica dead, with its disk, before the next journal, and the pod's
-// status, or the pod itself, does not name the instance when another one takes over: the log object says whose it is.
+// TestSealedBeforeItWasJournaled has a log sealed and its replica dead, with its disk, before the next journal, and the
+// pod's status, or the pod itself, does not name the instance when another one takes over: the log object says whose it
+// is.
 func TestSealedBeforeItWasJournaled(t *testing.T) {
 	for name, gone := range map[string]bool{"another instance runs": false, "the pod is gone": true} {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +62,8 @@ func TestSealedBeforeItWasJournaled(t *testing.T) {
 	}
 }
 
-// TestPodGoneBeforeItsLogWasJournaled has a pod gone with its replica, and a journal that holds the draft and no log. What may
-// have been written is lost, and said to be: also of a container that had not started when it was last seen.
+// TestPodGoneBeforeItsLogWasJournaled has a pod gone with its replica, and a journal that holds the draft and no log.
+// What may have been written is lost, and said to be: also of a container that had not started when it was last seen.
 func TestPodGoneBeforeItsLogWasJournaled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t)

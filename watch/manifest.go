@@ -74,8 +74,8 @@ func (p *pod) missed() []archive.InstanceRecord {
 	return records
 }
 
-// unheld gives a record for each instance of a pod that is gone which the draft names, or names a successor of, and of which
-// neither the spool nor a journal has a log.
+// unheld gives a record for each instance of a pod that is gone which the draft names, or names a successor of, and of
+// which neither the spool nor a journal has a log.
 func (p *pod) unheld() []archive.InstanceRecord {
 	named, last := map[string]archive.InstanceRecord{}, map[string]archive.InstanceRecord{}
 	at := func(container string, restart int) string { return fmt.Sprintf("%s.%d", container, restart) }

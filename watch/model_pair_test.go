@@ -23,8 +23,8 @@ var pinnedPairs = []watchtest.Pin{
 // alonePerPair is how many schedules of one reader are played for each of two: those are as dear.
 const alonePerPair = 5
 
-// TestReplicasModel is TestFollowerModel with one or two replicas: also with handovers, takeovers, both reading at once, restarts,
-// and restart counts that come twice.
+// TestReplicasModel is TestFollowerModel with one or two replicas: also with handovers, takeovers, both reading at
+// once, restarts, and restart counts that come twice.
 func TestReplicasModel(t *testing.T) {
 	model := watchtest.Model{Count: modelSeeds, Every: alonePerPair, Pinned: pinnedPairs}
 	watchtest.Play(t, model, func(t *testing.T, seed uint64) { newPair(t, seed).play() })
@@ -32,8 +32,8 @@ func TestReplicasModel(t *testing.T) {
 
 const modelSeeds = 200
 
-// pair is one random run of one or two replicas over one pod. Its container is restarted now and then, and its restarts may be
-// counted from 0 again.
+// pair is one random run of one or two replicas over one pod. Its container is restarted now and then, and its restarts
+// may be counted from 0 again.
 type pair struct {
 	*drama
 	pod     *kubelet.Pod
@@ -124,8 +124,8 @@ func (m *pair) begin() {
 	m.report()
 }
 
-// again ends the container, while somebody reads, and starts it once more. Where it is removed with its logs before, the kubelet
-// counts from 0 again.
+// again ends the container, while somebody reads, and starts it once more. Where it is removed with its logs before,
+// the kubelet counts from 0 again.
 func (m *pair) again() {
 	if len(m.runs) > 2 {
 		return

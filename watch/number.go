@@ -9,21 +9,23 @@ import (
 
 // numbered is an instance of a pod with the number that it has in the archive, as its Restart.
 //
-// That number is the kubelet's restart count, unless another instance of the container has that: the kubelet takes the count
-// from the container's last status, and where it has none from the folder of its logs, which is empty once the dead container was
-// removed. Then it counts from 0 again, as after a sandbox that was made anew. Keys and files are called after the number.
+// That number is the kubelet's restart count, unless another instance of the container has that: the kubelet takes the
+// count from the container's last status, and where it has none from the folder of its logs, which is empty once the
+// dead container was removed. Then it counts from 0 again, as after a sandbox that was made anew. Keys and files are
+// called after the number.
 type numbered struct {
 	archive.Instance
 	count int  // the kubelet's
 	seen  bool // a status has named it, and not only a log
 }
 
-// number gives the instance its number, the same each time. An instance must come after those that started before it. Called with
-// Watcher.mu held.
+// number gives the instance its number, the same each time. An instance must come after those that started before it.
+// Called with Watcher.mu held.
 func (p *pod) number(i archive.Instance) archive.Instance {
 	n, known := p.numbers[i.ContainerID]
 	if known {
-		// Of one that only a log told of the count was not known. Later statuses may give a dead one a count that is one too high.
+		// Of one that only a log told of the count was not known. Later statuses may give a dead one a count that is
+		// one too high.
 		if !n.seen {
 			n.count, n.seen = i.Restart, true
 			p.numbers[i.ContainerID] = n
@@ -51,9 +53,9 @@ func (p *pod) hold(i archive.Instance) {
 	}
 }
 
-// renumber gives the instance another number, for a log of another one came into the spool under its own. That one may be known by
-// another number, for this replica had seen statuses that the log's had not: its log's stands, unless it has one here already.
-// Called with Watcher.mu held.
+// renumber gives the instance another number, for a log of another one came into the spool under its own. That one may
+// be known by another number, for this replica had seen statuses that the log's had not: its log's stands, unless it
+// has one here already. Called with Watcher.mu held.
 func (p *pod) renumber(i, other archive.Instance) archive.Instance {
 	taken := i.Restart
 	i.Restart = p.numbers[i.ContainerID].count
@@ -117,8 +119,8 @@ func (p *pod) known() []archive.Instance {
 	return list
 }
 
-// neverStarted gives a record for each container that is not known to have had an instance. One that had may look so again, after
-// its pod's sandbox was made anew.
+// neverStarted gives a record for each container that is not known to have had an instance. One that had may look so
+// again, after its pod's sandbox was made anew.
 func (p *pod) neverStarted() []archive.InstanceRecord {
 	list := slices.DeleteFunc(pods.NeverStarted(p.last, p.waited), func(r archive.InstanceRecord) bool {
 		_, ran := p.newest(r.Container)
@@ -146,8 +148,8 @@ func (p *pod) lastNumber(c pods.Container) int {
 	}
 }
 
-// uncounted is 1 where the status of a container counts one that never was. The kubelet does so for one that it has lost sight of,
-// unless the pod is being deleted, and for one that it is to start.
+// uncounted is 1 where the status of a container counts one that never was. The kubelet does so for one that it has
+// lost sight of, unless the pod is being deleted, and for one that it is to start.
 func (p *pod) uncounted(c pods.Container) int {
 	last := c.Status.LastTerminationState.Terminated
 	lost, noted := p.lostSight[c.Spec.Name]
@@ -164,7 +166,8 @@ func (p *pod) uncounted(c pods.Container) int {
 	return 0
 }
 
-// noteLostSight remembers which counts were one too high before the pod's deletion was asked for: later that cannot be told.
+// noteLostSight remembers which counts were one too high before the pod's deletion was asked for: later that cannot be
+// told.
 func (p *pod) noteLostSight(c pods.Container) {
 	if c.Status == nil || c.Status.ContainerID != "" || p.last.DeletionTimestamp != nil {
 		return

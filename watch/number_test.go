@@ -16,8 +16,9 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// TestRestartCountComesTwice has a pod's sandbox made anew under two init containers. The kubelet removes both with their logs. The
-// first is started while its status is at hand and counts on; the second has no status and no logs, and counts from 0 again.
+// TestRestartCountComesTwice has a pod's sandbox made anew under two init containers. The kubelet removes both with
+// their logs. The first is started while its status is at hand and counts on; the second has no status and no logs, and
+// counts from 0 again.
 func TestRestartCountComesTwice(t *testing.T) {
 	for name, takeover := range map[string]bool{"in one life": false, "with a takeover": true} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +132,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestRenumber has a log in the spool under the number that an instance was given, of one that may be known by another number.
+// TestRenumber has a log in the spool under the number that an instance was given, of one that may be known by another
+// number.
 func TestRenumber(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -20,9 +20,9 @@ type Journal interface {
 	Flush(ctx context.Context) error
 	// Replicas gives the replicas that have a journal in the store, this one among them.
 	Replicas(ctx context.Context) ([]string, error)
-	// TakeOver puts the replicas' open logs of those pods that are mine into the spool and gives the pods. A log of which
-	// the spool holds as much stays as it is. Before a pod's logs change still is called, after which nobody writes them. Done
-	// twice it does no harm.
+	// TakeOver puts the replicas' open logs of those pods that are mine into the spool and gives the pods. A log of
+	// which the spool holds as much stays as it is. Before a pod's logs change still is called, after which nobody
+	// writes them. Done twice it does no harm.
 	TakeOver(ctx context.Context, replicas []string, mine func(archive.PodRef) bool, still func(archive.PodRef)) ([]archive.PodUID, error)
 	// Collect removes what of the journals nobody needs any more.
 	Collect(ctx context.Context, dead func(replica string) bool) error
@@ -32,8 +32,9 @@ const (
 	takeOverPatience = 15 * time.Second // for a store that does not answer: logs are read without what it holds then
 	handOverPatience = 10 * time.Second
 	ownAgain         = 5 * time.Second // until what failed is tried again
-	doubtPatience    = 2 * time.Minute // for a takeover that fails though the store answers, as where the spool has no room
-	collectEvery     = time.Minute
+	// for a takeover that fails though the store answers, as where the spool has no room
+	doubtPatience = 2 * time.Minute
+	collectEvery  = time.Minute
 )
 
 // ownership brings what the watcher does in line with who is live. Its fields are owned by run.
@@ -125,8 +126,8 @@ func (o *ownership) suspend() {
 	o.w.letGo(func(types.UID) bool { return true })
 }
 
-// waitFor says how long to wait for the others at most; 0: they have all handed over what is ours, or had their time. An
-// owner that cannot reach the store has nothing to give that could not as well be read again.
+// waitFor says how long to wait for the others at most; 0: they have all handed over what is ours, or had their time.
+// An owner that cannot reach the store has nothing to give that could not as well be read again.
 func (o *ownership) waitFor(v lease.View) time.Duration {
 	if o.waiting.IsZero() {
 		o.waiting = time.Now()
@@ -138,8 +139,8 @@ func (o *ownership) waitFor(v lease.View) time.Duration {
 	return o.w.parts.Leases.Duration() - time.Since(o.waiting)
 }
 
-// handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves the
-// spool, unsealed. A crash in between leaves what a crash at any time leaves.
+// handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves
+// the spool, unsealed. A crash in between leaves what a crash at any time leaves.
 func (o *ownership) handOver(ctx context.Context, next lease.Roster) error {
 	o.w.letGo(func(job types.UID) bool { return !next.Owns(job) })
 	lost, err := o.w.strangers(next)
@@ -163,9 +164,9 @@ func (o *ownership) handOver(ctx context.Context, next lease.Roster) error {
 	return nil
 }
 
-// takeOver brings into the spool what the journals hold of pods that are ours now. Where the store is in trouble logs are read
-// without it after a while, for the kubelet does not keep them either: in doubt, neither journaled nor sealed, until the takeover
-// has been done after all. What was read meanwhile goes behind what it brings.
+// takeOver brings into the spool what the journals hold of pods that are ours now. Where the store is in trouble logs
+// are read without it after a while, for the kubelet does not keep them either: in doubt, neither journaled nor sealed,
+// until the takeover has been done after all. What was read meanwhile goes behind what it brings.
 func (o *ownership) takeOver(ctx context.Context, next lease.Roster, joining bool) {
 	if o.w.parts.Journal == nil {
 		return
@@ -196,8 +197,9 @@ func (o *ownership) takeOver(ctx context.Context, next lease.Roster, joining boo
 	}
 }
 
-// takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one who died before he
-// took it, and those of the living, who may have handed over what is ours, to this replica or to one that died before he wrote.
+// takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one who died
+// before he took it, and those of the living, who may have handed over what is ours, to this replica or to one that
+// died before he wrote.
 func (o *ownership) takeOnce(ctx context.Context, next lease.Roster) error {
 	replicas, err := o.w.parts.Journal.Replicas(ctx)
 	if err != nil {

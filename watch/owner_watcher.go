@@ -46,8 +46,8 @@ func (w *Watcher) Owns(job types.UID) bool {
 	return w.owns(job)
 }
 
-// OwnerOf gives the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica that has
-// just joined is named before it has taken over, and one that has died until its Lease has lapsed.
+// OwnerOf gives the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica that
+// has just joined is named before it has taken over, and one that has died until its Lease has lapsed.
 func (w *Watcher) OwnerOf(job types.UID) (owner lease.Member, ok bool) {
 	v, _ := w.view()
 	return v.OwnerOf(job)
@@ -95,8 +95,8 @@ func (w *Watcher) rest(ref archive.PodRef) {
 	w.endRead(p)
 }
 
-// endRead ends the logs of a forgotten pod that were read to their end: who takes them up again need not prove it again, and
-// perhaps could not.
+// endRead ends the logs of a forgotten pod that were read to their end: who takes them up again need not prove it
+// again, and perhaps could not.
 func (w *Watcher) endRead(p *pod) {
 	if p == nil || p.draft != nil {
 		return

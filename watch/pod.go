@@ -20,26 +20,29 @@ import (
 
 // pod is a pod that is not sealed yet. Its fields are guarded by Watcher.mu.
 type pod struct {
-	last      *corev1.Pod                             // as it was last seen
-	named     archive.PodRef                          // as it is kept
-	alone     string                                  // why it is kept without the Job that it names; "": it is not
-	filed     types.UID                               // the Job that it is found by among those that are known
-	job       *batchv1.Job                            // its Job as it was last seen, nil: never
-	gone      bool                                    // it has left the API server
-	checked   bool                                    // the store was asked whether it is sealed already
-	settled   bool                                    // every instance that last names has its follower
-	held      []archive.Instance                      // of which the spool had a log when the pod was first seen
-	numbers   numbers                                 // every instance that is known
-	lostSight map[string]int32                        // restart counts that the kubelet gave without an instance, by container
-	overAt    time.Time                               // when it was first seen to have ended
-	draft     *archive.Manifest                       // of a pod that is known from the spool only
-	logs      map[string]*spool.Log                   // every instance that was followed, by container ID
-	following map[string]*reading                     // those whose follower has not returned
-	changed   chan struct{}                           // closed and replaced with each change
-	states    map[string]archive.ContainerState       // how they ended, as soon as that was seen
-	silent    map[string]time.Time                    // until when they were seen to have no line, by whoever read them before; nil: none was
-	records   map[string]archive.InstanceRecord       // those that are sealed
-	waited    map[string]corev1.ContainerStateWaiting // why a container could not start, by its name; the end of the pod overwrites it
+	last    *corev1.Pod        // as it was last seen
+	named   archive.PodRef     // as it is kept
+	alone   string             // why it is kept without the Job that it names; "": it is not
+	filed   types.UID          // the Job that it is found by among those that are known
+	job     *batchv1.Job       // its Job as it was last seen, nil: never
+	gone    bool               // it has left the API server
+	checked bool               // the store was asked whether it is sealed already
+	settled bool               // every instance that last names has its follower
+	held    []archive.Instance // of which the spool had a log when the pod was first seen
+	numbers numbers            // every instance that is known
+	// restart counts that the kubelet gave without an instance, by container
+	lostSight map[string]int32
+	overAt    time.Time                         // when it was first seen to have ended
+	draft     *archive.Manifest                 // of a pod that is known from the spool only
+	logs      map[string]*spool.Log             // every instance that was followed, by container ID
+	following map[string]*reading               // those whose follower has not returned
+	changed   chan struct{}                     // closed and replaced with each change
+	states    map[string]archive.ContainerState // how they ended, as soon as that was seen
+	// until when they were seen to have no line, by whoever read them before; nil: none was
+	silent  map[string]time.Time
+	records map[string]archive.InstanceRecord // those that are sealed
+	// why a container could not start, by its name; the end of the pod overwrites it
+	waited map[string]corev1.ContainerStateWaiting
 }
 
 // reading is a follower at work.
@@ -69,7 +72,8 @@ func (w *Watcher) newPod(last *corev1.Pod) *pod {
 	return p
 }
 
-// take takes up a state of the pod. Whose it is changes only where its controller says so: one that was orphaned stays what it was.
+// take takes up a state of the pod. Whose it is changes only where its controller says so: one that was orphaned stays
+// what it was.
 func (p *pod) take(last *corev1.Pod) {
 	if p.last = last; pods.Controlled(last) {
 		p.named, p.alone = pods.Ref(last), ""
@@ -129,8 +133,8 @@ func (w *Watcher) see(ctx context.Context, key podKey) error {
 	return w.update(ctx, key, p)
 }
 
-// selected: the pod belongs to a Job that is watched, or says so. With a selector only selected Jobs are in the cache; a pod that is
-// seen before its Job is looked at again when that comes.
+// selected: the pod belongs to a Job that is watched, or says so. With a selector only selected Jobs are in the cache;
+// a pod that is seen before its Job is looked at again when that comes.
 func (w *Watcher) selected(p *corev1.Pod) bool {
 	owner, why := pods.Claim(p)
 	if w.cfg.Selector == "" {
@@ -278,8 +282,9 @@ func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
 	w.seen.AddRateLimited(key)
 }
 
-// leftSilent keeps in the pod's draft that an instance had no line when its follower ended. The draft goes with the pod: into the
-// journal when the pod is handed over, and to the next process with the disk. A crash loses it, and then the start is in doubt.
+// leftSilent keeps in the pod's draft that an instance had no line when its follower ended. The draft goes with the
+// pod: into the journal when the pod is handed over, and to the next process with the disk. A crash loses it, and then
+// the start is in doubt.
 func (w *Watcher) leftSilent(p *pod, i archive.Instance, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

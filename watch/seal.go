@@ -57,7 +57,8 @@ func (w *Watcher) seal(ctx context.Context, key podKey) error {
 	return nil
 }
 
-// countRefused counts what the store refuses for itself. It leaves its worker, so that others are sealed, and comes again.
+// countRefused counts what the store refuses for itself. It leaves its worker, so that others are sealed, and comes
+// again.
 func countRefused[T comparable](w *Watcher, do func(context.Context, T) error) func(context.Context, T) error {
 	return func(ctx context.Context, key T) error {
 		err := do(ctx, key)
@@ -69,8 +70,8 @@ func countRefused[T comparable](w *Watcher, do func(context.Context, T) error) f
 	}
 }
 
-// findLost looks in the store for logs that nobody here holds. A replica may have sealed one and died, with its disk, before
-// the journal said so.
+// findLost looks in the store for logs that nobody here holds. A replica may have sealed one and died, with its disk,
+// before the journal said so.
 func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) error {
 	w.mu.Lock()
 	unknown := func(r archive.InstanceRecord) bool {
@@ -107,8 +108,8 @@ func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) err
 	return nil
 }
 
-// fenced counts a pod that another replica, or an earlier life of this one, had sealed: the first manifest stands, and what
-// is held here is dropped.
+// fenced counts a pod that another replica, or an earlier life of this one, had sealed: the first manifest stands, and
+// what is held here is dropped.
 func (w *Watcher) fenced(p *pod) {
 	w.mu.Lock()
 	ref := p.ref()
@@ -117,8 +118,9 @@ func (w *Watcher) fenced(p *pod) {
 	w.log.Warn("pod was sealed already", "pod", ref)
 }
 
-// check asks the store, once, whether a pod that had ended when it was first seen is sealed. A store that does not answer
-// is not waited for: the log is read all the same, for it may be gone tomorrow, and sealing finds the manifest then.
+// check asks the store, once, whether a pod that had ended when it was first seen is sealed. A store that does not
+// answer is not waited for: the log is read all the same, for it may be gone tomorrow, and sealing finds the manifest
+// then.
 func (w *Watcher) check(ctx context.Context, key podKey) error {
 	w.mu.Lock()
 	p := w.known.get(key.uid)
@@ -160,8 +162,8 @@ func (w *Watcher) check(ctx context.Context, key podKey) error {
 	return nil
 }
 
-// asOrphan asks for the manifest of a pod that nobody vouches for under the Job that its labels name: where it was sealed so before,
-// it was known to be that Job's.
+// asOrphan asks for the manifest of a pod that nobody vouches for under the Job that its labels name: where it was
+// sealed so before, it was known to be that Job's.
 func (w *Watcher) asOrphan(ctx context.Context, p *pod) error {
 	w.mu.Lock()
 	alone, claimed := p.alone == pods.NoSuchJob, pods.Ref(p.last)

@@ -12,8 +12,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// Standing is what is known of one Job: its objects as the cache has them, trimmed and shared, and how far the sealing of its
-// pods is.
+// Standing is what is known of one Job: its objects as the cache has them, trimmed and shared, and how far the sealing
+// of its pods is.
 type Standing struct {
 	Job    *batchv1.Job // nil: the cache has none of that UID
 	Pods   []PodStanding
@@ -21,7 +21,9 @@ type Standing struct {
 	Open   int             // pods that have left the API server and are not sealed
 	Doubt  bool            // what is not sealed may be: the store has not been asked about any of it yet
 	Kind   string          // mark.Runner or mark.Builder; "": not known
-	Since  time.Time       // when this replica began to act by the present owners, by the API server's clock; zero: it does not act for the Job
+	// when this replica began to act by the present owners, by the API server's clock; zero: it does not act for the
+	// Job
+	Since time.Time
 }
 
 // PodStanding is one pod of it.
@@ -62,8 +64,8 @@ func (w *Watcher) Standing(job types.UID) Standing {
 	return s
 }
 
-// Related gives the Jobs in the cache that run the same workload and are of the same kind, the Job itself among them. One
-// without a workload has no relations.
+// Related gives the Jobs in the cache that run the same workload and are of the same kind, the Job itself among them.
+// One without a workload has no relations.
 func (w *Watcher) Related(job *batchv1.Job) []*batchv1.Job {
 	var related []*batchv1.Job
 	seen := map[types.UID]bool{}

@@ -74,9 +74,9 @@ func (p Parts) counted() Parts {
 
 // Watcher sees pods and Jobs, has every instance followed and every ended pod sealed.
 //
-// The queues hold keys only: `seen` brings a pod's followers up to what the cache says and never waits for the store, for
-// a log that nobody opens is lost; `ended` seals, and may wait for the store as long as it takes. Between them `unchecked`
-// asks the store for pods that had ended before they were seen, and does not wait long.
+// The queues hold keys only: `seen` brings a pod's followers up to what the cache says and never waits for the store,
+// for a log that nobody opens is lost; `ended` seals, and may wait for the store as long as it takes. Between them
+// `unchecked` asks the store for pods that had ended before they were seen, and does not wait long.
 type Watcher struct {
 	cfg   Config
 	parts Parts
@@ -108,7 +108,8 @@ type Watcher struct {
 
 	actingSince time.Time // guarded by mu; when the present owners were accepted, by the API server's clock
 
-	left map[types.UID]*batchv1.Job // guarded by mu; Jobs that have left the cache and whose document is not looked for yet
+	// guarded by mu; Jobs that have left the cache and whose document is not looked for yet
+	left map[types.UID]*batchv1.Job
 
 	silentUntil time.Time // guarded by mu; until then the store is not asked whether a pod is sealed
 }
@@ -132,8 +133,8 @@ func New(cfg Config, parts Parts) (*Watcher, error) {
 		ended:        work.New[podKey]("seals"),
 		finishedJobs: work.New[jobKey]("jobs"),
 	}
-	// A factory for each kind, because the selections differ. All pods come, for those of a Job with a selector of its own have no
-	// label that tells; what is of no Job is cut down to its name.
+	// A factory for each kind, because the selections differ. All pods come, for those of a Job with a selector of its
+	// own have no label that tells; what is of no Job is cut down to its name.
 	podList := w.factory(func(*metav1.ListOptions) {}, w.trim).Core().V1().Pods()
 	jobs := w.factory(func(o *metav1.ListOptions) { o.LabelSelector = cfg.Selector }, pods.Trim).Batch().V1().Jobs()
 	events := w.factory(func(*metav1.ListOptions) {}, pods.Trim).Core().V1().Events()
@@ -262,8 +263,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is asked
-// where the caller wants it and the cache can be wrong: a container that has ended and cannot start again stays as it is.
+// Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is
+// asked where the caller wants it and the cache can be wrong: a container that has ended and cannot start again stays
+// as it is.
 func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (pods.Sight, error) {
 	cached, err := w.pods.Pods(i.Namespace).Get(i.Pod)
 	if err != nil || cached.UID != types.UID(i.PodUID) {

@@ -14,16 +14,16 @@ import (
 // Queue holds keys that something is to be done for, each once.
 type Queue[T comparable] = workqueue.TypedRateLimitingInterface[T]
 
-// New makes a queue by whose name its metrics are told. A key whose work failed comes again after 200 ms, and then each time
-// twice as late, up to a minute.
+// New makes a queue by whose name its metrics are told. A key whose work failed comes again after 200 ms, and then each
+// time twice as late, up to a minute.
 func New[T comparable](name string) Queue[T] {
 	return workqueue.NewTypedRateLimitingQueueWithConfig(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[T](200*time.Millisecond, time.Minute),
 		workqueue.TypedRateLimitingQueueConfig[T]{Name: name})
 }
 
-// Start starts n workers in the group, which end when the queue is shut down. What is in it once the context has ended is let go:
-// the next start finds it in the cluster again.
+// Start starts n workers in the group, which end when the queue is shut down. What is in it once the context has ended
+// is let go: the next start finds it in the cluster again.
 func Start[T comparable](ctx context.Context, group *sync.WaitGroup, n int, queue Queue[T], do func(context.Context, T) error) {
 	for range n {
 		group.Go(func() {

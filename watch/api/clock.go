@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Clock tells the API server's time, by which Jobs end, are deleted and expire, and containers start: how long that is ago, the
-// own clock alone cannot say, for it may be minutes off. Every answer of the API server tells its time to the second, so that
-// each bounds what the clocks differ by. A difference that may as well be none is none.
+// Clock tells the API server's time, by which Jobs end, are deleted and expire, and containers start: how long that is
+// ago, the own clock alone cannot say, for it may be minutes off. Every answer of the API server tells its time to the
+// second, so that each bounds what the clocks differ by. A difference that may as well be none is none.
 //
 // It takes the clocks of API servers, of their controllers and of the nodes for one. A nil Clock is this machine's.
 type Clock struct {
@@ -25,8 +25,8 @@ type Clock struct {
 // NewClock makes a clock that is this machine's until an answer comes through Wrap.
 func NewClock(log *slog.Logger) *Clock { return &Clock{log: log} }
 
-// Now gives the API server's time. It does not go back by what it comes to know better, for who was woken at a time would find that it has
-// not come yet; it does where one of the clocks was set.
+// Now gives the API server's time. It does not go back by what it comes to know better, for who was woken at a time
+// would find that it has not come yet; it does where one of the clocks was set.
 func (c *Clock) Now() time.Time {
 	if c == nil {
 		return time.Now()

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestClock: whatever this machine's clock says, the API server's is told to half a second, and a difference that proves nothing is none.
+// TestClock: whatever this machine's clock says, the API server's is told to half a second, and a difference that
+// proves nothing is none.
 func TestClock(t *testing.T) {
 	for name, test := range map[string]struct {
 		ahead, slow time.Duration // the API server's clock; how long each answer is under way
@@ -53,8 +54,8 @@ func TestClock(t *testing.T) {
 
 func aheadOf(c *Clock) time.Duration { return time.Until(c.Now()) }
 
-// TestClockDoesNotGoBack: what is known of the difference becomes finer by an answer that is quick, and who was woken at a time finds
-// that it has come.
+// TestClockDoesNotGoBack: what is known of the difference becomes finer by an answer that is quick, and who was woken
+// at a time finds that it has come.
 func TestClockDoesNotGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := func() time.Time { return time.Now().Add(10 * time.Minute) }

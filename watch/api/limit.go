@@ -7,8 +7,8 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 )
 
-// Limit is the ceiling of requests to the API server, log streams apart. It is client-go's own kind of limit, and says how
-// much of it is in use.
+// Limit is the ceiling of requests to the API server, log streams apart. It is client-go's own kind of limit, and says
+// how much of it is in use.
 type Limit struct {
 	limiter *rate.Limiter
 }

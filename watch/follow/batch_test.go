@@ -6,7 +6,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestBatch: however many lines there are, all of them stand in it in their order, and room that was given back holds nothing.
+// TestBatch: however many lines there are, all of them stand in it in their order, and room that was given back holds
+// nothing.
 func TestBatch(t *testing.T) {
 	var b batch
 	for _, lines := range []int{1, len(b.few), len(b.few) + 1, manyLines, manyLines + 1, 3 * manyLines, 2} {

@@ -28,8 +28,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// bed is one pod on a fake node with a follower, a spool and a sealer, all inside a synctest bubble. The follower is what
-// is tested; Watcher's part is played by end.
+// bed is one pod on a fake node with a follower, a spool and a sealer, all inside a synctest bubble. The follower is
+// what is tested; Watcher's part is played by end.
 type bed struct {
 	t     *testing.T
 	k     *kubelet.Kubelet

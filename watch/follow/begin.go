@@ -26,15 +26,16 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	return nil
 }
 
-// sinceHides says that since may hide a part of a line, and nothing shows it: inside a line that has no end so far, for its records
-// have times of their own; and where the clock was set back, for lines from before that are served then, and those behind them
-// not, so that the end of a line may be missing, and the next one stands in it.
+// sinceHides says that since may hide a part of a line, and nothing shows it: inside a line that has no end so far, for
+// its records have times of their own; and where the clock was set back, for lines from before that are served then,
+// and those behind them not, so that the end of a line may be missing, and the next one stands in it.
 func (f *Follower) sinceHides() bool {
 	last := f.tail.time()
 	return f.tail.open() || last != 0 && time.Duration(f.log.Summary().Last-last) > outOfOrder
 }
 
-// hidesNow says that since hides the log's last record. Only the first stream of a process asks: later ones know when lines came.
+// hidesNow says that since hides the log's last record. Only the first stream of a process asks: later ones know when
+// lines came.
 func (f *Follower) hidesNow(ctx context.Context, r *Request, since int64) bool {
 	if !r.Follow || since == 0 || f.heard.line != 0 || f.asked {
 		return false
@@ -85,8 +86,8 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 	return from, nil
 }
 
-// findRecord gives how many lines are held before the one that is the record, and before the first one that has only its time, as
-// those behind it in a block of a process have; -1: there is none.
+// findRecord gives how many lines are held before the one that is the record, and before the first one that has only
+// its time, as those behind it in a block of a process have; -1: there is none.
 func (f *Follower) findRecord(h head) (is, at int64, err error) {
 	var n int64
 	is, at = -1, -1
@@ -105,9 +106,9 @@ func (f *Follower) findRecord(h head) (is, at int64, err error) {
 	return is, at, err
 }
 
-// fileEmpty gives the place where the file's first record will be, once there is one. An answer that was cut on its way looks
-// like that of an empty file, so all that is held is compared. Of a log for which that is too much the file must be found empty
-// again and again.
+// fileEmpty gives the place where the file's first record will be, once there is one. An answer that was cut on its way
+// looks like that of an empty file, so all that is held is compared. Of a log for which that is too much the file must
+// be found empty again and again.
 func (f *Follower) fileEmpty(from place) (place, error) {
 	if f.log.Summary().Bytes <= wholeBytes {
 		return place{}, nil

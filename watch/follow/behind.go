@@ -58,8 +58,8 @@ func (f *Follower) lags(ctx context.Context, line archive.Line) bool {
 // stampInside is a time as the kubelet writes it, inside a text.
 var stampInside = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) `)
 
-// glued says that a line which took several readings may have another one in it, with its time as text: its own end was passed over.
-// Other texts may look so; then the file is read from its start once more than it need be.
+// glued says that a line which took several readings may have another one in it, with its time as text: its own end was
+// passed over. Other texts may look so; then the file is read from its start once more than it need be.
 func (a *answer) glued(line archive.Line) bool {
 	return a.Since > 0 && a.began.Before(a.last) && stampInside.Match(line.Text)
 }
@@ -74,12 +74,13 @@ type heard struct {
 // backlogTime is how long a stream may take to bring what had been written before it began.
 const backlogTime = time.Second
 
-// tooLate is how late a line may be, or the one before it, for no other reason than that node, API server or daemon have too
-// much to do.
+// tooLate is how late a line may be, or the one before it, for no other reason than that node, API server or daemon
+// have too much to do.
 const tooLate = 5 * time.Second
 
-// late returns how much later a line came than its time and that of the last one let expect; less than 0: earlier. Where it is more
-// than a moment the node's clock may have been set back meanwhile, and forward again. Behind a backlog every line is early.
+// late returns how much later a line came than its time and that of the last one let expect; less than 0: earlier.
+// Where it is more than a moment the node's clock may have been set back meanwhile, and forward again. Behind a backlog
+// every line is early.
 func (h heard) late(line int64, came time.Time) time.Duration {
 	late := came.Sub(h.at) - time.Duration(line-h.line)
 	if h.line == 0 || h.backlog && late < 0 {
@@ -88,8 +89,8 @@ func (h heard) late(line int64, came time.Time) time.Duration {
 	return late
 }
 
-// came notes that a reading brought bytes, which may go on with a line. A line may take several: the longest silence since the last one that was looked at
-// counts.
+// came notes that a reading brought bytes, which may go on with a line. A line may take several: the longest silence
+// since the last one that was looked at counts.
 func (a *answer) came(inside bool) {
 	now := time.Now()
 	if !inside {

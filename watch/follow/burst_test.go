@@ -91,8 +91,8 @@ func TestFollowSilentAfterABurst(t *testing.T) {
 	}
 }
 
-// TestFollowRotatedRightAfterABurst: the kubelet looks at the sizes whenever it will, now and then right after a burst that is
-// the log's last.
+// TestFollowRotatedRightAfterABurst: the kubelet looks at the sizes whenever it will, now and then right after a burst
+// that is the log's last.
 func TestFollowRotatedRightAfterABurst(t *testing.T) {
 	for _, soon := range []time.Duration{600 * time.Millisecond, time.Second, 2 * time.Second} {
 		t.Run(soon.String(), func(t *testing.T) {
@@ -109,8 +109,8 @@ func TestFollowRotatedRightAfterABurst(t *testing.T) {
 	}
 }
 
-// TestFollowSilentAndReportedLate: the container's end is reported after its stream has ended, and another one was opened, of the
-// newest file, which is empty.
+// TestFollowSilentAndReportedLate: the container's end is reported after its stream has ended, and another one was
+// opened, of the newest file, which is empty.
 func TestFollowSilentAndReportedLate(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.looker = &slowNews{looker{b}, 3 * time.Second, 0}
@@ -124,8 +124,8 @@ func TestFollowSilentAndReportedLate(t *testing.T) {
 	})
 }
 
-// TestFollowLastWordsThenRotation: what a log ends with has no newline, and is in a file that was rotated before the end could be
-// read again.
+// TestFollowLastWordsThenRotation: what a log ends with has no newline, and is in a file that was rotated before the
+// end could be read again.
 func TestFollowLastWordsThenRotation(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()

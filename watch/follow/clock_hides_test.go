@@ -8,8 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// TestFollowClockSetBackAndForward: the clock is set back behind the time from which a stream was asked for, and forward again before
-// anything shows that. What was written meanwhile comes to nobody who asks with that time.
+// TestFollowClockSetBackAndForward: the clock is set back behind the time from which a stream was asked for, and
+// forward again before anything shows that. What was written meanwhile comes to nobody who asks with that time.
 func TestFollowClockSetBackAndForward(t *testing.T) {
 	for _, rotated := range []bool{false, true} {
 		for _, cut := range []bool{false, true} {
@@ -47,8 +47,8 @@ func TestFollowClockSetBackAndForward(t *testing.T) {
 	}
 }
 
-// TestFollowClockSetBackInALine: the clock is set back inside a line. Who asks with a time from then is served the line's start, which is
-// younger, and not its end.
+// TestFollowClockSetBackInALine: the clock is set back inside a line. Who asks with a time from then is served the
+// line's start, which is younger, and not its end.
 func TestFollowClockSetBackInALine(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -65,8 +65,8 @@ func TestFollowClockSetBackInALine(t *testing.T) {
 	})
 }
 
-// TestFollowStrays: what nothing shows to have been hidden is found when the file is read from its start at the end. It stands behind lines
-// that were written later, once, and a gap says so.
+// TestFollowStrays: what nothing shows to have been hidden is found when the file is read from its start at the end. It
+// stands behind lines that were written later, once, and a gap says so.
 func TestFollowStrays(t *testing.T) {
 	for name, after := range map[string]int{"at the end": 0, "in the middle": 20} {
 		t.Run(name, func(t *testing.T) {
@@ -101,8 +101,8 @@ func TestFollowStrays(t *testing.T) {
 	}
 }
 
-// TestFollowGluedLine: the end of a line that took a while is passed over, and the next line that is served stands in it, its time as
-// text.
+// TestFollowGluedLine: the end of a line that took a while is passed over, and the next line that is served stands in
+// it, its time as text.
 func TestFollowGluedLine(t *testing.T) {
 	for name, end := range map[string]string{"with its end": "\n", "without an end": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -124,8 +124,8 @@ func TestFollowGluedLine(t *testing.T) {
 	}
 }
 
-// TestFollowClockSetBackBeforeACrash: a process that begins with a since which hides what is written asks for the file's start at once, and not
-// when the file is gone.
+// TestFollowClockSetBackBeforeACrash: a process that begins with a since which hides what is written asks for the
+// file's start at once, and not when the file is gone.
 func TestFollowClockSetBackBeforeACrash(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -146,8 +146,8 @@ func TestFollowClockSetBackBeforeACrash(t *testing.T) {
 	})
 }
 
-// TestFollowClockSetBackInAHeldLine: a part of a held line was written while the clock was set back. Who asks from then is served the line
-// without it.
+// TestFollowClockSetBackInAHeldLine: a part of a held line was written while the clock was set back. Who asks from then
+// is served the line without it.
 func TestFollowClockSetBackInAHeldLine(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -165,7 +165,8 @@ func TestFollowClockSetBackInAHeldLine(t *testing.T) {
 	})
 }
 
-// TestFollowClockSetBackInAFilesFirstLine: so it is of the line with which a file begins, whose start was held as a part of another one.
+// TestFollowClockSetBackInAFilesFirstLine: so it is of the line with which a file begins, whose start was held as a
+// part of another one.
 func TestFollowClockSetBackInAFilesFirstLine(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()

@@ -144,8 +144,9 @@ func TestFollowServedACutFileTwice(t *testing.T) {
 	})
 }
 
-// TestFollowJoinedLine: where the kubelet's reader is taken past a file it joins the line inside which the file before ended with the
-// first record of the newest file. Nobody wrote that line, so the gap lies inside it, though its end be that of every other line.
+// TestFollowJoinedLine: where the kubelet's reader is taken past a file it joins the line inside which the file before
+// ended with the first record of the newest file. Nobody wrote that line, so the gap lies inside it, though its end be
+// that of every other line.
 func TestFollowJoinedLine(t *testing.T) {
 	ends := map[string]func(int) string{
 		"ends of their own": func(n int) string { return fmt.Sprintf(" line %d ends here", n) },

@@ -8,9 +8,9 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// reportWait is how long a container may run on whose pod is over by its phase: the kubelet writes the phase first where it
-// ends a pod itself, as at a deadline, and then gives the containers their grace. Nobody reports the end of one whose
-// node is lost, and nothing of that one is proven.
+// reportWait is how long a container may run on whose pod is over by its phase: the kubelet writes the phase first
+// where it ends a pod itself, as at a deadline, and then gives the containers their grace. Nobody reports the end of
+// one whose node is lost, and nothing of that one is proven.
 const reportWait = 2 * time.Minute
 
 // runs says that the instance runs and that the API serves its log. A pod that was deleted by force is gone while its

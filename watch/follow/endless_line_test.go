@@ -127,8 +127,9 @@ func TestFollowEndlessLineIsSeen(t *testing.T) {
 	})
 }
 
-// TestFollowSlowLineIsSeen: a line that takes long is seen as it grows, record by record, long before there is a whole piece of it. The
-// first record waits for the second one, for the line may have its end there. It is one line of text in the end, whatever broke its stream; and one that is written in one go stays one piece.
+// TestFollowSlowLineIsSeen: a line that takes long is seen as it grows, record by record, long before there is a whole
+// piece of it. The first record waits for the second one, for the line may have its end there. It is one line of text
+// in the end, whatever broke its stream; and one that is written in one go stays one piece.
 func TestFollowSlowLineIsSeen(t *testing.T) {
 	const record = 16 << 10 // as containerd serves text without a newline
 	for name, disturb := range map[string]func(b *bed){

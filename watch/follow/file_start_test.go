@@ -20,7 +20,8 @@ func (b *bed) truthful() {
 	}
 }
 
-// TestFollowLineOfOldBeginning: a file begins with the end of a line that had begun long before, and others stand before it.
+// TestFollowLineOfOldBeginning: a file begins with the end of a line that had begun long before, and others stand
+// before it.
 func TestFollowLineOfOldBeginning(t *testing.T) {
 	for name, resume := range map[string]func(*bed){
 		"cut": func(b *bed) { b.k.KillStreams() }, "crash": func(b *bed) { b.crash(); b.start() },
@@ -47,8 +48,8 @@ func TestFollowLineOfOldBeginning(t *testing.T) {
 	}
 }
 
-// TestFollowBlockAtAFilesStart: a file begins with the end of a line, too short to be known by its text, and the lines behind it are of the
-// same block, and so of the same time. The clock had been ahead before.
+// TestFollowBlockAtAFilesStart: a file begins with the end of a line, too short to be known by its text, and the lines
+// behind it are of the same block, and so of the same time. The clock had been ahead before.
 func TestFollowBlockAtAFilesStart(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -65,8 +66,8 @@ func TestFollowBlockAtAFilesStart(t *testing.T) {
 	})
 }
 
-// TestFollowCutInAHeldLine: an answer hangs inside a line that is held, and its file is rotated meanwhile, so that nothing goes on
-// with what it brought.
+// TestFollowCutInAHeldLine: an answer hangs inside a line that is held, and its file is rotated meanwhile, so that
+// nothing goes on with what it brought.
 func TestFollowCutInAHeldLine(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()
@@ -84,7 +85,8 @@ func TestFollowCutInAHeldLine(t *testing.T) {
 	})
 }
 
-// TestFollowRotatedInALine: a file begins inside a line of which an answer brought the start, and the next one begins with the file.
+// TestFollowRotatedInALine: a file begins inside a line of which an answer brought the start, and the next one begins
+// with the file.
 func TestFollowRotatedInALine(t *testing.T) {
 	for name, rest := range map[string]string{"long": "of it is served, and it is long enough to be known ", "short": "of it "} {
 		for _, begins := range []int{0, 70_000} {

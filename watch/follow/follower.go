@@ -19,8 +19,8 @@ import (
 
 // Looker looks at the pod of an instance.
 type Looker interface {
-	// Look says what is known of the instance now. The cache will do for most questions; live asks the API server where the
-	// cache could be behind in a way that matters.
+	// Look says what is known of the instance now. The cache will do for most questions; live asks the API server where
+	// the cache could be behind in a way that matters.
 	Look(ctx context.Context, i archive.Instance, live bool) (pods.Sight, error)
 	// Changed gives a channel that is closed with the next change of the pod.
 	Changed(i archive.Instance) <-chan struct{}
@@ -36,8 +36,8 @@ type Config struct {
 
 // Follower reads the log of one instance, from what is held of it to the proof of its end. One goroutine owns it.
 //
-// How it reads follows from what the log API is: it addresses names and not instances, every break on the way looks like
-// a proper end, errors come as text with status 200, and only the file that the container writes now is served.
+// How it reads follows from what the log API is: it addresses names and not instances, every break on the way looks
+// like a proper end, errors come as text with status 200, and only the file that the container writes now is served.
 type Follower struct {
 	cfg    Config
 	log    *spool.Log
@@ -48,30 +48,32 @@ type Follower struct {
 	slog   *slog.Logger
 	clock  *api.Clock // the one of the times at which containers start and write
 
-	lines    *lineReader
-	batch    batch
-	overlap  *overlap          // nil: everything that comes is new
-	reason   archive.GapReason // why a gap that opens now would be there
-	pending  archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
-	piece    int               // so many pieces of its line came before it
-	follows  bool              // it stands right behind the last line held
-	left     openPiece         // that of the answer before
-	joined   int64             // the line that comes goes on with a held one of this time; 0: with none
-	grown    time.Time         // when the line that has no end so far was taken up last, or its first bytes came; zero: none did
-	served   int64             // the time of the line that this answer served last
-	first    int64             // that of the first line that this reading brought
-	tail     tailMark          // the last line held
-	seen     pods.Sight        // the last look
-	resumed  bool              // the log was read on from a time: what lies before that time was not looked at again
-	ended    bool              // the last stream ended as that of a container does that has ended
-	stood    time.Time         // when a stream so ended that stood at the end of its file, and no later one has brought anything; or zero
-	empty    bool              // the last answer was whole and empty
-	opens    int64             // the time of its first line; 0: it had none
-	newest   int64             // that of the first record of the file that was there at the end; 0: not known
-	begins   fileSeam          // of the file that was asked for as a whole last
-	empties  int               // how often in a row the file was found empty where its first record was asked for
-	counted  int               // bytes that the log was told of as held here
-	over     time.Time         // when its pod was first seen over by its phase while it ran; zero: never
+	lines   *lineReader
+	batch   batch
+	overlap *overlap          // nil: everything that comes is new
+	reason  archive.GapReason // why a gap that opens now would be there
+	pending archive.Line      // the last line of the last answer, which no newline ended; its Text is a copy
+	piece   int               // so many pieces of its line came before it
+	follows bool              // it stands right behind the last line held
+	left    openPiece         // that of the answer before
+	joined  int64             // the line that comes goes on with a held one of this time; 0: with none
+	// when the line that has no end so far was taken up last, or its first bytes came; zero: none did
+	grown   time.Time
+	served  int64      // the time of the line that this answer served last
+	first   int64      // that of the first line that this reading brought
+	tail    tailMark   // the last line held
+	seen    pods.Sight // the last look
+	resumed bool       // the log was read on from a time: what lies before that time was not looked at again
+	ended   bool       // the last stream ended as that of a container does that has ended
+	// when a stream so ended that stood at the end of its file, and no later one has brought anything; or zero
+	stood    time.Time
+	empty    bool      // the last answer was whole and empty
+	opens    int64     // the time of its first line; 0: it had none
+	newest   int64     // that of the first record of the file that was there at the end; 0: not known
+	begins   fileSeam  // of the file that was asked for as a whole last
+	empties  int       // how often in a row the file was found empty where its first record was asked for
+	counted  int       // bytes that the log was told of as held here
+	over     time.Time // when its pod was first seen over by its phase while it ran; zero: never
 	heard    heard
 	asked    bool         // whether the first stream's since hides anything
 	behind   bool         // there may be lines behind such a time: the file must be read from its start
@@ -106,8 +108,8 @@ func New(cfg Config, log *spool.Log, parts Parts) *Follower {
 func (f *Follower) Run(ctx context.Context) (err error) {
 	defer func() {
 		f.log.Reading(0)
-		// A log that was read to its end is sealed next, which puts the rest where it belongs; a flush would only make a
-		// file of it that is read again at once.
+		// A log that was read to its end is sealed next, which puts the rest where it belongs; a flush would only make
+		// a file of it that is read again at once.
 		if err != nil {
 			f.flush()
 			f.leave(ctx)
@@ -171,7 +173,8 @@ func (f *Follower) open(ctx context.Context, r Request) (io.ReadCloser, error) {
 // newsWait is how long the kubelet may take to report that a container has ended.
 const newsWait = 2 * time.Second
 
-// awaitNews waits for the news of an end, where the stream of a log without a line ended: whether its start is in doubt hangs on that.
+// awaitNews waits for the news of an end, where the stream of a log without a line ended: whether its start is in doubt
+// hangs on that.
 func (f *Follower) awaitNews(ctx context.Context) error {
 	changed := f.looker.Changed(f.log.Instance())
 	if seen, err := f.look(ctx, false); err != nil || !f.runs(seen) {

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// growEvery is how often what has come of a line without an end is taken up, before there is a whole piece of it. A line that was
-	// written in one go has its end sooner, and stays one.
+	// growEvery is how often what has come of a line without an end is taken up, before there is a whole piece of it. A
+	// line that was written in one go has its end sooner, and stays one.
 	growEvery = time.Second
-	// growLeast is the least that is taken up so. A runtime serves text without a newline in records of 8 or 16 KiB, so what is
-	// shorter is on its way to its end.
+	// growLeast is the least that is taken up so. A runtime serves text without a newline in records of 8 or 16 KiB, so
+	// what is shorter is on its way to its end.
 	growLeast = headBytes
 )
 
-// grow takes up what has come of a line whose end has not, so that who reads along sees a progress bar move. The whole piece of the
-// line is compared with it when it comes, as an answer is that begins with a line which is held in part. A crash leaves the
-// same: a line that is held up to some byte. anew: it is another line, or another piece
-// of one, than at the last call.
+// grow takes up what has come of a line whose end has not, so that who reads along sees a progress bar move. The whole
+// piece of the line is compared with it when it comes, as an answer is that begins with a line which is held in part. A
+// crash leaves the same: a line that is held up to some byte. anew: it is another line, or another piece of one, than
+// at the last call.
 func (f *Follower) grow(ctx context.Context, a *answer, anew bool) error {
 	if !a.Follow || !f.lines.unfinished() {
 		f.grown = time.Time{}

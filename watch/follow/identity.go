@@ -51,8 +51,8 @@ func (f *Follower) prove(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// ambiguous: the container's name may mean another instance, now or in a moment. A name that was generated is never given
-// twice.
+// ambiguous: the container's name may mean another instance, now or in a moment. A name that was generated is never
+// given twice.
 func (f *Follower) ambiguous() bool {
 	pod := f.seen.Pod
 	return pod == nil || pod.GenerateName == "" || pods.Restarts(pod, f.log.Instance().Container)

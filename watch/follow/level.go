@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// hears is how long the kubelet's reader may take from a file's last record to hearing of the next file. It has nothing else to do
-// then; and its node answers meanwhile, for it is looked at.
+// hears is how long the kubelet's reader may take from a file's last record to hearing of the next file. It has nothing
+// else to do then; and its node answers meanwhile, for it is looked at.
 const hears = time.Second
 
 // level tells where a file cannot have been skipped, though nobody looked. A stream that has reached the end of the
@@ -13,7 +13,8 @@ const hears = time.Second
 // one when that file is rotated away. Then the last lines of the older one come late, by the time between the two
 // rotations at least, but for the moment in which it hears of the new file.
 type level struct {
-	base        int64 // the latest time that was held when the stream began: what comes right after it is the sentinel's affair
+	// the latest time that was held when the stream began: what comes right after it is the sentinel's affair
+	base        int64
 	from        int64 // the time of the last line when the stream was first seen to have reached the end; 0: it was not
 	late, later int64 // the times of the first and the last line that came late; 0: none did
 }
@@ -41,16 +42,17 @@ func (l level) hides(before, after int64) bool {
 	return hole && before > l.base && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
 }
 
-// hearing tells where the kubelet's reader must have heard of a file in time: that file was found empty, one rotation at most behind
-// the one before, when the stream had brought nothing for so long that the reader stood at the end of that. A rotation that would hide
-// the empty file comes later, when it has been filled.
+// hearing tells where the kubelet's reader must have heard of a file in time: that file was found empty, one rotation
+// at most behind the one before, when the stream had brought nothing for so long that the reader stood at the end of
+// that. A rotation that would hide the empty file comes later, when it has been filled.
 type hearing struct {
 	of    int64 // the last line held when a file was found empty
 	one   bool  // its file was looked at too short a time before for two rotations
 	heard bool
 }
 
-// emptied takes a look that found a file without a record, behind a last line of that time, when nothing had come for so long.
+// emptied takes a look that found a file without a record, behind a last line of that time, when nothing had come for
+// so long.
 func (r *rotationWatch) emptied(tail int64, quiet time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,14 +102,15 @@ func (r *rotationWatch) inTime(line int64) bool {
 	return l.from != 0 && line > l.base && line >= l.from && !(l.late <= line && line <= l.later)
 }
 
-// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty then. A stream that stood
-// at the end of the file before, or came there in time, and stayed until the container's end has missed nothing.
+// A log that falls silent when its file is large enough is rotated once more, and its newest file is empty then. A
+// stream that stood at the end of the file before, or came there in time, and stayed until the container's end has
+// missed nothing.
 
 // stands says that the last stream stands, or stood when it ended, at the end of its file.
 func (f *Follower) stands() bool { return f.tail.atEnd() || f.rotation.inTime(f.tail.time()) }
 
-// noteStand takes the end of a stream. One that ends with its container may end before that is reported: then another is opened, of a
-// file that is empty, and says nothing of the one before.
+// noteStand takes the end of a stream. One that ends with its container may end before that is reported: then another
+// is opened, of a file that is empty, and says nothing of the one before.
 func (f *Follower) noteStand(added int64) {
 	switch {
 	case f.ended && f.stands():

@@ -11,9 +11,9 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestFaultHeldAcrossTwoRotations: a stream that stands still while the log is rotated twice skips a file, whatever the time
-// between the rotations, whether it had reached an end of the log before, and whether it lives on or breaks before the kubelet's
-// reader shows that it fell behind.
+// TestFaultHeldAcrossTwoRotations: a stream that stands still while the log is rotated twice skips a file, whatever the
+// time between the rotations, whether it had reached an end of the log before, and whether it lives on or breaks before
+// the kubelet's reader shows that it fell behind.
 func TestFaultHeldAcrossTwoRotations(t *testing.T) {
 	for _, between := range []time.Duration{0, time.Second, kubeletLeast, 5 * time.Second, 8 * time.Second, 12 * time.Second} {
 		for _, breaks := range []bool{false, true} {
@@ -77,8 +77,8 @@ func (b *bed) busy(lines int) {
 	synctest.Wait()
 }
 
-// TestFollowQuietRotationsAreNoGaps: a log that is written now and then, in lines or in bursts, and rotated in its silences,
-// has no gap, though nobody looks at a file for long before its end.
+// TestFollowQuietRotationsAreNoGaps: a log that is written now and then, in lines or in bursts, and rotated in its
+// silences, has no gap, though nobody looks at a file for long before its end.
 func TestFollowQuietRotationsAreNoGaps(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -119,8 +119,8 @@ func TestFollowQuietRotationsAreNoGaps(t *testing.T) {
 	}
 }
 
-// TestFaultRotatedWhileAway: what a file held that went while nobody read may all have been read before. A gap says where, and
-// that no line is known to be missing, whether any is or not.
+// TestFaultRotatedWhileAway: what a file held that went while nobody read may all have been read before. A gap says
+// where, and that no line is known to be missing, whether any is or not.
 func TestFaultRotatedWhileAway(t *testing.T) {
 	for _, unread := range []int{0, 10} {
 		t.Run(fmt.Sprint(unread, " lines unread"), func(t *testing.T) {
@@ -143,8 +143,8 @@ func TestFaultRotatedWhileAway(t *testing.T) {
 	}
 }
 
-// TestFaultHungAcrossTwoRotations: where the stream is found to hang, what was left of the first file is lost with it, and
-// nothing that the newest file holds.
+// TestFaultHungAcrossTwoRotations: where the stream is found to hang, what was left of the first file is lost with it,
+// and nothing that the newest file holds.
 func TestFaultHungAcrossTwoRotations(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		hold := kubelet.NewHold()
@@ -166,8 +166,8 @@ func TestFaultHungAcrossTwoRotations(t *testing.T) {
 	})
 }
 
-// TestFollowLateAndRotatedOnce: a stream whose lines come late by less than the time between two rotations has skipped no file, where
-// the log is silent then and rotated behind them.
+// TestFollowLateAndRotatedOnce: a stream whose lines come late by less than the time between two rotations has skipped
+// no file, where the log is silent then and rotated behind them.
 func TestFollowLateAndRotatedOnce(t *testing.T) {
 	for _, late := range []time.Duration{500 * time.Millisecond, 1700 * time.Millisecond} {
 		t.Run(fmt.Sprint("late by ", late), func(t *testing.T) {
@@ -195,8 +195,9 @@ func TestFollowLateAndRotatedOnce(t *testing.T) {
 	}
 }
 
-// TestFollowRotatedBehindTheFirstBurst: a rotation right behind the first lines leaves no doubt, though the stream was never seen at
-// the end of their file: the next one was found empty, for longer than the kubelet's reader needs to hear of it.
+// TestFollowRotatedBehindTheFirstBurst: a rotation right behind the first lines leaves no doubt, though the stream was
+// never seen at the end of their file: the next one was found empty, for longer than the kubelet's reader needs to hear
+// of it.
 func TestFollowRotatedBehindTheFirstBurst(t *testing.T) {
 	for _, between := range []time.Duration{4 * time.Second, time.Minute} {
 		t.Run(fmt.Sprint("silent for ", between), func(t *testing.T) {

@@ -148,8 +148,8 @@ func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
 	return r.clock.read(b)
 }
 
-// soFar gives what has come of the next piece, whose end has not, and how many pieces of its line came before it. It stays to be cut.
-// ok is false where there is none, or one without a time.
+// soFar gives what has come of the next piece, whose end has not, and how many pieces of its line came before it. It
+// stays to be cut. ok is false where there is none, or one without a time.
 func (r *lineReader) soFar() (piece archive.Line, index int, ok bool) {
 	rest := r.buf[r.start:r.end]
 	t, stamp, ok := r.parse(rest)

@@ -167,7 +167,8 @@ func TestLineReaderBurstsAllocateNothing(t *testing.T) {
 	}
 }
 
-// cutAll has the reader read and cut the text, in reads as large as it has room for, and gives the largest size of its buffer.
+// cutAll has the reader read and cut the text, in reads as large as it has room for, and gives the largest size of its
+// buffer.
 func cutAll(r *lineReader, text string) (most int) {
 	for len(text) > 0 {
 		n := copy(r.room(), text)

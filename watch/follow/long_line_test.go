@@ -41,8 +41,9 @@ func TestLongLineIsWrittenSlowly(t *testing.T) {
 	})
 }
 
-// TestOldKubeletStampsEachRecord: kubelets before 1.24.8 and 1.25.4 put a time before each 16 KiB of a line that is longer. Nothing tells
-// those from text, so they are kept as they are served; and every byte that was written is there, in its order.
+// TestOldKubeletStampsEachRecord: kubelets before 1.24.8 and 1.25.4 put a time before each 16 KiB of a line that is
+// longer. Nothing tells those from text, so they are kept as they are served; and every byte that was written is there,
+// in its order.
 func TestOldKubeletStampsEachRecord(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()

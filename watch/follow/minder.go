@@ -21,8 +21,8 @@ const (
 	// probeBytes is what makes a stream busy.
 	probeBytes = 64 << 10
 	probeLimit = 10 * time.Second
-	// burstEnds is how long nothing comes until a burst is over. Whether the stream has come to its end is asked again after askAgain,
-	// later each time up to askSoon, and then rarely.
+	// burstEnds is how long nothing comes until a burst is over. Whether the stream has come to its end is asked again
+	// after askAgain, later each time up to askSoon, and then rarely.
 	burstEnds = 100 * time.Millisecond
 	askAgain  = 500 * time.Millisecond
 	askSoon   = 2 * time.Second
@@ -161,8 +161,8 @@ func (f *Follower) hangs(ctx context.Context, quiet time.Duration) error {
 	return errStalled
 }
 
-// newer says whether the log's last record is another than the last line that is held, and gives it. The stream has brought nothing
-// for so long.
+// newer says whether the log's last record is another than the last line that is held, and gives it. The stream has
+// brought nothing for so long.
 func (f *Follower) newer(ctx context.Context, quiet time.Duration) (bool, archive.Line) {
 	tail := f.tail.time()
 	line, ok, empty := f.last(ctx, Request{Tail: 1})

@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// pinned are schedules that once failed, with what they showed. They are played whatever the range is. What a seed plays changes
-// with the acts: who changes those leaves those that rand draws as they are, and draws from more.
+// pinned are schedules that once failed, with what they showed. They are played whatever the range is. What a seed
+// plays changes with the acts: who changes those leaves those that rand draws as they are, and draws from more.
 var pinned = []watchtest.Pin{
 	{Seed: 75, Shows: "the clock was set back behind since while a line began: of the rest, without a time, nothing was held, and it was passed over"},
 	{Seed: 66, Shows: "the file was to be compared as a whole, and its first record could not be had: lines from long before since stood twice"},
@@ -38,9 +38,9 @@ var pinned = []watchtest.Pin{
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take
-// seconds, a second output between, rotations at any byte, clocks that step, answers that are cut, hang or lie, kills, and a node
-// that goes away. What the process wrote is the truth: each byte is archived once and in order, or lies inside a gap; what is
-// called complete is equal to it; and everything ends.
+// seconds, a second output between, rotations at any byte, clocks that step, answers that are cut, hang or lie, kills,
+// and a node that goes away. What the process wrote is the truth: each byte is archived once and in order, or lies
+// inside a gap; what is called complete is equal to it; and everything ends.
 func TestFollowerModel(t *testing.T) {
 	watchtest.Play(t, watchtest.Model{Count: seeds, Pinned: pinned}, func(t *testing.T, seed uint64) { newModel(t, seed).play() })
 }

@@ -7,9 +7,10 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// Nobody looks at the files of a log that is quiet, and none of one that was rotated right before its end, or before the
-// first look of a later life of the daemon. So that a log is called complete only where it is one file, the file that is there
-// at the end is asked for its first record: where that is not the log's first line a seam lies between them.
+// Nobody looks at the files of a log that is quiet, and none of one that was rotated right before its end, or before
+// the first look of a later life of the daemon. So that a log is called complete only where it is one file, the file
+// that is there at the end is asked for its first record: where that is not the log's first line a seam lies between
+// them.
 
 // findNewest finds the first record of the file that is there at the end. Not ok: nobody could say.
 func (f *Follower) findNewest(ctx context.Context, r Request) (ok bool, err error) {
@@ -38,8 +39,8 @@ func begin(log *spool.Log) (at int64, err error) {
 	return at, err
 }
 
-// countNewest counts the seam before the file that was there at the end, if no look has found it. How many more there are
-// between the log's first line and that file, where no look was taken, nobody knows.
+// countNewest counts the seam before the file that was there at the end, if no look has found it. How many more there
+// are between the log's first line and that file, where no look was taken, nobody knows.
 func (f *Follower) countNewest() error {
 	if f.newest == 0 {
 		return nil

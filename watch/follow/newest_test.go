@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 )
 
-// TestFollowRotatedUnseen: a log that is rotated where nobody looks, for it is quiet, or right before its end, or before the
-// first look of a later life, is not called complete.
+// TestFollowRotatedUnseen: a log that is rotated where nobody looks, for it is quiet, or right before its end, or
+// before the first look of a later life, is not called complete.
 func TestFollowRotatedUnseen(t *testing.T) {
 	pairs := func(b *bed, n int) {
 		for range n {
@@ -63,8 +63,8 @@ func TestFollowRotatedUnseen(t *testing.T) {
 	}
 }
 
-// TestFollowLastFileCannotBeLookedAt: where nobody can say with which record the last file begins, that is asked again, and
-// not guessed.
+// TestFollowLastFileCannotBeLookedAt: where nobody can say with which record the last file begins, that is asked again,
+// and not guessed.
 func TestFollowLastFileCannotBeLookedAt(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.c.Inject(&kubelet.Fault{On: func(r kubelet.Request) bool { return r.Limit != nil && b.c.Ended() }, Times: 2, Status: 500})

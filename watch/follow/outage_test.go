@@ -7,8 +7,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/storetest"
 )
 
-// TestFaultOutage: thirty minutes without a store delay the seal by no more than one pause, and nothing else; few requests
-// are made meanwhile.
+// TestFaultOutage: thirty minutes without a store delay the seal by no more than one pause, and nothing else; few
+// requests are made meanwhile.
 func TestFaultOutage(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.store.Break(storetest.Fault{Op: storetest.OpPut, Times: -1})

@@ -9,8 +9,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// TestPodOfALostNode has the node of a pod gone. The collector of such pods writes their phase; nobody is left to write that their
-// containers have ended, and a finalizer keeps the object.
+// TestPodOfALostNode has the node of a pod gone. The collector of such pods writes their phase; nobody is left to write
+// that their containers have ended, and a finalizer keeps the object.
 func TestPodOfALostNode(t *testing.T) {
 	for name, deleting := range map[string]bool{"its deletion was asked for": true, "it stays": false} {
 		t.Run(name, func(t *testing.T) {

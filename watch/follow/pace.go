@@ -4,12 +4,12 @@ import (
 	"time"
 )
 
-// pace tells from the looks at a log's current file whether it is rotated faster than a kubelet does that by itself. Then
-// files may come and go between two looks, and no look proves any more that none was skipped.
+// pace tells from the looks at a log's current file whether it is rotated faster than a kubelet does that by itself.
+// Then files may come and go between two looks, and no look proves any more that none was skipped.
 //
 // A look that finds a new file is followed by two soon. Where those find a new file again, two rotations lay less than
-// kubeletLeast apart. From then on, and back to the last file that was seen to stay, everything is in doubt, until a file
-// stays again. The times are this process's own: a node's clock proves nothing.
+// kubeletLeast apart. From then on, and back to the last file that was seen to stay, everything is in doubt, until a
+// file stays again. The times are this process's own: a node's clock proves nothing.
 type pace struct {
 	since  int64     // first record of the last file that stayed; all after it are in doubt where fast
 	found  time.Time // when the current file was found
@@ -22,8 +22,9 @@ type pace struct {
 const (
 	// kubeletLeast is the least time between two of its looks at the sizes of logs that a kubelet can be set to.
 	kubeletLeast = 3 * time.Second
-	// probeEvery is how often a busy stream's file is looked at, and probeSoon after how long again, twice, where it was a new
-	// one. So a pace at which a file could come and go between two looks shows itself within four of the short times.
+	// probeEvery is how often a busy stream's file is looked at, and probeSoon after how long again, twice, where it
+	// was a new one. So a pace at which a file could come and go between two looks shows itself within four of the
+	// short times.
 	probeEvery = 1500 * time.Millisecond
 	probeSoon  = 750 * time.Millisecond
 )
@@ -39,8 +40,8 @@ func (p *pace) stays(first int64, began time.Time) {
 	p.seen, p.soon = began, max(0, p.soon-1)
 }
 
-// turns takes a look that found a new file. inDoubt: others may have come and gone since the one that is named by its first
-// record.
+// turns takes a look that found a new file. inDoubt: others may have come and gone since the one that is named by its
+// first record.
 func (p *pace) turns(first int64, began, ended time.Time) (inDoubt bool, since int64) {
 	p.fast = p.fast || !p.before.IsZero() && ended.Sub(p.before) < kubeletLeast
 	since = p.since
@@ -51,8 +52,8 @@ func (p *pace) turns(first int64, began, ended time.Time) (inDoubt bool, since i
 	return p.fast, since
 }
 
-// lag tells whether a stream falls behind its log: its lines come later after their times than they did before. What the
-// clocks differ by does not matter.
+// lag tells whether a stream falls behind its log: its lines come later after their times than they did before. What
+// the clocks differ by does not matter.
 type lag struct {
 	known  bool // a line came
 	least  time.Duration

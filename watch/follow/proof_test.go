@@ -30,8 +30,8 @@ func (b *bed) resumed() {
 	b.c.Exit(0)
 }
 
-// TestProofAnsweredByTheNextInstance: a container that is restarted while its end is proven answers with the log of its next
-// instance, which proves nothing. The old one's is read as the previous then.
+// TestProofAnsweredByTheNextInstance: a container that is restarted while its end is proven answers with the log of its
+// next instance, which proves nothing. The old one's is read as the previous then.
 func TestProofAnsweredByTheNextInstance(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.atProof(func() { b.pod.Start("main") })
@@ -40,7 +40,8 @@ func TestProofAnsweredByTheNextInstance(t *testing.T) {
 	})
 }
 
-// TestProofAnsweredByAnotherPod: what a pod of the same name answers proves nothing either, and there is nobody else to ask.
+// TestProofAnsweredByAnotherPod: what a pod of the same name answers proves nothing either, and there is nobody else to
+// ask.
 func TestProofAnsweredByAnotherPod(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.atProof(func() {
@@ -56,8 +57,8 @@ func TestProofAnsweredByAnotherPod(t *testing.T) {
 	})
 }
 
-// TestProofOfADeletedPodIsNotHasty: the log of a pod that is being deleted is read at once, and again when the runtime has had
-// its time to write the last lines.
+// TestProofOfADeletedPodIsNotHasty: the log of a pod that is being deleted is read at once, and again when the runtime
+// has had its time to write the last lines.
 func TestProofOfADeletedPodIsNotHasty(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.atProof(func() { time.AfterFunc(hurry/2, func() { b.c.Write(time.Now(), "last words") }) })

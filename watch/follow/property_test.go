@@ -18,8 +18,9 @@ import (
 // seeds is how many schedules are played; EPILOGUE_MODEL_SEEDS plays so many, and EPILOGUE_SEED one again.
 const seeds = 200
 
-// TestFaultProperty plays random schedules of lines, rotations, cuts, clock steps, crashes and store faults. The archive must
-// hold what was written, in order and once, but for what lies inside gaps, and a gap must stand only where a file ended.
+// TestFaultProperty plays random schedules of lines, rotations, cuts, clock steps, crashes and store faults. The
+// archive must hold what was written, in order and once, but for what lies inside gaps, and a gap must stand only where
+// a file ended.
 func TestFaultProperty(t *testing.T) {
 	first, last := watchtest.Seeds(t, seeds)
 	for seed := first; seed <= last; seed++ {
@@ -151,8 +152,8 @@ func (s *schedule) burst(count, size int) {
 	}
 }
 
-// rotate rotates the log, no more often than the kubelet does, and not so soon after the first line that no reader could
-// have been there: a file must grow before it is rotated.
+// rotate rotates the log, no more often than the kubelet does, and not so soon after the first line that no reader
+// could have been there: a file must grow before it is rotated.
 func (s *schedule) rotate() {
 	if s.first.IsZero() {
 		s.writeSome()

@@ -38,7 +38,8 @@ func (f *Follower) read(ctx context.Context, r Request) (added int64, err error)
 	f.countHeld()
 	added = f.log.Summary().Lines - before
 	if (err != nil || f.empty) && added == 0 && f.pending.Time == 0 {
-		f.pending = pending // an answer that failed, or of a file that was begun since, says nothing of the last words before
+		// an answer that failed, or of a file that was begun since, says nothing of the last words before
+		f.pending = pending
 	}
 	return added, err
 }
@@ -97,8 +98,8 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 	}
 }
 
-// noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue or a burst has begun: a rotation may be
-// near.
+// noteBurst wakes the minder, which sleeps long while little comes, where a look is overdue or a burst has begun: a
+// rotation may be near.
 func (f *Follower) noteBurst() {
 	if f.first != 0 { // a piece of a line says nothing of how late lines come
 		f.rotation.came(f.first, f.served)
@@ -126,8 +127,8 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			return f.grow(ctx, a, anew)
 		}
 		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where
-		// times are out of order, soon after. The whole line is held, for it began before since, unless the node's clock was set
-		// back and it began after all that is held: only the whole file tells.
+		// times are out of order, soon after. The whole line is held, for it began before since, unless the node's
+		// clock was set back and it began after all that is held: only the whole file tells.
 		if !stamped && a.Since > 0 {
 			return errors.Join(errHidden, f.append())
 		}

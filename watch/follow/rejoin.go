@@ -9,8 +9,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// Rejoin takes up what was read of the log while the journals could not be looked at: like an answer of the API, behind what the
-// journals held. It waits for room, but not for long, for what lies aside takes some itself. ended: it reaches to the log's end.
+// Rejoin takes up what was read of the log while the journals could not be looked at: like an answer of the API, behind
+// what the journals held. It waits for room, but not for long, for what lies aside takes some itself. ended: it reaches
+// to the log's end.
 //
 // What lies aside goes when the log has it on disk. A crash before that has it compared again.
 func (f *Follower) Rejoin(ctx context.Context) (ended bool, err error) {
@@ -67,7 +68,8 @@ func (f *Follower) takeAside(ctx context.Context, aside *spool.Log) (err error) 
 	held := aside.Held(0, func(line archive.Line) bool {
 		f.asideGaps(&p, &j)
 		p.line++
-		// What is older is held, or lies where the journal has a gap; behind it everything counts, whatever the node's clock said.
+		// What is older is held, or lies where the journal has a gap; behind it everything counts, whatever the node's
+		// clock said.
 		if p.met = p.met || line.Time >= from; !p.met {
 			return true
 		}
@@ -100,7 +102,8 @@ type asidePlace struct {
 	met   bool          // a line as late as what is held has come
 }
 
-// asideGaps writes the gaps of this place. Those before the first new line are the journal's business, and so is the start.
+// asideGaps writes the gaps of this place. Those before the first new line are the journal's business, and so is the
+// start.
 func (f *Follower) asideGaps(p *asidePlace, j *joiner) {
 	for len(p.gaps) > 0 && p.gaps[0].AfterLine <= p.line {
 		g := p.gaps[0]

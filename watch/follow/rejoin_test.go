@@ -58,7 +58,8 @@ func hold(t *testing.T, spool *spool.Spool, gaps []archive.Gap, from, to int) *s
 	return log
 }
 
-// TestRejoin takes up what was read in doubt behind what a journal held, twice, as after a crash before what lay aside was removed.
+// TestRejoin takes up what was read in doubt behind what a journal held, twice, as after a crash before what lay aside
+// was removed.
 func TestRejoin(t *testing.T) {
 	late := archive.Gap{Reason: archive.GapLateStart, Unproven: true}
 	lost := archive.Gap{AfterLine: 5, Reason: archive.GapRotated}

@@ -38,8 +38,9 @@ func errorIn(text []byte) int {
 	return -1
 }
 
-// remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was cut,
-// and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes again.
+// remainder judges what stands after the last newline: text without a time is the kubelet's error or a time that was
+// cut, and no part of the log; a line that no newline ended may have been cut too, and stays pending until it comes
+// again.
 func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	line, stamped, ok := f.lines.remainder()
 	if !ok {

@@ -130,7 +130,8 @@ func (f *Follower) graftLeft(h head) error {
 		return &spoolError{err}
 	}
 	if search.best.short() {
-		// It may be the end of another file's line, too, with which the kubelet joined the start of this one: the gap lies inside it then.
+		// It may be the end of another file's line, too, with which the kubelet joined the start of this one: the gap
+		// lies inside it then.
 		f.overlap.missed()
 		n := f.log.Summary().Lines
 		f.gap(archive.Gap{

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// rotationWatch finds files that the kubelet skipped. A reader that falls behind while the kubelet rotates twice is taken
-// from the old file straight to the newest, without a word. So while a stream is busy the minder looks at the first
-// record of the file that is written now: each one must turn up in the stream, and one that does not is a gap. Where
-// nobody looked for as long as two rotations take, a file may have come and gone unseen; see level. Where files come and go
-// faster than anybody looks, all of them are in doubt; see pace. And a stream that has skipped one may say so itself; see
-// Follower.twice.
+// rotationWatch finds files that the kubelet skipped. A reader that falls behind while the kubelet rotates twice is
+// taken from the old file straight to the newest, without a word. So while a stream is busy the minder looks at the
+// first record of the file that is written now: each one must turn up in the stream, and one that does not is a gap.
+// Where nobody looked for as long as two rotations take, a file may have come and gone unseen; see level. Where files
+// come and go faster than anybody looks, all of them are in doubt; see pace. And a stream that has skipped one may say
+// so itself; see Follower.twice.
 type rotationWatch struct {
 	total atomic.Int64 // bytes that streams brought
 
@@ -110,8 +110,9 @@ func (r *rotationWatch) opened(now time.Time, last int64) {
 	}
 }
 
-// due says that a look is due: so much has come since the last one that a rotation is likely; or anything has, and the stream
-// lags, for a slow one is served the least and skips the most, or the log was just rotated, or it has ended long after.
+// due says that a look is due: so much has come since the last one that a rotation is likely; or anything has, and the
+// stream lags, for a slow one is served the least and skips the most, or the log was just rotated, or it has ended long
+// after.
 func (r *rotationWatch) due(ended bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

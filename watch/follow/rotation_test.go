@@ -46,8 +46,8 @@ func TestFollowSlowAcrossRotations(t *testing.T) {
 	})
 }
 
-// TestFollowSkippedInSilence: a rotation while the follow catches up leaves it silent until the next one, and then a whole
-// file is skipped though no line comes late.
+// TestFollowSkippedInSilence: a rotation while the follow catches up leaves it silent until the next one, and then a
+// whole file is skipped though no line comes late.
 func TestFollowSkippedInSilence(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		hold := kubelet.NewHold()
@@ -128,7 +128,8 @@ func TestFaultRotatedFasterThanLooks(t *testing.T) {
 	}
 }
 
-// TestFaultRotatedAtRandom floods at random speeds and rotates at random, but steady, paces, those of kubelets among them.
+// TestFaultRotatedAtRandom floods at random speeds and rotates at random, but steady, paces, those of kubelets among
+// them.
 func TestFaultRotatedAtRandom(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -151,7 +152,8 @@ func TestFaultRotatedAtRandom(t *testing.T) {
 	}
 }
 
-// TestFollowKubeletsLeastPace: the fastest that a kubelet rotates by itself proves nothing against a log that was read whole.
+// TestFollowKubeletsLeastPace: the fastest that a kubelet rotates by itself proves nothing against a log that was read
+// whole.
 func TestFollowKubeletsLeastPace(t *testing.T) {
 	for _, every := range []time.Duration{kubeletLeast, kubeletLeast + 100*time.Millisecond, 4 * time.Second} {
 		t.Run(every.String(), func(t *testing.T) {

@@ -20,7 +20,8 @@ type head struct {
 	next  int64  // the time of the line behind it; 0: not known
 }
 
-// is says that the line, or the piece of one, is the record. Others may have its time: those that a process wrote in one block.
+// is says that the line, or the piece of one, is the record. Others may have its time: those that a process wrote in
+// one block.
 func (h head) is(line archive.Line) bool {
 	if line.Time != h.time {
 		return false

@@ -4,8 +4,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// skippedLast writes the gap of a file behind which a newer one is known, and of which nothing was met: the last line may be the start of one
-// line and the end of another, with which the newer one begins.
+// skippedLast writes the gap of a file behind which a newer one is known, and of which nothing was met: the last line
+// may be the start of one line and the end of another, with which the newer one begins.
 func (f *Follower) skippedLast(first firstRecord) error {
 	through := f.log.Summary().Lines
 	if through == 0 {

@@ -10,16 +10,18 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// leadSilence is what is known of the time before the first line of a log. While nothing is held no sentinel can tell whether an
-// answer begins where the log does: its first file may have been rotated away, and nothing that the API serves tells a log that was
-// silent so far from one that wrote a whole file, had it rotated away, and was silent since. So all depends on having been there.
+// leadSilence is what is known of the time before the first line of a log. While nothing is held no sentinel can tell
+// whether an answer begins where the log does: its first file may have been rotated away, and nothing that the API
+// serves tells a log that was silent so far from one that wrote a whole file, had it rotated away, and was silent
+// since. So all depends on having been there.
 type leadSilence struct {
 	until  time.Time     // the log had no line so far; zero: not known
 	opened time.Time     // when reading began; zero: too late, or not yet
 	late   time.Time     // reading began so long after this time that a file may have come and gone; zero: it did not
 	by     time.Duration // so long after it
-	broke  time.Time     // when the last stream ended by itself that had brought nothing, before any was late; zero: none did
-	left   time.Time     // the log had no line when it was left to whoever reads on; zero: not known
+	// when the last stream ended by itself that had brought nothing, before any was late; zero: none did
+	broke time.Time
+	left  time.Time // the log had no line when it was left to whoever reads on; zero: not known
 }
 
 const (
@@ -30,8 +32,8 @@ const (
 )
 
 // noteStart remembers that an answer began, with nothing held so far, so late that the log's first file may have been
-// rotated away. Each such answer counts, for the one before it may have brought nothing. Only a container that runs has its
-// log rotated.
+// rotated away. Each such answer counts, for the one before it may have brought nothing. Only a container that runs has
+// its log rotated.
 func (f *Follower) noteStart() {
 	from, until := f.seen.StartedAt(f.log.Instance()), f.clock.Now()
 	if from.IsZero() || !f.silence.late.IsZero() {
@@ -50,11 +52,12 @@ func (f *Follower) noteStart() {
 	}
 }
 
-// noteSilence takes the end of an answer: a stream that was ended here while it did not hang has brought all lines until now, if
-// the kubelet, asked once more, has none. One that ended by itself proves nothing: its connection may have been dead from its
-// start, and the line that it did not bring may be gone with its file. But where the container ended with it, it was there
-// until that end; see lateStart. Whether it brought any line does not matter: once something is held nobody asks for the silence before
-// it. But one that ended inside the log's first line shows that there is a line, and of that nothing is held.
+// noteSilence takes the end of an answer: a stream that was ended here while it did not hang has brought all lines
+// until now, if the kubelet, asked once more, has none. One that ended by itself proves nothing: its connection may
+// have been dead from its start, and the line that it did not bring may be gone with its file. But where the container
+// ended with it, it was there until that end; see lateStart. Whether it brought any line does not matter: once
+// something is held nobody asks for the silence before it. But one that ended inside the log's first line shows that
+// there is a line, and of that nothing is held.
 func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 	if !a.Follow || f.overlap != nil || f.log.Summary().Lines > 0 || f.lines.unfinished() || !f.silence.late.IsZero() {
 		return
@@ -72,9 +75,10 @@ func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 	}
 }
 
-// lateStart gives the gap before the first line of a log, or in place of it where there is none, of a time of 0. ok is false where
-// the start is not in doubt: nobody came late, or the line is as old as the instance, or as the last silence, for only then it
-// is the first one that was ever written; or a stream that was there in time lasted until the container ended.
+// lateStart gives the gap before the first line of a log, or in place of it where there is none, of a time of 0. ok is
+// false where the start is not in doubt: nobody came late, or the line is as old as the instance, or as the last
+// silence, for only then it is the first one that was ever written; or a stream that was there in time lasted until the
+// container ended.
 func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	s := &f.silence
 	if s.late.IsZero() || first != 0 && first-s.late.UnixNano() <= int64(promptly) {
@@ -92,8 +96,9 @@ func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	return g, true
 }
 
-// lasted says that the stream which broke was there until the container's end, by the node's clock, whose times have whole seconds.
-// Where reading began before the container did, the node's clock is ahead of ours, and only how long both lasted can be compared.
+// lasted says that the stream which broke was there until the container's end, by the node's clock, whose times have
+// whole seconds. Where reading began before the container did, the node's clock is ahead of ours, and only how long
+// both lasted can be compared.
 func (s *leadSilence) lasted(started, finished time.Time) bool {
 	if s.broke.IsZero() {
 		return false
@@ -108,8 +113,8 @@ func (s *leadSilence) lasted(started, finished time.Time) bool {
 // atItsEnd says whether a stream ended with its container, so long after the end that was reported in whole seconds.
 func atItsEnd(after time.Duration) bool { return after > -time.Second && after < endsWithin }
 
-// judgeStart writes a gap before the first line of a log where the start is in doubt. It is written with the line, so that a
-// crash loses both or neither.
+// judgeStart writes a gap before the first line of a log where the start is in doubt. It is written with the line, so
+// that a crash loses both or neither.
 func (f *Follower) judgeStart(first archive.Line) {
 	if g, ok := f.lateStart(first.Time); ok {
 		f.gap(g)
@@ -119,8 +124,9 @@ func (f *Follower) judgeStart(first archive.Line) {
 // leaveLimit bounds how long a process that ends, or gives a log away, asks for it once more.
 const leaveLimit = time.Second
 
-// leave finds out whether the log still has no line, for whoever reads it on: another process cannot know that somebody read
-// from the start. The stream alone does not prove it, for its connection may be dead since a moment ago; so the kubelet is asked.
+// leave finds out whether the log still has no line, for whoever reads it on: another process cannot know that somebody
+// read from the start. The stream alone does not prove it, for its connection may be dead since a moment ago; so the
+// kubelet is asked.
 func (f *Follower) leave(ctx context.Context) {
 	if f.log.Summary().Lines > 0 || f.seen.StartedAt(f.log.Instance()).IsZero() {
 		return // or it did not come to a first look

@@ -44,8 +44,8 @@ func TestFollowHangsFromTheStart(t *testing.T) {
 	})
 }
 
-// TestFollowHangsFromTheStartAndEnds: a stream that brought nothing and ended by itself does not show that there was nothing: a
-// file may have come and gone.
+// TestFollowHangsFromTheStartAndEnds: a stream that brought nothing and ended by itself does not show that there was
+// nothing: a file may have come and gone.
 func TestFollowHangsFromTheStartAndEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		ends  func(b *bed)
@@ -79,8 +79,8 @@ func TestFollowHangsFromTheStartAndEnds(t *testing.T) {
 	}
 }
 
-// TestFollowSilentToItsEnd: a stream that was there in time and lasted until its container ended has seen all of the log, though it
-// ended by itself, the news of the container's end came after, and the node's clock is another.
+// TestFollowSilentToItsEnd: a stream that was there in time and lasted until its container ended has seen all of the
+// log, though it ended by itself, the news of the container's end came after, and the node's clock is another.
 func TestFollowSilentToItsEnd(t *testing.T) {
 	for name, words := range map[string][]string{"nothing": nil, "last words behind the end": {"flushed late"}} {
 		for _, ahead := range []time.Duration{0, time.Minute} {
@@ -125,8 +125,9 @@ func (l *slowNews) Look(ctx context.Context, i archive.Instance, live bool) (pod
 	return s, err
 }
 
-// TestLateReadingCannotTell: a log that wrote a file before anybody read it, had that rotated away and was silent then is served as
-// one is that had been silent from its start. So the start of both is in doubt; that of one which is read soon is not.
+// TestLateReadingCannotTell: a log that wrote a file before anybody read it, had that rotated away and was silent then
+// is served as one is that had been silent from its start. So the start of both is in doubt; that of one which is read
+// soon is not.
 func TestLateReadingCannotTell(t *testing.T) {
 	for name, c := range map[string]struct {
 		burst bool
@@ -161,8 +162,8 @@ func TestLateReadingCannotTell(t *testing.T) {
 	}
 }
 
-// TestFollowHangsInsideTheFirstLine: a stream that hangs inside the log's first line and then ends properly does not show that there
-// was no line. A rotation takes that one away before the next stream.
+// TestFollowHangsInsideTheFirstLine: a stream that hangs inside the log's first line and then ends properly does not
+// show that there was no line. A rotation takes that one away before the next stream.
 func TestFollowHangsInsideTheFirstLine(t *testing.T) {
 	for _, ends := range []string{"its stream breaks", "its stream is renewed"} {
 		t.Run(ends, func(t *testing.T) {

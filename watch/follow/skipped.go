@@ -187,8 +187,8 @@ func (f *Follower) skipped(first firstRecord) {
 	f.gap(g)
 }
 
-// skippedBefore writes the gap of a file that was skipped. The line before it, behind which one of the given time comes (0: look for
-// that), may be two: see joinedTwo. Then the gap lies inside it.
+// skippedBefore writes the gap of a file that was skipped. The line before it, behind which one of the given time comes
+// (0: look for that), may be two: see joinedTwo. Then the gap lies inside it.
 func (f *Follower) skippedBefore(first firstRecord, later []firstRecord, next int64) error {
 	for _, newer := range later {
 		met, err := f.meetInside(&newer, next)
@@ -204,9 +204,10 @@ func (f *Follower) skippedBefore(first firstRecord, later []firstRecord, next in
 	return nil
 }
 
-// joinedTwo writes the gap inside a line that was never written. Where the kubelet's reader is taken past a file it joins what it
-// had of an unfinished line with the first record of the newest file. That shows by a file that was skipped right behind the
-// line in which this one was met, or by another one that was met there as well, and ends no later than that line.
+// joinedTwo writes the gap inside a line that was never written. Where the kubelet's reader is taken past a file it
+// joins what it had of an unfinished line with the first record of the newest file. That shows by a file that was
+// skipped right behind the line in which this one was met, or by another one that was met there as well, and ends no
+// later than that line.
 func (f *Follower) joinedTwo(first firstRecord) {
 	if first.through == 0 {
 		return

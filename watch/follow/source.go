@@ -35,8 +35,8 @@ type Request struct {
 	Limit    int64 // only the first so many bytes, 0: all
 }
 
-// Source opens logs with a timestamp before each line. Reading ends with io.EOF wherever the way to the log broke: an end
-// proves nothing.
+// Source opens logs with a timestamp before each line. Reading ends with io.EOF wherever the way to the log broke: an
+// end proves nothing.
 type Source interface {
 	Open(ctx context.Context, r Request) (io.ReadCloser, error)
 }
@@ -51,8 +51,9 @@ type apiSource struct {
 // stalled streams would hold 4 GiB.
 const streamWindow = 256 << 10
 
-// NewSource gives the Source of an API server. It has a transport of its own: a log that floods must not delay the watches
-// and Leases that share client-go's connections. cfg's Timeout and rate limits do not apply, for a stream lives for hours.
+// NewSource gives the Source of an API server. It has a transport of its own: a log that floods must not delay the
+// watches and Leases that share client-go's connections. cfg's Timeout and rate limits do not apply, for a stream lives
+// for hours.
 func NewSource(cfg *rest.Config) (Source, error) {
 	tlsConfig, err := rest.TLSConfigFor(cfg)
 	if err != nil {
@@ -156,8 +157,8 @@ func (r Request) query() url.Values {
 	return q
 }
 
-// refusal tells what a status other than 200 means. 204 is the API server's answer for a pod without a node; a 400 names a
-// container that waits, or one that has no previous instance.
+// refusal tells what a status other than 200 means. 204 is the API server's answer for a pod without a node; a 400
+// names a container that waits, or one that has no previous instance.
 func refusal(status int, text string) error {
 	switch {
 	case status == http.StatusNotFound:

@@ -6,8 +6,8 @@ import (
 )
 
 // stampReader reads the RFC 3339 time before a line. The node writes it in its own zone and older kubelets trim the
-// fraction's zeros, so its width differs and it ends at the first space. The seconds of one time are mostly those of the
-// one before: they are kept, and a line costs the reading of its fraction.
+// fraction's zeros, so its width differs and it ends at the first space. The seconds of one time are mostly those of
+// the one before: they are kept, and a line costs the reading of its fraction.
 type stampReader struct {
 	known   [19]byte // the date and time of day that seconds belongs to
 	seconds int64    // since 1970, were the zone UTC

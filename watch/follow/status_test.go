@@ -52,8 +52,8 @@ func TestFollowContainerThatIsCreated(t *testing.T) {
 	}
 }
 
-// TestFollowPodThatIsOverFirst: at a pod's deadline the kubelet writes the phase and then gives the containers their grace.
-// What they write in it is kept, and the log is proven by their end.
+// TestFollowPodThatIsOverFirst: at a pod's deadline the kubelet writes the phase and then gives the containers their
+// grace. What they write in it is kept, and the log is proven by their end.
 func TestFollowPodThatIsOverFirst(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		b.start()

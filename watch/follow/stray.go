@@ -7,9 +7,10 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// A file is served in its order. A line that is new and comes before one that is held was passed over when it was its turn, for the
-// node's clock had been set back behind the time from which the log was asked for. What is held can only grow at its end: so such a line
-// stands behind others that were written later, and a gap says from where to where the order is not that of the file.
+// A file is served in its order. A line that is new and comes before one that is held was passed over when it was its
+// turn, for the node's clock had been set back behind the time from which the log was asked for. What is held can only
+// grow at its end: so such a line stands behind others that were written later, and a gap says from where to where the
+// order is not that of the file.
 
 // pass notes a held line that was met. Lines that are new and came before it are strays.
 func (o *overlap) pass(hash uint64) {
@@ -20,11 +21,12 @@ func (o *overlap) pass(hash uint64) {
 	o.met, o.some = hash, true
 }
 
-// belies says that a new line belies the answer: it was asked from a time, it showed held lines, and shows this one before the last of them.
-// So since has hidden parts of the answer, it may be parts of this very line.
+// belies says that a new line belies the answer: it was asked from a time, it showed held lines, and shows this one
+// before the last of them. So since has hidden parts of the answer, it may be parts of this very line.
 func (o *overlap) belies(a *answer) bool { return a.Since > 0 && o.some && !o.found && !o.gapped }
 
-// holed says that a line which would follow a gap is the file's first one, and not as the file has it: since has hidden parts of it.
+// holed says that a line which would follow a gap is the file's first one, and not as the file has it: since has hidden
+// parts of it.
 func (f *Follower) holed(ctx context.Context, a *answer, line archive.Line) bool {
 	if o := f.overlap; a.Since == 0 || o.found || o.gapped {
 		return false

@@ -12,7 +12,8 @@ type tailMark struct {
 	hash uint64 // guarded by mu
 	at   int64  // guarded by mu
 	part bool   // guarded by mu; it has no end so far
-	end  uint64 // guarded by mu; the hash when the stream was last seen to have reached the end of its file; 0: it was not
+	// guarded by mu; the hash when the stream was last seen to have reached the end of its file; 0: it was not
+	end uint64
 }
 
 // opened: nothing is known of where a new stream stands.

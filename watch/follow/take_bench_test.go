@@ -78,8 +78,8 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// TestTakeDoesNotAllocate: nothing is allocated for a line on its way from the stream into the log. What a frame costs, once
-// in thousands of lines, is left out: the lines fit into one.
+// TestTakeDoesNotAllocate: nothing is allocated for a line on its way from the stream into the log. What a frame costs,
+// once in thousands of lines, is left out: the lines fit into one.
 func TestTakeDoesNotAllocate(t *testing.T) {
 	f, a := taker(t)
 	feed(t, f, a, served(50_000)) // buffers grow to their size
@@ -96,7 +96,8 @@ func TestTakeDoesNotAllocate(t *testing.T) {
 	})
 	most := 0.0
 	if watchtest.Fewer > 1 {
-		most = lines / 10 // under the race detector a sync.Pool loses some of what it is given; make test asks without it, too
+		// under the race detector a sync.Pool loses some of what it is given; make test asks without it, too
+		most = lines / 10
 	}
 	if got > most {
 		t.Errorf("%.1f allocations for %d lines, want none", got, lines)

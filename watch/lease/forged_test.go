@@ -129,8 +129,8 @@ func TestLeaseAddressIsItsPods(t *testing.T) {
 	})
 }
 
-// TestLeaseWithoutPodLapses: the pod of a replica was deleted by force, and its process renews on. It is heard out for as long as it takes
-// to tell it by its Lease's deletion that others have its logs.
+// TestLeaseWithoutPodLapses: the pod of a replica was deleted by force, and its process renews on. It is heard out for
+// as long as it takes to tell it by its Lease's deletion that others have its logs.
 func TestLeaseWithoutPodLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := watchtest.NewLeaseServer()
@@ -170,7 +170,8 @@ func TestLeaseFromBeforeCountsAtFirst(t *testing.T) {
 	})
 }
 
-// TestLeaseWhilePodsAreHidden: without the right to see pods it is as it was, but no address counts; while nobody answers it waits.
+// TestLeaseWhilePodsAreHidden: without the right to see pods it is as it was, but no address counts; while nobody
+// answers it waits.
 func TestLeaseWhilePodsAreHidden(t *testing.T) {
 	forbidden := apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no"))
 	for name, test := range map[string]struct {

@@ -26,15 +26,16 @@ type Config struct {
 	Replica   string        // this one's name, the one of its journal
 	Duration  time.Duration // a Lease that is not renewed for so long has lapsed
 	API       string        // host:port at which the other replicas reach this one's API; "": it has none
-	Account   string        // service account of the replicas' pods, without which a Lease does not count; "": they are no pods
+	Account   string        // of the replicas' pods: a Lease of any other does not count; "": no pods
 }
 
-// Leases keeps this replica's Lease and sees those of the others. A replica is live for as long as its Lease exists: who
-// finds that one was not renewed within its duration, by his own clock since he saw the last renewal, deletes it, on the
-// condition that it is still the one he saw. So etcd decides between a late renewal and a takeover: a replica whose
-// renewal is refused knows that others have its logs, and one whose deletion is refused knows that it erred.
+// Leases keeps this replica's Lease and sees those of the others. A replica is live for as long as its Lease exists:
+// who finds that one was not renewed within its duration, by his own clock since he saw the last renewal, deletes it,
+// on the condition that it is still the one he saw. So etcd decides between a late renewal and a takeover: a replica
+// whose renewal is refused knows that others have its logs, and one whose deletion is refused knows that it erred.
 //
-// Each Lease says in an annotation to which other Leases its holder has handed over what is theirs. Who joins waits for that.
+// Each Lease says in an annotation to which other Leases its holder has handed over what is theirs. Who joins waits for
+// that.
 type Leases struct {
 	cfg     Config
 	client  kubernetes.Interface
@@ -171,8 +172,8 @@ func (l *Leases) next(worked bool) {
 	l.nextTry = time.Now().Add(pause)
 }
 
-// holds: the last renewal is so fresh that nobody can have deleted the Lease for its age. Others count from when they saw
-// the renewal, which is after it was sent, and wait for half as long again.
+// holds: the last renewal is so fresh that nobody can have deleted the Lease for its age. Others count from when they
+// saw the renewal, which is after it was sent, and wait for half as long again.
 func (l *Leases) holds() bool {
 	return l.own != nil && time.Since(l.renewed) < l.cfg.Duration*2/3
 }

@@ -18,12 +18,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Others than replicas may be able to write Leases. So a Lease is one man's word until a pod of the release's service account is seen
-// that has its holder's name: only then does it count, and its address only if it is that pod's. Once the pod is gone the Lease's
-// renewals count no more, so that it lapses and is deleted as any other: its holder, should he still run, learns of it by that.
+// Others than replicas may be able to write Leases. So a Lease is one man's word until a pod of the release's service
+// account is seen that has its holder's name: only then does it count, and its address only if it is that pod's. Once
+// the pod is gone the Lease's renewals count no more, so that it lapses and is deleted as any other: its holder, should
+// he still run, learns of it by that.
 //
-// What there was before this replica joined counts until then, pod or not: it can be the Lease of a replica whose pod was deleted and
-// whose process still writes. What comes later must show its pod first, and has to wait for this replica's hand-over anyway.
+// What there was before this replica joined counts until then, pod or not: it can be the Lease of a replica whose pod
+// was deleted and whose process still writes. What comes later must show its pod first, and has to wait for this
+// replica's hand-over anyway.
 
 // witnesses are what is known of the release's pods. Owned by Run.
 type witnesses struct {
@@ -71,8 +73,8 @@ func (l *Leases) addressOf(lease *coordinationv1.Lease) string {
 	return address
 }
 
-// lookAtPods looks at the release's pods when it is time to: soon where a Lease has come, else so often that a pod that is gone is
-// missed in time. It is one request, whatever the number of Leases.
+// lookAtPods looks at the release's pods when it is time to: soon where a Lease has come, else so often that a pod that
+// is gone is missed in time. It is one request, whatever the number of Leases.
 func (l *Leases) lookAtPods(ctx context.Context) {
 	if !l.witnessed() || l.own == nil {
 		return

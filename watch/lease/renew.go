@@ -18,7 +18,8 @@ import (
 
 var everything = labels.Everything()
 
-// renew renews the Lease or makes it. An error is tried again soon, and stops the work when the Lease is no longer fresh.
+// renew renews the Lease or makes it. An error is tried again soon, and stops the work when the Lease is no longer
+// fresh.
 func (l *Leases) renew(ctx context.Context) {
 	sent := time.Now()
 	// No request outlives the moment at which this replica has to stop acting: Run must notice that in time.
@@ -31,7 +32,8 @@ func (l *Leases) renew(ctx context.Context) {
 	own, err := l.put(limited)
 	if err == nil {
 		if time.Since(l.renewed) > l.cfg.Duration/2 {
-			// This replica was asleep or cut off, and so may have been the others, or what they said is still on its way.
+			// This replica was asleep or cut off, and so may have been the others, or what they said is still on its
+			// way.
 			clear(l.sightsOf)
 		}
 		l.own, l.renewed = own, sent
@@ -48,7 +50,8 @@ func (l *Leases) renew(ctx context.Context) {
 func (l *Leases) put(ctx context.Context) (*coordinationv1.Lease, error) {
 	client := l.client.CoordinationV1().Leases(l.cfg.Namespace)
 	if l.own == nil {
-		// One that is there is of an earlier life of this replica, and nobody has judged it dead: its logs are still ours.
+		// One that is there is of an earlier life of this replica, and nobody has judged it dead: its logs are still
+		// ours.
 		there, err := client.Get(ctx, l.name(), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			made, _ := l.wanted(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.name(), Namespace: l.cfg.Namespace}})
@@ -190,8 +193,8 @@ func (l *Leases) lapsed(lease *coordinationv1.Lease) bool {
 // mostTrusted is how much longer than our own another replica's duration may be.
 const mostTrusted = 2
 
-// durationOf trusts the holder's own word, but not with less than ours, for it may be about to be restarted with another one, nor with
-// much more: what a Lease says, others than replicas may have written.
+// durationOf trusts the holder's own word, but not with less than ours, for it may be about to be restarted with
+// another one, nor with much more: what a Lease says, others than replicas may have written.
 func (l *Leases) durationOf(lease *coordinationv1.Lease) time.Duration {
 	if lease.Spec.LeaseDurationSeconds == nil || !l.hasPod(lease) {
 		return l.cfg.Duration

@@ -13,9 +13,9 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Whose a pod is stands in its metadata, which any user writes who may create pods, and names of it become keys of the archive. The
-// API server does not check them: of an owner it only wants that it has a name and a UID. So all of it comes in here. What is not
-// believed costs no log: such a pod is kept without a Job, and its manifest says why.
+// Whose a pod is stands in its metadata, which any user writes who may create pods, and names of it become keys of the
+// archive. The API server does not check them: of an owner it only wants that it has a name and a UID. So all of it
+// comes in here. What is not believed costs no log: such a pod is kept without a Job, and its manifest says why.
 
 // Why a pod that names a Job is kept without one.
 const (
@@ -24,9 +24,9 @@ const (
 	NoSuchJob   = "its labels name a Job that it does not belong to, and no owner vouches for them"
 )
 
-// Claim gives the Job that a pod says to be of: that of its controller, or that of the labels which the Job's controller has set,
-// for a Job that is deleted as `--cascade=orphan` does it takes its name off its pods. why says, where there is none, that there
-// would be one with another name.
+// Claim gives the Job that a pod says to be of: that of its controller, or that of the labels which the Job's
+// controller has set, for a Job that is deleted as `--cascade=orphan` does it takes its name off its pods. why says,
+// where there is none, that there would be one with another name.
 func Claim(pod *corev1.Pod) (owner *metav1.OwnerReference, why string) {
 	if controller := metav1.GetControllerOf(pod); controller != nil {
 		switch {
@@ -53,12 +53,14 @@ func Job(pod *corev1.Pod) *metav1.OwnerReference {
 	return owner
 }
 
-// Controlled: the pod's Job is its controller, so that the API server has it that way and no label alone.
+// Controlled reports whether the pod's Job is its controller, so that the API server has it that way and no label
+// alone.
 func Controlled(pod *corev1.Pod) bool { return metav1.GetControllerOf(pod) != nil && Job(pod) != nil }
 
 func isJobName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
-// uidForm is wider than the UUIDs that API servers give, and narrower than what could be part of a key by another meaning.
+// uidForm is wider than the UUIDs that API servers give, and narrower than what could be part of a key by another
+// meaning.
 var uidForm = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?$`)
 
 func isUID(uid types.UID) bool { return uidForm.MatchString(string(uid)) }

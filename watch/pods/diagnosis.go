@@ -39,7 +39,8 @@ func superseded(m *archive.Manifest, n int) bool {
 	return n+1 < len(m.Instances) && m.Instances[n+1].Container == m.Instances[n].Container
 }
 
-// endedAfterMain: it is a sidecar, and those are ended when the pod's work is done. How they take it says nothing of that.
+// endedAfterMain: it is a sidecar, and those are ended when the pod's work is done. How they take it says nothing of
+// that.
 func endedAfterMain(m *archive.Manifest, r *archive.InstanceRecord) bool {
 	if r.Kind != archive.KindSidecar {
 		return false
@@ -65,7 +66,8 @@ func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
 	case m.Pod.Reason == Evicted:
 		return sentence(m.Pod.Reason, m.Pod.Message)
 	case r.Verdict == archive.NeverStarted && s.Reason != "InitContainerFailed" && s.Reason != m.Pod.Reason:
-		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason)) // which is why it was given a deadline
+		// which is why it was given a deadline
+		return fmt.Sprintf("container %s never started: %s", r.Container, firstLine(r.Reason))
 	case m.Pod.Reason == "DeadlineExceeded":
 		return sentence(m.Pod.Reason, m.Pod.Message)
 	case s.ExitCode == nil || *s.ExitCode == 0:

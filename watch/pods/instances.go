@@ -50,9 +50,9 @@ func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerS
 	return nil
 }
 
-// Instances gives every container instance that the pod's status still names, oldest first for each container. The status's
-// own container ID and restart count belong together; lastState is the instance before it, unless the container waits to
-// be restarted: then lastState and the status name the same, dead, instance.
+// Instances gives every container instance that the pod's status still names, oldest first for each container. The
+// status's own container ID and restart count belong together; lastState is the instance before it, unless the
+// container waits to be restarted: then lastState and the status name the same, dead, instance.
 func Instances(pod *corev1.Pod) []archive.Instance {
 	ref := Ref(pod)
 	var list []archive.Instance
@@ -77,7 +77,8 @@ func Instances(pod *corev1.Pod) []archive.Instance {
 	return list
 }
 
-// Restarts: the kubelet may start the container again in place, so that its name may mean another instance the next moment.
+// Restarts reports whether the kubelet may start the container again in place, so that its name may mean another
+// instance the next moment.
 func Restarts(pod *corev1.Pod, name string) bool {
 	if Over(pod) {
 		return false
@@ -103,8 +104,8 @@ func restartsAll(rules []corev1.ContainerRestartRule) bool {
 	})
 }
 
-// Spent: nothing more will happen in the pod. One that is deleted before it has a node gets none any more, whatever holds the
-// object.
+// Spent reports whether nothing more will happen in the pod. One that is deleted before it has a node gets none any
+// more, whatever holds the object.
 func Spent(pod *corev1.Pod) bool {
 	return Over(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == ""
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// NotRun turns the record of a container that was made but never ran into one that says so: the kubelet gives it a container
-// ID and an exit, but no start.
+// NotRun turns the record of a container that was made but never ran into one that says so: the kubelet gives it a
+// container ID and an exit, but no start.
 func NotRun(r archive.InstanceRecord) archive.InstanceRecord {
 	s := r.State
 	if s.ExitCode == nil || !s.StartedAt.IsZero() || r.Log != nil || s.Reason != "StartError" && s.Reason != "ContainerCannotRun" {
@@ -18,7 +18,8 @@ func NotRun(r archive.InstanceRecord) archive.InstanceRecord {
 	return r
 }
 
-// StillNotStarted: a container that had not started when the pod was last seen may have started after, unless the pod was over.
+// StillNotStarted returns the record of one that had not started: a container that had not started when the pod was
+// last seen may have started after, unless the pod was over.
 func StillNotStarted(draft *archive.Manifest, r archive.InstanceRecord) archive.InstanceRecord {
 	if phase := corev1.PodPhase(draft.Pod.Phase); phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 		return r
@@ -28,9 +29,9 @@ func StillNotStarted(draft *archive.Manifest, r archive.InstanceRecord) archive.
 	return r
 }
 
-// NeverStarted gives a record for each container of the pod that no instance of is known, with the reason as the kubelet or
-// the scheduler gave it. waited holds what the kubelet said before the pod ended: then it may say no more than that the
-// container cannot be found.
+// NeverStarted gives a record for each container of the pod that no instance of is known, with the reason as the
+// kubelet or the scheduler gave it. waited holds what the kubelet said before the pod ended: then it may say no more
+// than that the container cannot be found.
 func NeverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaiting) []archive.InstanceRecord {
 	var records []archive.InstanceRecord
 	for _, c := range Containers(pod) {
@@ -55,7 +56,7 @@ func NeverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaitin
 	return records
 }
 
-// TellsWhy: the container waits for a reason that says something; the others are the ordinary course.
+// TellsWhy reports whether the container waits for a reason that says something; the others are the ordinary course.
 func TellsWhy(w *corev1.ContainerStateWaiting) bool {
 	return w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating"
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// PostMortem gives the manifest of a pod as far as pod and Job tell it; the logs' records are added when they are sealed.
-// job may be nil.
+// PostMortem gives the manifest of a pod as far as pod and Job tell it; the logs' records are added when they are
+// sealed. job may be nil.
 func PostMortem(pod *corev1.Pod, job *batchv1.Job, labels []string) *archive.Manifest {
 	m := &archive.Manifest{Pod: podSummary(pod), Workloads: Workloads(labels, pod)}
 	if job != nil {

@@ -29,8 +29,8 @@ func (s Sight) Readable() bool { return !s.Gone && (s.Current || s.Previous) }
 // Over says that no container of the pod will run again, whatever their states say.
 func (s Sight) Over() bool { return s.Pod != nil && Over(s.Pod) }
 
-// SightOf reads the pod's status for one instance. A container that waits has its dead instance in lastState, and the API
-// serves that one both plainly and as previous.
+// SightOf reads the pod's status for one instance. A container that waits has its dead instance in lastState, and the
+// API serves that one both plainly and as previous.
 func SightOf(pod *corev1.Pod, i archive.Instance) Sight {
 	s := Sight{Pod: pod, Deleting: pod.DeletionTimestamp != nil}
 	if archive.PodUID(pod.UID) != i.PodUID {

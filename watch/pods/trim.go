@@ -12,12 +12,12 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// WorkloadIDs is the annotation that the trimmed copy of a pod or Job carries in our cache, and nowhere else: the ids found in
-// the arguments of its containers, which are cut away.
+// WorkloadIDs is the annotation that the trimmed copy of a pod or Job carries in our cache, and nowhere else: the ids
+// found in the arguments of its containers, which are cut away.
 const WorkloadIDs = ofCache + "/workload-ids"
 
-// trimMark stands in the trimmed copy of an object, where no API server lets anything of that kind pass. So it is told which of the
-// annotations in it are ours.
+// trimMark stands in the trimmed copy of an object, where no API server lets anything of that kind pass. So it is told
+// which of the annotations in it are ours.
 var trimMark = []metav1.ManagedFieldsEntry{{Operation: "Trim"}}
 
 func isTrimmed(m *metav1.ObjectMeta) bool {
@@ -25,8 +25,8 @@ func isTrimmed(m *metav1.ObjectMeta) bool {
 }
 
 // Trim makes the cached copy of a pod or Job small, and free of what must never be archived: environment, arguments and
-// whatever kubectl copied of them. It is the informers' transform: what it cut can never reach another part of the program.
-// A trimmed object must not be sent back by an update.
+// whatever kubectl copied of them. It is the informers' transform: what it cut can never reach another part of the
+// program. A trimmed object must not be sent back by an update.
 func Trim(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Pod:
@@ -96,7 +96,8 @@ func trimJob(job *batchv1.Job) {
 // heeded are annotations of others by which the cleanup goes. Each holds a name or a word.
 var heeded = append([]string{mark.DefaultContainer}, mark.Applied...)
 
-// trimMeta keeps the annotations of ZenML, our own, and a few by name. Others may hold anything, among it a copy of the whole object.
+// trimMeta keeps the annotations of ZenML, our own, and a few by name. Others may hold anything, among it a copy of the
+// whole object.
 func trimMeta(m *metav1.ObjectMeta, ids []string) {
 	m.ManagedFields = trimMark
 	kept := map[string]string{}

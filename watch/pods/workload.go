@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// Kind gives the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have. "":
-// not known.
+// Kind gives the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have.
+// "": not known.
 func Kind(job *batchv1.Job) string {
 	if kind := job.Labels[mark.Kind]; kind != "" {
 		return kind

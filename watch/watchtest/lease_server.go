@@ -23,7 +23,8 @@ var PodResource = corev1.SchemeGroupVersion.WithResource("pods")
 // LeaseTime is for how long a Lease of the tests counts.
 const LeaseTime = 15 * time.Second
 
-// LeaseServer is the fake clientset with what of an API server Leases rest on: UIDs, versions, conflicts and preconditions.
+// LeaseServer is the fake clientset with what of an API server Leases rest on: UIDs, versions, conflicts and
+// preconditions.
 type LeaseServer struct {
 	*fake.Clientset
 	mu      sync.Mutex

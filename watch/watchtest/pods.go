@@ -27,6 +27,7 @@ func PodOf(status corev1.ContainerStatus) *corev1.Pod {
 	}
 }
 
+// Runs and Waits are the states of containers at work, and between two attempts.
 var (
 	Runs  = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 	Waits = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}

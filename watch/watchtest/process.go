@@ -67,7 +67,8 @@ func (p *Process) Slowly() {
 	}
 }
 
-// Aside writes to the other output, whole lines and parts of some. What the one output is inside of the kubelet joins with it.
+// Aside writes to the other output, whole lines and parts of some. What the one output is inside of the kubelet joins
+// with it.
 func (p *Process) Aside(random *rand.Rand) {
 	if p.first.IsZero() {
 		p.first = time.Now()
