@@ -114,7 +114,7 @@ func TestParentOfAnyKind(t *testing.T) {
 		parent metav1.OwnerReference
 		err    error
 		goes   bool
-		most   int // requests for the parent in an hour: one a minute, and one with each news, of the Job and of its pod
+		most   int // requests for the parent in an hour: one a minute, and one with the news of Job and pod each
 	}{
 		{"may be read", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "w", UID: "w-uid"}, nil, true, 62},
 		{"may not be read", metav1.OwnerReference{APIVersion: "argoproj.io/v1", Kind: "Workflow", Name: "w", UID: "w-uid"}, forbidden, false, 7},
