@@ -80,17 +80,10 @@ var ErrDamaged = errors.New("damaged")
 // ErrGone means that a log has left the spool: it is in the store, or was dropped.
 var ErrGone = errors.New("log has left the spool")
 
-// Of gives how many bytes of an object of this size the range is.
+// Of returns how many bytes of an object of this size the range is.
 func (r Range) Of(size int64) int64 {
-	start := r.Offset
-	if start < 0 {
-		start = max(0, size+start)
-	}
-	left := max(0, size-start)
-	if r.Length > 0 {
-		return min(left, r.Length)
-	}
-	return left
+	_, n := r.Cut(size)
+	return n
 }
 
 // UploadAborter is what a store does that takes large objects in parts.

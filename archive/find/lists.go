@@ -29,9 +29,9 @@ type settledJob struct {
 const (
 	// listedFor is how much later than in the store a deletion by hand shows in a list.
 	listedFor = time.Minute
-	// listedAfter is how long after the last seal a Job without a document counts as one that gets none: it was deleted
+	// QuietAfter is how long after the last seal a Job without a document counts as one that gets none: it was deleted
 	// before it finished. It is longer than Kubernetes waits before a Job's next try (6 minutes at most).
-	listedAfter = 10 * time.Minute
+	QuietAfter = 10 * time.Minute
 	// listedBytes bounds the JSON of the documents, and that of the manifests. Read, they take up to twice as much
 	// memory (measured: 1.8). A document of one pod has about a KiB: some eight thousand Jobs.
 	listedBytes = 8 << 20
@@ -58,7 +58,7 @@ func (c *listCache) get(name string, open bool) *archive.KeptJob {
 // put takes in a Job if it is settled.
 func (c *listCache) put(name string, job *archive.KeptJob) {
 	now := time.Now()
-	if !job.Finished && (job.Open || now.Sub(job.SealedAt) < listedAfter) {
+	if !job.Finished && (job.Open || now.Sub(job.SealedAt) < QuietAfter) {
 		return
 	}
 	text, err := json.Marshal(&job.Document)

@@ -1,9 +1,6 @@
 package find
 
 import (
-	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/archive/room"
-
 	"context"
 	"fmt"
 	"iter"
@@ -11,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
 // JobName is a Job that the index names, or a pod without a Job, of which nothing was read.

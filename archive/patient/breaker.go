@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Breaker repeats what goes to the store until it works. While the store is in trouble one caller at a time probes it,
@@ -101,7 +102,7 @@ func (b *Breaker) repeat(ctx context.Context, what string, most int, f func(cont
 		}
 		if !probing {
 			// Failed while the store worked for others: this request may be the trouble.
-			if err := Sleep(ctx, own); err != nil {
+			if err := pause.For(ctx, own); err != nil {
 				return err
 			}
 			own = min(2*own, lastPause)
@@ -143,9 +144,9 @@ func (b *Breaker) enter(ctx context.Context, fresh bool) (probing bool, err erro
 			}
 		}
 	}
-	healthy, pause := b.state()
+	healthy, wait := b.state()
 	if healthy != nil {
-		err = Sleep(ctx, pause/2+rand.N(pause/2))
+		err = pause.For(ctx, wait/2+rand.N(wait/2))
 	}
 	if err != nil || healthy == nil {
 		b.turn <- struct{}{}
@@ -154,22 +155,10 @@ func (b *Breaker) enter(ctx context.Context, fresh bool) (probing bool, err erro
 	return true, nil
 }
 
-func (b *Breaker) state() (healthy chan struct{}, pause time.Duration) {
+func (b *Breaker) state() (healthy chan struct{}, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.healthy, b.pause
-}
-
-// Sleep waits for d. It returns the context's error where that ends first.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (b *Breaker) trouble(what string, err error) {

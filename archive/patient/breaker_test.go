@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 var errStore = errors.New("no answer")
@@ -150,7 +151,7 @@ func TestBreakerGivesTheTurnBack(t *testing.T) {
 		b := testBreaker()
 		end := time.Now().Add(10 * time.Minute)
 		op := func(ctx context.Context) error {
-			if err := Sleep(ctx, time.Second); err != nil {
+			if err := pause.For(ctx, time.Second); err != nil {
 				return err
 			}
 			if time.Now().Before(end) {

@@ -5,13 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/epilogue-dev/epilogue/archive/news"
-
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/find"
-	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/archive/news"
 	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/archive/spool"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // following is an answer that goes on with what comes. Owned by who ranges over it: it starts no goroutine.
@@ -161,7 +160,7 @@ func (f *following) wait(ctx context.Context) (look bool, err error) {
 // breathe waits where the last look was a moment ago.
 func (f *following) breathe(ctx context.Context) error {
 	if rest := breath - time.Since(f.looked); rest > 0 {
-		return patient.Sleep(ctx, rest)
+		return pause.For(ctx, rest)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/journal"
-	"github.com/epilogue-dev/epilogue/archive/patient"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Config says what is deleted from the store, and when.
@@ -82,7 +82,7 @@ func New(cfg Config, store archive.Store, journal *journal.Journal, log *slog.Lo
 // goes on where the one before stopped.
 func (r *Retention) Run(ctx context.Context) error {
 	wait := retentionFirst + rand.N(retentionSpread)
-	for patient.Sleep(ctx, wait) == nil {
+	for pause.For(ctx, wait) == nil {
 		before := r.Stats()
 		wait = retentionEvery
 		err := r.Sweep(ctx)

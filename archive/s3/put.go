@@ -20,6 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 const (
@@ -41,7 +42,7 @@ func (s *bucket) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, o
 	for try := 1; ; try++ {
 		err = s.put(ctx, *input, body)
 		// A conflict decides nothing: the other put can still fail.
-		if !isConflict(err) || try == conflictTries || pause(ctx, conflictWait<<try) != nil {
+		if !isConflict(err) || try == conflictTries || part(ctx, conflictWait<<try) != nil {
 			break
 		}
 	}
@@ -124,17 +125,8 @@ func (s *bucket) putWithDigest(ctx context.Context, input s3.PutObjectInput, bod
 	return err
 }
 
-// pause waits about d, so that putters in conflict part.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d/2 + rand.N(d))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// part waits about d, so that putters in conflict part.
+func part(ctx context.Context, d time.Duration) error { return pause.For(ctx, d/2+rand.N(d)) }
 
 // readerAt gives the body as the uploader wants it: it reads parts in place then, and copies them to memory otherwise.
 func readerAt(body io.ReadSeeker) io.ReaderAt {

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/epilogue-dev/epilogue/archive/news"
-
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/news"
 )
 
 // Log is the open log of one instance. One follower appends; the spool's flusher and readers come in beside it.

@@ -8,12 +8,11 @@ import (
 	"math"
 	"time"
 
+	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/find"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/read"
 	"github.com/epilogue-dev/epilogue/archive/room"
-
-	"github.com/epilogue-dev/epilogue/archive"
 )
 
 // This file is where the archive's words become those of this package. What is told of it elsewhere goes through here.
@@ -62,11 +61,8 @@ func (s *shelf) load(ctx context.Context, n *jobName) (job *keptJob, settled boo
 			job.add(m, &m.Instances[n], i+1)
 		}
 	}
-	return job, kept.Finished || kept.Job == "" && time.Since(lastSeal) > quietAfter, nil
+	return job, kept.Finished || kept.Job == "" && time.Since(lastSeal) > find.QuietAfter, nil
 }
-
-// quietAfter is how long after its seal a pod without a Job counts as one of which nothing new comes.
-const quietAfter = 10 * time.Minute
 
 // loadOpen asks for the logs of a Job some of which are open.
 func (s *shelf) loadOpen(ctx context.Context, kept *archive.KeptJob, job *keptJob) error {

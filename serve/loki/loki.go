@@ -15,13 +15,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/epilogue-dev/epilogue/archive/read"
-	"github.com/epilogue-dev/epilogue/archive/room"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/read"
+	"github.com/epilogue-dev/epilogue/archive/room"
 	"github.com/epilogue-dev/epilogue/metrics"
 	"github.com/epilogue-dev/epilogue/serve"
 	"github.com/epilogue-dev/epilogue/serve/access"

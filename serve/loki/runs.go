@@ -5,10 +5,9 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/epilogue-dev/epilogue/archive/format"
-
 	"golang.org/x/sync/errgroup"
 
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/serve/loki/logql"
 )
 

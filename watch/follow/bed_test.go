@@ -24,6 +24,7 @@ import (
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/pause"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
@@ -121,7 +122,7 @@ func (b *bed) run(ctx context.Context, l *life, logger *slog.Logger) {
 	_, sealed, _ := l.log.Record()
 	if !sealed && !l.log.Ended() {
 		for New(b.cfg, l.log, parts).Run(ctx) != nil {
-			if !sleep(ctx, time.Second) {
+			if pause.For(ctx, time.Second) != nil {
 				return
 			}
 		}
@@ -132,7 +133,7 @@ func (b *bed) run(ctx context.Context, l *life, logger *slog.Logger) {
 			l.sealed <- record
 			return
 		}
-		if !sleep(ctx, time.Second) {
+		if pause.For(ctx, time.Second) != nil {
 			return
 		}
 	}

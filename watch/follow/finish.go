@@ -30,7 +30,7 @@ func (f *Follower) finish(ctx context.Context, seen pods.Sight) (runs bool, err 
 		// The log of a pod that is being deleted goes within a second or two: that one is read at once, and again soon.
 		if seen.Deleting {
 			settle = min(settle, hurry)
-		} else if early := settle - time.Since(ended); early > 0 && !sleep(ctx, early) {
+		} else if early := settle - time.Since(ended); early > 0 && pause.For(ctx, early) != nil {
 			return false, ctx.Err()
 		}
 		p.again.First = settle

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/epilogue-dev/epilogue/pause"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
@@ -37,7 +38,7 @@ func (f *Follower) prove(ctx context.Context, a *answer) error {
 		a.mine = true
 		return nil
 	}
-	if early := statusLag - time.Since(a.opened); early > 0 && !sleep(ctx, early) {
+	if early := statusLag - time.Since(a.opened); early > 0 && pause.For(ctx, early) != nil {
 		return ctx.Err()
 	}
 	seen, err := f.look(ctx, true)

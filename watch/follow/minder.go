@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/pause"
 )
 
 // Why the follower itself ended a stream.
@@ -44,12 +45,12 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	renew := now.Add(f.cfg.ReconnectAfter - rand.N(f.cfg.ReconnectAfter/10+1))
 	patience, quietSince := f.cfg.StallAfter, now
 	last := f.rotation.total.Load()
-	pause := min(probeEvery, f.cfg.StallAfter)
-	next := now.Add(pause) // the next look at the file, where one is due
+	rest := min(probeEvery, f.cfg.StallAfter)
+	next := now.Add(rest) // the next look at the file, where one is due
 	ask, again := now, askAgain
 	f.dozing.level.Store(0)
 	f.dozing.Store(true)
-	for f.sleepOrBusy(ctx, pause) {
+	for f.sleepOrBusy(ctx, rest) {
 		slept := time.Since(now)
 		now = now.Add(slept)
 		total := f.rotation.total.Load()
@@ -62,7 +63,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			cancel(errRenew)
 			return
 		case now.Sub(quietSince) >= patience:
-			if why := f.hangs(ctx, now.Sub(quietSince)); why != nil && sleep(ctx, grace) && f.rotation.total.Load() == last {
+			if why := f.hangs(ctx, now.Sub(quietSince)); why != nil && pause.For(ctx, grace) == nil && f.rotation.total.Load() == last {
 				f.count.Stalled.Inc()
 				cancel(why)
 				return
@@ -83,20 +84,20 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 		case f.rotation.due(false) && (!now.Before(next) || f.rotation.overdue()):
 			f.probe(ctx)
 		}
-		if pause = probeEvery; !busy {
-			pause = max(probeEvery, f.cfg.StallAfter/6)
+		if rest = probeEvery; !busy {
+			rest = max(probeEvery, f.cfg.StallAfter/6)
 		} else if f.rotation.soon() {
-			pause = probeSoon
+			rest = probeSoon
 		}
-		pause = min(pause, f.cfg.StallAfter)
+		rest = min(rest, f.cfg.StallAfter)
 		now = time.Now()
-		if at := now.Add(pause); !now.Before(next) || at.Before(next) {
+		if at := now.Add(rest); !now.Before(next) || at.Before(next) {
 			next = at
 		}
-		pause = next.Sub(now)
+		rest = next.Sub(now)
 		burst := f.dozing.burst(total)
 		if burst { // its end must be seen before the kubelet rotates the file
-			pause = min(pause, max(burstEnds, ask.Sub(now)))
+			rest = min(rest, max(burstEnds, ask.Sub(now)))
 		}
 		f.dozing.Store(!burst)
 	}
@@ -110,7 +111,7 @@ type dozing struct {
 
 func (d *dozing) burst(total int64) bool { return total-d.level.Load() >= probeBytes }
 
-// sleepOrBusy is sleep, but ends when the follower asks for a look.
+// sleepOrBusy waits, and ends when the follower asks for a look.
 func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -118,18 +119,6 @@ func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-f.burst:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// sleep waits; false: the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
 		return true
 	case <-ctx.Done():
 		return false
