@@ -10,10 +10,9 @@ import (
 	"testing"
 )
 
-// TestWalls adds a wrong import to each of some packages of the archive, in a copy of the tree, and asks the linter. The
-// copy stands below folders with the names of packages, for a checkout may: a rule that is not tied to the root of the
-// tree then holds for every file.
-// `make verify` runs it, with the linter's path in EPILOGUE_LINT.
+// TestWalls adds a wrong import to each of some packages of the archive, in a copy of the tree, and asks the linter.
+// The copy stands below folders with the names of packages, for a checkout may: a rule that is not tied to the root of
+// the tree then holds for every file. `make verify` runs it, with the linter's path in EPILOGUE_LINT.
 func TestWalls(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "work", "metrics", "archive")
 	must := func(err error) {

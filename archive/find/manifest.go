@@ -56,15 +56,7 @@ func (r *Finder) StoredManifest(ctx context.Context, object archive.Object) (*ar
 // ManifestAt reads a manifest from the store. ErrNotFound: the pod is not sealed, or has expired. ErrDamaged: it is no
 // manifest of this format version; Manifests makes it again from the log objects.
 func (r *Finder) ManifestAt(ctx context.Context, key archive.Key) (*archive.Manifest, error) {
-	body, _, err := r.Cfg.Store.Get(ctx, key, archive.Range{})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	m, err := archive.ReadManifest(body)
-	if err = format.Closing(body, err); err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	return m, nil
+	return format.ReadManifest(ctx, r.Cfg.Store, key)
 }
 
 // Manifest gives what is known of a pod: its manifest where it is sealed, else as far as this process or a journal

@@ -46,3 +46,16 @@ func ReadDocument(ctx context.Context, store archive.Store, key archive.Key) (*a
 	}
 	return &d, nil
 }
+
+// ReadManifest reads a pod's manifest. ErrDamaged: it is no manifest of this format version.
+func ReadManifest(ctx context.Context, store archive.Store, key archive.Key) (*archive.Manifest, error) {
+	body, _, err := store.Get(ctx, key, archive.Range{})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	m, err := archive.ReadManifest(body)
+	if err = Closing(body, err); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return m, nil
+}

@@ -206,17 +206,14 @@ func (g *garbage) isSealed(ctx context.Context, pod archive.PodRef) (bool, error
 // HasManifest reports whether a pod is sealed, as the store says it now. It waits through an outage of the store; its
 // error is the context's, or an answer that is final.
 func (j *Journal) HasManifest(ctx context.Context, pod archive.PodRef) (bool, error) {
-	return patient.Exists(ctx, j.Breaker, j.Store, pod.ManifestKey())
+	return patient.Exists(ctx, j.Store, pod.ManifestKey())
 }
 
 func (g *garbage) remove(ctx context.Context, keys []archive.Key) error {
 	const batch = 1000
 	j := g.journal
 	for some := range slices.Chunk(keys, batch) {
-		err := j.Breaker.Do(ctx, "delete journal objects", func(ctx context.Context) error {
-			return j.Store.Delete(ctx, some...)
-		})
-		if err != nil {
+		if err := j.Store.Delete(ctx, some...); err != nil {
 			return fmt.Errorf("delete %d journal objects from %s on: %w", len(some), some[0], err)
 		}
 		for _, key := range some {

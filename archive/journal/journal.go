@@ -36,12 +36,11 @@ type Config struct {
 // the kubelet. Objects that are of no use any more are removed by the next Collect, of any replica. Safe for concurrent
 // use.
 type Journal struct {
-	cfg     Config
-	life    string
-	Store   archive.Store
-	Spool   *spool.Spool
-	Log     *slog.Logger
-	Breaker *patient.Breaker
+	cfg   Config
+	life  string
+	Store *patient.Store
+	Spool *spool.Spool
+	Log   *slog.Logger
 
 	turn     chan struct{} // holds one token; who has it writes or collects, and owns the fields below
 	sequence int64         // of the next object; 0: not known yet
@@ -102,12 +101,8 @@ func New(cfg Config, store archive.Store, disk *spool.Spool, log *slog.Logger, f
 	if cfg.Grace <= 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	if _, ok := store.(*patient.LookFirst); !ok {
-		store = &patient.LookFirst{Store: store}
-	}
 	j := &Journal{
-		cfg: cfg, life: rand.Text(), Store: store, Spool: disk, Log: log, Breaker: patient.NewBreaker(log, failed),
-		turn: make(chan struct{}, 1),
+		cfg: cfg, life: rand.Text(), Store: patient.New(store, log, failed), Spool: disk, Log: log, turn: make(chan struct{}, 1),
 		logs: map[*spool.Log]*journaled{}, drafts: map[archive.PodUID]*journaledDraft{},
 		objects: map[archive.Key]*journalObject{}, foreign: map[archive.Key]*awaited{},
 	}
@@ -159,36 +154,11 @@ func (j *Journal) Stats() Stats {
 	}
 }
 
-// StoreWorks says whether the store answered last.
-func (j *Journal) StoreWorks() bool { return j.Breaker.Ok() }
+// StoreWorks reports whether the store answered last.
+func (j *Journal) StoreWorks() bool { return j.Store.Works() }
 
-// Replicas gives the names of all whose journals are in the store.
-func (j *Journal) Replicas(ctx context.Context) ([]string, error) {
-	var names []string
-	after := archive.Key("")
-	for {
-		name := ""
-		err := j.Breaker.Do(ctx, "list journals", func(ctx context.Context) error {
-			for object, err := range j.Store.List(ctx, archive.JournalPrefix, after) {
-				if err != nil {
-					return err
-				}
-				name, _, _ = strings.Cut(strings.TrimPrefix(string(object.Key), archive.JournalPrefix), "/")
-				break
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list journals: %w", err)
-		}
-		if name == "" {
-			return names, nil
-		}
-		names = append(names, name)
-		// the byte after the slash: behind all objects of this one
-		after = archive.Key(archive.JournalPrefix + name + "0")
-	}
-}
+// Replicas returns the names of all whose journals are in the store.
+func (j *Journal) Replicas(ctx context.Context) ([]string, error) { return Replicas(ctx, j.Store) }
 
 // List gives the objects of a replica's journal in the order in which they were written.
 func (j *Journal) List(ctx context.Context, replica string) ([]archive.Object, error) {
@@ -196,20 +166,13 @@ func (j *Journal) List(ctx context.Context, replica string) ([]archive.Object, e
 		return nil, fmt.Errorf("name of replica is %q, must be without a slash and not empty", replica)
 	}
 	var objects []archive.Object
-	err := j.Breaker.Do(ctx, "list journal", func(ctx context.Context) error {
-		objects = nil
-		for object, err := range j.Store.List(ctx, archive.ReplicaPrefix(replica), "") {
-			if err != nil {
-				return err
-			}
-			if archive.SequenceOf(object.Key) >= 0 {
-				objects = append(objects, object)
-			}
+	for object, err := range j.Store.List(ctx, archive.ReplicaPrefix(replica), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list journal of %s: %w", replica, err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list journal of %s: %w", replica, err)
+		if archive.SequenceOf(object.Key) >= 0 {
+			objects = append(objects, object)
+		}
 	}
 	return objects, nil
 }
@@ -232,15 +195,12 @@ func (j *Journal) begin(ctx context.Context) error {
 	return nil
 }
 
-// isOurs says whether what stands under a key is an object of ours that a failed try has stored.
+// isOurs reports whether what stands under a key is an object of ours that a failed try has stored, or at least one of
+// this life.
 func (j *Journal) isOurs(ctx context.Context, key archive.Key, index []byte, size int64) (same, life bool, err error) {
-	err = j.Breaker.Do(ctx, "look at journal", func(ctx context.Context) error {
-		b, have, err := format.Fetch(ctx, j.Store, key, archive.Range{Offset: -int64(len(index))})
-		same = err == nil && have == size && string(b) == string(index)
-		return err
-	})
-	if err != nil || same {
-		return same, same, patient.IgnoreNotFound(err)
+	b, have, err := format.Fetch(ctx, j.Store, key, archive.Range{Offset: -int64(len(index))})
+	if err == nil && have == size && string(b) == string(index) {
+		return true, true, nil
 	}
 	x, err := j.Index(ctx, key)
 	if errors.Is(err, archive.ErrNotFound) || errors.Is(err, archive.ErrDamaged) {
@@ -252,18 +212,13 @@ func (j *Journal) isOurs(ctx context.Context, key archive.Key, index []byte, siz
 // Index reads an object's index. What seems to be damaged is read again as a whole: an object that is called damaged is
 // given up with its lines, so its own bytes must say so, and not a store that gives other parts of it than were asked
 // for.
-func (j *Journal) Index(ctx context.Context, key archive.Key) (x *format.JournalIndex, err error) {
-	read := func(store archive.Store) {
-		err = j.Breaker.Do(ctx, "read journal index", func(ctx context.Context) error {
-			x, err = j.Spool.Codec.ReadJournalIndex(ctx, store, key)
-			return err
-		})
+func (j *Journal) Index(ctx context.Context, key archive.Key) (*format.JournalIndex, error) {
+	x, damage := j.Spool.Codec.ReadJournalIndex(ctx, j.Store, key)
+	if !errors.Is(damage, archive.ErrDamaged) {
+		return x, damage
 	}
-	if read(j.Store); !errors.Is(err, archive.ErrDamaged) {
-		return x, err
-	}
-	damage := err
-	if read(&patient.Partly{Store: j.Store, Whole: patient.Always}); err == nil {
+	x, err := j.Spool.Codec.ReadJournalIndex(ctx, &patient.Partly{Store: j.Store, Whole: patient.Always}, key)
+	if err == nil {
 		j.Log.Error("the store gives other parts of objects than it is asked for; this one was read as a whole", "key", key, "err", damage)
 	}
 	return x, err
@@ -277,7 +232,7 @@ func Replicas(ctx context.Context, store archive.Store) ([]string, error) {
 		name := ""
 		for object, err := range store.List(ctx, archive.JournalPrefix, after) {
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("list journals: %w", err)
 			}
 			name = archive.ReplicaOf(object.Key)
 			break

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -129,7 +128,7 @@ func (j *Journal) putSheet(ctx context.Context, s *sheet) (archive.Key, error) {
 		if err != nil {
 			return "", err
 		}
-		err = j.putFile(ctx, key, s.file)
+		err = j.Store.Put(ctx, key, &patient.SpoolFile{File: s.file}, archive.PutOptions{IfAbsent: true})
 		if err == nil {
 			j.sequence++
 			return key, nil
@@ -153,17 +152,6 @@ func (j *Journal) putSheet(ctx context.Context, s *sheet) (archive.Key, error) {
 			return "", err
 		}
 	}
-}
-
-func (j *Journal) putFile(ctx context.Context, key archive.Key, file *os.File) error {
-	body := &patient.SpoolFile{File: file}
-	return j.Breaker.Do(ctx, "put journal", func(ctx context.Context) error {
-		err := archive.PutChecked(ctx, j.Store, key, body, archive.PutOptions{IfAbsent: true})
-		if local := body.Err.Load(); err != nil && local != nil {
-			return fmt.Errorf("%w: %w", patient.ErrSpoolFile, *local)
-		}
-		return err
-	})
 }
 
 // commit remembers what is in the store now.

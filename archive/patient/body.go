@@ -15,7 +15,15 @@ var ErrSpoolFile = errors.New("read spool file")
 // failed. Stores read parts of it at once, in place.
 type SpoolFile struct {
 	File *os.File
-	Err  atomic.Pointer[error]
+	err  atomic.Pointer[error]
+}
+
+// Failed returns the last error of the disk, nil without one.
+func (f *SpoolFile) Failed() error {
+	if err := f.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Read is the file's. A failure of the disk is noted.
@@ -27,11 +35,10 @@ func (f *SpoolFile) ReadAt(p []byte, at int64) (int, error) { return f.Note(f.Fi
 // Seek is the file's: a store that tries again begins anew.
 func (f *SpoolFile) Seek(offset int64, whence int) (int64, error) { return f.File.Seek(offset, whence) }
 
-// Note keeps a failure of the disk in Err, where the putter looks once the store has given up, and returns what it was
-// given. The end of the file is none.
+// Note keeps a failure of the disk for Failed, and returns what it was given. The end of the file is none.
 func (f *SpoolFile) Note(n int, err error) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
-		f.Err.Store(&err)
+		f.err.Store(&err)
 	}
 	return n, err
 }

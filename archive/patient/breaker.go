@@ -15,14 +15,14 @@ import (
 	"github.com/epilogue-dev/epilogue/pause"
 )
 
-// Breaker repeats what goes to the store until it works. While the store is in trouble one caller at a time probes it,
+// breaker repeats what goes to the store until it works. While the store is in trouble one caller at a time probes it,
 // with growing pauses, and all others wait: an outage costs the store one request now and then, and its end is found
 // soon. Nothing is final but what the store itself says of an object: a bucket that is missing or forbidden today may
 // be there tomorrow, and giving up would lose the log.
 //
 // The callers take turns at probing, so that a request which fails for a reason of its own cannot keep the others from
 // finding out that the store works.
-type Breaker struct {
+type breaker struct {
 	log    *slog.Logger
 	failed func(error)   // counts each failed try
 	turn   chan struct{} // holds one token; who has it may probe
@@ -40,10 +40,10 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// NewBreaker makes a breaker of a store that counts as well until a request fails. failed is called with each failed
-// try, from any goroutine; what is only an answer (see Do) is none.
-func NewBreaker(log *slog.Logger, failed func(error)) *Breaker {
-	b := &Breaker{log: log, failed: failed, turn: make(chan struct{}, 1)}
+// newBreaker makes a breaker of a store that counts as well until a request fails. failed is called with each failed
+// try, from any goroutine; what is only an answer (see do) is none.
+func newBreaker(log *slog.Logger, failed func(error)) *breaker {
+	b := &breaker{log: log, failed: failed, turn: make(chan struct{}, 1)}
 	b.turn <- struct{}{}
 	return b
 }
@@ -57,9 +57,9 @@ var errLater = errors.New("given up for now")
 // mostOwn is how often a request may fail before its caller is free for another one.
 const mostOwn = 4
 
-// Put is Do for what is one of many, and has callers that come again later: it gives up, for now, what has failed
+// put is do for what is one of many, and has callers that come again later: it gives up, for now, what has failed
 // often. Else as many requests of which the store takes none as there are callers would keep all others out.
-func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) error) error {
+func (b *breaker) put(ctx context.Context, what string, f func(context.Context) error) error {
 	before := b.worked.Load()
 	err := b.repeat(ctx, what, mostOwn, f)
 	if errors.Is(err, errLater) && b.worked.Load() > before {
@@ -68,15 +68,15 @@ func (b *Breaker) Put(ctx context.Context, what string, f func(context.Context) 
 	return err
 }
 
-// Do calls f until it returns nil or an answer, or the context ends. An answer is what the store says of an object, or
+// do calls f until it returns nil or an answer, or the context ends. An answer is what the store says of an object, or
 // of a request as such (ErrExists, ErrNotFound, ErrDamaged, ErrKey, ErrUnsupported), and what the disk does
 // (ErrSpoolFile): it is returned, and trying again would not change it.
-func (b *Breaker) Do(ctx context.Context, what string, f func(context.Context) error) error {
+func (b *breaker) do(ctx context.Context, what string, f func(context.Context) error) error {
 	return b.repeat(ctx, what, -1, f)
 }
 
-// repeat is Do, for so many failures at most; -1: for ever.
-func (b *Breaker) repeat(ctx context.Context, what string, most int, f func(context.Context) error) error {
+// repeat is do, for so many failures at most; -1: for ever.
+func (b *breaker) repeat(ctx context.Context, what string, most int, f func(context.Context) error) error {
 	for own, fresh := firstPause, true; ; fresh = false {
 		probing, err := b.enter(ctx, fresh)
 		if err != nil {
@@ -122,7 +122,7 @@ func isAnswer(err error) bool {
 
 // enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then.
 // Who is fresh, and has not failed yet, comes first: the others may be the trouble.
-func (b *Breaker) enter(ctx context.Context, fresh bool) (probing bool, err error) {
+func (b *breaker) enter(ctx context.Context, fresh bool) (probing bool, err error) {
 	healthy, _ := b.state()
 	if healthy == nil {
 		return false, ctx.Err()
@@ -155,13 +155,13 @@ func (b *Breaker) enter(ctx context.Context, fresh bool) (probing bool, err erro
 	return true, nil
 }
 
-func (b *Breaker) state() (healthy chan struct{}, wait time.Duration) {
+func (b *breaker) state() (healthy chan struct{}, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.healthy, b.pause
 }
 
-func (b *Breaker) trouble(what string, err error) {
+func (b *breaker) trouble(what string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.healthy != nil {
@@ -172,7 +172,7 @@ func (b *Breaker) trouble(what string, err error) {
 	b.log.Warn("store is in trouble; trying until it works", "op", what, "err", err)
 }
 
-func (b *Breaker) works() {
+func (b *breaker) works() {
 	b.worked.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,8 +184,8 @@ func (b *Breaker) works() {
 	b.log.Info("store works again", "elapsed", time.Since(b.since))
 }
 
-// Ok says whether the store answered last.
-func (b *Breaker) Ok() bool {
+// ok reports whether the store answered last.
+func (b *breaker) ok() bool {
 	healthy, _ := b.state()
 	return healthy == nil
 }

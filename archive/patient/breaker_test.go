@@ -16,21 +16,21 @@ import (
 
 var errStore = errors.New("no answer")
 
-func testBreaker() *Breaker { return NewBreaker(slog.New(slog.DiscardHandler), func(error) {}) }
+func testBreaker() *breaker { return newBreaker(slog.New(slog.DiscardHandler), func(error) {}) }
 
 func TestBreakerTakesAnswers(t *testing.T) {
 	b := testBreaker()
 	for _, want := range []error{nil, archive.ErrExists, archive.ErrNotFound, archive.ErrDamaged, archive.ErrKey, errors.ErrUnsupported, ErrSpoolFile} {
 		calls := 0
-		err := b.Do(t.Context(), "test", func(context.Context) error {
+		err := b.do(t.Context(), "test", func(context.Context) error {
 			calls++
 			if want == nil {
 				return nil
 			}
 			return fmt.Errorf("get x: %w", want)
 		})
-		if !errors.Is(err, want) || calls != 1 || !b.Ok() {
-			t.Errorf("%v: got %v after %d calls, ok %t", want, err, calls, b.Ok())
+		if !errors.Is(err, want) || calls != 1 || !b.ok() {
+			t.Errorf("%v: got %v after %d calls, ok %t", want, err, calls, b.ok())
 		}
 	}
 }
@@ -47,19 +47,19 @@ func TestBreakerGivesUpWhatIsRefused(t *testing.T) {
 				case <-done:
 					return
 				case <-time.After(100 * time.Millisecond):
-					_ = b.Do(t.Context(), "others", func(context.Context) error { return nil }) // always works
+					_ = b.do(t.Context(), "others", func(context.Context) error { return nil }) // always works
 				}
 			}
 		})
 		begin := time.Now()
-		err := b.Put(t.Context(), "poison", func(context.Context) error { return errStore })
+		err := b.put(t.Context(), "poison", func(context.Context) error { return errStore })
 		if took := time.Since(begin); !errors.Is(err, ErrRefused) || !errors.Is(err, errStore) || took > 5*time.Minute {
 			t.Errorf("got %v after %s, want that it is refused, within five minutes", err, took)
 		}
 		time.Sleep(time.Minute)
 		close(done)
 		others.Wait()
-		if !b.Ok() {
+		if !b.ok() {
 			t.Error("the store counts as in trouble, and works for others")
 		}
 	})
@@ -76,7 +76,7 @@ func TestBreakerProbesOneAtATime(t *testing.T) {
 			mu.Lock()
 			running++
 			calls++
-			if !b.Ok() { // all were let in before the first of them failed
+			if !b.ok() { // all were let in before the first of them failed
 				most = max(most, running)
 			}
 			mu.Unlock()
@@ -90,11 +90,11 @@ func TestBreakerProbesOneAtATime(t *testing.T) {
 			return nil
 		}
 		var all sync.WaitGroup
-		all.Go(func() { _ = b.Do(t.Context(), "first", op) })
+		all.Go(func() { _ = b.do(t.Context(), "first", op) })
 		time.Sleep(2 * time.Second)
 		for range 50 {
 			all.Go(func() {
-				if err := b.Do(t.Context(), "test", op); err != nil {
+				if err := b.do(t.Context(), "test", op); err != nil {
 					t.Error(err)
 				}
 			})
@@ -120,14 +120,14 @@ func TestBreakerOutlivesOneBadRequest(t *testing.T) {
 		var bad sync.WaitGroup
 		tries := 0
 		bad.Go(func() {
-			if err := b.Do(ctx, "bad", func(context.Context) error { tries++; return errStore }); !errors.Is(err, context.Canceled) {
+			if err := b.do(ctx, "bad", func(context.Context) error { tries++; return errStore }); !errors.Is(err, context.Canceled) {
 				t.Errorf("the bad request ended with %v", err)
 			}
 		})
 		time.Sleep(time.Minute)
 		began := time.Now()
 		for range 1000 {
-			if err := b.Do(t.Context(), "good", func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil }); err != nil {
+			if err := b.do(t.Context(), "good", func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -139,8 +139,8 @@ func TestBreakerOutlivesOneBadRequest(t *testing.T) {
 		if tries > 100 {
 			t.Errorf("the bad request was tried %d times in some minutes", tries)
 		}
-		if err := b.Do(t.Context(), "good", func(context.Context) error { return nil }); err != nil || !b.Ok() {
-			t.Errorf("after it: %v, ok %t", err, b.Ok())
+		if err := b.do(t.Context(), "good", func(context.Context) error { return nil }); err != nil || !b.ok() {
+			t.Errorf("after it: %v, ok %t", err, b.ok())
 		}
 	})
 }
@@ -167,15 +167,15 @@ func TestBreakerGivesTheTurnBack(t *testing.T) {
 				time.AfterFunc(time.Duration(n)*17*time.Second, cancel)
 			}
 			all.Go(func() {
-				err := b.Do(ctx, "test", op)
+				err := b.do(ctx, "test", op)
 				if left := n > 0 && ctx.Err() != nil; (err != nil) != left {
 					t.Errorf("caller %d, gone %t: %v", n, left, err)
 				}
 			})
 		}
 		all.Wait()
-		if late := time.Since(end); late > lastPause+5*time.Second || !b.Ok() {
-			t.Errorf("done %s after the end, ok %t", late, b.Ok())
+		if late := time.Since(end); late > lastPause+5*time.Second || !b.ok() {
+			t.Errorf("done %s after the end, ok %t", late, b.ok())
 		}
 	})
 }

@@ -42,6 +42,3 @@ func (p *Partly) AbortUploads(ctx context.Context, before time.Time) (int, error
 	}
 	return 0, nil
 }
-
-// WholeOnly is told by the probe.
-func (p *Partly) WholeOnly() { p.Whole.Store(true) }

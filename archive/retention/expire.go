@@ -80,7 +80,7 @@ func (e *expiry) look(ctx context.Context) (due bool, err error) {
 	}
 	seen := map[archive.Key]bool{}
 	for _, key := range e.manifests {
-		m, err := r.manifest(ctx, key)
+		m, err := format.ReadManifest(ctx, r.store, key)
 		switch {
 		case errors.Is(err, archive.ErrNotFound):
 			continue // another replica is at it, too
@@ -145,15 +145,6 @@ func (e *expiry) sort(key archive.Key) bool {
 		e.logs = append(e.logs, key)
 	}
 	return true
-}
-
-func (r *Retention) manifest(ctx context.Context, key archive.Key) (*archive.Manifest, error) {
-	body, _, err := r.store.Get(ctx, key, archive.Range{})
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return archive.ReadManifest(body)
 }
 
 // mend puts the index keys back where a pod was sealed meanwhile, or the document written: its sealer may have put

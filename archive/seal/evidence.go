@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/patient"
 )
 
@@ -77,22 +78,18 @@ func (s *Sealer) forgetProven(now time.Time) {
 	}
 }
 
-// listJob gives the manifests that the store lists of a Job, and whether its document is there.
+// listJob returns the manifests that the store lists of a Job, and whether its document is there.
 func (s *Sealer) listJob(ctx context.Context, job archive.PodRef) (manifests []archive.Object, document bool, err error) {
-	err = s.breaker.Do(ctx, "list Job", func(ctx context.Context) error {
-		manifests, document = nil, false
-		for object, err := range s.store.List(ctx, job.JobPrefix(), "") {
-			if err != nil {
-				return err
-			}
-			if archive.IsManifestKey(object.Key) {
-				manifests = append(manifests, object)
-			}
-			document = document || object.Key == job.JobKey()
+	for object, err := range s.store.List(ctx, job.JobPrefix(), "") {
+		if err != nil {
+			return nil, false, err
 		}
-		return nil
-	})
-	return manifests, document, err
+		if archive.IsManifestKey(object.Key) {
+			manifests = append(manifests, object)
+		}
+		document = document || object.Key == job.JobKey()
+	}
+	return manifests, document, nil
 }
 
 // evident reads a manifest that was just listed.
@@ -100,7 +97,7 @@ func (s *Sealer) evident(ctx context.Context, object archive.Object) (*archive.M
 	if m, ok := s.proven.Get(object); ok && time.Now().Before(m.until) {
 		return m.Manifest, nil
 	}
-	m, err := s.manifestAt(ctx, object.Key)
+	m, err := format.ReadManifest(ctx, s.store, object.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -42,21 +42,17 @@ func (s *Sealer) Find(ctx context.Context, pod archive.PodRef) ([]archive.Instan
 	return records, nil
 }
 
-// logKeys gives the keys of the pod's log objects.
+// logKeys returns the keys of the pod's log objects.
 func (s *Sealer) logKeys(ctx context.Context, pod archive.PodRef) (keys []archive.Key, err error) {
-	err = s.breaker.Do(ctx, "look for log objects", func(ctx context.Context) error {
-		keys = nil
-		for object, err := range s.store.List(ctx, pod.Prefix(), "") {
-			if err != nil {
-				return err
-			}
-			if archive.IsLogName(string(object.Key)) {
-				keys = append(keys, object.Key)
-			}
+	for object, err := range s.store.List(ctx, pod.Prefix(), "") {
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return keys, err
+		if archive.IsLogName(string(object.Key)) {
+			keys = append(keys, object.Key)
+		}
+	}
+	return keys, nil
 }
 
 // identify reads what the store holds under a key: nil where it is no log of the pod.
@@ -67,11 +63,7 @@ func (s *Sealer) identify(ctx context.Context, pod archive.PodRef, key archive.K
 // readKept reads the index of an object: nil where there is none, where it is damaged or where it is not what is
 // wanted.
 func (s *Sealer) readKept(ctx context.Context, key archive.Key, wanted func(archive.Summary) bool) (*archive.Kept, error) {
-	var x *format.Index
-	err := s.breaker.Do(ctx, "read log index", func(ctx context.Context) (err error) {
-		x, err = format.ReadIndex(ctx, s.store, key)
-		return err
-	})
+	x, err := format.ReadIndex(ctx, s.store, key)
 	switch {
 	case errors.Is(err, archive.ErrNotFound):
 		return nil, nil

@@ -50,7 +50,7 @@ func (s *Sealer) GoneJob(ctx context.Context, job archive.PodRef, d *archive.Job
 func (s *Sealer) recoverJob(ctx context.Context, job archive.PodRef, d *archive.JobDocument, manifests []*archive.Manifest) error {
 	if d.Job.UID == "" {
 		newest := slices.MaxFunc(manifests, func(a, b *archive.Manifest) int { return a.SealedAt.Compare(b.SealedAt) })
-		m, err := s.manifestAt(ctx, newest.Ref().ManifestKey()) // most of it is not kept where it was read for a proof
+		m, err := s.Manifest(ctx, newest.Ref()) // most of it is not kept where it was read for a proof
 		if err != nil {
 			return fmt.Errorf("read a manifest of Job %s/%s: %w", job.Namespace, job.Job, err)
 		}
@@ -72,10 +72,7 @@ func (s *Sealer) putJob(ctx context.Context, job archive.PodRef, d *archive.JobD
 	if err != nil {
 		return false, fmt.Errorf("encode Job %s/%s: %w", job.Namespace, job.Job, err)
 	}
-	err = s.breaker.Put(ctx, "put Job", func(ctx context.Context) error {
-		return s.store.Put(ctx, job.JobKey(), bytes.NewReader(append(text, '\n')),
-			archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	})
+	err = s.store.Put(ctx, job.JobKey(), bytes.NewReader(append(text, '\n')), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	written = err == nil
 	if errors.Is(err, archive.ErrExists) {
 		err = nil
@@ -92,12 +89,7 @@ func (s *Sealer) putJob(ctx context.Context, job archive.PodRef, d *archive.JobD
 // jobThere says whether the Job's document is there. Where that names no pod its index keys are put again.
 func (s *Sealer) jobThere(ctx context.Context, job archive.PodRef) (bool, error) {
 	const look = 16 << 10 // a document without pods is shorter
-	var text []byte
-	var size int64
-	err := s.breaker.Do(ctx, "look for "+string(job.JobKey()), func(ctx context.Context) (err error) {
-		text, size, err = format.Fetch(ctx, s.store, job.JobKey(), archive.Range{Length: look})
-		return err
-	})
+	text, size, err := format.Fetch(ctx, s.store, job.JobKey(), archive.Range{Length: look})
 	if errors.Is(err, archive.ErrNotFound) {
 		return false, nil
 	}

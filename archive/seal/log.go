@@ -92,21 +92,14 @@ func (s *Sealer) keepBeside(ctx context.Context, l *spool.Log, sum archive.Summa
 
 func (s *Sealer) put(ctx context.Context, l *spool.Log, sum archive.Summary, key archive.Key) (*archive.Kept, error) {
 	var size int64
-	err := s.breaker.Put(ctx, "put log object", func(ctx context.Context) error {
-		// Made anew for each try: while the store is in trouble all logs that wait would hold one.
-		body, err := l.Object()
-		if err != nil {
-			return fmt.Errorf("%w: %w", patient.ErrSpoolFile, err)
+	body := func() (patient.Body, error) {
+		o, err := l.Object()
+		if err == nil {
+			size = o.Size()
 		}
-		defer body.Close()
-		size = body.Size()
-		err = s.store.Put(ctx, key, body, archive.PutOptions{IfAbsent: true, ContentType: "application/zstd"})
-		if local := body.File.Err.Load(); err != nil && local != nil {
-			return fmt.Errorf("%w: %w", patient.ErrSpoolFile, *local)
-		}
-		return err
-	})
-	if err != nil {
+		return o, err
+	}
+	if err := s.store.PutMade(ctx, key, body, archive.PutOptions{IfAbsent: true, ContentType: "application/zstd"}); err != nil {
 		return nil, err
 	}
 	return &archive.Kept{Summary: sum, Key: key, Size: size}, nil

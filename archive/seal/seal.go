@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/bounded"
+	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/patient"
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
@@ -29,44 +29,28 @@ var ErrSealed = errors.New("pod is sealed already")
 //
 // Every step may be done again. Store trouble is waited out for as long as the context lives. Safe for concurrent use.
 type Sealer struct {
-	store   *patient.LookFirst
-	spool   *spool.Spool
-	breaker *patient.Breaker
-	name    string
-	log     *slog.Logger
-	proven  *bounded.Cache[archive.Object, readManifest] // manifests that were read for a proof
+	store  *patient.Store
+	spool  *spool.Spool
+	name   string
+	log    *slog.Logger
+	proven *bounded.Cache[archive.Object, readManifest] // manifests that were read for a proof
 	// when those that count no more were last dropped, ns since 1970
 	swept atomic.Int64
 }
 
 // New makes a Sealer. name is the replica's, for the manifest. failed is called with each failed try of the store.
 func New(store archive.Store, spool *spool.Spool, name string, log *slog.Logger, failed func(error)) *Sealer {
-	return &Sealer{
-		store: &patient.LookFirst{Store: store}, spool: spool, name: name, log: log, breaker: patient.NewBreaker(log, failed),
-		proven: bounded.New[archive.Object, readManifest](provenBytes),
-	}
+	s := &Sealer{store: patient.New(store, log, failed), spool: spool, name: name, log: log, proven: bounded.New[archive.Object, readManifest](provenBytes)}
+	s.store.GivesUp = true
+	return s
 }
 
-// StoreWorks says whether the store answered last.
-func (s *Sealer) StoreWorks() bool { return s.breaker.Ok() }
+// StoreWorks reports whether the store answered last.
+func (s *Sealer) StoreWorks() bool { return s.store.Works() }
 
 // Manifest reads a pod's manifest from the store; ErrNotFound where the pod is not sealed.
 func (s *Sealer) Manifest(ctx context.Context, pod archive.PodRef) (*archive.Manifest, error) {
-	return s.manifestAt(ctx, pod.ManifestKey())
-}
-
-func (s *Sealer) manifestAt(ctx context.Context, key archive.Key) (*archive.Manifest, error) {
-	var m *archive.Manifest
-	err := s.breaker.Do(ctx, "read manifest", func(ctx context.Context) error {
-		r, _, err := s.store.Get(ctx, key, archive.Range{})
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		m, err = archive.ReadManifest(r)
-		return err
-	})
-	return m, err
+	return format.ReadManifest(ctx, s.store, pod.ManifestKey())
 }
 
 // Pod seals a pod whose logs are sealed: the manifest is written and read back, the indexes follow, and the spool
@@ -101,24 +85,12 @@ func (s *Sealer) Pod(ctx context.Context, m *archive.Manifest) error {
 
 // putManifest says whether the manifest that is in the store now is the given one.
 func (s *Sealer) putManifest(ctx context.Context, pod archive.PodRef, text []byte) (bool, error) {
-	err := s.breaker.Put(ctx, "put manifest", func(ctx context.Context) error {
-		return s.store.Put(ctx, pod.ManifestKey(), bytes.NewReader(text),
-			archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	})
+	err := s.store.Put(ctx, pod.ManifestKey(), bytes.NewReader(text), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	// A manifest that exists may be this very one, stored by a put that reported failure: reading back tells.
 	if err != nil && !errors.Is(err, archive.ErrExists) {
 		return false, err
 	}
-	var there []byte
-	err = s.breaker.Do(ctx, "read manifest back", func(ctx context.Context) error {
-		r, _, err := s.store.Get(ctx, pod.ManifestKey(), archive.Range{})
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		there, err = io.ReadAll(io.LimitReader(r, archive.MaxManifest))
-		return err
-	})
+	there, _, err := format.Fetch(ctx, s.store, pod.ManifestKey(), archive.Range{})
 	return bytes.Equal(there, text), err
 }
 
@@ -134,10 +106,7 @@ func (s *Sealer) putIndexes(ctx context.Context, m *archive.Manifest) error {
 // putKeys puts empty objects.
 func (s *Sealer) putKeys(ctx context.Context, keys []archive.Key) error {
 	for _, key := range keys {
-		err := s.breaker.Put(ctx, "put index", func(ctx context.Context) error {
-			return s.store.Put(ctx, key, bytes.NewReader(nil), archive.PutOptions{})
-		})
-		if err != nil {
+		if err := s.store.Put(ctx, key, bytes.NewReader(nil), archive.PutOptions{}); err != nil {
 			return fmt.Errorf("put index %s: %w", key, err)
 		}
 	}
@@ -146,19 +115,4 @@ func (s *Sealer) putKeys(ctx context.Context, keys []archive.Key) error {
 
 // Probe finds out what the store can do, waiting for as long as it does not answer. Until then the store counts as in
 // trouble.
-func (s *Sealer) Probe(ctx context.Context) (patient.Capabilities, error) {
-	var can patient.Capabilities
-	err := s.breaker.Do(ctx, "probe store", func(ctx context.Context) (err error) {
-		can, err = patient.Probe(ctx, s.store.Store)
-		return err
-	})
-	if partly, ok := s.store.Store.(interface{ WholeOnly() }); ok && err == nil && !can.Ranges {
-		partly.WholeOnly()
-		s.log.Warn("the store does not give the parts of objects that it is asked for; objects are read as a whole")
-	}
-	if err == nil && !can.ConditionalPut {
-		s.store.Needed.Store(true)
-		s.log.Warn("the store has no conditional put; each key is looked for before it is written")
-	}
-	return can, err
-}
+func (s *Sealer) Probe(ctx context.Context) (patient.Capabilities, error) { return s.store.Probe(ctx) }

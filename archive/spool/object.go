@@ -20,7 +20,7 @@ const maxWhole = 1 << 20
 // once, in place. What becomes one frame is made in memory.
 type logObject struct {
 	*io.SectionReader
-	File *patient.SpoolFile
+	file *patient.SpoolFile
 }
 
 // Object opens the log object. Only after End. Whoever has it closes it.
@@ -85,6 +85,8 @@ func (l *Log) oneFrame(r io.ReaderAt, x *format.Index) ([]byte, format.IndexFram
 	return slices.Concat(b[h.Size:], b[:h.Size]), h.Place(), nil
 }
 
-func (o *logObject) Close() {
-	o.File.File.Close() // it was only read
-}
+// Failed returns the error of the disk, nil where it did not fail.
+func (o *logObject) Failed() error { return o.file.Failed() }
+
+// Close is io.Closer's.
+func (o *logObject) Close() error { return o.file.File.Close() }

@@ -80,7 +80,7 @@ func TestObjectOfAFileThatIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = io.ReadAll(o)
-	if noted := o.File.Err.Load(); !errors.Is(err, io.ErrUnexpectedEOF) || noted == nil {
+	if noted := o.Failed(); !errors.Is(err, io.ErrUnexpectedEOF) || noted == nil {
 		t.Errorf("got %v, noted %v, want both to say that the file is short", err, noted)
 	}
 }

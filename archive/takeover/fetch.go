@@ -76,32 +76,31 @@ func nearby(runs []wanted) int {
 func (t *takeover) fetchSpan(ctx context.Context, key archive.Key, runs []wanted) error {
 	first, last := runs[0].run, runs[len(runs)-1].run
 	r := archive.Range{Offset: first.Offset, Length: last.Offset + last.Size - first.Offset}
-	err := t.journal.Breaker.Do(ctx, "read journal", func(ctx context.Context) error {
-		body, _, err := format.Open(ctx, t.journal.Store, key, r)
-		if err != nil {
+	body, _, err := format.Open(ctx, t.journal.Store, key, r)
+	if err == nil {
+		err = format.Closing(body, takeRuns(bufio.NewReaderSize(body, 64<<10), first.Offset, runs))
+	}
+	switch {
+	case errors.Is(err, archive.ErrNotFound) && !t.final:
+		return errMoved
+	case err != nil && !errors.Is(err, archive.ErrNotFound):
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}
+
+// takeRuns takes runs out of what starts at a place of their object.
+func takeRuns(in io.Reader, at int64, runs []wanted) error {
+	for _, w := range runs {
+		if _, err := io.CopyN(io.Discard, in, w.run.Offset-at); err != nil {
+			return format.NoEOF(err)
+		}
+		if err := w.log.takeRun(io.LimitReader(in, w.run.Size), w.run); err != nil {
 			return err
 		}
-		defer body.Close()
-		in := bufio.NewReaderSize(body, 64<<10)
-		at := first.Offset
-		for _, w := range runs {
-			if _, err := io.CopyN(io.Discard, in, w.run.Offset-at); err != nil {
-				return fmt.Errorf("read %s: %w", key, format.NoEOF(err))
-			}
-			if err := w.log.takeRun(io.LimitReader(in, w.run.Size), w.run); err != nil {
-				return fmt.Errorf("read %s: %w", key, err)
-			}
-			at = w.run.Offset + w.run.Size
-		}
-		return nil
-	})
-	if errors.Is(err, archive.ErrNotFound) {
-		if !t.final {
-			return errMoved
-		}
-		return nil
+		at = w.run.Offset + w.run.Size
 	}
-	return err
+	return nil
 }
 
 // takeRun takes the frames of a run, and reads it to its end in any case. Only the store's errors are returned: those
@@ -156,13 +155,10 @@ func (l *takenLog) takeFrames(r io.Reader, run *journal.Taken, file *os.File) er
 // document reads a JSON document of an object; nil where it is damaged or gone.
 func (t *takeover) document(ctx context.Context, at journal.Place) (text []byte, err error) {
 	key := t.objects[at.Object].Key
-	err = t.journal.Breaker.Do(ctx, "read journal document", func(ctx context.Context) error {
-		b, _, err := format.Fetch(ctx, t.journal.Store, key, archive.Range{Offset: at.Offset, Length: at.Size})
-		if err == nil {
-			text, err = t.journal.Spool.Codec.ReadDocument(b, format.MagicDocument, "EPLD", 0)
-		}
-		return err
-	})
+	b, _, err := format.Fetch(ctx, t.journal.Store, key, archive.Range{Offset: at.Offset, Length: at.Size})
+	if err == nil {
+		text, err = t.journal.Spool.Codec.ReadDocument(b, format.MagicDocument, "EPLD", 0)
+	}
 	switch {
 	case errors.Is(err, archive.ErrNotFound) && !t.final:
 		return nil, errMoved
