@@ -7,9 +7,9 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/archive/patient"
 	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
@@ -173,10 +173,11 @@ func (l *jobList) kept(ctx context.Context, folder, after string) iter.Seq2[stri
 // give reads the Jobs of some names, at once, and gives them in order.
 func (l *jobList) give(ctx context.Context, folder string, names []string, yield func(archive.KeptJob, error) bool) bool {
 	jobs, errs := make([]*archive.KeptJob, len(names)), make([]error, len(names))
-	_ = patient.Parallel(len(names), func(i int) error {
-		jobs[i], errs[i] = l.job(ctx, names[i])
-		return nil
-	})
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { jobs[i], errs[i] = l.job(ctx, name) })
+	}
+	all.Wait()
 	for i, job := range jobs {
 		if job == nil && errs[i] == nil {
 			continue

@@ -43,25 +43,20 @@ func (r *Finder) InJournals(ctx context.Context, t archive.Target, of func(repli
 // textPods gives the pods with their drafts, which are read some at once.
 func (r *Finder) textPods(ctx context.Context, t archive.Target, all []*JournaledPod) (map[archive.PodUID]*FoundPod, error) {
 	pods := map[archive.PodUID]*FoundPod{}
-	for some := range slices.Chunk(all, patient.AtOnce) {
-		read := make([]*FoundPod, len(some))
-		err := patient.Parallel(len(some), func(i int) error {
-			m, err := r.textDraft(ctx, some[i])
-			if err == nil && (t.Workload == "" || slices.Contains(m.Workloads, t.Workload)) {
-				read[i] = r.textFound(ctx, some[i], m)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
+	read := make([]*FoundPod, len(all))
+	err := patient.Parallel(ctx, len(all), func(ctx context.Context, i int) error {
+		m, err := r.textDraft(ctx, all[i])
+		if err == nil && (t.Workload == "" || slices.Contains(m.Workloads, t.Workload)) {
+			read[i] = r.textFound(ctx, all[i], m)
 		}
-		for _, p := range read {
-			if p != nil {
-				pods[p.Pod.PodUID] = p
-			}
+		return err
+	})
+	for _, p := range read {
+		if p != nil {
+			pods[p.Pod.PodUID] = p
 		}
 	}
-	return pods, nil
+	return pods, err
 }
 
 // JournaledPod is a pod as journals hold it.
@@ -105,16 +100,13 @@ func (r *Finder) journalIndexes(ctx context.Context, replica string) (keys []arc
 		}
 		indexes = make([]*format.JournalIndex, len(keys))
 		gone := make([]bool, len(keys))
-		for start := 0; start < len(keys) && err == nil; start += patient.AtOnce {
-			err = patient.Parallel(min(patient.AtOnce, len(keys)-start), func(i int) (err error) {
-				n := start + i
-				indexes[n], err = r.journalIndex(ctx, keys[n])
-				if gone[n] = errors.Is(err, archive.ErrNotFound); gone[n] || errors.Is(err, archive.ErrDamaged) {
-					err = nil
-				}
-				return err
-			})
-		}
+		err = patient.Parallel(ctx, len(keys), func(ctx context.Context, n int) (err error) {
+			indexes[n], err = r.journalIndex(ctx, keys[n])
+			if gone[n] = errors.Is(err, archive.ErrNotFound); gone[n] || errors.Is(err, archive.ErrDamaged) {
+				err = nil
+			}
+			return err
+		})
 		if err != nil || try == tries || !slices.Contains(gone, true) {
 			return keys, indexes, err
 		}

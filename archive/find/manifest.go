@@ -13,21 +13,16 @@ import (
 // Manifests reads manifests, some at once. One that is damaged is made again from the log objects.
 func (r *Finder) Manifests(ctx context.Context, s *inStore, read func(context.Context, archive.Object) (*archive.Manifest, error)) ([]*archive.Manifest, error) {
 	all := make([]*archive.Manifest, len(s.Manifests))
-	for start := 0; start < len(all); start += patient.AtOnce {
-		err := patient.Parallel(min(patient.AtOnce, len(all)-start), func(i int) (err error) {
-			object := s.Manifests[start+i]
-			all[start+i], err = read(ctx, object)
-			if errors.Is(err, archive.ErrDamaged) {
-				ref, _, _ := archive.SplitKey(object.Key)
-				all[start+i], err = r.rebuild(ctx, ref, s.logs[ref.PodUID], err)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
+	err := patient.Parallel(ctx, len(all), func(ctx context.Context, i int) (err error) {
+		object := s.Manifests[i]
+		all[i], err = read(ctx, object)
+		if errors.Is(err, archive.ErrDamaged) {
+			ref, _, _ := archive.SplitKey(object.Key)
+			all[i], err = r.rebuild(ctx, ref, s.logs[ref.PodUID], err)
 		}
-	}
-	return all, nil
+		return err
+	})
+	return all, err
 }
 
 // rebuild makes a manifest of what the indexes of a pod's log objects say.

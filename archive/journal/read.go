@@ -81,7 +81,7 @@ func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[Object, err
 // giveAll reads the indexes of some objects at once.
 func (r *Reader) giveAll(ctx context.Context, some []archive.Object, yield func(Object, error) bool) bool {
 	read := make([]Object, len(some))
-	err := patient.Parallel(len(some), func(i int) (err error) {
+	err := patient.Parallel(ctx, len(some), func(ctx context.Context, i int) (err error) {
 		read[i], err = r.Object(ctx, some[i].Key)
 		if errors.Is(err, archive.ErrNotFound) {
 			return nil // it was removed meanwhile

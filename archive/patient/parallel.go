@@ -2,8 +2,8 @@ package patient
 
 import (
 	"context"
-	"errors"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Lock takes the one token out of a channel; who has it puts it back. It is a mutex that a context ends the waiting
@@ -17,16 +17,15 @@ func Lock(ctx context.Context, token chan struct{}) error {
 	}
 }
 
-// AtOnce is how many small requests of a takeover run at once.
+// AtOnce is how many small requests run at once.
 const AtOnce = 16
 
-// Parallel calls f for 0 to n-1, some at once, and gives the first error.
-func Parallel(n int, f func(int) error) error {
-	errs := make([]error, n)
-	var all sync.WaitGroup
+// Parallel calls f for 0 to n-1, AtOnce at once, and returns the first error, with which the others' context ends.
+func Parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	some, ctx := errgroup.WithContext(ctx)
+	some.SetLimit(AtOnce)
 	for i := range n {
-		all.Go(func() { errs[i] = f(i) })
+		some.Go(func() error { return f(ctx, i) })
 	}
-	all.Wait()
-	return errors.Join(errs...)
+	return some.Wait()
 }

@@ -58,7 +58,7 @@ func (s *Sealer) Evidence(ctx context.Context, job archive.PodRef) (archive.Evid
 			return archive.Evidence{}, fail(fmt.Errorf("%d of %d: %w", len(e.Manifests), len(objects), ErrUnfinished))
 		}
 		read := make([]*archive.Manifest, len(some))
-		err := patient.Parallel(len(some), func(i int) (err error) {
+		err := patient.Parallel(ctx, len(some), func(ctx context.Context, i int) (err error) {
 			read[i], err = s.evident(ctx, some[i])
 			return err
 		})

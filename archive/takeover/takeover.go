@@ -117,7 +117,7 @@ func (t *takeover) readIndexes(ctx context.Context) error {
 	indexes := make([]*format.JournalIndex, patient.AtOnce)
 	for start := 0; start < len(t.objects); start += patient.AtOnce {
 		n := min(patient.AtOnce, len(t.objects)-start)
-		err := patient.Parallel(n, func(i int) (err error) {
+		err := patient.Parallel(ctx, n, func(ctx context.Context, i int) (err error) {
 			indexes[i], err = t.readIndex(ctx, t.objects[start+i].Key)
 			return err
 		})
@@ -205,22 +205,17 @@ func (t *takeover) dropSealed(ctx context.Context) error {
 			pods = append(pods, p)
 		}
 	}
-	for some := range slices.Chunk(pods, patient.AtOnce) {
-		sealed := make([]bool, len(some))
-		err := patient.Parallel(len(some), func(i int) (err error) {
-			sealed[i], err = t.journal.HasManifest(ctx, some[i].ref)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for i, p := range some {
-			if sealed[i] {
-				delete(t.pods, p.ref.PodUID)
-			}
+	sealed := make([]bool, len(pods))
+	err := patient.Parallel(ctx, len(pods), func(ctx context.Context, i int) (err error) {
+		sealed[i], err = t.journal.HasManifest(ctx, pods[i].ref)
+		return err
+	})
+	for i, p := range pods {
+		if sealed[i] {
+			delete(t.pods, p.ref.PodUID)
 		}
 	}
-	return nil
+	return err
 }
 
 // adopt moves what was fetched to where the spool keeps it. Each pod's draft comes last: a crash before it leaves a pod
