@@ -252,6 +252,21 @@ type Draft struct {
 	Silent map[string]time.Time `json:"silent,omitempty"`
 }
 
+// UnknownPod returns the manifest of a pod of which nothing is known but what it is called.
+func UnknownPod(ref PodRef) *Manifest {
+	return &Manifest{Version: FormatVersion, Pod: PodSummary{PodRef: ref, Phase: "Unknown"}}
+}
+
+// Instance returns the record of an instance, nil where there is none.
+func (m *Manifest) Instance(id LogID) *InstanceRecord {
+	for i := range m.Instances {
+		if m.Instances[i].ID() == id {
+			return &m.Instances[i]
+		}
+	}
+	return nil
+}
+
 // OwnInstances gives a copy whose list of instances may be changed.
 func OwnInstances(m *Manifest) *Manifest {
 	c := *m

@@ -6,15 +6,16 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 )
 
 // journalCache keeps the indexes of journal objects, which never change, as long as the objects are there.
 type journalCache struct {
 	mu      sync.Mutex
-	indexes map[archive.Key]*format.JournalIndex // guarded by mu
-	entries int                                  // guarded by mu; logs in them
-	drafts  map[keyPart]*archive.Manifest        // guarded by mu
-	records map[keyPart]archive.InstanceRecord   // guarded by mu; of logs whose objects are there already
+	indexes map[archive.Key]*format.JournalIndex     // guarded by mu
+	entries int                                      // guarded by mu; logs in them
+	drafts  map[journal.Place]*archive.Manifest      // guarded by mu
+	records map[journal.Place]archive.InstanceRecord // guarded by mu; of logs whose objects are there already
 }
 
 // mostCached bounds the logs that cached indexes name, some hundred bytes each, mostDrafts the drafts, some KiB each,
@@ -26,7 +27,7 @@ const (
 )
 
 func newJournalCache() journalCache {
-	return journalCache{indexes: map[archive.Key]*format.JournalIndex{}, drafts: map[keyPart]*archive.Manifest{}, records: map[keyPart]archive.InstanceRecord{}}
+	return journalCache{indexes: map[archive.Key]*format.JournalIndex{}, drafts: map[journal.Place]*archive.Manifest{}, records: map[journal.Place]archive.InstanceRecord{}}
 }
 
 func (c *journalCache) get(key archive.Key) *format.JournalIndex {
@@ -46,7 +47,11 @@ func (c *journalCache) put(key archive.Key, x *format.JournalIndex) {
 }
 
 // keep forgets the objects that are not in the store any more, of the replicas whose journals were listed.
-func (c *journalCache) keep(listed map[archive.Key]bool, of func(replica string) bool) {
+func (c *journalCache) keep(keys []archive.Key, of func(replica string) bool) {
+	listed := make(map[archive.Key]bool, len(keys))
+	for _, key := range keys {
+		listed[key] = true
+	}
 	gone := func(key archive.Key) bool { return !listed[key] && of(archive.ReplicaOf(key)) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,12 +61,12 @@ func (c *journalCache) keep(listed map[archive.Key]bool, of func(replica string)
 			c.entries -= logsIn(x)
 		}
 	}
-	maps.DeleteFunc(c.drafts, func(at keyPart, _ *archive.Manifest) bool { return gone(at.key) })
-	maps.DeleteFunc(c.records, func(at keyPart, _ archive.InstanceRecord) bool { return gone(at.key) })
+	maps.DeleteFunc(c.drafts, func(at journal.Place, _ *archive.Manifest) bool { return gone(at.Key) })
+	maps.DeleteFunc(c.records, func(at journal.Place, _ archive.InstanceRecord) bool { return gone(at.Key) })
 }
 
 // draft gives a copy of a draft that was read before, nil where there is none.
-func (c *journalCache) draft(at keyPart) *archive.Manifest {
+func (c *journalCache) draft(at journal.Place) *archive.Manifest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m := c.drafts[at]; m != nil {
@@ -70,7 +75,7 @@ func (c *journalCache) draft(at keyPart) *archive.Manifest {
 	return nil
 }
 
-func (c *journalCache) putDraft(at keyPart, m *archive.Manifest) {
+func (c *journalCache) putDraft(at journal.Place, m *archive.Manifest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.drafts) < mostDrafts {
@@ -78,14 +83,14 @@ func (c *journalCache) putDraft(at keyPart, m *archive.Manifest) {
 	}
 }
 
-func (c *journalCache) record(at keyPart) (archive.InstanceRecord, bool) {
+func (c *journalCache) record(at journal.Place) (archive.InstanceRecord, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	record, ok := c.records[at]
 	return record, ok
 }
 
-func (c *journalCache) putRecord(at keyPart, record archive.InstanceRecord) {
+func (c *journalCache) putRecord(at journal.Place, record archive.InstanceRecord) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.records) < mostRecords {

@@ -166,15 +166,14 @@ func (r *Finder) spooledPod(ref archive.PodRef) *FoundPod {
 		p.Logs[l.Instance().ID()] = l
 	}
 	// A draft that is not there or cannot be read is made of what the logs say.
-	m := &archive.Manifest{Version: archive.FormatVersion, Pod: archive.PodSummary{PodRef: ref, Phase: "Unknown"}}
+	m := archive.UnknownPod(ref)
 	if draft, err := r.Cfg.Spool.Draft(ref.PodUID); err == nil {
 		m = &draft.Manifest
 	} else if len(p.Logs) == 0 {
 		return nil
 	}
 	for id, l := range p.Logs {
-		known := slices.ContainsFunc(m.Instances, func(r archive.InstanceRecord) bool { return r.ID() == id })
-		if !known {
+		if m.Instance(id) == nil {
 			m.Instances = append(m.Instances, archive.InstanceRecord{Instance: l.Instance()})
 		}
 	}

@@ -27,7 +27,7 @@ func (r *Finder) Manifests(ctx context.Context, s *inStore, read func(context.Co
 
 // rebuild makes a manifest of what the indexes of a pod's log objects say.
 func (r *Finder) rebuild(ctx context.Context, ref archive.PodRef, logs []archive.Key, cause error) (*archive.Manifest, error) {
-	m := &archive.Manifest{Version: archive.FormatVersion, Pod: archive.PodSummary{PodRef: ref, Phase: "Unknown"}}
+	m := archive.UnknownPod(ref)
 	m.Diagnosis = fmt.Sprintf("the manifest is damaged (%v); this is what the log objects say", cause)
 	for _, key := range logs {
 		x, err := format.ReadIndex(ctx, r.Cfg.Store, key)

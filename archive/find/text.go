@@ -25,14 +25,14 @@ type Run struct {
 	Lost       int64 // lines before it that no object holds
 }
 
-func (r *Finder) text(p *JournaledPod, c *journal.Chain) *Journaled {
-	t := &Journaled{Reader: r, Instance: &c.Instance, Ended: c.Ended, replica: p.replica}
+func (r *Finder) text(p *journal.Pod, c *journal.Chain) *Journaled {
+	t := &Journaled{Reader: r, Instance: &c.Instance, Ended: c.Ended, replica: p.Replica}
 	for _, run := range c.Runs {
 		if run.FirstLine != t.Lines {
 			t.Bytes = -1 // lines are missing, or come twice
 		}
 		if run.Lines > 0 {
-			t.Runs = append(t.Runs, Run{p.objects[run.Object], run.JournalFrames, t.Bytes, max(0, run.FirstLine-t.Lines)})
+			t.Runs = append(t.Runs, Run{run.Key, run.JournalFrames, t.Bytes, max(0, run.FirstLine-t.Lines)})
 		}
 		t.Lines = max(t.Lines, run.FirstLine+run.Lines)
 		if t.Bytes >= 0 {

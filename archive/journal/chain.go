@@ -5,35 +5,36 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// Place is a part of one of the round's objects.
+// Place is a part of a journal object.
 type Place struct {
-	Object int
+	Key archive.Key
 	format.JournalPart
 }
 
 // Chain is what one life has journaled of a log.
 type Chain struct {
-	Life     string
-	Copy     int64 // tells apart the copies of the log that the life had one after the other
 	Instance archive.Instance
 	Since    int64 // when its word counts from
 	Runs     []Taken
 	Lines    int64 // of the log at the end
 	Ended    bool
 	Record   *Place
+
+	life string
+	copy int64 // tells apart the copies of the log that the life had one after the other
 }
 
 // Taken is a run of frames in an object.
 type Taken struct {
-	Object int
+	Key archive.Key
 	format.JournalFrames
 	ToTail bool // the frames go to .tail, else to .log
 }
 
-// Add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were
+// add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were
 // written again those that they are copies of: the runs stay in the order of their lines, and that is the order of the
 // objects, too.
-func (c *Chain) Add(object int, since int64, e *format.JournalLog) {
+func (c *Chain) add(object archive.Key, since int64, e *format.JournalLog) {
 	c.Since = max(c.Since, since)
 	c.Lines, c.Ended = max(c.Lines, e.Lines), c.Ended || e.Ended
 	if e.Record != nil {
@@ -45,7 +46,7 @@ func (c *Chain) Add(object int, since int64, e *format.JournalLog) {
 			n--
 		}
 		c.Runs = c.Runs[:n]
-		c.Runs = append(c.Runs, Taken{Object: object, JournalFrames: f})
+		c.Runs = append(c.Runs, Taken{Key: object, JournalFrames: f})
 	}
 }
 
@@ -70,10 +71,10 @@ func (c *Chain) Held() (lines int64) {
 	return lines
 }
 
-// BestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives.
+// bestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives.
 // The word of the one counts who took over last, however many lines another one wrote who was paused and came back. But
 // who died before he had written again what he took has less of it than the one from whom he took it.
-func BestChain(chains []*Chain) *Chain {
+func bestChain(chains []*Chain) *Chain {
 	best := chains[0]
 	for _, c := range chains[1:] {
 		if c.standsBefore(best) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -160,21 +159,9 @@ func (j *Journal) StoreWorks() bool { return j.Store.Works() }
 // Replicas returns the names of all whose journals are in the store.
 func (j *Journal) Replicas(ctx context.Context) ([]string, error) { return Replicas(ctx, j.Store) }
 
-// List gives the objects of a replica's journal in the order in which they were written.
+// List returns the objects of a replica's journal in the order in which they were written.
 func (j *Journal) List(ctx context.Context, replica string) ([]archive.Object, error) {
-	if replica == "" || strings.Contains(replica, "/") {
-		return nil, fmt.Errorf("name of replica is %q, must be without a slash and not empty", replica)
-	}
-	var objects []archive.Object
-	for object, err := range j.Store.List(ctx, archive.ReplicaPrefix(replica), "") {
-		if err != nil {
-			return nil, fmt.Errorf("list journal of %s: %w", replica, err)
-		}
-		if archive.SequenceOf(object.Key) >= 0 {
-			objects = append(objects, object)
-		}
-	}
-	return objects, nil
+	return List(ctx, j.Store, replica)
 }
 
 // begin finds the sequence to go on with. It is never one that an earlier life had, also where that has left no
@@ -222,26 +209,4 @@ func (j *Journal) Index(ctx context.Context, key archive.Key) (*format.JournalIn
 		j.Log.Error("the store gives other parts of objects than it is asked for; this one was read as a whole", "key", key, "err", damage)
 	}
 	return x, err
-}
-
-// Replicas returns the names of all whose journals are in the store, in order: one short list request for each. The
-// first error of the store ends it.
-func Replicas(ctx context.Context, store archive.Store) ([]string, error) {
-	var names []string
-	for after := archive.Key(""); ; {
-		name := ""
-		for object, err := range store.List(ctx, archive.JournalPrefix, after) {
-			if err != nil {
-				return nil, fmt.Errorf("list journals: %w", err)
-			}
-			name = archive.ReplicaOf(object.Key)
-			break
-		}
-		if name == "" {
-			return names, nil
-		}
-		names = append(names, name)
-		// the byte after the slash: behind all objects of this one
-		after = archive.Key(archive.JournalPrefix + name + "0")
-	}
 }

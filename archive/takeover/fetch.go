@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +26,7 @@ const maxHole = 256 << 10
 
 // fetch reads the objects one after the other, each in few requests, and gives each log its frames.
 func (t *takeover) fetch(ctx context.Context) error {
-	needs := make([][]wanted, len(t.objects))
+	needs := map[archive.Key][]wanted{}
 	for _, p := range t.pods {
 		for _, l := range p.logs {
 			if l.stays {
@@ -43,20 +42,21 @@ func (t *takeover) fetch(ctx context.Context) error {
 			}
 			for i := range l.best.Runs {
 				run := &l.best.Runs[i]
-				needs[run.Object] = append(needs[run.Object], wanted{l, run})
+				needs[run.Key] = append(needs[run.Key], wanted{l, run})
 			}
 		}
 	}
-	for n, runs := range needs {
+	for _, key := range t.objects {
+		runs := needs[key]
 		slices.SortFunc(runs, func(a, b wanted) int { return cmp.Compare(a.run.Offset, b.run.Offset) })
 		for len(runs) > 0 {
 			span := nearby(runs)
-			if err := t.fetchSpan(ctx, t.objects[n].Key, runs[:span]); err != nil {
+			if err := t.fetchSpan(ctx, key, runs[:span]); err != nil {
 				return err
 			}
 			runs = runs[span:]
 		}
-		needs[n] = nil
+		delete(needs, key)
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (t *takeover) fetchSpan(ctx context.Context, key archive.Key, runs []wanted
 	}
 	switch {
 	case errors.Is(err, archive.ErrNotFound) && !t.final:
-		return errMoved
+		return journal.ErrMoved
 	case err != nil && !errors.Is(err, archive.ErrNotFound):
 		return fmt.Errorf("read %s: %w", key, err)
 	}
@@ -152,18 +152,14 @@ func (l *takenLog) takeFrames(r io.Reader, run *journal.Taken, file *os.File) er
 	return nil
 }
 
-// document reads a JSON document of an object; nil where it is damaged or gone.
-func (t *takeover) document(ctx context.Context, at journal.Place) (text []byte, err error) {
-	key := t.objects[at.Object].Key
-	b, _, err := format.Fetch(ctx, t.journal.Store, key, archive.Range{Offset: at.Offset, Length: at.Size})
-	if err == nil {
-		text, err = t.journal.Spool.Codec.ReadDocument(b, format.MagicDocument, "EPLD", 0)
-	}
+// document reads a JSON document of an object, and returns its text; nil where it is damaged or gone.
+func (t *takeover) document(ctx context.Context, at journal.Place, v any) (text []byte, err error) {
+	text, err = journal.Document(ctx, t.journal.Store, t.journal.Spool.Codec, at, v)
 	switch {
 	case errors.Is(err, archive.ErrNotFound) && !t.final:
-		return nil, errMoved
+		return nil, journal.ErrMoved
 	case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrNotFound):
-		t.journal.Log.Error("document in a journal object is damaged", "key", key, "err", err)
+		t.journal.Log.Error("document in a journal object is damaged", "key", at.Key, "err", err)
 		return nil, nil
 	}
 	return text, err
@@ -171,12 +167,12 @@ func (t *takeover) document(ctx context.Context, at journal.Place) (text []byte,
 
 // fetchRecord reads what the dead replica wrote down of a log that it had sealed.
 func (t *takeover) fetchRecord(ctx context.Context, l *takenLog) error {
-	text, err := t.document(ctx, *l.best.Record)
+	var r archive.InstanceRecord
+	text, err := t.document(ctx, *l.best.Record, &r)
 	if err != nil {
 		return err
 	}
-	var r archive.InstanceRecord
-	if text == nil || json.Unmarshal(text, &r) != nil || r.Instance != l.best.Instance {
+	if text == nil || r.Instance != l.best.Instance {
 		l.best.Record = nil // the frames are taken, and the log object is found by the seal
 		return nil
 	}
@@ -187,45 +183,41 @@ func (t *takeover) fetchRecord(ctx context.Context, l *takenLog) error {
 // adoptDraft saves the newest draft of a pod that the spool has none of, or adds to the spool's what only that one
 // names. Where the journal has none that can be read, one is made of what the logs say, so that the pod can be sealed.
 func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
-	have, err := t.journal.Spool.Draft(p.ref.PodUID)
+	have, err := t.journal.Spool.Draft(p.PodUID)
 	if err == nil && !p.changes() {
 		return nil
 	}
 	draft, failed := t.draft(ctx, p)
-	switch {
-	case failed != nil:
+	if failed != nil {
 		return failed
+	}
+	switch {
 	case err == nil && draft == nil:
 		return nil
 	case err == nil:
 		for _, r := range draft.Instances {
-			if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o archive.InstanceRecord) bool { return o.ID() == r.ID() }) {
+			if r.ContainerID != "" && have.Instance(r.ID()) == nil {
 				have.Instances = append(have.Instances, r)
 			}
 		}
-		return t.journal.Spool.SaveDraft(have)
-	case draft != nil:
-		return t.journal.Spool.SaveDraft(draft)
+		draft = have
+	case draft == nil:
+		draft = &archive.Draft{Manifest: *archive.UnknownPod(p.PodRef)}
+		for _, l := range p.logs {
+			draft.Instances = append(draft.Instances, archive.InstanceRecord{Instance: l.best.Instance})
+		}
 	}
-	m := &archive.Draft{Manifest: archive.Manifest{Version: archive.FormatVersion, Pod: archive.PodSummary{PodRef: p.ref, Phase: "Unknown"}}}
-	for _, l := range p.logs {
-		m.Instances = append(m.Instances, archive.InstanceRecord{Instance: l.best.Instance})
-	}
-	return t.journal.Spool.SaveDraft(m)
+	return t.journal.Spool.SaveDraft(draft)
 }
 
-// draft gives the newest draft of a pod, nil where there is none that can be read.
+// draft returns the newest draft of a pod, nil where there is none that can be read.
 func (t *takeover) draft(ctx context.Context, p *takenPod) (*archive.Draft, error) {
-	if p.draft.Size == 0 {
+	if p.Draft == nil {
 		return nil, nil
-	}
-	text, err := t.document(ctx, p.draft)
-	if err != nil || text == nil {
-		return nil, err
 	}
 	var d archive.Draft
-	if json.Unmarshal(text, &d) != nil || d.Pod.PodUID != p.ref.PodUID {
-		return nil, nil
+	if text, err := t.document(ctx, *p.Draft, &d); err != nil || text == nil || d.Pod.PodUID != p.PodUID {
+		return nil, err
 	}
 	return &d, nil
 }

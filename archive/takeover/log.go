@@ -18,7 +18,6 @@ import (
 type takenLog struct {
 	spool  *spool.Spool
 	log    *slog.Logger
-	chains []*journal.Chain // one for each life that journaled the log
 	best   *journal.Chain
 	stays  bool // the spool has as much
 	record []byte
@@ -33,21 +32,8 @@ type takenLog struct {
 	err      error
 }
 
-func (l *takenLog) chain(life string, n int64, i archive.Instance) *journal.Chain {
-	for _, c := range l.chains {
-		if c.Life == life && c.Copy == n && c.Instance == i {
-			return c
-		}
-	}
-	c := &journal.Chain{Life: life, Copy: n, Instance: i}
-	l.chains = append(l.chains, c)
-	return c
-}
-
 // choose settles what is taken of a log.
 func (l *takenLog) choose() {
-	l.best = journal.BestChain(l.chains)
-	l.chains = nil
 	have := l.spool.Find(l.best.Instance.ID())
 	l.stays = have != nil && (l.best.Record != nil || l.spool.Stays(have, l.best.Held(), l.best.Since))
 	// Small frames go to .tail where nothing but small frames follows, without a hole.

@@ -14,29 +14,20 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/patient"
 )
 
-// takeover is one round of TakeOver. What it holds in memory grows with the logs and frames that are taken, by some
-// tens of bytes for each of the latter, never with their bytes.
+// takeover is one round of TakeOver.
 type takeover struct {
-	journal  *journal.Journal
-	replicas []string
-	mine     func(archive.PodRef) bool
-	still    func(archive.PodRef)
-	final    bool // an object that is not there any more is given up
+	journal *journal.Journal
+	still   func(archive.PodRef)
+	final   bool // an object that is not there any more is given up
 
-	objects []archive.Object
+	objects []archive.Key
 	pods    map[archive.PodUID]*takenPod
-	skipped map[archive.PodUID]bool // not ours
 }
 
 type takenPod struct {
-	ref     archive.PodRef
-	draft   journal.Place // of the newest draft; size 0: none
-	drafted int64         // since when its writer's word counts
-	logs    map[archive.LogID]*takenLog
+	*journal.Pod
+	logs map[archive.LogID]*takenLog
 }
-
-// errMoved means that an object went away while it was needed: its replica lives, and has newer ones.
-var errMoved = errors.New("journal changed while it was read")
 
 // Taker takes logs over from journals.
 type Taker struct {
@@ -65,43 +56,26 @@ func (j *Taker) TakeOver(ctx context.Context, replicas []string, mine func(archi
 		return nil, err
 	}
 	defer func() { j.taking <- struct{}{} }()
-	const tries = 5
-	for try := 1; ; try++ {
-		t := &takeover{
-			journal: j.Journal, replicas: replicas, mine: mine, still: still, final: try == tries,
-			pods: map[archive.PodUID]*takenPod{}, skipped: map[archive.PodUID]bool{},
-		}
-		pods, err := t.run(ctx)
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		if err != nil {
-			return pods, fmt.Errorf("take over journals of %s: %w", strings.Join(replicas, ", "), err)
-		}
-		return pods, nil
+	var pods []archive.PodUID
+	err := journal.Consistently(func(final bool) (err error) {
+		t := &takeover{journal: j.Journal, still: still, final: final, pods: map[archive.PodUID]*takenPod{}}
+		pods, err = t.run(ctx, replicas, mine)
+		return err
+	})
+	if err != nil {
+		return pods, fmt.Errorf("take over journals of %s: %w", strings.Join(replicas, ", "), err)
 	}
+	return pods, nil
 }
 
-func (t *takeover) run(ctx context.Context) ([]archive.PodUID, error) {
+func (t *takeover) run(ctx context.Context, replicas []string, mine func(archive.PodRef) bool) ([]archive.PodUID, error) {
 	dir := t.journal.Spool.TakenDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	defer t.discard()
-	for _, replica := range t.replicas {
-		objects, err := t.journal.List(ctx, replica)
-		if err != nil {
-			return nil, err
-		}
-		t.objects = append(t.objects, objects...)
-	}
-	if err := t.readIndexes(ctx); err != nil {
+	if err := t.plan(ctx, replicas, mine); err != nil {
 		return nil, err
-	}
-	for _, p := range t.pods {
-		for _, l := range p.logs {
-			l.choose()
-		}
 	}
 	if err := t.dropSealed(ctx); err != nil {
 		return nil, err
@@ -112,22 +86,25 @@ func (t *takeover) run(ctx context.Context) ([]archive.PodUID, error) {
 	return t.adopt(ctx)
 }
 
-// readIndexes plans what to take. The objects count in their order, whatever the order of the answers.
-func (t *takeover) readIndexes(ctx context.Context) error {
-	indexes := make([]*format.JournalIndex, patient.AtOnce)
-	for start := 0; start < len(t.objects); start += patient.AtOnce {
-		n := min(patient.AtOnce, len(t.objects)-start)
-		err := patient.Parallel(ctx, n, func(ctx context.Context, i int) (err error) {
-			indexes[i], err = t.readIndex(ctx, t.objects[start+i].Key)
-			return err
-		})
-		if err != nil {
-			return err
+// plan settles what to take of the pods that are ours.
+func (t *takeover) plan(ctx context.Context, replicas []string, mine func(archive.PodRef) bool) error {
+	ours := map[archive.PodUID]bool{} // each is asked about once
+	view := &journal.View{Index: t.readIndex, Wants: func(pod archive.PodRef) bool {
+		if _, known := ours[pod.PodUID]; !known {
+			ours[pod.PodUID] = mine(pod)
 		}
-		for i, x := range indexes[:n] {
-			if x != nil {
-				t.plan(start+i, x)
-			}
+		return ours[pod.PodUID]
+	}}
+	if err := view.Read(ctx, t.journal.Store, replicas, t.final); err != nil {
+		return err
+	}
+	t.objects = view.Keys
+	for uid, p := range view.Pods {
+		t.pods[uid] = &takenPod{p, map[archive.LogID]*takenLog{}}
+		for id, best := range p.Logs() {
+			l := &takenLog{spool: t.journal.Spool, log: t.journal.Log, best: best}
+			l.choose()
+			t.pods[uid].logs[id] = l
 		}
 	}
 	return nil
@@ -140,51 +117,11 @@ func (t *takeover) readIndex(ctx context.Context, key archive.Key) (*format.Jour
 		// What only this object held is missing; where lines after it are there, that shows as a gap.
 		t.journal.Log.Error("journal object is damaged", "key", key, "err", err)
 		return nil, nil
-	case errors.Is(err, archive.ErrNotFound) && t.final:
-		return nil, nil
-	case errors.Is(err, archive.ErrNotFound):
-		return nil, errMoved
-	case err == nil && t.journal.Spool.IsForeign(x.Cluster):
-		return nil, nil
+	case err != nil || t.journal.Spool.IsForeign(x.Cluster):
+		return nil, err
 	}
-	return x, err
-}
-
-func (t *takeover) plan(object int, x *format.JournalIndex) {
 	t.journal.Spool.Saw(x.Since)
-	for i := range x.Pods {
-		p := t.pod(x.Pods[i].PodRef)
-		if p == nil {
-			continue
-		}
-		if d := x.Pods[i].Draft; d != nil && x.Since >= p.drafted {
-			p.draft, p.drafted = journal.Place{Object: object, JournalPart: *d}, x.Since
-		}
-		for k := range x.Pods[i].Logs {
-			e := &x.Pods[i].Logs[k]
-			instance := e.Instance(p.ref)
-			l := p.logs[instance.ID()]
-			if l == nil {
-				l = &takenLog{spool: t.journal.Spool, log: t.journal.Log}
-				p.logs[instance.ID()] = l
-			}
-			l.chain(x.Life, e.Copy, instance).Add(object, x.Since, e)
-		}
-	}
-}
-
-// pod gives the pod where it is ours.
-func (t *takeover) pod(ref archive.PodRef) *takenPod {
-	if p := t.pods[ref.PodUID]; p != nil || t.skipped[ref.PodUID] {
-		return p
-	}
-	if !t.mine(ref) {
-		t.skipped[ref.PodUID] = true
-		return nil
-	}
-	p := &takenPod{ref: ref, logs: map[archive.LogID]*takenLog{}}
-	t.pods[ref.PodUID] = p
-	return p
+	return x, nil
 }
 
 // changes: something of the pod is taken. A pod that was only drafted is looked at, too.
@@ -207,12 +144,12 @@ func (t *takeover) dropSealed(ctx context.Context) error {
 	}
 	sealed := make([]bool, len(pods))
 	err := patient.Parallel(ctx, len(pods), func(ctx context.Context, i int) (err error) {
-		sealed[i], err = t.journal.HasManifest(ctx, pods[i].ref)
+		sealed[i], err = t.journal.HasManifest(ctx, pods[i].PodRef)
 		return err
 	})
 	for i, p := range pods {
 		if sealed[i] {
-			delete(t.pods, p.ref.PodUID)
+			delete(t.pods, p.PodUID)
 		}
 	}
 	return err
@@ -237,7 +174,7 @@ func (t *takeover) adopt(ctx context.Context) (taken []archive.PodUID, err error
 
 func (t *takeover) adoptPod(ctx context.Context, p *takenPod) error {
 	if p.changes() {
-		t.still(p.ref)
+		t.still(p.PodRef)
 	}
 	var failed error
 	for _, l := range p.logs {
