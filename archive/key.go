@@ -1,10 +1,8 @@
 package archive
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,12 +31,4 @@ func CheckKey(key Key) error {
 		}
 	}
 	return nil
-}
-
-// PutChecked is Put for a key that is made of names which came from outside.
-func PutChecked(ctx context.Context, store Store, key Key, body io.ReadSeeker, opts PutOptions) error {
-	if err := CheckKey(key); err != nil {
-		return err
-	}
-	return store.Put(ctx, key, body, opts)
 }

@@ -67,8 +67,8 @@ func (p PodRef) WorkloadIndexKey(workload string) Key {
 // WorkloadIndexFolder is where the index of a workload's Jobs and pods is.
 func WorkloadIndexFolder(workload string) string { return IndexPrefix + "workload/" + workload + "/" }
 
-// PodIndexKey finds the pod by a name that is not made of its Job's, as that of a pod which the Job has adopted.
-func (p PodRef) PodIndexKey() Key {
+// podIndexKey finds the pod by a name that is not made of its Job's, as that of a pod which the Job has adopted.
+func (p PodRef) podIndexKey() Key {
 	return Key(fmt.Sprintf("%s%s", PodIndexFolder(p.Namespace, p.Pod), p.IndexName()))
 }
 
@@ -90,7 +90,7 @@ func (p PodRef) IndexKeys(created time.Time, workloads []string) []Key {
 		keys = append(keys, p.WorkloadIndexKey(w))
 	}
 	if p.strange() {
-		keys = append(keys, p.PodIndexKey())
+		keys = append(keys, p.podIndexKey())
 	}
 	return keys
 }

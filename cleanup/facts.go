@@ -46,11 +46,11 @@ func (j *Janitor) noteTrouble(job types.UID, f *Facts, now time.Time) {
 		return s.since
 	}
 	for i := range f.Pods {
-		if why := f.Pods[i].Hindered(now); why != "" {
-			f.Pods[i].Stuck = note(f.Pods[i].UID, why)
+		if h, _ := f.Pods[i].hindered(now); h.reason != "" {
+			f.Pods[i].Stuck = note(f.Pods[i].UID, h.reason)
 		}
 	}
-	if f.Refused(now) {
+	if f.refused(now) {
 		note(job, NoPod)
 	}
 	j.setTrouble(job, found)

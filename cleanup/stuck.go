@@ -49,12 +49,6 @@ type hindrance struct {
 	works   bool // another container of the pod is at work, and would be ended with it
 }
 
-// Hindered says what keeps the pod from starting; "": nothing that is known.
-func (p Pod) Hindered(now time.Time) Reason {
-	h, _ := p.hindered(now)
-	return h.reason
-}
-
 // hindered finds what keeps the pod from starting. The pod's status does not say since when: its Events do, as long as
 // they are there, else the time at which it was first seen.
 func (p Pod) hindered(now time.Time) (hindrance, bool) {
@@ -240,8 +234,8 @@ func (j *judgement) podless() {
 	})
 }
 
-// Refused reports whether no pod can be created for the Job.
-func (f Facts) Refused(now time.Time) bool {
+// refused reports whether no pod can be created for the Job.
+func (f Facts) refused(now time.Time) bool {
 	j := judgement{Facts: f, now: now}
 	if f.Job == nil || f.Job.DeletionTimestamp != nil || pods.Finished(f.Job) {
 		return false

@@ -17,8 +17,8 @@ type Store struct {
 	LastUpload  prometheus.Gauge
 }
 
-// StoreOperations are the operations.
-var StoreOperations = []string{"iter", "get", "get_range", "upload", "delete"}
+// storeOperations are the operations.
+var storeOperations = []string{"iter", "get", "get_range", "upload", "delete"}
 
 // NewStore declares the metrics of one bucket, all operations at 0.
 func NewStore(r prometheus.Registerer, bucket string) *Store {
@@ -50,7 +50,7 @@ func NewStore(r prometheus.Registerer, bucket string) *Store {
 			Help: "When an object was put last, in seconds since 1970; 0 before the first.",
 		}),
 	}
-	for _, operation := range StoreOperations {
+	for _, operation := range storeOperations {
 		s.Operations.WithLabelValues(operation)
 		s.Failures.WithLabelValues(operation)
 		s.Duration.WithLabelValues(operation)

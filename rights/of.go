@@ -35,9 +35,9 @@ func Of(cfg config.Config) []Use {
 		all = append(all, Use{Namespace: metav1.NamespaceAll, Rights: Serving, Without: "the metrics let nobody in"})
 	}
 	if cfg.Launch.Enabled {
-		launching := Launching
+		launching := launching
 		if cfg.Launch.RegistrySecret != "" {
-			launching = append(slices.Clip(launching), RegistryLogin(cfg.Launch.RegistrySecret)...)
+			launching = append(slices.Clip(launching), registryLogin(cfg.Launch.RegistrySecret)...)
 		}
 		all = append(all, Use{Namespace: jobs, Rights: launching, Without: "nothing is launched"})
 	}

@@ -39,8 +39,8 @@ func table() string {
 		{"its own namespace", "with `replica-account`, which the chart sets", Knowing},
 		{"namespace `kube-system`", "unless `rbac.identity=false`", Identifying},
 		{"the cluster", "with the API, or `metrics-auth: kubernetes`", Serving},
-		{"the Jobs' namespace", "with the launcher", Launching},
-		{"the Jobs' namespace", "with `launcher.registrySecret`", RegistryLogin("of that name")},
+		{"the Jobs' namespace", "with the launcher", launching},
+		{"the Jobs' namespace", "with `launcher.registrySecret`", registryLogin("of that name")},
 	} {
 		for _, r := range group.rights {
 			fmt.Fprintf(out, "| %s | `%s` | %s | %s |\n", group.where, r, r.For, group.when)

@@ -94,8 +94,8 @@ var Serving = []Right{
 	{Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews", For: "to know what he may do"},
 }
 
-// Launching is what the launcher needs in the namespace of the Jobs, besides Holding.
-var Launching = []Right{
+// launching is what the launcher needs in the namespace of the Jobs, besides Holding.
+var launching = []Right{
 	{Verb: "create", Group: batch, Resource: "jobs", For: "to launch"},
 	{Verb: "create", Resource: "secrets", For: "a workload's environment"},
 	{Verb: "create", Resource: "configmaps", For: "a builder's Dockerfile"},
@@ -104,8 +104,8 @@ var Launching = []Right{
 	{Verb: "update", Group: coordination, Resource: "leases", Name: QueueTicket, For: "the queue's ticket"},
 }
 
-// RegistryLogin is what the launcher needs where a Secret holds the login of its registry.
-func RegistryLogin(secret string) []Right {
+// registryLogin is what the launcher needs where a Secret holds the login of its registry.
+func registryLogin(secret string) []Right {
 	return []Right{{Verb: "get", Resource: "secrets", Name: secret, For: "the registry's login"}}
 }
 

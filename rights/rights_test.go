@@ -32,7 +32,7 @@ func TestTheChartGivesExactlyThis(t *testing.T) {
 		}
 	}
 	wanted := map[string]bool{}
-	for _, right := range slices.Concat(Watching, Sharing, Knowing, Identifying, Holding, Ending(`{{ include "epilogue.watched" . }}`), Deleting, Serving, Launching, RegistryLogin("{{ . | quote }}")) {
+	for _, right := range slices.Concat(Watching, Sharing, Knowing, Identifying, Holding, Ending(`{{ include "epilogue.watched" . }}`), Deleting, Serving, launching, registryLogin("{{ . | quote }}")) {
 		wanted[right.String()] = true
 		if !given[right.String()] {
 			t.Errorf("got a chart whose Roles do not give %q", right)

@@ -45,12 +45,12 @@ func (f *Folder) Close() { f.lock.Close() }
 // Spool is where the spool is.
 func (f *Folder) Spool() string { return filepath.Join(f.Archive, own, "spool") }
 
-// LogFile is where the log is.
-func (f *Folder) LogFile() string { return filepath.Join(f.Archive, own, "epilogue.log") }
+// logFile is where the log is.
+func (f *Folder) logFile() string { return filepath.Join(f.Archive, own, "epilogue.log") }
 
 // OpenLog begins a log: that of the last trial has been read, or never will be.
 func (f *Folder) OpenLog() (*os.File, error) {
-	file, err := os.OpenFile(f.LogFile(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(f.logFile(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

@@ -143,7 +143,7 @@ func head(cfg Config, f *Folder) []string {
 	}
 	return []string{
 		fmt.Sprintf("Archiving the %s of namespace %s at %s into %s %s.", which, cfg.Namespace, cfg.Server, f.Archive, until),
-		fmt.Sprintf("Nothing is written in the cluster. The program's own log is %s.", f.LogFile()),
+		fmt.Sprintf("Nothing is written in the cluster. The program's own log is %s.", f.logFile()),
 	}
 }
 

@@ -29,6 +29,13 @@ type journaled struct {
 	whole spread           // of those
 }
 
+// cut is what of a log goes into an object.
+type cut struct {
+	*spool.Cut
+	againFrames bool // the whole frames of the last segment are journaled already
+	againTail   bool // the small frames, too
+}
+
 // spread says how what is held by some objects lies in them.
 type spread struct {
 	kept  int64 // bytes that stand side by side in the first of them
@@ -55,26 +62,24 @@ func (t *journaled) again(compact int, half int64) (from spool.Position, frames,
 	from = t.at
 	grown := t.whole.kept+t.whole.fresh >= half
 	if t.whole.due(len(t.since), compact) || grown && len(t.since) > fewObjects {
-		from.Frames, from.Tail, from.Cuts = t.base, 0, -1
-		return from, true, true
+		return from.After(t.base), true, true
 	}
 	if t.tail.due(len(t.tails), compact) {
-		from.Tail, from.Cuts = 0, -1
-		return from, false, true
+		return from.After(from.Frames()), false, true
 	}
 	return from, false, false
 }
 
 // hold counts an object that holds a cut of the log.
-func (t *journaled) hold(o *journalObject, c *spool.Cut, half int64) {
+func (t *journaled) hold(o *journalObject, c *cut, half int64) {
 	t.at = c.To
 	o.uses++
-	if c.Size > 0 || c.AgainTail { // a whole frame holds all that .tail held before
+	if c.Size > 0 || c.againTail { // a whole frame holds all that .tail held before
 		release(t.tails)
 		t.tails, t.tail = nil, spread{kept: c.TailSize}
 	}
 	switch {
-	case c.Size > 0 && c.AgainFrames:
+	case c.Size > 0 && c.againFrames:
 		release(t.since)
 		t.since, t.whole = []*journalObject{o}, spread{kept: c.Size}
 	case c.Size > 0:
@@ -83,7 +88,7 @@ func (t *journaled) hold(o *journalObject, c *spool.Cut, half int64) {
 	case c.Ended || c.Record != nil:
 		t.pinned = append(t.pinned, o)
 	default:
-		if t.tails = append(t.tails, o); !c.AgainTail {
+		if t.tails = append(t.tails, o); !c.againTail {
 			t.tail.fresh += c.TailSize
 		}
 		return
@@ -95,7 +100,7 @@ func (t *journaled) hold(o *journalObject, c *spool.Cut, half int64) {
 	}
 	if t.whole.kept+t.whole.fresh >= half && len(t.since) <= fewObjects {
 		t.pinned = append(t.pinned, t.since...)
-		t.base, t.since, t.whole = c.To.Frames, nil, spread{}
+		t.base, t.since, t.whole = c.To.Frames(), nil, spread{}
 	}
 }
 

@@ -134,7 +134,7 @@ func (j *Journal) Run(ctx context.Context) error {
 func (j *Journal) Lag() time.Duration {
 	oldest := j.inFlight.Load()
 	for _, l := range j.Spool.All() {
-		if fresh := l.Fresh.Load(); fresh != 0 && (oldest == 0 || fresh < oldest) {
+		if fresh := l.Fresh(); fresh != 0 && (oldest == 0 || fresh < oldest) {
 			oldest = fresh
 		}
 	}
@@ -153,15 +153,12 @@ func (j *Journal) Stats() Stats {
 	}
 }
 
-// StoreWorks reports whether the store answered last.
-func (j *Journal) StoreWorks() bool { return j.Store.Works() }
-
 // Replicas returns the names of all whose journals are in the store.
 func (j *Journal) Replicas(ctx context.Context) ([]string, error) { return Replicas(ctx, j.Store) }
 
 // List returns the objects of a replica's journal in the order in which they were written.
 func (j *Journal) List(ctx context.Context, replica string) ([]archive.Object, error) {
-	return List(ctx, j.Store, replica)
+	return list(ctx, j.Store, replica)
 }
 
 // begin finds the sequence to go on with. It is never one that an earlier life had, also where that has left no

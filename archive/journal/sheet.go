@@ -24,7 +24,7 @@ type sheet struct {
 	size    int64
 	entries int
 	index   format.JournalIndex
-	cuts    []*spool.Cut
+	cuts    []*cut
 	drafts  []*journaledDraft
 
 	undrafted map[archive.PodUID]struct{} // drafts that are not in the store
@@ -38,17 +38,14 @@ func (s *sheet) reached(l *spool.Log, at spool.Position) spool.Position {
 	return at
 }
 
-// add appends the bytes that r gives, which must be size.
+// add appends the bytes of r, which must be size.
 func (s *sheet) add(r io.Reader, size int64) (format.JournalPart, error) {
 	if s.file == nil {
-		file, err := os.CreateTemp(s.journal.Spool.Cfg.Dir, ".journal-*")
+		file, err := s.journal.Spool.Nameless()
 		if err != nil {
 			return format.JournalPart{}, err
 		}
 		s.file, s.out = file, bufio.NewWriterSize(file, 64<<10)
-		if err := os.Remove(file.Name()); err != nil {
-			return format.JournalPart{}, err
-		}
 	}
 	part := format.JournalPart{Offset: s.size, Size: size}
 	n, err := io.Copy(s.out, r)
@@ -109,33 +106,22 @@ func (s *sheet) addDocument(text []byte) (*format.JournalPart, error) {
 	return &part, err
 }
 
-func (s *sheet) addLog(c *spool.Cut) error {
+func (s *sheet) addLog(c *cut) error {
 	s.cuts = append(s.cuts, c)
 	defer c.Close()
 	if oldest := &s.journal.inFlight; c.Fresh != 0 && (oldest.Load() == 0 || c.Fresh < oldest.Load()) {
 		oldest.Store(c.Fresh)
 	}
-	i := c.Log.Instance()
-	e := format.JournalLog{
-		Container: i.Container, Kind: i.Kind, Restart: i.Restart, ContainerID: i.ContainerID,
-		Copy: c.Log.Copy, Lines: c.Lines, Last: c.Last, Ended: c.Ended,
-	}
-	if c.Size > 0 {
-		part, err := s.add(c.Frames(), c.Size)
-		if err != nil {
+	e := c.Entry()
+	for frames, bytes := range c.Frames() {
+		var err error
+		if frames.JournalPart, err = s.add(bytes, frames.Size); err != nil {
 			return err
 		}
-		e.Frames = append(e.Frames, format.JournalFrames{JournalPart: part, FirstLine: c.First, Lines: c.WholeLines, Bytes: c.WholeBytes, Whole: true})
+		e.Frames = append(e.Frames, frames)
 	}
-	if len(c.Tail) > 0 {
-		part, err := s.addBytes(c.Tail)
-		if err != nil {
-			return err
-		}
-		e.Frames = append(e.Frames, format.JournalFrames{JournalPart: part, FirstLine: c.TailFirst, Lines: c.TailLines, Bytes: c.TailBytes})
-		s.journal.stats.tails.Add(int64(len(c.Tail)))
-		c.Tail = nil
-	}
+	s.journal.stats.frames.Add(c.Size)
+	s.journal.stats.tails.Add(c.TailSize)
 	if c.Record != nil {
 		text, err := json.Marshal(c.Record)
 		if err != nil {
@@ -145,8 +131,7 @@ func (s *sheet) addLog(c *spool.Cut) error {
 			return err
 		}
 	}
-	s.journal.stats.frames.Add(c.Size)
-	p := s.pod(i.PodRef)
+	p := s.pod(c.Log.Instance().PodRef)
 	p.Logs = append(p.Logs, e)
 	s.entries++
 	return nil
@@ -156,7 +141,7 @@ func (s *sheet) addLog(c *spool.Cut) error {
 func (s *sheet) finish() ([]byte, error) {
 	j := s.journal
 	s.index.Version, s.index.Cluster, s.index.Replica, s.index.Life = archive.FormatVersion, j.Spool.Cluster, j.cfg.Replica, j.life
-	s.index.Sequence, s.index.Written, s.index.Since = j.sequence, time.Now().UTC(), j.Spool.Since.Load()
+	s.index.Sequence, s.index.Written, s.index.Since = j.sequence, time.Now().UTC(), j.Spool.Epoch()
 	index, err := j.Spool.Codec.EncodeJournalIndex(&s.index)
 	if err != nil {
 		return nil, err
@@ -200,11 +185,9 @@ func (s *sheet) discard() {
 	*s = sheet{journal: s.journal, undrafted: s.undrafted}
 }
 
-// remark has the spool remember the drafts that are not in the store.
+// remark marks the drafts that are not in the store.
 func (s *sheet) remark() {
 	for pod := range s.undrafted {
-		if _, err := os.Stat(s.journal.Spool.DraftPath(pod)); err == nil {
-			s.journal.Spool.MarkDrafted(pod)
-		}
+		s.journal.Spool.MarkDrafted(pod)
 	}
 }

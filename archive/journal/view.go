@@ -57,7 +57,7 @@ func Consistently(f func(final bool) error) error {
 func (v *View) Read(ctx context.Context, store archive.Store, replicas []string, final bool) error {
 	v.Pods = map[archive.PodUID]*Pod{}
 	for _, replica := range replicas {
-		objects, err := List(ctx, store, replica)
+		objects, err := list(ctx, store, replica)
 		if err != nil {
 			return err
 		}
@@ -155,8 +155,8 @@ func Document(ctx context.Context, store archive.Store, codec *format.Codec, at 
 	return text, nil
 }
 
-// List returns the objects of a replica's journal in the order in which they were written.
-func List(ctx context.Context, store archive.Store, replica string) ([]archive.Object, error) {
+// list returns the objects of a replica's journal in the order in which they were written.
+func list(ctx context.Context, store archive.Store, replica string) ([]archive.Object, error) {
 	if replica == "" || strings.Contains(replica, "/") {
 		return nil, fmt.Errorf("name of replica is %q, must be without a slash and not empty", replica)
 	}

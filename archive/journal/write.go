@@ -76,16 +76,16 @@ func (j *Journal) writeLog(ctx context.Context, s *sheet, l *spool.Log) error {
 				limit = math.MaxInt64
 			}
 		}
-		c, err := l.Cut(from, limit)
-		if err != nil {
+		c := &cut{againFrames: frames, againTail: tail}
+		var err error
+		if c.Cut, err = l.Cut(from, limit); err != nil {
 			// The disk's trouble with one log is its own: the follower meets it too. The others are journaled.
 			j.Log.Warn("journal log", "instance", l.Instance(), "err", err)
 			return nil
 		}
-		if c == nil {
+		if c.Cut == nil {
 			return nil
 		}
-		c.AgainFrames, c.AgainTail = frames, tail
 		if more = c.More; frames || tail {
 			j.stats.compacted.Add(c.Size + c.TailSize)
 		}

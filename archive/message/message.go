@@ -46,7 +46,10 @@ func Put(ctx context.Context, store archive.Store, m Message) error {
 	if err != nil {
 		return fmt.Errorf("encode message of workload %s: %w", m.Workload, err)
 	}
-	err = archive.PutChecked(ctx, store, archive.MessageKey(m.Namespace, m.Workload, m.Time, m.Text), bytes.NewReader(append(text, '\n')), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	key := archive.MessageKey(m.Namespace, m.Workload, m.Time, m.Text)
+	if err = archive.CheckKey(key); err == nil { // it is made of names which came from outside
+		err = store.Put(ctx, key, bytes.NewReader(append(text, '\n')), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	}
 	if err != nil && !errors.Is(err, archive.ErrExists) {
 		return fmt.Errorf("put message of workload %s: %w", m.Workload, err)
 	}

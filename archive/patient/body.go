@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// ErrSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not
+// errSpoolFile means that the disk, not the store, failed while an object was put: waiting for the store would not
 // help.
-var ErrSpoolFile = errors.New("read spool file")
+var errSpoolFile = errors.New("read spool file")
 
 // SpoolFile is the body of a journal object, and what that of a log object is read from. It remembers when the disk
 // failed. Stores read parts of it at once, in place.
@@ -27,16 +27,16 @@ func (f *SpoolFile) Failed() error {
 }
 
 // Read is the file's. A failure of the disk is noted.
-func (f *SpoolFile) Read(p []byte) (int, error) { return f.Note(f.File.Read(p)) }
+func (f *SpoolFile) Read(p []byte) (int, error) { return f.note(f.File.Read(p)) }
 
 // ReadAt is the file's. A failure of the disk is noted.
-func (f *SpoolFile) ReadAt(p []byte, at int64) (int, error) { return f.Note(f.File.ReadAt(p, at)) }
+func (f *SpoolFile) ReadAt(p []byte, at int64) (int, error) { return f.note(f.File.ReadAt(p, at)) }
 
 // Seek is the file's: a store that tries again begins anew.
 func (f *SpoolFile) Seek(offset int64, whence int) (int64, error) { return f.File.Seek(offset, whence) }
 
-// Note keeps a failure of the disk for Failed, and returns what it was given. The end of the file is none.
-func (f *SpoolFile) Note(n int, err error) (int, error) {
+// note keeps a failure of the disk for Failed, and returns what it was given. The end of the file is none.
+func (f *SpoolFile) note(n int, err error) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		f.err.Store(&err)
 	}

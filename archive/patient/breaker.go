@@ -112,7 +112,7 @@ func (b *breaker) repeat(ctx context.Context, what string, most int, f func(cont
 
 // isAnswer: the store or the disk answered, and trying again would get the same.
 func isAnswer(err error) bool {
-	for _, answer := range []error{archive.ErrExists, archive.ErrNotFound, archive.ErrDamaged, archive.ErrKey, errors.ErrUnsupported, ErrSpoolFile} {
+	for _, answer := range []error{archive.ErrExists, archive.ErrNotFound, archive.ErrDamaged, archive.ErrKey, errors.ErrUnsupported, errSpoolFile} {
 		if errors.Is(err, answer) {
 			return true
 		}

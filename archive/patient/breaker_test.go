@@ -20,7 +20,7 @@ func testBreaker() *breaker { return newBreaker(slog.New(slog.DiscardHandler), f
 
 func TestBreakerTakesAnswers(t *testing.T) {
 	b := testBreaker()
-	for _, want := range []error{nil, archive.ErrExists, archive.ErrNotFound, archive.ErrDamaged, archive.ErrKey, errors.ErrUnsupported, ErrSpoolFile} {
+	for _, want := range []error{nil, archive.ErrExists, archive.ErrNotFound, archive.ErrDamaged, archive.ErrKey, errors.ErrUnsupported, errSpoolFile} {
 		calls := 0
 		err := b.do(t.Context(), "test", func(context.Context) error {
 			calls++

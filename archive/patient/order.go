@@ -65,6 +65,6 @@ func (o *Order) readFile(p []byte, at int64) ([]byte, error) {
 	if n == len(p) {
 		return p, nil
 	}
-	_, err = o.File.Note(n, format.NoEOF(err))
+	_, err = o.File.note(n, format.NoEOF(err))
 	return p[:n], err
 }

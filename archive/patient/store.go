@@ -47,7 +47,7 @@ func (s *Store) PutMade(ctx context.Context, key archive.Key, body func() (Body,
 	return s.put(ctx, key, func(ctx context.Context) error {
 		b, err := body()
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSpoolFile, err)
+			return fmt.Errorf("%w: %w", errSpoolFile, err)
 		}
 		defer b.Close()
 		return s.putOnce(ctx, key, b, opts)
@@ -69,7 +69,7 @@ func (s *Store) put(ctx context.Context, key archive.Key, once func(context.Cont
 func (s *Store) putOnce(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	err := s.store.Put(ctx, key, body, opts)
 	if file, ok := body.(interface{ Failed() error }); ok && err != nil && file.Failed() != nil {
-		return fmt.Errorf("%w: %w", ErrSpoolFile, file.Failed())
+		return fmt.Errorf("%w: %w", errSpoolFile, file.Failed())
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package read
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -61,3 +62,6 @@ func (r *Reader) Object(ctx context.Context, key archive.Key, part archive.Range
 	}
 	return body, object, nil
 }
+
+// errEnough ends a walk whose consumer wants no more.
+var errEnough = errors.New("enough")

@@ -13,7 +13,6 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/format"
-	"github.com/epilogue-dev/epilogue/archive/sieve"
 )
 
 // salvage is a log object whose index cannot be read. Its frames say themselves what they hold, so they are read from
@@ -43,7 +42,7 @@ func (o *salvage) Frames(ctx context.Context, _ []int) iter.Seq2[format.Piece, e
 		}
 		defer body.Close()
 		s := &salvaging{salvage: o, in: body, left: object.Size, yield: yield}
-		if err := s.run(); err != nil && !errors.Is(err, sieve.ErrEnough) {
+		if err := s.run(); err != nil && !errors.Is(err, errEnough) {
 			yield(format.Piece{}, fmt.Errorf("read %s: %w", o.key, err))
 		}
 	}
@@ -89,7 +88,7 @@ func (s *salvaging) run() error {
 			return err
 		}
 		if !s.yield(format.Piece{Frame: f, Offset: s.offset}, nil) {
-			return sieve.ErrEnough
+			return errEnough
 		}
 		if s.frame++; s.offset >= 0 {
 			s.offset += h.RawSize
@@ -230,7 +229,7 @@ func (s *salvaging) hole(first int64) error {
 	s.damaged, s.offset = nil, -1
 	s.frame++
 	if !s.yield(format.Piece{}, err) {
-		return sieve.ErrEnough
+		return errEnough
 	}
 	return nil
 }

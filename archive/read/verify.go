@@ -9,7 +9,6 @@ import (
 	"iter"
 
 	"github.com/epilogue-dev/epilogue/archive"
-	"github.com/epilogue-dev/epilogue/archive/sieve"
 )
 
 // Checked is the check of one log object against its manifest, or of a manifest.
@@ -32,7 +31,7 @@ type Checked struct {
 func (r *Reader) Verify(ctx context.Context, t *archive.Target) iter.Seq2[Checked, error] {
 	return func(yield func(Checked, error) bool) {
 		v := &verifying{reader: r, yield: yield}
-		if err := v.run(ctx, t); err != nil && !errors.Is(err, sieve.ErrEnough) {
+		if err := v.run(ctx, t); err != nil && !errors.Is(err, errEnough) {
 			yield(Checked{}, fmt.Errorf("verify: %w", err))
 		}
 	}
@@ -133,7 +132,7 @@ func (v *verifying) manifest(ctx context.Context, key archive.Key) error {
 func (v *verifying) tell(c *Checked) error {
 	c.Done, c.Total = v.done, max(v.total, v.done)
 	if !v.yield(*c, nil) {
-		return sieve.ErrEnough
+		return errEnough
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archiv
 		numbers, s.skip = numbers[from:], skip
 	}
 	if err := p.pass(ctx, numbers, yield); err != nil {
-		if !errors.Is(err, ErrEnough) {
+		if !errors.Is(err, errEnough) {
 			yield(archive.Entry{}, err)
 		}
 		return false
@@ -54,8 +54,8 @@ func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archiv
 	return true
 }
 
-// ErrEnough says that the consumer wants no more.
-var ErrEnough = errors.New("enough")
+// errEnough says that the consumer wants no more.
+var errEnough = errors.New("enough")
 
 // pass reads the sections and lets their lines through.
 func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry, error) bool) error {
@@ -84,7 +84,7 @@ func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry
 		p.turn.back() // the next frame may have to come from the store
 		switch {
 		case left:
-			return ErrEnough
+			return errEnough
 		case !goOn:
 			return ctx.Err()
 		case p.Done:

@@ -27,8 +27,12 @@ func (s *Spool) All() []*Log {
 	return logs
 }
 
-// MarkDrafted has the journal look at a pod's draft again: what it had of it did not get into the store.
+// MarkDrafted makes the journal look at a pod's draft again, where there is one: what it had of it did not get into the
+// store.
 func (s *Spool) MarkDrafted(pod archive.PodUID) {
+	if _, err := os.Stat(s.draftPath(pod)); err != nil {
+		return
+	}
 	s.mu.Lock()
 	s.drafted[pod] = struct{}{}
 	s.mu.Unlock()
@@ -51,7 +55,7 @@ func (s *Spool) Find(name archive.LogID) *Log {
 }
 
 // TakenDir holds the files of logs on their way in from another replica's journal. No pod's UID starts with a dot.
-func (s *Spool) TakenDir() string { return filepath.Join(s.Cfg.Dir, ".takeover") }
+func (s *Spool) TakenDir() string { return filepath.Join(s.cfg.Dir, ".takeover") }
 
 // Adopt puts the files of a log, by their extensions, where the spool keeps such files, and takes it up as recovery
 // does. A log that is there already stays where it counts, or holds as many lines or has ended; else it is dropped for

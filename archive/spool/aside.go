@@ -34,7 +34,7 @@ func (l *Log) setAside() error {
 		}
 	}
 	l.gone = true
-	l.Fresh.Store(0)
+	l.fresh.Store(0)
 	l.changed()
 	to := l.path(aside + ".log")
 	if _, err := os.Stat(to); l.size == 0 || err == nil {

@@ -92,8 +92,8 @@ func TestHandedFrameSurvivesFailure(t *testing.T) {
 			return func() { os.Remove(l.path(".log")) }
 		},
 		"no room": func(s *Spool, _ *Log) func() {
-			s.Grow(s.Cfg.Limit)
-			return func() { s.Grow(-s.Cfg.Limit) }
+			s.Grow(s.cfg.Limit)
+			return func() { s.Grow(-s.cfg.Limit) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

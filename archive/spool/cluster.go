@@ -6,7 +6,7 @@ package spool
 // cannot be told from ours, as what was written before there was this word. Before anything else is called.
 func (s *Spool) BelongTo(cluster string) { s.Cluster = cluster }
 
-// IsForeign says whether something was written for another cluster, and says it in the log for the first of each.
+// IsForeign reports whether something was written for another cluster, and says it in the log for the first of each.
 func (s *Spool) IsForeign(cluster string) bool {
 	if cluster == "" || s.Cluster == "" || cluster == s.Cluster {
 		return false

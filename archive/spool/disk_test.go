@@ -50,7 +50,7 @@ func (d *smallDisk) fault(bytes int64) error {
 }
 
 func (d *smallDisk) used() (sum int64) {
-	err := filepath.WalkDir(d.spool.Cfg.Dir, func(_ string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(d.spool.cfg.Dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -183,7 +183,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if sum, err := l.End(); err != nil || sum.Lines != 100 {
 		t.Errorf("End() = %d lines, %v, want 100", sum.Lines, err)
 	}
-	again, err := Open(s.Cfg, s.Codec, s.log)
+	again, err := Open(s.cfg, s.Codec, s.log)
 	if err != nil || !logOf(t, again, "c").Ended() {
 		t.Errorf("OpenSpool: %v, want the log that has ended", err)
 	}

@@ -47,12 +47,12 @@ func (s *Spool) Trust() error {
 	defer s.mu.Unlock()
 	since := max(time.Now().UnixNano(), s.newest+1)
 	// The number is on disk before any journal object has it.
-	err := s.Write(0, s.Exceed, func() error { return disk.WriteJSON(filepath.Join(s.Cfg.Dir, sinceFile), sinceDocument{since}) })
+	err := s.Write(0, s.Exceed, func() error { return disk.WriteJSON(filepath.Join(s.cfg.Dir, sinceFile), sinceDocument{since}) })
 	if err != nil {
 		return fmt.Errorf("write since when the spool counts: %w", err)
 	}
 	s.newest = since
-	s.Since.Store(since)
+	s.epoch.Store(since)
 	s.endDoubt()
 	return nil
 }
@@ -79,15 +79,18 @@ func (s *Spool) InDoubt() bool {
 	return s.doubt
 }
 
+// Epoch returns when all journals had last been looked at, ns since 1970; 0: never.
+func (s *Spool) Epoch() int64 { return s.epoch.Load() }
+
 func (s *Spool) readSince() {
 	var d sinceDocument
-	err := disk.ReadJSON(filepath.Join(s.Cfg.Dir, sinceFile), &d)
+	err := disk.ReadJSON(filepath.Join(s.cfg.Dir, sinceFile), &d)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// As without it: what the journals hold comes first, and nothing that lies here is lost by that.
 		s.log.Error("read since when the spool counts", "err", err)
 		return
 	}
-	s.Since.Store(d.Since)
+	s.epoch.Store(d.Since)
 	s.newest = d.Since
 }
 
@@ -110,7 +113,7 @@ func (s *Spool) beginDoubted(l *Log) {
 
 // sinceOf says since when what the spool has of a log counts; -1: the word of everybody counts before it.
 func (s *Spool) sinceOf(l *Log) int64 {
-	since := s.Since.Load()
+	since := s.epoch.Load()
 	if l.begun > since {
 		return -1
 	}

@@ -32,7 +32,7 @@ func (s *Spool) SaveDraft(d *archive.Draft) error {
 	if err := s.makePodDir(pod); err != nil {
 		return fmt.Errorf("make spool of pod %s: %w", m.Pod.Pod, err)
 	}
-	err = s.Write(int64(len(text)), s.Exceed, func() error { return disk.WriteFile(s.DraftPath(pod), text) })
+	err = s.Write(int64(len(text)), s.Exceed, func() error { return disk.WriteFile(s.draftPath(pod), text) })
 	if err != nil {
 		return fmt.Errorf("save draft of pod %s: %w", m.Pod.Pod, err)
 	}
@@ -54,14 +54,14 @@ func (s *Spool) hasDraft(pod archive.PodUID, sum draftSum) bool {
 // Draft gives what was saved of a pod.
 func (s *Spool) Draft(pod archive.PodUID) (*archive.Draft, error) {
 	var d archive.Draft
-	if err := disk.ReadJSON(s.DraftPath(pod), &d); err != nil {
+	if err := disk.ReadJSON(s.draftPath(pod), &d); err != nil {
 		return nil, fmt.Errorf("read draft of pod %s: %w", pod, err)
 	}
 	return &d, nil
 }
 
-// DraftPath returns where a pod's draft is on the disk. There need be none.
-func (s *Spool) DraftPath(pod archive.PodUID) string { return filepath.Join(s.podDir(pod), podFile) }
+// draftPath returns where a pod's draft is on the disk. There need be none.
+func (s *Spool) draftPath(pod archive.PodUID) string { return filepath.Join(s.podDir(pod), podFile) }
 
 // DraftRef is what a pod in the spool is found by.
 type DraftRef struct {

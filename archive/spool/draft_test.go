@@ -15,11 +15,11 @@ func TestDraftIsWrittenOnce(t *testing.T) {
 	pod := testInstance("c").PodRef
 	save := func(phase string) (written, drafted bool) {
 		t.Helper()
-		before, _ := os.Stat(s.DraftPath(pod.PodUID)) // nil: not there
+		before, _ := os.Stat(s.draftPath(pod.PodUID)) // nil: not there
 		if err := s.SaveDraft(&archive.Draft{Manifest: archive.Manifest{Pod: archive.PodSummary{PodRef: pod, Phase: phase}}}); err != nil {
 			t.Fatal(err)
 		}
-		after, err := os.Stat(s.DraftPath(pod.PodUID))
+		after, err := os.Stat(s.draftPath(pod.PodUID))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestDraftAfterFailedWrite(t *testing.T) {
 	s := spoolWith(t, t.TempDir(), 0, 0)
 	pod := testInstance("c").PodRef
 	m := &archive.Draft{Manifest: archive.Manifest{Pod: archive.PodSummary{PodRef: pod, Phase: "Running"}}}
-	inTheWay := s.DraftPath(pod.PodUID) + ".new"
+	inTheWay := s.draftPath(pod.PodUID) + ".new"
 	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func (l *Log) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gone = true
-	l.Fresh.Store(0)
+	l.fresh.Store(0)
 	l.abandon()
 	l.changed()
 	l.dropOpen()
@@ -151,4 +151,13 @@ func (l *Log) Drop() error {
 	l.frames, l.size, l.tailSize, l.extra = nil, 0, 0, 0
 	l.spool.Grow(-size)
 	return nil
+}
+
+// Nameless makes a file without a name beside the logs: nothing is left of it when the process dies.
+func (s *Spool) Nameless() (*os.File, error) {
+	file, err := os.CreateTemp(s.cfg.Dir, ".journal-*")
+	if err != nil {
+		return nil, err
+	}
+	return file, os.Remove(file.Name())
 }

@@ -25,7 +25,7 @@ import (
 type Log struct {
 	instance archive.Instance
 	spool    *Spool
-	Copy     int64  // no other log of the process has it
+	copy     int64  // no other log of the process has it
 	infix    string // in the names of its files
 	begun    int64  // when it was begun in doubt; 0: it was not
 
@@ -52,15 +52,18 @@ type Log struct {
 	watchers map[news.Wakeup]struct{} // guarded by mu; readers that wait for something new
 
 	doubted atomic.Bool  // it is neither journaled nor sealed
-	Fresh   atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
+	fresh   atomic.Int64 // when the oldest line came that the journal has not taken, ns since 1970; 0: none
 }
 
 func newLog(s *Spool, i archive.Instance) *Log {
-	return &Log{instance: i, spool: s, Copy: s.copies.Add(1), sum: sha256.New(), stat: archive.Summary{Version: archive.FormatVersion, Instance: i}}
+	return &Log{instance: i, spool: s, copy: s.copies.Add(1), sum: sha256.New(), stat: archive.Summary{Version: archive.FormatVersion, Instance: i}}
 }
 
 // Instance says whose log this is.
 func (l *Log) Instance() archive.Instance { return l.instance }
+
+// Fresh returns when the oldest line came that the journal has not taken, ns since 1970; 0: there is none.
+func (l *Log) Fresh() int64 { return l.fresh.Load() }
 
 // Summary says what is held now. SHA256 is empty until the log has ended.
 func (l *Log) Summary() archive.Summary {
@@ -79,8 +82,8 @@ func (l *Log) Append(lines ...archive.Line) (int, error) {
 	}
 	defer l.account()
 	defer l.changed()
-	if len(lines) > 0 && l.Fresh.Load() == 0 {
-		l.Fresh.Store(time.Now().UnixNano())
+	if len(lines) > 0 && l.fresh.Load() == 0 {
+		l.fresh.Store(time.Now().UnixNano())
 	}
 	for n := range lines {
 		if err := l.take(&lines[n]); err != nil {

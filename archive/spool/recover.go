@@ -18,13 +18,13 @@ import (
 // recover ends the drops that a crash cut short, and takes up every log whose identity stands in the spool. A file that
 // cannot be understood is left alone and said: a spool never deletes what it does not know.
 func (s *Spool) recover() error {
-	entries, err := os.ReadDir(s.Cfg.Dir)
+	entries, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), dropped) {
-			if err := os.RemoveAll(filepath.Join(s.Cfg.Dir, e.Name())); err != nil {
+			if err := os.RemoveAll(filepath.Join(s.cfg.Dir, e.Name())); err != nil {
 				return err
 			}
 		}

@@ -38,13 +38,13 @@ type Config struct {
 type Spool struct {
 	*disk.Disk
 	news.Board
-	Cfg   Config
+	cfg   Config
 	Codec *format.Codec
 	log   *slog.Logger
 
 	held   atomic.Int64 // bytes of lines in open frames
 	copies atomic.Int64 // logs that there were
-	Since  atomic.Int64 // when all journals had last been looked at, ns since 1970
+	epoch  atomic.Int64 // when all journals had last been looked at, ns since 1970
 
 	mu      sync.Mutex
 	logs    map[archive.LogID]*Log      // guarded by mu
@@ -68,7 +68,7 @@ type Spool struct {
 // Open opens the spool and recovers what an earlier process left: every log is cut after its last whole frame.
 func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 	s := &Spool{
-		Disk: disk.New(cfg.Dir, cfg.Limit, cfg.Reserve, log), Cfg: cfg, Codec: codec, log: log,
+		Disk: disk.New(cfg.Dir, cfg.Limit, cfg.Reserve, log), cfg: cfg, Codec: codec, log: log,
 		logs: map[archive.LogID]*Log{}, dirty: map[*Log]struct{}{}, drafted: map[archive.PodUID]struct{}{}, saved: map[archive.PodUID]draftSum{},
 		hands: newHands(), pressed: make(chan struct{}, 1),
 	}
@@ -93,7 +93,7 @@ func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 // Run writes text to disk that has waited for the flush interval, and all of it when memory runs over its limit, until
 // the context ends; then it writes what is left.
 func (s *Spool) Run(ctx context.Context) error {
-	tick := time.NewTicker(s.Cfg.FlushInterval)
+	tick := time.NewTicker(s.cfg.FlushInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -168,7 +168,7 @@ func (s *Spool) take(i archive.Instance) (*Log, error) {
 
 // Pods gives the pods that the spool holds anything of.
 func (s *Spool) Pods() ([]archive.PodUID, error) {
-	entries, err := os.ReadDir(s.Cfg.Dir)
+	entries, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("list spool: %w", err)
 	}
@@ -233,7 +233,7 @@ func (s *Spool) Drop(pod archive.PodUID) error {
 }
 
 // Held gives the bytes of lines in memory that are not on disk, and their limit.
-func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.Cfg.Memory }
+func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.cfg.Memory }
 
 // Open gives the number of open logs.
 func (s *Spool) Open() int {
@@ -242,7 +242,7 @@ func (s *Spool) Open() int {
 	return len(s.logs)
 }
 
-func (s *Spool) podDir(pod archive.PodUID) string { return filepath.Join(s.Cfg.Dir, string(pod)) }
+func (s *Spool) podDir(pod archive.PodUID) string { return filepath.Join(s.cfg.Dir, string(pod)) }
 
 // makePodDir makes the pod's folder, for what is known of the pod and whose a log is: that is little, and it is what a
 // verdict is made of.

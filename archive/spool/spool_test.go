@@ -100,7 +100,7 @@ func wantUsed(t testing.TB, s *Spool) {
 	t.Helper()
 	var want int64
 	for _, pattern := range []string{"*.log", "*.tail"} {
-		names, err := filepath.Glob(filepath.Join(s.Cfg.Dir, "uid", pattern))
+		names, err := filepath.Glob(filepath.Join(s.cfg.Dir, "uid", pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestFullSpool(t *testing.T) {
 func TestMemoryPressureWakesTheFlusher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := spoolWith(t, t.TempDir(), 0, 50<<10)
-		s.Cfg.FlushInterval = time.Hour
+		s.cfg.FlushInterval = time.Hour
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()

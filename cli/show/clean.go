@@ -4,14 +4,14 @@ import (
 	"unicode/utf8"
 )
 
-// Clean makes text safe for a terminal. What a container wrote is a stranger's text: it could move the cursor over what
+// clean makes text safe for a terminal. What a container wrote is a stranger's text: it could move the cursor over what
 // was shown before, set the window's title, or make the terminal type an answer into the shell. Colours (SGR sequences,
 // ESC [ … m) pass where they are wanted; a tab passes; every other control character is shown in caret notation, as ^M
 // or ^[, and those of C1 as \u009b; bytes that are no UTF-8 are shown as \xff. Nothing is left out but unwanted
 // colours.
 //
 // colored says that the text has a colour in it, which should be ended behind it.
-func Clean(dst, text []byte, colors bool) (_ []byte, colored bool) {
+func clean(dst, text []byte, colors bool) (_ []byte, colored bool) {
 	for len(text) > 0 {
 		if n := sgr(text); n > 0 {
 			if colors {

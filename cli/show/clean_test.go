@@ -23,11 +23,11 @@ func TestClean(t *testing.T) {
 		{name: "direction", text: "\u202eabc", want: `\u202eabc`, plain: `\u202eabc`},
 		{name: "half a colour", text: "\x1b[31", want: "^[[31", plain: "^[[31"},
 	} {
-		got, colored := Clean(nil, []byte(tt.text), true)
+		got, colored := clean(nil, []byte(tt.text), true)
 		if string(got) != tt.want || colored != tt.colored {
 			t.Errorf("%s: got %q, %t, want %q, %t", tt.name, got, colored, tt.want, tt.colored)
 		}
-		if got, _ := Clean(nil, []byte(tt.text), false); string(got) != tt.plain {
+		if got, _ := clean(nil, []byte(tt.text), false); string(got) != tt.plain {
 			t.Errorf("%s without colours: got %q, want %q", tt.name, got, tt.plain)
 		}
 	}
@@ -38,7 +38,7 @@ func FuzzClean(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, _ := Clean(nil, text, false)
+		got, _ := clean(nil, text, false)
 		for _, r := range string(got) {
 			if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 || steersText(r) {
 				t.Fatalf("Clean(%q) lets %U through: %q", text, r, got)
@@ -47,7 +47,7 @@ func FuzzClean(f *testing.F) {
 		if !utf8.Valid(got) {
 			t.Fatalf("Clean(%q) gives bytes that are no UTF-8: %q", text, got)
 		}
-		again, _ := Clean(nil, got, false)
+		again, _ := clean(nil, got, false)
 		if !bytes.Equal(again, got) {
 			t.Fatalf("Clean(%q) gives %q, and of that %q", text, got, again)
 		}

@@ -47,7 +47,7 @@ func Job(out io.Writer, job *archive.KeptJob, now time.Time) error {
 	p, w := newPost(out, now)
 	d := &job.Document
 	j := &d.Job
-	p.line(0, "Name", "%s", JobName(job))
+	p.line(0, "Name", "%s", jobName(job))
 	p.line(0, "Namespace", "%s", job.Namespace)
 	if job.Job != "" {
 		p.line(0, "UID", "%s", job.JobUID)
@@ -156,7 +156,7 @@ func (p *post) instance(r *archive.InstanceRecord, pod *archive.PodSummary) {
 	if !r.State.StartedAt.IsZero() {
 		p.line(3, "Ran", "%s", ran(&r.State))
 	}
-	p.line(3, "Log", "%s%s", Verdict(r.Verdict), behind(": ", r.Reason))
+	p.line(3, "Log", "%s%s", verdict(r.Verdict), behind(": ", r.Reason))
 	if r.Log != nil {
 		p.line(3, "Lines", "%d, %s (%s stored)", r.Log.Lines, Bytes(r.Log.Bytes), Bytes(r.Log.Size))
 		p.line(3, "Object", "%s", r.Log.Key)

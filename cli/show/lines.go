@@ -88,7 +88,7 @@ func (l *Lines) Note(text string) error {
 	if l.open != nil {
 		l.end()
 	}
-	l.buf, _ = Clean(l.buf, []byte(text), false)
+	l.buf, _ = clean(l.buf, []byte(text), false)
 	if _, err := l.out.Write(append(l.buf, '\n')); err != nil || !l.style.Flush {
 		return err
 	}
@@ -199,7 +199,7 @@ func (l *Lines) piece(dst, text []byte) []byte {
 	if !l.style.Terminal {
 		return append(dst, text...)
 	}
-	dst, colored := Clean(dst, text, l.style.Color)
+	dst, colored := clean(dst, text, l.style.Color)
 	if colored {
 		dst = append(dst, reset...)
 	}
@@ -218,8 +218,8 @@ func colorOf(i *archive.Instance) string {
 	return fmt.Sprintf("\x1b[%dm", []int{36, 32, 33, 34, 35, 31}[h.Sum32()%6])
 }
 
-// LineJSON is a line in FormJSON, which is that of the API's NDJSON.
-type LineJSON struct {
+// lineJSON is a line in FormJSON, which is that of the API's NDJSON.
+type lineJSON struct {
 	Namespace string         `json:"namespace"`
 	Job       string         `json:"job,omitempty"`
 	Pod       string         `json:"pod"`
@@ -236,7 +236,7 @@ type LineJSON struct {
 
 func (l *Lines) json(e *archive.Entry) {
 	i := e.Instance
-	line := LineJSON{
+	line := lineJSON{
 		Namespace: i.Namespace, Job: i.Job, Pod: i.Pod, PodUID: i.PodUID, Container: i.Container, Restart: i.Restart,
 		Line: e.Number, Text: string(e.Text), Partial: e.Partial, Context: e.Context,
 	}
@@ -257,7 +257,7 @@ type cleaned struct{ out *bufio.Writer }
 func (c cleaned) Write(line []byte) (int, error) {
 	n := len(line)
 	line = bytes.ReplaceAll(line, []byte{0x7f}, []byte(`\u007f`))
-	text, _ := Clean(nil, bytes.TrimSuffix(line, []byte("\n")), false)
+	text, _ := clean(nil, bytes.TrimSuffix(line, []byte("\n")), false)
 	if _, err := c.out.Write(append(text, '\n')); err != nil {
 		return 0, err
 	}

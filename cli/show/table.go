@@ -76,7 +76,7 @@ func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
 	for i := range jobs {
 		job := &jobs[i]
 		d := &job.Document
-		cells := []string{JobName(job), JobStatus(&d.Job), proof(job), fmt.Sprint(len(d.Pods)), age(cols.Now, d.Job.CreatedAt)}
+		cells := []string{jobName(job), JobStatus(&d.Job), proof(job), fmt.Sprint(len(d.Pods)), age(cols.Now, d.Job.CreatedAt)}
 		if cols.Wide {
 			cells = append(cells, orNone(strings.Join(d.Workloads, ",")), orNone(lastDiagnosis(d)))
 		}
@@ -85,8 +85,8 @@ func Jobs(out io.Writer, jobs []archive.KeptJob, cols Columns) error {
 	return t.Flush()
 }
 
-// JobName is the Job's name; of a pod without a Job it is pod/NAME.
-func JobName(job *archive.KeptJob) string {
+// jobName is the Job's name; of a pod without a Job it is pod/NAME.
+func jobName(job *archive.KeptJob) string {
 	if job.Job == "" {
 		return "pod/" + job.Pod
 	}
@@ -142,7 +142,7 @@ func instanceCells(r *archive.InstanceRecord, cols Columns) []string {
 		lines, size, stored, key = fmt.Sprint(r.Log.Lines), Bytes(r.Log.Bytes), Bytes(r.Log.Size), string(r.Log.Key)
 	}
 	cells := []string{
-		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Proof(Verdict(r.Verdict), r.Seams), lines, size, age(cols.Now, r.State.StartedAt),
+		r.Pod, r.Container, fmt.Sprint(r.Restart), exit(&r.State), Proof(verdict(r.Verdict), r.Seams), lines, size, age(cols.Now, r.State.StartedAt),
 	}
 	if cols.Wide {
 		cells = append(cells, stored, key, orNone(r.Reason))

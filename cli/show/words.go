@@ -29,11 +29,11 @@ func Worst(verdicts []archive.Verdict) string {
 	worst := slices.MaxFunc(verdicts, func(a, b archive.Verdict) int {
 		return slices.Index(badness, a) - slices.Index(badness, b)
 	})
-	return Verdict(worst)
+	return verdict(worst)
 }
 
-// Verdict is a verdict in a word.
-func Verdict(v archive.Verdict) string {
+// verdict is a verdict in a word.
+func verdict(v archive.Verdict) string {
 	if v == "" {
 		return Open
 	}
@@ -106,7 +106,7 @@ func orNone(text string) string {
 // Safe is a stranger's text within a line of ours, and within a cell of a table: control characters are shown, whatever
 // the output is.
 func Safe(text string) string {
-	clean, _ := Clean(nil, []byte(strings.TrimSpace(text)), false)
+	clean, _ := clean(nil, []byte(strings.TrimSpace(text)), false)
 	return strings.ReplaceAll(string(clean), "\t", " ")
 }
 
@@ -114,7 +114,7 @@ func Safe(text string) string {
 func SafeLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		clean, _ := Clean(nil, []byte(line), false)
+		clean, _ := clean(nil, []byte(line), false)
 		lines[i] = string(clean)
 	}
 	return strings.Join(lines, "\n")

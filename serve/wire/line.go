@@ -18,8 +18,8 @@ type Instance struct {
 	Restart   int            `json:"restart"`
 }
 
-// InstanceOf is the name of an instance.
-func InstanceOf(i *archive.Instance) Instance {
+// instanceOf is the name of an instance.
+func instanceOf(i *archive.Instance) Instance {
 	return Instance{i.Namespace, i.Job, i.Pod, i.PodUID, i.Container, i.Restart}
 }
 
@@ -45,7 +45,7 @@ type Line struct {
 // LineOf is a line as it is sent.
 func LineOf(e *archive.Entry) Line {
 	l := Line{
-		Instance: InstanceOf(e.Instance), Line: e.Number, Time: Stamp(e.Time), Text: string(e.Text), Partial: e.Partial, Context: e.Context,
+		Instance: instanceOf(e.Instance), Line: e.Number, Time: Stamp(e.Time), Text: string(e.Text), Partial: e.Partial, Context: e.Context,
 	}
 	if !utf8.Valid(e.Text) {
 		l.Base64 = e.Text
@@ -91,7 +91,7 @@ type Damage struct {
 
 // DamageOf is a damage as it is sent.
 func DamageOf(d *archive.DamageError) Damage {
-	return Damage{InstanceOf(&d.Instance), d.Key, d.Frame, d.AfterLine, d.Lines, d.Error()}
+	return Damage{instanceOf(&d.Instance), d.Key, d.Frame, d.AfterLine, d.Lines, d.Error()}
 }
 
 // Err is the damage as the archive's reader says it.
@@ -124,7 +124,7 @@ func EndOf(answer *archive.Answer) *End {
 	end := &End{Source: answer.Source, Logs: []Log{}}
 	for i := range answer.Logs {
 		s := &answer.Logs[i]
-		end.Logs = append(end.Logs, Log{InstanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps, s.Seams})
+		end.Logs = append(end.Logs, Log{instanceOf(&s.Instance), s.Verdict, s.Reason, s.Source, s.Lines, s.Bytes, s.Gaps, s.Seams})
 	}
 	return end
 }
