@@ -85,6 +85,16 @@ type JobSummary struct {
 	Conditions   []Condition       `json:"conditions,omitempty"`
 }
 
+// End returns how the Job ended, "Complete" or "Failed"; "" where it has not.
+func (j *JobSummary) End() string {
+	for _, c := range j.Conditions {
+		if c.Status == "True" && (c.Type == "Complete" || c.Type == "Failed") {
+			return c.Type
+		}
+	}
+	return ""
+}
+
 // Condition is one condition of a pod or a Job.
 type Condition struct {
 	Type    string    `json:"type"`

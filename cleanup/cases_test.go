@@ -13,6 +13,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 )
 
 // The times of the tables. Everything happens on one day.
@@ -88,14 +89,14 @@ func ownTTL(seconds int32) func(*batchv1.Job) {
 // pod makes a pod of the Job that runs on a node, and changes it.
 func pod(name string, changes ...func(*Pod)) Pod {
 	start := at(started1)
-	p := Pod{Pod: &corev1.Pod{
+	p := Pod{PodStanding: watch.PodStanding{Pod: &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Namespace: "jobs", UID: types.UID(name), CreationTimestamp: start,
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "job-uid"}},
 		},
 		Spec:   corev1.PodSpec{NodeName: "node"},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: &start},
-	}}
+	}}}
 	for _, change := range changes {
 		change(&p)
 	}

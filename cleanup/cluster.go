@@ -33,7 +33,7 @@ func (c cluster) job(ctx context.Context, namespace, name string, uid types.UID)
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	job, err := c.client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
-	if gone(err) || err == nil && job.UID != uid {
+	if apierrors.IsNotFound(err) || err == nil && job.UID != uid {
 		return nil, nil
 	}
 	if err != nil {
@@ -47,7 +47,7 @@ func (c cluster) pod(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	got, err := c.client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
-	if gone(err) || err == nil && got.UID != p.UID {
+	if apierrors.IsNotFound(err) || err == nil && got.UID != p.UID {
 		return nil, nil
 	}
 	if err != nil {
@@ -168,7 +168,7 @@ func (c cluster) deleteJob(ctx context.Context, job *batchv1.Job) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	err := c.client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, deletion(job))
-	if err != nil && !gone(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
 	return nil
@@ -179,13 +179,11 @@ func (c cluster) deletePod(ctx context.Context, pod *corev1.Pod) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	err := c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, deletion(pod))
-	if err != nil && !gone(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return nil
 }
-
-func gone(err error) bool { return apierrors.IsNotFound(err) }
 
 // conflict: the object is not as it was seen. A finalizer is forbidden to one whose deletion has begun, which is the
 // same.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
@@ -86,11 +87,8 @@ type Facts struct {
 
 // Pod is one pod of the Job.
 type Pod struct {
-	*corev1.Pod
-	Sealed   bool // its manifest is in the store
-	Unproven bool // whether its manifest is in the store is not known yet
-	Events   []*corev1.Event
-	Stuck    time.Time // when it was first seen to be unable to start; zero: just now
+	watch.PodStanding
+	Stuck time.Time // when it was first seen to be unable to start; zero: just now
 }
 
 // Decide is the policy. The decisions are in the order in which they are to be carried out, and there is at least one.

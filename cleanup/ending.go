@@ -85,7 +85,7 @@ func Ending(ctx context.Context, client kubernetes.Interface, namespace string) 
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	got, err := client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-	if gone(err) || apierrors.IsForbidden(err) {
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -101,7 +102,7 @@ func (j *judgement) byRule(end time.Time) (at time.Time, why Reason, goes bool) 
 		}
 	}
 	ttl, why := success, Success
-	if failed(j.Job) {
+	if pods.Outcome(j.Job) == batchv1.JobFailed {
 		ttl, why = failure, Failure
 	}
 	if limit := j.historyLimit(); limit > 0 && j.Newer >= limit {

@@ -21,7 +21,7 @@ func (j *Janitor) facts(job types.UID) (f Facts, ok bool) {
 		if s.Job == nil && !j.claims(p.Pod) {
 			continue // perhaps of a Job that is not selected: that one is not in the cache, and its pods are
 		}
-		f.Pods = append(f.Pods, Pod{Pod: p.Pod, Sealed: p.Sealed, Unproven: p.Unproven, Events: p.Events})
+		f.Pods = append(f.Pods, Pod{PodStanding: p})
 	}
 	if f.Job != nil && pods.Finished(f.Job) && j.history > 0 {
 		f.Newer = newer(f.Job, j.parts.Cache.Related(f.Job))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 )
 
 // TestDeadlineOutlivesOwners: the owners of a held Job, and of a held pod, change more often than the deadline comes.
@@ -23,7 +24,7 @@ func TestDeadlineOutlivesOwners(t *testing.T) {
 				b.start()
 				b.finished("a", held1, change)
 				waiting := b.podOf(b.unfinished("b"), "waiting")
-				unscheduled(time.Now())(&Pod{Pod: waiting})
+				unscheduled(time.Now())(&Pod{PodStanding: watch.PodStanding{Pod: waiting}})
 				waiting.Finalizers = []string{mark.Finalizer}
 				b.api.create(waiting)
 				after(time.Minute)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch"
 )
 
 // TestWithdrawnPod is a pod that never gets a node: it goes only once its manifest is there, and no scheduler can have
@@ -20,7 +21,7 @@ func TestWithdrawnPod(t *testing.T) {
 		b.start()
 		j := b.unfinished("a")
 		p := b.podOf(j, "waiting")
-		unscheduled(time.Now())(&Pod{Pod: p})
+		unscheduled(time.Now())(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 		b.api.create(p)
 		after(59 * time.Minute)
 		if b.api.pod("waiting").DeletionTimestamp != nil {
@@ -48,7 +49,7 @@ func TestWithdrawnPodGetsANode(t *testing.T) {
 		b.start()
 		j := b.unfinished("a")
 		p := b.podOf(j, "waiting")
-		unscheduled(time.Now())(&Pod{Pod: p})
+		unscheduled(time.Now())(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 		b.api.create(p)
 		b.api.intercept(func(verb, kind, _ string) error {
 			if verb == http.MethodDelete && kind == "pods" {
@@ -72,7 +73,7 @@ func TestStuckPodsAreCounted(t *testing.T) {
 		j := b.unfinished("a")
 		for _, name := range []string{"x", "y"} {
 			p := b.podOf(j, name)
-			waits("ErrImagePull")(&Pod{Pod: p})
+			waits("ErrImagePull")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			b.api.create(p)
 		}
 		after(time.Second)

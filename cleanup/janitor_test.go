@@ -18,6 +18,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 )
 
 // inBubble runs a test over a bench, with the clock of a bubble.
@@ -218,7 +219,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 		j, p := b.finished("a", ownTTL(60))
 		stuck := b.unfinished("b")
 		waiting := b.podOf(stuck, "stuck")
-		waits("ErrImagePull")(&Pod{Pod: waiting})
+		waits("ErrImagePull")(&Pod{PodStanding: watch.PodStanding{Pod: waiting}})
 		b.api.create(waiting)
 		b.seal(p, archive.Complete)
 		b.finish(j.UID)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -106,7 +107,7 @@ func (j *Janitor) route(job types.UID, f Facts, list []Decision) {
 
 // again says how a failure is met: what was not as it was seen is looked at again, and so is all else, later each time.
 func (j *Janitor) again(what string, f Facts, err error) error {
-	if gone(err) {
+	if apierrors.IsNotFound(err) {
 		return nil // its going brings it here again
 	}
 	if !conflict(err) {

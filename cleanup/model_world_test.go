@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
@@ -54,10 +55,10 @@ func (w *world) spawn(j *batchv1.Job) {
 		what.code = corev1.PodFailed
 	case 2:
 		what.stuck = "ErrImagePull"
-		waits(what.stuck)(&Pod{Pod: p})
+		waits(what.stuck)(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 	case 3:
 		what.stuck = "node"
-		unscheduled(time.Now())(&Pod{Pod: p})
+		unscheduled(time.Now())(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 	}
 	w.plans[p.UID] = what
 	l.pods = append(l.pods, p)

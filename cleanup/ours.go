@@ -3,10 +3,9 @@ package cleanup
 import (
 	"context"
 	"slices"
-	"strings"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -76,7 +75,7 @@ func (j *Janitor) disown(ctx context.Context, job types.UID, f Facts) error {
 			j.log.Info("gate is off a Job that has left the selection", "job", last.Name)
 		}
 	}
-	if err != nil && !gone(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		j.mu.Lock()
 		j.gated[job] = last
 		j.mu.Unlock()
@@ -94,19 +93,13 @@ func (j *Janitor) picks(l map[string]string) bool {
 // that says neither may have been anybody's, and stays.
 func (j *Janitor) claims(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
-	return (owner == nil || isJob(*owner)) && (j.picks(p.Labels) || has(p.Finalizers, mark.Finalizer))
+	return (owner == nil || pods.IsJob(*owner)) && (j.picks(p.Labels) || has(p.Finalizers, mark.Finalizer))
 }
 
 // belongs: the pod is the Job's. Labels that say so are not enough: anybody writes them, and who was orphaned keeps
 // them.
 func belongs(p *corev1.Pod, job types.UID) bool {
-	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job && isJob(o) })
-}
-
-// isJob: other groups have a kind of that name, too.
-func isJob(o metav1.OwnerReference) bool {
-	group, _, _ := strings.Cut(o.APIVersion, "/")
-	return o.Kind == "Job" && (group == batchv1.GroupName || group == "")
+	return slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job && pods.IsJob(o) })
 }
 
 // with returns the pods with one of them as it is now.

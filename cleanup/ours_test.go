@@ -15,6 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/config"
 	"github.com/epilogue-dev/epilogue/mark"
+	"github.com/epilogue-dev/epilogue/watch"
 )
 
 var oursOnly = labels.Set{"ours": "yes"}
@@ -44,29 +45,29 @@ func (b *bench) writes() *int {
 func TestStrangersPods(t *testing.T) {
 	no := false
 	for name, change := range map[string]func(*corev1.Pod){
-		"image pull":    func(p *corev1.Pod) { waits("ImagePullBackOff")(&Pod{Pod: p}) },
-		"unschedulable": func(p *corev1.Pod) { unscheduled(time.Now())(&Pod{Pod: p}) },
+		"image pull":    func(p *corev1.Pod) { waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}}) },
+		"unschedulable": func(p *corev1.Pod) { unscheduled(time.Now())(&Pod{PodStanding: watch.PodStanding{Pod: p}}) },
 		"gate of another daemon": func(p *corev1.Pod) {
-			waits("ImagePullBackOff")(&Pod{Pod: p})
+			waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			p.Finalizers = []string{mark.Finalizer}
 		},
 		"labels of ours": func(p *corev1.Pod) {
-			waits("ImagePullBackOff")(&Pod{Pod: p})
+			waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			p.Labels["ours"] = "yes"
 		},
 		"another group's kind of Job": func(p *corev1.Pod) {
-			waits("ImagePullBackOff")(&Pod{Pod: p})
+			waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			p.Labels["ours"] = "yes"
 			p.OwnerReferences[0].APIVersion, p.OwnerReferences[0].UID = "batch.volcano.sh/v1alpha1", "of-volcano"
 			p.Labels["controller-uid"] = "of-volcano"
 		},
 		"made by hand, with the labels of a Job": func(p *corev1.Pod) {
-			waits("ImagePullBackOff")(&Pod{Pod: p})
+			waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			p.Labels["ours"] = "yes"
 			p.OwnerReferences = nil
 		},
 		"an owner that does not control it": func(p *corev1.Pod) {
-			waits("ImagePullBackOff")(&Pod{Pod: p})
+			waits("ImagePullBackOff")(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 			p.OwnerReferences[0].Controller = &no
 		},
 	} {
@@ -137,7 +138,7 @@ func (b *bench) unfinishedJob(change func(*batchv1.Job)) *batchv1.Job {
 
 func (b *bench) stuckPod(j *batchv1.Job, how func(*Pod)) {
 	p := b.podOf(j, "stuck")
-	how(&Pod{Pod: p})
+	how(&Pod{PodStanding: watch.PodStanding{Pod: p}})
 	b.api.create(p)
 }
 

@@ -127,7 +127,7 @@ func (k *parentKinds) path(d discovery.DiscoveryInterface, namespace string, o m
 	k.mu.Unlock()
 	if !known {
 		list, err := d.ServerResourcesForGroupVersion(o.APIVersion)
-		if gone(err) {
+		if apierrors.IsNotFound(err) {
 			return "", nil
 		}
 		if err != nil {
@@ -180,7 +180,7 @@ func (c cluster) fades(ctx context.Context, kinds *parentKinds, namespace string
 	if apierrors.IsForbidden(err) {
 		kinds.refused(parent)
 	}
-	if gone(err) || apierrors.IsForbidden(err) || err == nil && meta.UID != parent.UID {
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || err == nil && meta.UID != parent.UID {
 		return false, nil
 	}
 	if err != nil {

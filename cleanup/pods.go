@@ -71,19 +71,10 @@ func launched(job *batchv1.Job) bool { return job.Labels[mark.Kind] != "" }
 
 func has(list []string, word string) bool { return slices.Contains(list, word) }
 
-func failed(job *batchv1.Job) bool {
-	c := pods.End(job)
-	return c != nil && c.Type == batchv1.JobFailed
-}
-
-func statuses(p *corev1.Pod) []corev1.ContainerStatus {
-	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses)
-}
-
 // podEnd returns the time when the pod ended, as well as its status tells.
 func podEnd(p *corev1.Pod) time.Time {
 	var end time.Time
-	for _, s := range statuses(p) {
+	for _, s := range pods.Statuses(p) {
 		if t := s.State.Terminated; t != nil {
 			end = latest(end, t.FinishedAt.Time)
 		}
@@ -104,7 +95,7 @@ func lastMove(p *corev1.Pod) time.Time {
 	if p.Status.StartTime != nil {
 		at = p.Status.StartTime.Time
 	}
-	for _, s := range statuses(p) {
+	for _, s := range pods.Statuses(p) {
 		for _, state := range []corev1.ContainerState{s.State, s.LastTerminationState} {
 			if state.Running != nil {
 				at = latest(at, state.Running.StartedAt.Time)
@@ -119,27 +110,9 @@ func lastMove(p *corev1.Pod) time.Time {
 
 // started: a container of the pod has run.
 func started(p *corev1.Pod) bool {
-	return slices.ContainsFunc(statuses(p), func(s corev1.ContainerStatus) bool {
+	return slices.ContainsFunc(pods.Statuses(p), func(s corev1.ContainerStatus) bool {
 		return s.State.Running != nil || s.State.Terminated != nil || s.RestartCount > 0
 	})
-}
-
-func firstOf(e *corev1.Event) time.Time {
-	if e.FirstTimestamp.IsZero() {
-		return e.EventTime.Time
-	}
-	return e.FirstTimestamp.Time
-}
-
-func lastOf(e *corev1.Event) time.Time {
-	switch {
-	case e.Series != nil:
-		return e.Series.LastObservedTime.Time
-	case e.LastTimestamp.IsZero():
-		return firstOf(e)
-	default:
-		return e.LastTimestamp.Time
-	}
 }
 
 func latest(a, b time.Time) time.Time {

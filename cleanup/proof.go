@@ -11,6 +11,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/archive/seal"
+	"github.com/epilogue-dev/epilogue/watch"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
@@ -98,7 +99,7 @@ func (j *Janitor) addUnknown(ctx context.Context, p *proven) error {
 	}
 	for _, pod := range live {
 		if !known[pod.UID] {
-			p.Pods = append(p.Pods, Pod{Pod: pod})
+			p.Pods = append(p.Pods, Pod{PodStanding: watch.PodStanding{Pod: pod}})
 		}
 	}
 	return nil

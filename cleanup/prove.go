@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/mark"
@@ -29,7 +30,7 @@ func (j *Janitor) prove(ctx context.Context, job types.UID) error {
 		if d.Reason != Sealed || j.dry(job, d.Pod, d) {
 			continue
 		}
-		if err := j.letPodGo(ctx, p.Facts, d); err != nil && !gone(err) {
+		if err := j.letPodGo(ctx, p.Facts, d); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/pages"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // step is one operation of a JSON patch (RFC 6902). A remove has no value; one that is there is passed over.
@@ -94,7 +95,7 @@ func (r *Releaser) left(ctx context.Context, name string, there []batchv1.Job) (
 			return freed, fmt.Errorf("list pods of Job %s/%s: %w", r.cfg.Namespace, name, err)
 		}
 		owner := metav1.GetControllerOf(pod)
-		if owner == nil || !isJob(*owner) || owner.Name != name ||
+		if owner == nil || !pods.IsJob(*owner) || owner.Name != name ||
 			slices.ContainsFunc(there, func(j batchv1.Job) bool { return j.UID == owner.UID }) {
 			continue
 		}

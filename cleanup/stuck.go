@@ -120,7 +120,7 @@ func (p Pod) unmounted(since, now time.Time) (hindrance, bool) {
 		return hindrance{}, false
 	}
 	for _, e := range p.Events {
-		if failsToMount(e.Reason) && now.Sub(lastOf(e)) < lately {
+		if _, last := pods.EventTimes(e); failsToMount(e.Reason) && now.Sub(last) < lately {
 			return hindrance{reason: CannotMount, detail: e.Reason + ": " + e.Message, since: p.firstWarning(since, failsToMount)}, true
 		}
 	}
@@ -141,7 +141,7 @@ func failsToMount(reason string) bool {
 func (p Pod) firstWarning(since time.Time, counts func(reason string) bool) time.Time {
 	base := lastMove(p.Pod)
 	for _, e := range p.Events {
-		if at := firstOf(e); e.Type == corev1.EventTypeWarning && counts(e.Reason) && !at.Before(base) && at.Before(since) {
+		if at, _ := pods.EventTimes(e); e.Type == corev1.EventTypeWarning && counts(e.Reason) && !at.Before(base) && at.Before(since) {
 			since = at
 		}
 	}
@@ -257,8 +257,9 @@ func (j *judgement) refused() (hindrance, bool) {
 		base = latest(base, podEnd(p.Pod))
 	}
 	for _, e := range j.Facts.Events {
-		if e.Reason == "FailedCreate" && j.now.Sub(lastOf(e)) < lastRefusal && !lastOf(e).Before(base) {
-			return hindrance{reason: NoPod, detail: e.Reason + ": " + strings.TrimSpace(e.Message), since: latest(base, firstOf(e))}, true
+		first, last := pods.EventTimes(e)
+		if e.Reason == "FailedCreate" && j.now.Sub(last) < lastRefusal && !last.Before(base) {
+			return hindrance{reason: NoPod, detail: e.Reason + ": " + strings.TrimSpace(e.Message), since: latest(base, first)}, true
 		}
 	}
 	return hindrance{}, false

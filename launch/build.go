@@ -114,10 +114,10 @@ func (l *Launcher) builderFor(ctx context.Context, workload, image string) (stri
 			newest = job
 		}
 	}
-	if newest == nil || endOf(newest) == batchv1.JobComplete {
+	if newest == nil || pods.Outcome(newest) == batchv1.JobComplete {
 		return "", nil
 	}
-	if endOf(newest) == batchv1.JobFailed {
+	if pods.Outcome(newest) == batchv1.JobFailed {
 		// Another workload may have built it since.
 		there, err := l.parts.Registry.Has(ctx, image)
 		if there || err != nil {

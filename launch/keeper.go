@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Cache is what the informers know. Its objects are shared and may be older than what the API server has, but never
@@ -229,7 +230,7 @@ func (k *keeper) start(ctx context.Context, job *batchv1.Job) error {
 func (k *keeper) cancelAll(ctx context.Context, q queue) error {
 	var failed []error
 	for _, job := range q.jobs {
-		if endOf(job) != "" {
+		if pods.Outcome(job) != "" {
 			continue
 		}
 		if err := k.cancelOne(ctx, q, job); ignoreConflict(err) != nil {
@@ -270,14 +271,14 @@ func (k *keeper) endPods(ctx context.Context, pods []*corev1.Pod, why string) er
 }
 
 // unwanted says why nobody wants the Job any more, "" where somebody does.
-func (k *keeper) unwanted(ctx context.Context, q queue, job *batchv1.Job, pods []*corev1.Pod) string {
-	if timedOut(job, pods) {
+func (k *keeper) unwanted(ctx context.Context, q queue, job *batchv1.Job, its []*corev1.Pod) string {
+	if timedOut(job, its) {
 		return "timeout: the pod ran longer than " + job.Annotations[timeout] + " s"
 	}
 	if suspended(job) && job.Annotations[preparedAt] == "" && k.now().Sub(job.CreationTimestamp.Time) > unprepared {
 		return "the request was cut off before its environment was stored, and was not repeated"
 	}
-	if b := q.builderOf(job); b != nil && suspended(job) && endOf(b) == batchv1.JobFailed {
+	if b := q.builderOf(job); b != nil && suspended(job) && pods.Outcome(b) == batchv1.JobFailed {
 		return k.buildFailure(ctx, b)
 	}
 	return ""

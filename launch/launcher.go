@@ -17,6 +17,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Errors of a request that was refused.
@@ -175,7 +176,7 @@ func (l *Launcher) cancel(ctx context.Context, workload string, notes map[string
 	var failed []error
 	for _, job := range jobs {
 		wish := with(notes, nil)
-		if endOf(job) != "" {
+		if pods.Outcome(job) != "" {
 			delete(wish, cancelled) // it has ended by itself
 		}
 		if len(wish) > 0 {

@@ -54,7 +54,7 @@ func (q queue) next() *batchv1.Job {
 // image, or the runner's pod says that it has not.
 func (q queue) blocked(job *batchv1.Job) bool {
 	b := q.builderOf(job)
-	return b != nil && endOf(b) != batchv1.JobComplete
+	return b != nil && pods.Outcome(b) != batchv1.JobComplete
 }
 
 func (q queue) builderOf(job *batchv1.Job) *batchv1.Job {
@@ -123,7 +123,7 @@ func waits(job *batchv1.Job) bool {
 // settled says why a Job will never be started any more, "" where it may.
 func settled(job *batchv1.Job) string {
 	switch {
-	case endOf(job) != "":
+	case pods.Outcome(job) != "":
 		return "finished"
 	case job.DeletionTimestamp != nil:
 		return "deleted"
@@ -136,15 +136,7 @@ func settled(job *batchv1.Job) string {
 // parallelism 0.
 func holdsSlot(job *batchv1.Job) bool {
 	neverRan := job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0 && job.Status.Active == 0
-	return !suspended(job) && endOf(job) == "" && !neverRan
-}
-
-// endOf returns Complete or Failed, "" for a Job that has not finished.
-func endOf(job *batchv1.Job) batchv1.JobConditionType {
-	if c := pods.End(job); c != nil {
-		return c.Type
-	}
-	return ""
+	return !suspended(job) && pods.Outcome(job) == "" && !neverRan
 }
 
 // timedOut reports whether one of the pods was ended by the timeout of the request. Whoever else ends a pod gently
@@ -178,18 +170,18 @@ const firstPod = 10 * time.Second
 
 // cancel says how to go on with a Job that is not wanted any more. A Job's own deadline deletes the pods that run, and
 // their logs with them; so it is set only where none runs.
-func cancel(job *batchv1.Job, pods []*corev1.Pod, now time.Time) step {
+func cancel(job *batchv1.Job, its []*corev1.Pod, now time.Time) step {
 	failing := job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0 && job.Spec.ActiveDeadlineSeconds != nil
 	switch {
-	case endOf(job) != "" || job.DeletionTimestamp != nil:
+	case pods.Outcome(job) != "" || job.DeletionTimestamp != nil:
 		return stepNone // a deleted Job's pods are ended by whoever keeps the gate
 	case suspended(job):
 		return stepRelease
 	case failing:
 		return stepNone
-	case len(running(pods)) > 0:
+	case len(running(its)) > 0:
 		return stepEnd
-	case job.Status.Active > 0 || len(pods) == 0 && (job.Status.StartTime == nil || now.Sub(job.Status.StartTime.Time) < firstPod):
+	case job.Status.Active > 0 || len(its) == 0 && (job.Status.StartTime == nil || now.Sub(job.Status.StartTime.Time) < firstPod):
 		return stepNone // there is a pod that the cache does not show yet
 	default:
 		return stepFail

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 var seeds = flag.Int("queue-seeds", 300, "how many lives of a queue TestQueueHoldsItsPromises tries")
@@ -93,7 +95,7 @@ func (w *world) checkEnd(wanted map[string]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, job := range w.jobs {
-		switch end := endOf(job); {
+		switch end := pods.Outcome(job); {
 		case end == "":
 			w.t.Errorf("%s has not ended: %+v %+v %+v", name, job.Annotations, job.Spec, job.Status)
 		case wanted[name] && (end != batchv1.JobComplete || w.starts[name] != 1):

@@ -20,6 +20,7 @@ import (
 
 	"github.com/epilogue-dev/epilogue/mark"
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // world is the API server, the Job controller and the node of a namespace: strict about versions, slow, and at times in
@@ -166,7 +167,7 @@ func (w *world) checkStart(job *batchv1.Job) {
 	if job.Annotations[cancelled] != "" || job.Annotations[preparedAt] == "" {
 		w.t.Errorf("%s is started with %v", job.Name, job.Annotations)
 	}
-	if b := w.jobs[job.Annotations[after]]; b != nil && endOf(b) != batchv1.JobComplete {
+	if b := w.jobs[job.Annotations[after]]; b != nil && pods.Outcome(b) != batchv1.JobComplete {
 		w.t.Errorf("%s is started before its builder has completed", job.Name)
 	}
 	for _, other := range w.jobs {

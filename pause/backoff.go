@@ -6,19 +6,24 @@ import (
 	"time"
 )
 
-// Backoff waits ever longer, with jitter so that those who lost the same thing at once do not come back as one. The
-// zero wait is First, which is doubled up to Last.
+// Backoff is for what is tried again and again: each wait is twice as long as the one before, from First to Last.
 type Backoff struct {
-	First, Last, next time.Duration
+	First, Last time.Duration
+	// Even leaves out the jitter, with which those who lost the same thing at once do not come back as one.
+	Even bool
+
+	next time.Duration
 }
 
 // Reset begins anew.
 func (b *Backoff) Reset() { b.next = 0 }
 
-// Wait waits once, for half of its time at least. Its error is the context's, where that ends before.
+// Wait waits once, with jitter for half of its time at least. Its error is the context's, where that ends before.
 func (b *Backoff) Wait(ctx context.Context) error {
-	b.next = max(b.First, min(b.next, b.Last))
-	now := b.next/2 + rand.N(b.next/2+1)
-	b.next *= 2
+	now := min(max(b.First, b.next), b.Last)
+	b.next = 2 * now
+	if !b.Even {
+		now = now/2 + rand.N(now/2+1)
+	}
 	return For(ctx, now)
 }

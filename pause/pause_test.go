@@ -11,7 +11,7 @@ import (
 
 func TestDoubling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		again := Doubling{Next: time.Second, Most: 5 * time.Second}
+		again := Backoff{First: time.Second, Last: 5 * time.Second, Even: true}
 		var got []time.Duration
 		for range 5 {
 			began := time.Now()

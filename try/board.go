@@ -159,23 +159,23 @@ func (b *board) idle() bool {
 
 // look tells what is new about a Job.
 func (b *board) look(ctx context.Context, uid types.UID) {
-	s, pods := b.cluster.Standing(uid), b.cluster.PodsOf(uid)
-	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	s, seen := b.cluster.Standing(uid), b.cluster.PodsOf(uid)
+	slices.SortFunc(seen, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	j := b.jobs[uid]
 	if j == nil {
-		if j = b.meet(uid, s.Job, pods); j == nil {
+		if j = b.meet(uid, s.Job, seen); j == nil {
 			return
 		}
 		b.jobs[uid] = j
 	}
 	if s.Job != nil && !j.told {
 		j.told = true
-		if ended(s.Job) == nil { // else its end is all that is told
+		if pods.End(s.Job) == nil { // else its end is all that is told
 			b.screen.Say("job %s: %s", j.name, stateOf(s.Job))
 		}
 	}
 	here := map[types.UID]bool{}
-	for _, p := range pods {
+	for _, p := range seen {
 		here[p.UID] = true
 		b.lookAtPod(ctx, uid, j, p)
 	}
@@ -237,7 +237,7 @@ func (b *board) close(uid types.UID, j *job, known *batchv1.Job) {
 	b.mu.Lock()
 	settled := b.settled[uid]
 	b.mu.Unlock()
-	if end := ended(known); end != nil && settled && !j.closed {
+	if end := pods.End(known); end != nil && settled && !j.closed {
 		j.closed = true
 		b.screen.Say("job %s: %s, archived", j.name, endOf(end))
 	}

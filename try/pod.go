@@ -77,20 +77,15 @@ func (b *board) lookAtPod(ctx context.Context, uid types.UID, j *job, seen *core
 			b.screen.Say("pod %s: waits: %s: %s", p.ref.Pod, c.Reason, c.Message)
 		}
 	}
-	for _, statuses := range [][]corev1.ContainerStatus{
-		seen.Status.InitContainerStatuses, seen.Status.ContainerStatuses, seen.Status.EphemeralContainerStatuses,
-	} {
-		for i := range statuses {
-			b.lookAtContainer(p, &statuses[i])
-		}
+	for _, c := range pods.Statuses(seen) {
+		b.lookAtContainer(p, &c)
 	}
 }
 
 // meetPod takes up a pod. The first of a Job has the Job's name in the prefix of its lines, each further one its own.
 func (b *board) meetPod(j *job, seen *corev1.Pod) *pod {
 	p := &pod{ref: pods.Ref(seen), told: map[string]bool{}}
-	over := seen.Status.Phase == corev1.PodSucceeded || seen.Status.Phase == corev1.PodFailed
-	p.old = over && seen.CreationTimestamp.Time.Before(b.began)
+	p.old = pods.Over(seen) && seen.CreationTimestamp.Time.Before(b.began)
 	p.followed = b.cfg.Lines == LinesAll || b.cfg.Lines == LinesNew && !p.old
 	if len(j.pods) == 0 {
 		b.screen.Name(p.ref.PodUID, j.name)
@@ -133,7 +128,7 @@ func (b *board) follow(ctx context.Context, p *pod) {
 	q := archive.Query{
 		Target: archive.Target{Namespace: p.ref.Namespace, Pod: p.ref.Pod, PodUID: p.ref.PodUID}, Follow: true, After: map[archive.LogID]int64{},
 	}
-	again := pause.Doubling{Next: firstPause, Most: mostPause}
+	again := pause.Backoff{First: firstPause, Last: mostPause, Even: true}
 	for {
 		err := b.show(ctx, p, q)
 		if ctx.Err() != nil || err == nil && b.conclude(ctx, p) {

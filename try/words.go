@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/cli/show"
@@ -32,17 +31,6 @@ func (c *counts) add(m *archive.Manifest) {
 			c.example = r
 		}
 	}
-}
-
-// ended returns the condition that says how the Job ended, nil where it has not.
-func ended(j *batchv1.Job) *batchv1.JobCondition {
-	for i := range j.Status.Conditions {
-		c := &j.Status.Conditions[i]
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-			return c
-		}
-	}
-	return nil
 }
 
 func stateOf(j *batchv1.Job) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -111,7 +112,7 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	limited, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
 	got, err := w.parts.Client.CoreV1().Pods(key.Namespace).Get(limited, key.Name, metav1.GetOptions{})
-	if err != nil && !isNotFound(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("look for pod %s: %w", key, err)
 	}
 	w.mu.Lock()

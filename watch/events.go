@@ -4,8 +4,10 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // eventLimit bounds the Events of one object in a manifest: a flood must not make it unreadable.
@@ -25,32 +27,20 @@ func (w *Watcher) addEvents(m *archive.Manifest) {
 		if object.uid == "" {
 			continue
 		}
-		found, err := w.eventInformer.GetIndexer().ByIndex(byObject, object.uid)
-		if err != nil {
-			w.log.Error("find Events", "pod", m.Pod.PodRef, "err", err)
-			continue
-		}
+		found := w.eventsOf(types.UID(object.uid))
 		for _, e := range found[:min(len(found), eventLimit)] {
-			m.Events = append(m.Events, event(object.kind, e.(*corev1.Event)))
+			m.Events = append(m.Events, event(object.kind, e))
 		}
 	}
 	slices.SortStableFunc(m.Events, func(a, b archive.Event) int { return a.First.Compare(b.First) })
 }
 
-// event takes over one Event. Newer reporters leave the old time fields empty.
+// event takes over one Event.
 func event(object string, e *corev1.Event) archive.Event {
-	out := archive.Event{
-		Object: object, Type: e.Type, Reason: e.Reason, Message: e.Message, Count: max(1, e.Count),
-		First: e.FirstTimestamp.UTC(), Last: e.LastTimestamp.UTC(),
-	}
-	if e.FirstTimestamp.IsZero() {
-		out.First = e.EventTime.UTC()
-	}
-	if e.LastTimestamp.IsZero() {
-		out.Last = out.First
-	}
+	out := archive.Event{Object: object, Type: e.Type, Reason: e.Reason, Message: e.Message, Count: max(1, e.Count)}
+	out.First, out.Last = pods.EventTimes(e)
 	if e.Series != nil {
-		out.Count, out.Last = e.Series.Count, e.Series.LastObservedTime.UTC()
+		out.Count = e.Series.Count
 	}
 	return out
 }

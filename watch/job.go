@@ -6,6 +6,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -96,7 +97,7 @@ func (w *Watcher) jobIsThere(ctx context.Context, key jobKey) (bool, error) {
 	defer cancel()
 	got, err := w.parts.Client.BatchV1().Jobs(key.Namespace).Get(limited, key.Name, metav1.GetOptions{})
 	switch {
-	case isNotFound(err):
+	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look for Job %s: %w", key, err)

@@ -9,7 +9,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -87,8 +86,6 @@ func (p *pod) ready() bool {
 
 // errRests: the pod's logs are being taken over.
 var errRests = errors.New("pod rests")
-
-func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
 
 // see brings the followers up to what is known of a pod.
 func (w *Watcher) see(ctx context.Context, key podKey) error {

@@ -10,6 +10,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -280,7 +281,7 @@ func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (pods
 	if err == nil && got.UID == types.UID(i.PodUID) {
 		return pods.SightOf(got, i), nil
 	}
-	if err != nil && !isNotFound(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return pods.Sight{}, fmt.Errorf("look at pod %s/%s: %w", i.Namespace, i.Pod, err)
 	}
 	return w.lastSight(i), nil

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
 // Cluster gives logs and what pods say of themselves now. Safe for concurrent use.
@@ -96,11 +96,9 @@ func (c *Cluster) podsOf(ctx context.Context, t archive.Target) ([]corev1.Pod, e
 }
 
 // owner returns the Job that owns the pod, nil where none does. The word of a label is not enough: anybody writes one.
-// Other groups have a kind of that name, too.
 func owner(p *corev1.Pod) *metav1.OwnerReference {
 	for i := range p.OwnerReferences {
-		group, _, _ := strings.Cut(p.OwnerReferences[i].APIVersion, "/")
-		if p.OwnerReferences[i].Kind == "Job" && (group == batchv1.GroupName || group == "") {
+		if pods.IsJob(p.OwnerReferences[i]) {
 			return &p.OwnerReferences[i]
 		}
 	}

@@ -166,7 +166,7 @@ func refused(status metav1.Status) error {
 
 // again asks until there is an answer, unless asking again cannot help.
 func (c *Client) again(ctx context.Context, ask func() error) error {
-	wait := pause.Doubling{Next: c.cfg.Retry, Most: 10 * time.Second}
+	wait := pause.Backoff{First: c.cfg.Retry, Last: 10 * time.Second, Even: true}
 	for try := 1; ; try++ {
 		err := ask()
 		if err == nil || lasting(err) || try == c.cfg.Tries || ctx.Err() != nil {

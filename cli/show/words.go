@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,15 +57,10 @@ func Proof(verdict string, seams int64) string {
 
 // JobStatus is how a Job ended, in a word: Complete, Failed, or Deleted before it was either; or Running.
 func JobStatus(j *archive.JobSummary) string {
-	for _, c := range j.Conditions {
-		if c.Status == "True" && (c.Type == "Complete" || c.Type == "Failed") {
-			return c.Type
-		}
-	}
-	if !j.DeletedAt.IsZero() {
+	if j.End() == "" && !j.DeletedAt.IsZero() {
 		return "Deleted"
 	}
-	return "Running"
+	return cmp.Or(j.End(), "Running")
 }
 
 // Bytes is a number of bytes for people.

@@ -15,7 +15,7 @@ import (
 // nothing else to do either, so it waits. Without the right to look the daemon works as if its prefix were its own.
 func (p *parts) identify(ctx context.Context) {
 	const limit, longest = 10 * time.Second, 10 * time.Second
-	again := pause.Doubling{Next: time.Second, Most: longest}
+	again := pause.Backoff{First: time.Second, Last: longest, Even: true}
 	for {
 		limited, cancel := context.WithTimeout(ctx, limit)
 		system, err := p.client.CoreV1().Namespaces().Get(limited, metav1.NamespaceSystem, metav1.GetOptions{})

@@ -80,16 +80,12 @@ func JobOf(kept *archive.KeptJob) Job {
 }
 
 func stateOf(j *archive.JobSummary) string {
-	for _, c := range j.Conditions {
-		switch {
-		case c.Status != isTrue:
-		case c.Type == isFailed:
-			return Failed
-		case c.Type == isComplete:
-			return Succeeded
-		}
-	}
-	if !j.DeletedAt.IsZero() {
+	switch {
+	case j.End() == isFailed:
+		return Failed
+	case j.End() == isComplete:
+		return Succeeded
+	case !j.DeletedAt.IsZero():
 		return Deleted
 	}
 	return Running

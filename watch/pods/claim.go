@@ -3,6 +3,7 @@ package pods
 import (
 	"cmp"
 	"regexp"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +57,12 @@ func Job(pod *corev1.Pod) *metav1.OwnerReference {
 // Controlled reports whether the pod's Job is its controller, so that the API server has it that way and no label
 // alone.
 func Controlled(pod *corev1.Pod) bool { return metav1.GetControllerOf(pod) != nil && Job(pod) != nil }
+
+// IsJob reports whether an owner is a Job: other groups have a kind of that name, too.
+func IsJob(owner metav1.OwnerReference) bool {
+	group, _, _ := strings.Cut(owner.APIVersion, "/")
+	return owner.Kind == "Job" && (group == batchv1.GroupName || group == "")
+}
 
 func isJobName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 

@@ -41,6 +41,11 @@ func (c Container) Unstarted() bool {
 	return c.Status == nil || c.Status.ContainerID == "" && c.Status.LastTerminationState.Terminated == nil
 }
 
+// Statuses returns those of all the pod's containers that have one.
+func Statuses(pod *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)
+}
+
 func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {

@@ -28,6 +28,14 @@ func FinishedAt(job *batchv1.Job) time.Time {
 	return time.Time{}
 }
 
+// Outcome returns how the Job has ended, complete or failed; "" where it has not.
+func Outcome(job *batchv1.Job) batchv1.JobConditionType {
+	if c := End(job); c != nil {
+		return c.Type
+	}
+	return ""
+}
+
 // Finished reports whether the Job has ended.
 func Finished(job *batchv1.Job) bool { return End(job) != nil }
 
