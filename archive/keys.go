@@ -213,17 +213,22 @@ const (
 
 // ParseDayIndexKey is the inverse of DayIndexKey: of a Job it gives a PodRef without a pod.
 func ParseDayIndexKey(key Key) (day time.Time, ref PodRef, ok bool) {
-	rest, ok := strings.CutPrefix(string(key), DayPrefix)
-	if !ok {
+	if !strings.HasPrefix(string(key), DayPrefix) {
 		return day, ref, false
 	}
-	date, name, _ := strings.Cut(rest, "/")
+	date, name := SplitDayKey(key)
 	day, err := time.Parse(time.DateOnly, date)
 	if err != nil {
 		return day, ref, false
 	}
 	ref, err = ParseIndexName(name)
 	return day, ref, err == nil
+}
+
+// SplitDayKey returns the day, in words, and the name that a key of the index by days is made of.
+func SplitDayKey(key Key) (day, name string) {
+	day, name, _ = strings.Cut(strings.TrimPrefix(string(key), DayPrefix), "/")
+	return day, name
 }
 
 // errIndexName marks a name in an index that indexName does not make.

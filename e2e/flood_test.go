@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
@@ -54,7 +55,7 @@ func (p *play) flooded(r archive.InstanceRecord, written int64) (missing, seamed
 			p.Errorf("line %d is followed by %d outside any gap of %+v", last, next, r.Gaps)
 		}
 	}
-	err = codec.Lines(p.ctx, p.Store, r.Log.Key, 0, func(l archive.Line) bool {
+	err = archivetest.StoredLines(p.ctx, codec, p.Store, r.Log.Key, 0, func(l archive.Line) bool {
 		inside := inGap(r.Gaps, n) || torn
 		n++
 		next, ok := numberOf(l)

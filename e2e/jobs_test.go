@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
@@ -49,7 +50,7 @@ func (p *play) sameTimes(m *archive.Manifest, pod string) {
 	}
 	want := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	n := 0
-	err = codec.Lines(p.ctx, p.Store, p.record(m, "main", 0).Log.Key, 0, func(l archive.Line) bool {
+	err = archivetest.StoredLines(p.ctx, codec, p.Store, p.record(m, "main", 0).Log.Key, 0, func(l archive.Line) bool {
 		if n < len(want) {
 			stamp, text, _ := strings.Cut(want[n], " ")
 			at, err := time.Parse(time.RFC3339Nano, stamp)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
@@ -139,7 +140,7 @@ func (w writer) holes(p *play, r archive.InstanceRecord, truth stage.Truth) []ho
 		p.Fatal(err)
 	}
 	s := &sieve{writer: w, p: p}
-	err = codec.Lines(p.ctx, p.Store, r.Log.Key, 0, func(l archive.Line) bool {
+	err = archivetest.StoredLines(p.ctx, codec, p.Store, r.Log.Key, 0, func(l archive.Line) bool {
 		s.lines++
 		s.take(l)
 		return true

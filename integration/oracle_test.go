@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
@@ -91,7 +92,7 @@ func (r *rig) lines(record archive.InstanceRecord) []kubelet.Line {
 	}
 	var lines []kubelet.Line
 	sum := sha256.New()
-	err := r.codec.Lines(r.ctx, r.set.store, record.Log.Key, 0, func(l archive.Line) bool {
+	err := archivetest.StoredLines(r.ctx, r.codec, r.set.store, record.Log.Key, 0, func(l archive.Line) bool {
 		line := kubelet.Line{Text: string(l.Text), Partial: l.Partial}
 		if l.Time != 0 {
 			line.Time = timeOf(l.Time)

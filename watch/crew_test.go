@@ -19,6 +19,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/archive/seal"
@@ -250,7 +251,7 @@ func (c *crew) lines(record *archive.InstanceRecord) (lines []kubelet.Line) {
 	if record.Log == nil {
 		return nil
 	}
-	err := c.codec.Lines(c.t.Context(), c.memory, record.Log.Key, 0, func(l archive.Line) bool {
+	err := archivetest.StoredLines(c.t.Context(), c.codec, c.memory, record.Log.Key, 0, func(l archive.Line) bool {
 		lines = append(lines, kubelet.Line{Time: time.Unix(0, l.Time), Text: string(l.Text), Partial: l.Partial})
 		return true
 	})

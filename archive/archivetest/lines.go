@@ -71,15 +71,6 @@ func FatLines(n int) []archive.Line {
 	return lines
 }
 
-// NumberedLines are "line 1" to "line n", a millisecond apart.
-func NumberedLines(n int) []archive.Line {
-	lines := make([]archive.Line, n)
-	for i := range lines {
-		lines[i] = archive.Line{Time: Start + int64(i)*1e6, Text: fmt.Appendf(nil, "line %d", i+1)}
-	}
-	return lines
-}
-
 // LinesTimedByNumber are long lines whose times are 1 ns, 2 ns and so on since 1970.
 func LinesTimedByNumber(n int) []archive.Line {
 	lines := LongLines(n, 25)

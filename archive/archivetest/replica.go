@@ -121,7 +121,7 @@ func CheckLog(t *testing.T, store *storetest.Memory, r *archive.InstanceRecord, 
 		t.Errorf("%s: the object's text is not what was appended", r.Container)
 	}
 	var lines []archive.Line
-	err := NewCodec(t).Lines(t.Context(), store, r.Log.Key, 0, func(l archive.Line) bool {
+	err := StoredLines(t.Context(), NewCodec(t), store, r.Log.Key, 0, func(l archive.Line) bool {
 		lines = append(lines, archive.Line{Time: l.Time, Text: bytes.Clone(l.Text), Partial: l.Partial})
 		return true
 	})

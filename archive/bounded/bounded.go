@@ -55,11 +55,11 @@ func (b *Cache[K, V]) Put(key K, value V, bytes int) {
 }
 
 // Sweep drops what is not kept.
-func (b *Cache[K, V]) Sweep(keep func(V) bool) {
+func (b *Cache[K, V]) Sweep(keep func(K, V) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key, e := range b.entries {
-		if !keep(e.value) {
+		if !keep(key, e.value) {
 			b.forget(key)
 		}
 	}

@@ -1,10 +1,10 @@
 package find
 
 import (
-	"maps"
 	"sync"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/bounded"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/journal"
 )
@@ -12,14 +12,15 @@ import (
 // journalCache keeps the indexes of journal objects, which never change, as long as the objects are there.
 type journalCache struct {
 	mu      sync.Mutex
-	indexes map[archive.Key]*format.JournalIndex     // guarded by mu
-	entries int                                      // guarded by mu; logs in them
-	drafts  map[journal.Place]*archive.Manifest      // guarded by mu
-	records map[journal.Place]archive.InstanceRecord // guarded by mu; of logs whose objects are there already
+	indexes map[archive.Key]*format.JournalIndex // guarded by mu
+	entries int                                  // guarded by mu; logs in them
+
+	drafts  *bounded.Cache[journal.Place, *archive.Manifest]
+	records *bounded.Cache[journal.Place, archive.InstanceRecord] // of logs whose objects are there already
 }
 
 // mostCached bounds the logs that cached indexes name, some hundred bytes each, mostDrafts the drafts, some KiB each,
-// and mostRecords the records, about a KiB each. What finds no room is read again each time.
+// and mostRecords the records, about a KiB each. An index that finds no room is read again each time.
 const (
 	mostCached  = 100_000
 	mostDrafts  = 2_000
@@ -27,7 +28,10 @@ const (
 )
 
 func newJournalCache() journalCache {
-	return journalCache{indexes: map[archive.Key]*format.JournalIndex{}, drafts: map[journal.Place]*archive.Manifest{}, records: map[journal.Place]archive.InstanceRecord{}}
+	return journalCache{
+		indexes: map[archive.Key]*format.JournalIndex{},
+		drafts:  bounded.New[journal.Place, *archive.Manifest](mostDrafts), records: bounded.New[journal.Place, archive.InstanceRecord](mostRecords),
+	}
 }
 
 func (c *journalCache) get(key archive.Key) *format.JournalIndex {
@@ -52,49 +56,16 @@ func (c *journalCache) keep(keys []archive.Key, of func(replica string) bool) {
 	for _, key := range keys {
 		listed[key] = true
 	}
-	gone := func(key archive.Key) bool { return !listed[key] && of(archive.ReplicaOf(key)) }
+	there := func(key archive.Key) bool { return listed[key] || !of(archive.ReplicaOf(key)) }
+	c.drafts.Sweep(func(at journal.Place, _ *archive.Manifest) bool { return there(at.Key) })
+	c.records.Sweep(func(at journal.Place, _ archive.InstanceRecord) bool { return there(at.Key) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key, x := range maps.Clone(c.indexes) {
-		if gone(key) {
+	for key, x := range c.indexes {
+		if !there(key) {
 			delete(c.indexes, key)
 			c.entries -= logsIn(x)
 		}
-	}
-	maps.DeleteFunc(c.drafts, func(at journal.Place, _ *archive.Manifest) bool { return gone(at.Key) })
-	maps.DeleteFunc(c.records, func(at journal.Place, _ archive.InstanceRecord) bool { return gone(at.Key) })
-}
-
-// draft gives a copy of a draft that was read before, nil where there is none.
-func (c *journalCache) draft(at journal.Place) *archive.Manifest {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m := c.drafts[at]; m != nil {
-		return archive.OwnInstances(m)
-	}
-	return nil
-}
-
-func (c *journalCache) putDraft(at journal.Place, m *archive.Manifest) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.drafts) < mostDrafts {
-		c.drafts[at] = archive.OwnInstances(m)
-	}
-}
-
-func (c *journalCache) record(at journal.Place) (archive.InstanceRecord, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	record, ok := c.records[at]
-	return record, ok
-}
-
-func (c *journalCache) putRecord(at journal.Place, record archive.InstanceRecord) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.records) < mostRecords {
-		c.records[at] = record
 	}
 }
 

@@ -79,7 +79,7 @@ func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[str
 		if err != nil {
 			return nil, fmt.Errorf("list Jobs: %w", err)
 		}
-		day, name, _ := strings.Cut(strings.TrimPrefix(string(object.Key), archive.DayPrefix), "/")
+		day, name := archive.SplitDayKey(object.Key)
 		if day > until {
 			break
 		}
@@ -126,7 +126,7 @@ func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error)
 		if err != nil {
 			return oldest, fmt.Errorf("list days: %w", err)
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(string(object.Key), archive.DayPrefix), "/")
+		name, _ := archive.SplitDayKey(object.Key)
 		if day, err := time.Parse(time.DateOnly, name); err == nil && day.Before(oldest) {
 			oldest = day
 		}

@@ -78,8 +78,8 @@ func (r *Finder) textDraft(ctx context.Context, p *journal.Pod) (*archive.Manife
 	if p.Draft == nil {
 		return archive.UnknownPod(p.PodRef), nil
 	}
-	if known := r.journals.draft(*p.Draft); known != nil {
-		return known, nil
+	if known, ok := r.journals.drafts.Get(*p.Draft); ok {
+		return archive.OwnInstances(known), nil
 	}
 	var draft archive.Manifest
 	_, err := journal.Document(ctx, r.Cfg.Store, r.Cfg.Codec, *p.Draft, &draft)
@@ -89,19 +89,19 @@ func (r *Finder) textDraft(ctx context.Context, p *journal.Pod) (*archive.Manife
 	case err != nil:
 		return nil, err
 	}
-	r.journals.putDraft(*p.Draft, &draft)
-	return &draft, nil
+	r.journals.drafts.Put(*p.Draft, &draft, 1)
+	return archive.OwnInstances(&draft), nil
 }
 
 // textRecord returns the record of a log whose object is in the store, while its pod is not sealed.
 func (r *Finder) textRecord(ctx context.Context, at journal.Place) (archive.InstanceRecord, error) {
-	record, ok := r.journals.record(at)
+	record, ok := r.journals.records.Get(at)
 	if ok {
 		return record, nil
 	}
 	_, err := journal.Document(ctx, r.Cfg.Store, r.Cfg.Codec, at, &record)
 	if err == nil {
-		r.journals.putRecord(at, record)
+		r.journals.records.Put(at, record, 1)
 	}
 	return record, err
 }

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -65,7 +64,7 @@ func (l *jobList) storedNames(ctx context.Context, yield func(JobName, error) bo
 			yield(JobName{}, fmt.Errorf("list Jobs: %w", err))
 			return
 		}
-		day, name, _ := strings.Cut(strings.TrimPrefix(string(object.Key), archive.DayPrefix), "/")
+		day, name := archive.SplitDayKey(object.Key)
 		if day > until {
 			return
 		}

@@ -96,41 +96,6 @@ type part struct {
 	io.Closer
 }
 
-// Lines gives the lines of a log object whose time is not before since, in order, until yield returns false. Lines
-// without a time count as those before them. Each frame is checked; a damaged one ends the reading with an error that
-// names object and frame.
-func (c *Codec) Lines(ctx context.Context, store archive.Store, key archive.Key, since int64, yield func(archive.Line) bool) error {
-	x, err := ReadIndex(ctx, store, key)
-	if err != nil {
-		return err
-	}
-	w := &Window{Since: since, Yield: yield}
-	for n, place := range x.Frames {
-		if w.Passes(place.High) {
-			continue
-		}
-		f, err := c.fetchFrame(ctx, store, key, place)
-		if err == nil {
-			err = w.Visit(f)
-		}
-		if err != nil {
-			return fmt.Errorf("read frame %d of %s: %w", n, key, err)
-		}
-		if w.Done {
-			return nil
-		}
-	}
-	return nil
-}
-
-func (c *Codec) fetchFrame(ctx context.Context, store archive.Store, key archive.Key, place IndexFrame) (*Frame, error) {
-	b, _, err := Fetch(ctx, store, key, archive.Range{Offset: place.Offset, Length: place.Size()})
-	if err != nil {
-		return nil, err
-	}
-	return c.DecodePlaced(b, &place)
-}
-
 // WriteAt has a file end at a place with b, and makes the file where there is none. What stood behind the place, as a
 // torn write leaves it, goes first. After an error or a crash the file has its bytes up to the place, and behind it any
 // part of b; the next call at the same place repairs that. It does not sync.

@@ -74,7 +74,7 @@ func (s *Sealer) Evidence(ctx context.Context, job archive.PodRef) (archive.Evid
 func (s *Sealer) forgetProven(now time.Time) {
 	last := s.swept.Load()
 	if now.UnixNano()-last > int64(provenFor/4) && s.swept.CompareAndSwap(last, now.UnixNano()) {
-		s.proven.Sweep(func(m readManifest) bool { return now.Before(m.until) })
+		s.proven.Sweep(func(_ archive.Object, m readManifest) bool { return now.Before(m.until) })
 	}
 }
 

@@ -146,7 +146,7 @@ func TestStoreWithoutRanges(t *testing.T) {
 	}
 	checkArchive(t, memory, map[string][]archive.Line{"main": lines})
 	n, since := 0, lines[29_000].Time
-	err := archivetest.NewCodec(t).Lines(t.Context(), store, archivetest.Instance("main").LogKey(), since, func(l archive.Line) bool { n++; return l.Time >= since })
+	err := archivetest.StoredLines(t.Context(), archivetest.NewCodec(t), store, archivetest.Instance("main").LogKey(), since, func(l archive.Line) bool { n++; return l.Time >= since })
 	if err != nil || n != 1000 {
 		t.Errorf("got %d lines since line 29000, %v; want 1000", n, err)
 	}

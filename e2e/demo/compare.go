@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/e2e/stage"
 )
@@ -97,7 +98,7 @@ func stamps(ctx context.Context, s *stage.Stage, key archive.Key, api *served) (
 	if err != nil {
 		return 0, 0, err
 	}
-	err = codec.Lines(ctx, s.Store, key, 0, func(l archive.Line) bool {
+	err = archivetest.StoredLines(ctx, codec, s.Store, key, 0, func(l archive.Line) bool {
 		if l.Time != 0 {
 			stamped++
 		}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/dir"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/integration/kubelet"
@@ -134,7 +135,7 @@ func (r *rig) read(key archive.Key) (lines []kubelet.Line) {
 	if err != nil {
 		r.b.Fatal(err)
 	}
-	err = codec.Lines(r.b.Context(), store, key, 0, func(l archive.Line) bool {
+	err = archivetest.StoredLines(r.b.Context(), codec, store, key, 0, func(l archive.Line) bool {
 		lines = append(lines, kubelet.Line{Time: time.Unix(0, l.Time).UTC(), Text: string(l.Text), Partial: l.Partial})
 		return true
 	})

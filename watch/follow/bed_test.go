@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/archivetest"
 	"github.com/epilogue-dev/epilogue/archive/format"
 	"github.com/epilogue-dev/epilogue/archive/seal"
 	"github.com/epilogue-dev/epilogue/archive/spool"
@@ -184,7 +185,7 @@ func (b *bed) lines(record archive.InstanceRecord) []kubelet.Line {
 		return nil
 	}
 	var lines []kubelet.Line
-	err := b.life.codec.Lines(b.t.Context(), b.store.Store, record.Log.Key, 0, func(l archive.Line) bool {
+	err := archivetest.StoredLines(b.t.Context(), b.life.codec, b.store.Store, record.Log.Key, 0, func(l archive.Line) bool {
 		lines = append(lines, kubelet.Line{Time: time.Unix(0, l.Time), Text: string(l.Text), Partial: l.Partial})
 		return true
 	})

@@ -58,7 +58,7 @@ type journalLine struct {
 }
 
 func listed(o *journal.Object) journalLine {
-	replica, _, _ := strings.Cut(strings.TrimPrefix(string(o.Key), archive.JournalPrefix), "/")
+	replica := archive.ReplicaOf(o.Key)
 	l := journalLine{Key: o.Key, Replica: replica, Sequence: archive.SequenceOf(o.Key), Size: o.Size, Error: o.Error}
 	if o.Index == nil {
 		return l
