@@ -83,7 +83,7 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("read %s of %s: %d lines after line %d: %v", part, where, e.Lines, e.AfterLine, e.Err)
 }
 
-// Unwrap gives the cause, which is ErrDamaged.
+// Unwrap returns the cause, which is ErrDamaged.
 func (e *DamageError) Unwrap() error { return e.Err }
 
 // JobQuery says which Jobs to list.

@@ -60,7 +60,7 @@ const (
 	maxDetail = 240
 )
 
-// AppendGap gives a list with the gap at its end, without changing the given one, which others may be reading. In a
+// AppendGap returns a list with the gap at its end, without changing the given one, which others may be reading. In a
 // full list the last gap stands for all that follow.
 func AppendGap(list []Gap, g Gap) []Gap {
 	if len(g.Detail) > maxDetail {

@@ -40,12 +40,12 @@ type Instance struct {
 	ContainerID string        `json:"containerID,omitempty"` // with the runtime's scheme, as in the pod's status
 }
 
-// LogValue gives the instance to slog under the fixed keys of the project.
+// LogValue returns the instance to slog under the fixed keys of the project.
 func (i Instance) LogValue() slog.Value {
 	return slog.GroupValue(append(i.attrs(), slog.String("container", i.Container), slog.Int("restart", i.Restart))...)
 }
 
-// LogValue gives the pod to slog under the fixed keys of the project.
+// LogValue returns the pod to slog under the fixed keys of the project.
 func (p PodRef) LogValue() slog.Value { return slog.GroupValue(p.attrs()...) }
 
 func (p PodRef) attrs() []slog.Attr {

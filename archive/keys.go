@@ -114,7 +114,7 @@ func JournalKey(replica string, sequence int64) Key {
 	return Key(fmt.Sprintf("%s%020d", ReplicaPrefix(replica), sequence))
 }
 
-// SequenceOf gives the sequence that a key ends in, -1 where it does not.
+// SequenceOf returns the sequence that a key ends in, -1 where it does not.
 func SequenceOf(key Key) int64 {
 	n, err := strconv.ParseInt(string(key[strings.LastIndexByte(string(key), '/')+1:]), 10, 64)
 	if err != nil {
@@ -126,7 +126,7 @@ func SequenceOf(key Key) int64 {
 // PlainName reports whether a name from outside may be a part of a path.
 func PlainName(s string) bool { return s != "" && s[0] != '.' && !strings.ContainsAny(s, "/\\\x00") }
 
-// ParseJournalKey gives the key of a journal object from what a person types: the key itself or <replica>/<sequence>,
+// ParseJournalKey returns the key of a journal object from what a person types: the key itself or <replica>/<sequence>,
 // where the sequence needs no zeros before it.
 func ParseJournalKey(text string) (Key, error) {
 	replica, number, ok := strings.Cut(strings.TrimPrefix(text, JournalPrefix), "/")
@@ -211,7 +211,7 @@ const (
 	DayPrefix   = IndexPrefix + "day/"
 )
 
-// ParseDayIndexKey is the inverse of DayIndexKey: of a Job it gives a PodRef without a pod.
+// ParseDayIndexKey is the inverse of DayIndexKey: of a Job it returns a PodRef without a pod.
 func ParseDayIndexKey(key Key) (day time.Time, ref PodRef, ok bool) {
 	if !strings.HasPrefix(string(key), DayPrefix) {
 		return day, ref, false
@@ -288,7 +288,7 @@ func MessageFolders(namespace, workload string) []string {
 }
 
 // MessageKey names a message by its time, so that a list is in order, and by its text, so that one that is sent again
-// by who did not hear the answer is the same object.
+// by somebody who did not hear the answer is the same object.
 func MessageKey(namespace, workload string, at time.Time, text string) Key {
 	sum := sha256.Sum256([]byte(text))
 	return Key(fmt.Sprintf("%s%020d.%s.%.6x.json", MessageFolders(namespace, workload)[0], at.UnixNano(), namespace, sum))

@@ -155,7 +155,7 @@ type LogRecord struct {
 	Rotations int64 `json:"rotations,omitempty"`
 }
 
-// Judge gives the verdict of a log that has ended: from what is held, the gaps and the seams, nothing else.
+// Judge returns the verdict of a log that has ended: from what is held, the gaps and the seams, nothing else.
 func Judge(s *Summary) (Verdict, string) {
 	switch {
 	case len(s.Gaps) > 0 && s.Lines > 0:
@@ -277,14 +277,14 @@ func (m *Manifest) Instance(id LogID) *InstanceRecord {
 	return nil
 }
 
-// OwnInstances gives a copy whose list of instances may be changed.
+// OwnInstances returns a copy whose list of instances may be changed.
 func OwnInstances(m *Manifest) *Manifest {
 	c := *m
 	c.Instances = slices.Clone(m.Instances)
 	return &c
 }
 
-// Compare says where an object is not the one that the record is of.
+// Compare returns an error that names where an object is not the one that the record is of.
 func (want *LogRecord) Compare(got *LogRecord) error {
 	for _, part := range []struct {
 		what      string

@@ -116,7 +116,7 @@ func BadQuery(field string, value any, want string) error {
 	return &QueryError{Field: field, Value: fmt.Sprint(value), Want: want}
 }
 
-// Validate gives a *QueryError for the first field that is wrong.
+// Validate returns a *QueryError for the first field that is wrong.
 func (q *Query) Validate() error {
 	if err := q.Target.Validate(); err != nil {
 		return err
@@ -234,7 +234,7 @@ func shortened(pattern string) string {
 	return fmt.Sprintf("%.*s... (%d bytes)", most, pattern, len(pattern))
 }
 
-// Picks says whether the line is one that is asked for.
+// Picks reports whether the line is one that is asked for.
 func (m *Matcher) Picks(text []byte) bool {
 	if m.Expr != nil {
 		return m.Expr.Match(text) != m.Invert
@@ -242,7 +242,7 @@ func (m *Matcher) Picks(text []byte) bool {
 	return bytes.Contains(text, m.Needle) != m.Invert
 }
 
-// needle gives a text that every line holds which the expression matches; "" where none is known.
+// needle returns a text that every line holds which the expression matches; "" where none is known.
 func needle(pattern string) string {
 	expr, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Errors that every Store gives, whatever it is made of. Anything else a Store returns is trouble of the store itself
+// Errors that every Store returns, whatever it is made of. Anything else a Store returns is trouble of the store itself
 // (it cannot be reached, it refuses, it is full): such an error says nothing about the object, and the caller tries
 // again.
 var (
@@ -36,8 +36,8 @@ type Store interface {
 	// Get opens the bytes of an object that r asks for. It returns ErrNotFound where there is none. The caller closes
 	// the reader; an error in the middle of the bytes comes from Read.
 	Get(ctx context.Context, key Key, r Range) (io.ReadCloser, Object, error)
-	// List gives the objects whose keys start with prefix, in the order of their keys, from the first key that sorts
-	// after the given one ("" is the start). It stops at the first error, which is the last thing it gives.
+	// List yields the objects whose keys start with prefix, in the order of their keys, from the first key that sorts
+	// after the given one ("" is the start). It stops at the first error, which is the last thing it yields.
 	List(ctx context.Context, prefix string, after Key) iter.Seq2[Object, error]
 	// Delete removes the objects. A key that is not there is no error. When it fails, some may be gone.
 	Delete(ctx context.Context, keys ...Key) error
@@ -61,7 +61,7 @@ type Range struct {
 	Length int64 // number of bytes, cut at the object's end; 0 is all from Offset on
 }
 
-// Cut gives the place and number of the bytes that r asks for in an object of size bytes.
+// Cut returns the place and number of the bytes that r asks for in an object of size bytes.
 func (r Range) Cut(size int64) (start, n int64) {
 	start = min(r.Offset, size)
 	if r.Offset < 0 {
@@ -88,7 +88,7 @@ func (r Range) Of(size int64) int64 {
 
 // UploadAborter is what a store does that takes large objects in parts.
 type UploadAborter interface {
-	// AbortUploads gives back the parts of uploads that were begun before the given time and neither completed nor
+	// AbortUploads returns back the parts of uploads that were begun before the given time and neither completed nor
 	// aborted, and says how many uploads these were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)
 }

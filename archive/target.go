@@ -58,7 +58,7 @@ func (t *Target) Validate() error {
 	return nil
 }
 
-// Matches says whether a pod is one of the target's. A target that names nothing but a namespace, as only a list has
+// Matches reports whether a pod is one of the target's. A target that names nothing but a namespace, as only a list has
 // it, is all pods there.
 func (t *Target) Matches(p PodRef, workloads []string) bool {
 	switch {

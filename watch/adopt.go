@@ -67,7 +67,7 @@ func (w *Watcher) depart(last *corev1.Pod) {
 	w.missing = append(w.missing, departed{w.newPod(last), time.Now()})
 }
 
-// claim has those of them that are ours now looked for in the store, and recorded as lost where that knows nothing of
+// claim looks for those of them that are ours now in the store, and records them as lost where that knows nothing of
 // them.
 func (w *Watcher) claim() {
 	w.mu.Lock()

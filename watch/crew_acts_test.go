@@ -25,7 +25,7 @@ func (d *drama) begin() {
 	d.roles = append(d.roles, r)
 }
 
-// some gives a pod that runs, nil where there is none.
+// some returns a pod that runs, nil where there is none.
 func (d *drama) some() *role {
 	for _, n := range d.rand.Perm(len(d.roles)) {
 		if r := d.roles[n]; !r.removed && !r.now().Ended() {
@@ -137,7 +137,7 @@ func (d *drama) join() {
 	d.start(name, filepath.Join(d.t.TempDir(), name))
 }
 
-// here gives the replicas that are not away. Somebody always is again soon: what comes and goes while nobody watches,
+// here returns the replicas that are not away. Somebody always is again soon: what comes and goes while nobody watches,
 // nobody knows.
 func (d *drama) here() []*hand {
 	return slices.DeleteFunc(slices.Clone(d.hands), func(h *hand) bool { return h.away })

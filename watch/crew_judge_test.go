@@ -90,7 +90,7 @@ func (d *drama) judgeInstance(r *role, m *archive.Manifest, i *kubelet.Instance)
 	}
 }
 
-// unheard says that the manifest may do without the instance: only replicas that died before they told anybody had
+// unheard reports that the manifest may do without the instance: only replicas that died before they told anybody had
 // heard of it. It wrote nothing, and its pod is gone from the API server, too.
 func (d *drama) unheard(r *role, m *archive.Manifest, i *kubelet.Instance) bool {
 	known := slices.ContainsFunc(m.Instances, func(r archive.InstanceRecord) bool { return r.Restart == i.Restart() })

@@ -214,7 +214,7 @@ func (c *crew) kill(h *hand) (disk string) {
 	return disk
 }
 
-// manifest gives a pod's manifest, nil where it is not sealed.
+// manifest returns a pod's manifest, nil where it is not sealed.
 func (c *crew) manifest(p *kubelet.Pod) *archive.Manifest {
 	c.t.Helper()
 	return c.manifestOf(pods.Ref(p.Object()))
@@ -245,7 +245,7 @@ func (c *crew) sealed(p *kubelet.Pod) *archive.Manifest {
 	return nil
 }
 
-// lines gives what the archive holds of an instance.
+// lines returns what the archive holds of an instance.
 func (c *crew) lines(record *archive.InstanceRecord) (lines []kubelet.Line) {
 	c.t.Helper()
 	if record.Log == nil {
@@ -259,7 +259,7 @@ func (c *crew) lines(record *archive.InstanceRecord) (lines []kubelet.Line) {
 	return lines
 }
 
-// record gives the record of an instance of a container.
+// record returns the record of an instance of a container.
 func (c *crew) record(m *archive.Manifest, container string, restart int) *archive.InstanceRecord {
 	c.t.Helper()
 	for n := range m.Instances {

@@ -50,9 +50,9 @@ func (w *Watcher) podRef(pod *corev1.Pod) archive.PodRef {
 	return ref
 }
 
-// believes says whether a pod without an owner is of the Job that its labels name: that Job is there, or was, and had
-// not ended when the pod was made; or the pod was seen with it as its owner, by this process or by whoever wrote the
-// spool.
+// believes reports whether a pod without an owner is of the Job that its labels name: that Job is there, or was, and
+// had not ended when the pod was made; or the pod was seen with it as its owner, by this process or by whoever wrote
+// the spool.
 func (w *Watcher) believes(pod *corev1.Pod, owner *metav1.OwnerReference) bool {
 	if w.past.owned(pod.UID, owner.UID) {
 		return true

@@ -35,7 +35,7 @@ func (w *Watcher) noteGone(last *corev1.Pod) {
 	}
 }
 
-// Changed gives a channel that is closed when the pod is seen to have changed.
+// Changed returns a channel that is closed when the pod is seen to have changed.
 func (w *Watcher) Changed(i archive.Instance) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,7 +57,7 @@ func (w *Watcher) lastSight(i archive.Instance) pods.Sight {
 	return s
 }
 
-// Backlog gives the number of pods that have ended and are not sealed, and how long the oldest has waited.
+// Backlog returns the number of pods that have ended and are not sealed, and how long the oldest has waited.
 func (w *Watcher) Backlog() (pods int, oldest time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

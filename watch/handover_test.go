@@ -25,7 +25,7 @@ type mortal struct {
 	mu   sync.Mutex
 }
 
-// struck says whether the replica dies at this request. Many may be on their way at once.
+// struck reports whether the replica dies at this request. Many may be on their way at once.
 func (m *mortal) struck(op storetest.Op, key archive.Key) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

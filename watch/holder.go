@@ -8,7 +8,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// Holder gives host:port of the API of the live replica that has what is open of the target. It is "" where that is
+// Holder returns host:port of the API of the live replica that has what is open of the target. It is "" where that is
 // this one, where the cache does not know the target, and where the other one has no API. Of a workload its newest Job
 // counts: that is the one that runs.
 func (w *Watcher) Holder(t archive.Target) string {

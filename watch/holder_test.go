@@ -98,7 +98,7 @@ func sharing(t *testing.T, client *watchtest.LeaseServer, replica, api string) *
 	return l
 }
 
-// ownedBy gives the UID of a Job that the replica owns, of a and b.
+// ownedBy returns the UID of a Job that the replica owns, of a and b.
 func ownedBy(replica string) types.UID {
 	for n := byte('a'); ; n++ {
 		if uid := types.UID([]byte{n}); lease.Owner(uid, []string{"a", "b"}) == replica {

@@ -49,7 +49,7 @@ func (w *Watcher) finishJob(ctx context.Context, key jobKey) error {
 // lastPods is how long after a Job its last pods may come to the cache, which another watch fills.
 const lastPods = 10 * time.Second
 
-// leftJob has the document looked for of a Job that is not in the cache any more.
+// leftJob looks for the document of a Job that is not in the cache any more.
 func (w *Watcher) leftJob(job *batchv1.Job) {
 	w.mu.Lock()
 	w.left[job.UID] = job

@@ -41,7 +41,7 @@ func (w *Watcher) AwaitGone(ctx context.Context, t archive.Target) error {
 	}
 }
 
-// liveJob gives a Job of the target that the cache has.
+// liveJob returns a Job of the target that the cache has.
 func (w *Watcher) liveJob(t archive.Target) (types.UID, bool) {
 	if t.Job == "" {
 		return w.jobOfTarget(t)
@@ -53,14 +53,14 @@ func (w *Watcher) liveJob(t archive.Target) (types.UID, bool) {
 	return job.UID, true
 }
 
-// leaving is for who waits for Jobs to leave the cache. What it holds are Jobs that were waited for and are still
+// leaving is for whoever waits for Jobs to leave the cache. What it holds are Jobs that were waited for and are still
 // there.
 type leaving struct {
 	mu   sync.Mutex
 	jobs map[types.UID]chan struct{} // guarded by mu
 }
 
-// of gives a channel that is closed when the Job leaves.
+// of returns a channel that is closed when the Job leaves.
 func (l *leaving) of(job types.UID) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,12 +10,12 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// Listen has f called with the UID of each Job that is new, changed or gone, or that has a pod of which this is true;
+// Listen calls f with the UID of each Job that is new, changed or gone, or that has a pod of which this is true;
 // and with the UIDs of all Jobs when this replica owns others than before. It is called by the informers' own
 // goroutines, so it only notes the UID. Listen is called before Run.
 func (w *Watcher) Listen(f func(job types.UID)) { w.listeners = append(w.listeners, f) }
 
-// ListenSettled has f called with the UID of each Job that has finished and of which all is in the store, its document
+// ListenSettled calls f with the UID of each Job that has finished and of which all is in the store, its document
 // too; written says that this was just now. It is called before Run.
 func (w *Watcher) ListenSettled(f func(job types.UID, written bool)) {
 	w.settlers = append(w.settlers, f)
@@ -27,7 +27,7 @@ func (w *Watcher) settled(job types.UID, written bool) {
 	}
 }
 
-// Jobs gives every Job in the cache, trimmed. They are shared: nobody changes them.
+// Jobs returns every Job in the cache, trimmed. They are shared: nobody changes them.
 func (w *Watcher) Jobs() []*batchv1.Job {
 	objects := w.jobInformer.GetStore().List()
 	jobs := make([]*batchv1.Job, 0, len(objects))
@@ -37,7 +37,7 @@ func (w *Watcher) Jobs() []*batchv1.Job {
 	return jobs
 }
 
-// Job gives the Job of that name as the cache has it, nil where it has none.
+// Job returns the Job of that name as the cache has it, nil where it has none.
 func (w *Watcher) Job(name string) *batchv1.Job {
 	job, err := w.jobs.Jobs(w.cfg.Namespace).Get(name)
 	if err != nil {
@@ -65,7 +65,7 @@ func keyOf(p *corev1.Pod) podKey {
 	return podKey{types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.UID}
 }
 
-// PodsOf gives the Job's pods in the cache, trimmed and shared like Jobs.
+// PodsOf returns the Job's pods in the cache, trimmed and shared like Jobs.
 func (w *Watcher) PodsOf(job types.UID) []*corev1.Pod { return w.podsOf(job) }
 
 // tell calls the listeners. A tombstone's object is stale, but its UID is right.

@@ -7,7 +7,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// manifest gives the pod's manifest when everything of it is sealed, else nil. Called with Watcher.mu held.
+// manifest returns the pod's manifest when everything of it is sealed, else nil. Called with Watcher.mu held.
 func (p *pod) manifest(labels []string) *archive.Manifest {
 	if len(p.records) < len(p.logs) {
 		return nil
@@ -45,7 +45,7 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 // mostMissed bounds the records of restarts that nobody saw.
 const mostMissed = 100
 
-// missed gives a record for every restart of a container that came and went without being seen: the kubelet keeps the
+// missed returns a record for every restart of a container that came and went without being seen: the kubelet keeps the
 // log of one dead instance and removes the one before it within a second.
 func (p *pod) missed() []archive.InstanceRecord {
 	var records []archive.InstanceRecord
@@ -74,8 +74,8 @@ func (p *pod) missed() []archive.InstanceRecord {
 	return records
 }
 
-// unheld gives a record for each instance of a pod that is gone which the draft names, or names a successor of, and of
-// which neither the spool nor a journal has a log.
+// unheld returns a record for each instance of a pod that is gone which the draft names, or names a successor of, and
+// of which neither the spool nor a journal has a log.
 func (p *pod) unheld() []archive.InstanceRecord {
 	named, last := map[string]archive.InstanceRecord{}, map[string]archive.InstanceRecord{}
 	at := func(container string, restart int) string { return fmt.Sprintf("%s.%d", container, restart) }

@@ -19,7 +19,7 @@ type numbered struct {
 	seen  bool // a status has named it, and not only a log
 }
 
-// number gives the instance its number, the same each time. An instance must come after those that started before it.
+// number returns the instance its number, the same each time. An instance must come after those that started before it.
 // Called with Watcher.mu held.
 func (p *pod) number(i archive.Instance) archive.Instance {
 	n, known := p.numbers[i.ContainerID]
@@ -53,9 +53,9 @@ func (p *pod) hold(i archive.Instance) {
 	}
 }
 
-// renumber gives the instance another number, for a log of another one came into the spool under its own. That one may
-// be known by another number, for this replica had seen statuses that the log's had not: its log's stands, unless it
-// has one here already. Called with Watcher.mu held.
+// renumber returns the instance another number, for a log of another one came into the spool under its own. That one
+// may be known by another number, for this replica had seen statuses that the log's had not: its log's stands, unless
+// it has one here already. Called with Watcher.mu held.
 func (p *pod) renumber(i, other archive.Instance) archive.Instance {
 	taken := i.Restart
 	i.Restart = p.numbers[i.ContainerID].count
@@ -78,7 +78,7 @@ func (p *pod) renumber(i, other archive.Instance) archive.Instance {
 // numbers are the instances of a pod that are known, by container ID.
 type numbers map[string]numbered
 
-// at gives the container's instance of that number, nil where none is known.
+// at returns the container's instance of that number, nil where none is known.
 func (all numbers) at(container string, restart int) *numbered {
 	for _, n := range all {
 		if n.Container == container && n.Restart == restart {
@@ -88,7 +88,7 @@ func (all numbers) at(container string, restart int) *numbered {
 	return nil
 }
 
-// newest gives the last instance of a container that is known.
+// newest returns the last instance of a container that is known.
 func (p *pod) newest(container string) (newest numbered, ok bool) {
 	for _, n := range p.numbers {
 		if n.Container == container && (!ok || n.Restart > newest.Restart) {
@@ -98,7 +98,7 @@ func (p *pod) newest(container string) (newest numbered, ok bool) {
 	return newest, ok
 }
 
-// instances gives every instance that the pod's status names, oldest first for each container.
+// instances returns every instance that the pod's status names, oldest first for each container.
 func (p *pod) instances() []archive.Instance {
 	list := pods.Instances(p.last)
 	for n, i := range list {
@@ -107,7 +107,7 @@ func (p *pod) instances() []archive.Instance {
 	return list
 }
 
-// known gives the instances that are known, in order: of each container as many as a manifest tells of.
+// known returns the instances that are known, in order: of each container as many as a manifest tells of.
 func (p *pod) known() []archive.Instance {
 	var list []archive.Instance
 	for _, n := range p.numbers {
@@ -119,7 +119,7 @@ func (p *pod) known() []archive.Instance {
 	return list
 }
 
-// neverStarted gives a record for each container that is not known to have had an instance. One that had may look so
+// neverStarted returns a record for each container that is not known to have had an instance. One that had may look so
 // again, after its pod's sandbox was made anew.
 func (p *pod) neverStarted() []archive.InstanceRecord {
 	list := slices.DeleteFunc(pods.NeverStarted(p.last, p.waited), func(r archive.InstanceRecord) bool {
@@ -132,7 +132,7 @@ func (p *pod) neverStarted() []archive.InstanceRecord {
 	return list
 }
 
-// lastNumber gives the number of the container's last instance, as far as its status tells; -1: it has had none.
+// lastNumber returns the number of the container's last instance, as far as its status tells; -1: it has had none.
 func (p *pod) lastNumber(c pods.Container) int {
 	counted := int(c.Status.RestartCount) - p.uncounted(c)
 	newest, ok := p.newest(c.Spec.Name)

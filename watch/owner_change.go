@@ -18,9 +18,9 @@ import (
 type Journal interface {
 	// Flush stores what the open logs hold and the journal does not.
 	Flush(ctx context.Context) error
-	// Replicas gives the replicas that have a journal in the store, this one among them.
+	// Replicas returns the replicas that have a journal in the store, this one among them.
 	Replicas(ctx context.Context) ([]string, error)
-	// TakeOver puts the replicas' open logs of those pods that are mine into the spool and gives the pods. A log of
+	// TakeOver puts the replicas' open logs of those pods that are mine into the spool and returns the pods. A log of
 	// which the spool holds as much stays as it is. Before a pod's logs change still is called, after which nobody
 	// writes them. Done twice it does no harm.
 	TakeOver(ctx context.Context, replicas []string, mine func(archive.PodRef) bool, still func(archive.PodRef)) ([]archive.PodUID, error)
@@ -99,7 +99,7 @@ func (o *ownership) round(ctx context.Context, v lease.View) (again time.Duratio
 		}
 	}
 	if joining || o.owed || !next.Is(o.accepted) {
-		if joining || o.owed || next.Lacks(o.accepted) { // who joins gives nothing
+		if joining || o.owed || next.Lacks(o.accepted) { // one that joins gives nothing
 			o.takeOver(ctx, next, joining)
 		}
 		if ctx.Err() != nil {
@@ -126,8 +126,8 @@ func (o *ownership) suspend() {
 	o.w.letGo(func(types.UID) bool { return true })
 }
 
-// waitFor says how long to wait for the others at most; 0: they have all handed over what is ours, or had their time.
-// An owner that cannot reach the store has nothing to give that could not as well be read again.
+// waitFor returns how long to wait for the others at most; 0: they have all handed over what is ours, or had their
+// time. An owner that cannot reach the store has nothing to give that could not as well be read again.
 func (o *ownership) waitFor(v lease.View) time.Duration {
 	if o.waiting.IsZero() {
 		o.waiting = time.Now()
@@ -197,9 +197,9 @@ func (o *ownership) takeOver(ctx context.Context, next lease.Roster, joining boo
 	}
 }
 
-// takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one who died
-// before he took it, and those of the living, who may have handed over what is ours, to this replica or to one that
-// died before he wrote.
+// takeOnce goes through all journals: those of the dead, this replica's own, for what was handed over to one that died
+// before it took it, and those of the living, which may have handed over what is ours, to this replica or to one that
+// died before it wrote.
 func (o *ownership) takeOnce(ctx context.Context, next lease.Roster) error {
 	replicas, err := o.w.parts.Journal.Replicas(ctx)
 	if err != nil {

@@ -21,14 +21,14 @@ func (w *Watcher) view() (lease.View, <-chan struct{}) {
 	return w.parts.Leases.View()
 }
 
-// narrow has the watcher act only for what is owned by all the rosters; none: for nothing.
+// narrow makes the watcher act only for what is owned by all the rosters; none: for nothing.
 func (w *Watcher) narrow(rosters ...lease.Roster) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rosters = rosters
 }
 
-// owns says whether this replica acts for a Job and its pods. Called with mu held.
+// owns reports whether this replica acts for a Job and its pods. Called with mu held.
 func (w *Watcher) owns(job types.UID) bool {
 	for _, r := range w.rosters {
 		if !r.Owns(job) {
@@ -38,16 +38,16 @@ func (w *Watcher) owns(job types.UID) bool {
 	return len(w.rosters) > 0
 }
 
-// Owns says whether this replica acts for a Job: everything that does asks here. It changes at any time; what a stale
-// answer leads to the store's conditional puts and the API server's preconditions stop.
+// Owns reports whether this replica acts for a Job: everything that does asks here. It changes at any time; what a
+// stale answer leads to the store's conditional puts and the API server's preconditions stop.
 func (w *Watcher) Owns(job types.UID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.owns(job)
 }
 
-// OwnerOf gives the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica that
-// has just joined is named before it has taken over, and one that has died until its Lease has lapsed.
+// OwnerOf returns the replica that owns a Job and its pods, which may be this one; not ok: nobody is live. A replica
+// that has just joined is named before it has taken over, and one that has died until its Lease has lapsed.
 func (w *Watcher) OwnerOf(job types.UID) (owner lease.Member, ok bool) {
 	v, _ := w.view()
 	return v.OwnerOf(job)
@@ -95,8 +95,8 @@ func (w *Watcher) rest(ref archive.PodRef) {
 	w.endRead(p)
 }
 
-// endRead ends the logs of a forgotten pod that were read to their end: who takes them up again need not prove it
-// again, and perhaps could not.
+// endRead ends the logs of a forgotten pod that were read to their end: the replica that takes them up again need not
+// prove it again, and perhaps could not.
 func (w *Watcher) endRead(p *pod) {
 	if p == nil || p.draft != nil {
 		return
@@ -116,7 +116,7 @@ func (w *Watcher) endRead(p *pod) {
 	}
 }
 
-// forgo forgets a pod and gives its followers, which are told to stop. Called with mu held.
+// forgo forgets a pod and returns its followers, which are told to stop. Called with mu held.
 func (w *Watcher) forgo(uid types.UID, p *pod) (stopped []*reading) {
 	if p == nil {
 		return nil
@@ -129,7 +129,7 @@ func (w *Watcher) forgo(uid types.UID, p *pod) (stopped []*reading) {
 	return stopped
 }
 
-// strangers gives the pods in the spool that others own.
+// strangers returns the pods in the spool that others own.
 func (w *Watcher) strangers(next lease.Roster) ([]archive.PodUID, error) {
 	uids, err := w.parts.Spool.Pods()
 	if err != nil {
@@ -165,7 +165,7 @@ func (p *pod) ref() archive.PodRef {
 	return p.named
 }
 
-// accept has the watcher act by a roster: every pod in the cache and in the spool is looked at again.
+// accept makes the watcher act by a roster: every pod in the cache and in the spool is looked at again.
 func (w *Watcher) accept(next lease.Roster) {
 	w.narrow(next)
 	w.mu.Lock()
@@ -187,7 +187,7 @@ func (w *Watcher) accept(next lease.Roster) {
 	w.acting.Store(true)
 }
 
-// sealAgain has all that ended while this replica was in doubt sealed.
+// sealAgain seals all that ended while this replica was in doubt.
 func (w *Watcher) sealAgain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,14 +197,15 @@ func (w *Watcher) sealAgain() {
 	}
 }
 
-// SharesWith says whether this replica acts, and shares the Jobs with exactly these, itself among them, in their order.
+// SharesWith reports whether this replica acts, and shares the Jobs with exactly these, itself among them, in their
+// order.
 func (w *Watcher) SharesWith(replicas []string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.rosters) == 1 && slices.Equal(w.rosters[0].Live, replicas)
 }
 
-// jobUID gives what decides who owns a pod.
+// jobUID returns what decides who owns a pod.
 func jobUID(ref archive.PodRef) types.UID {
 	if ref.JobUID == "" {
 		return types.UID(ref.PodUID) // a bare pod is its own Job

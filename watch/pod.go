@@ -140,7 +140,7 @@ func (w *Watcher) selected(p *corev1.Pod) bool {
 	return owner != nil && w.cachedJob(pods.Ref(p)) != nil
 }
 
-// jobOf gives the pod's Job as the cache has it, nil where it has none.
+// jobOf returns the pod's Job as the cache has it, nil where it has none.
 func (w *Watcher) jobOf(p *pod) *batchv1.Job { return w.cachedJob(p.named) }
 
 func (w *Watcher) cachedJob(ref archive.PodRef) *batchv1.Job {
@@ -270,7 +270,7 @@ func (w *Watcher) followed(key podKey, p *pod, i archive.Instance) {
 	w.ended.Add(key)
 }
 
-// again has an instance followed once more.
+// again follows an instance once more.
 func (w *Watcher) again(key podKey, p *pod, i archive.Instance) {
 	w.mu.Lock()
 	delete(p.following, i.ContainerID)

@@ -15,7 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// endedAs gives a pod whose container "main" ran for 3 m 12 s and ended so.
+// endedAs returns a pod whose container "main" ran for 3 m 12 s and ended so.
 func endedAs(code int32, reason string) *corev1.Pod {
 	begin := metav1.NewTime(time.Date(2026, 11, 23, 22, 0, 0, 0, time.UTC))
 	state := watchtest.Ended("a")
@@ -30,7 +30,7 @@ func endedAs(code int32, reason string) *corev1.Pod {
 	return pod
 }
 
-// manifestOf gives the manifest of a pod whose logs, if any, are complete.
+// manifestOf returns the manifest of a pod whose logs, if any, are complete.
 func manifestOf(t *testing.T, last *corev1.Pod) *archive.Manifest {
 	t.Helper()
 	p := newPod(last)

@@ -6,11 +6,11 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Spares says of a Job (a ref without a pod) or of a bare pod that its archive is not this replica's to delete: another
-// one acts for it, or the cluster still has it.
+// Spares reports of a Job (a ref without a pod) or of a bare pod whether its archive is not this replica's to delete:
+// another one acts for it, or the cluster still has it.
 func (w *Watcher) Spares(ref archive.PodRef) bool { return !w.Owns(jobUID(ref)) || w.present(ref) }
 
-// present says whether the cluster still has it, or one of the Job's pods. Deleting the archive of what can be seen
+// present reports whether the cluster still has it, or one of the Job's pods. Deleting the archive of what can be seen
 // again would have it archived again, the log by then lost. While the caches are not filled everything is present.
 func (w *Watcher) present(ref archive.PodRef) bool {
 	if !w.Synced() {
@@ -24,8 +24,8 @@ func (w *Watcher) present(ref archive.PodRef) bool {
 	return err == nil && j.UID == types.UID(ref.JobUID) || len(w.podsOf(types.UID(ref.JobUID))) > 0
 }
 
-// Dead says of a replica that its journal has no writer. While this one does not hold its own Lease it knows of no
-// death.
+// Dead reports of a replica whether its journal has no writer. While this one does not hold its own Lease it knows of
+// no death.
 func (w *Watcher) Dead(replica string) bool {
 	v, _ := w.view()
 	return v.Self.Lease != "" && v.IsDead(replica)

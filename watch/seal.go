@@ -186,7 +186,7 @@ const (
 	silence    = 30 * time.Second // it is not asked again for so long
 )
 
-// unsealed gives the logs that were read to their end and are not in the store.
+// unsealed returns the logs that were read to their end and are not in the store.
 func (w *Watcher) unsealed(p *pod) []*spool.Log {
 	w.mu.Lock()
 	defer w.mu.Unlock()

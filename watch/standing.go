@@ -34,7 +34,7 @@ type PodStanding struct {
 	Events   []*corev1.Event
 }
 
-// Standing says what is known of a Job.
+// Standing returns what is known of a Job.
 func (w *Watcher) Standing(job types.UID) Standing {
 	s := Standing{Job: w.jobByUID(job), Events: w.eventsOf(job)}
 	if s.Job != nil {
@@ -64,7 +64,7 @@ func (w *Watcher) Standing(job types.UID) Standing {
 	return s
 }
 
-// Related gives the Jobs in the cache that run the same workload and are of the same kind, the Job itself among them.
+// Related returns the Jobs in the cache that run the same workload and are of the same kind, the Job itself among them.
 // One without a workload has no relations.
 func (w *Watcher) Related(job *batchv1.Job) []*batchv1.Job {
 	var related []*batchv1.Job

@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
-// Unfinished says that the cache has a Job of the target that has not ended, so that it may get a pod yet: the
+// Unfinished reports whether the cache has a Job of the target that has not ended, so that it may get a pod yet: the
 // archive knows nothing of one that waits suspended for its turn.
 func (w *Watcher) Unfinished(t archive.Target) bool {
 	return slices.ContainsFunc(w.Jobs(), func(job *batchv1.Job) bool {

@@ -169,7 +169,8 @@ func (w *Watcher) factory(tweak func(*metav1.ListOptions), trim cache.TransformF
 	return f
 }
 
-// handle has the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted first.
+// handle makes the informers put keys into the queues. A deleted pod leaves the cache, so its last state is noted
+// first.
 func (w *Watcher) handle() error {
 	see := func(object any) {
 		if !w.concerns(object.(*corev1.Pod)) {
@@ -226,10 +227,11 @@ func (w *Watcher) seeJob(object any) {
 	w.tell(job)
 }
 
-// Synced says whether the caches are filled.
+// Synced reports whether the caches are filled.
 func (w *Watcher) Synced() bool { return w.podInformer.HasSynced() && w.jobInformer.HasSynced() }
 
-// Acts says whether this replica has begun to work: it is in line with the others and has taken over what is its own.
+// Acts reports whether this replica has begun to work: it is in line with the others and has taken over what is its
+// own.
 func (w *Watcher) Acts() bool { return w.acting.Load() }
 
 // Run watches until the context ends and returns when everything that it started has ended. The followers put what they
@@ -264,9 +266,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// Look says what is known of the instance. A pod that is gone is described by its last known state. The API server is
-// asked where the caller wants it and the cache can be wrong: a container that has ended and cannot start again stays
-// as it is.
+// Look returns what is known of the instance. A pod that is gone is described by its last known state. The API server
+// is asked where the caller wants it and the cache can be wrong: a container that has ended and cannot start again
+// stays as it is.
 func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (pods.Sight, error) {
 	cached, err := w.pods.Pods(i.Namespace).Get(i.Pod)
 	if err != nil || cached.UID != types.UID(i.PodUID) {

@@ -130,7 +130,7 @@ func CutToLimit(entries []archive.Entry, bytes int64) []archive.Entry {
 	return entries
 }
 
-// Difference says how two answers differ, "" where they do not.
+// Difference returns how two answers differ, "" where they do not.
 func Difference(got, want []archive.Entry) string {
 	for i := range min(len(got), len(want)) {
 		g, w := got[i], want[i]
@@ -151,7 +151,7 @@ func EntryText(e archive.Entry) string {
 		e.Number, e.Offset, e.Time, e.Partial, e.Context, len(e.Text), e.Text)
 }
 
-// RandomQuery gives a query that bounds some of what can be bounded.
+// RandomQuery returns a query that bounds some of what can be bounded.
 func RandomQuery(r *rand.Rand, t archive.Target, i archive.Instance, lines []archive.Line) archive.Query {
 	q := archive.Query{Target: t}
 	all := int64(0)

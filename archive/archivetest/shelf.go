@@ -35,7 +35,7 @@ func NewShelf(t *testing.T) *Shelf {
 	return s
 }
 
-// Remote gives a reader that has nothing but the store.
+// Remote returns a reader that has nothing but the store.
 func (s *Shelf) Remote() *read.Reader {
 	return read.New(find.Config{Store: s.Faulty, Codec: OneCodec})
 }

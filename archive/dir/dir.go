@@ -52,7 +52,7 @@ func Open(ctx context.Context, root string) (*Store, error) {
 	return s, nil
 }
 
-// File gives the path of the file that an object is in, or would be: for people, who may have other tools to read it.
+// File returns the path of the file that an object is in, or would be: for people, who may have other tools to read it.
 func (s *Store) File(key archive.Key) string {
 	name, err := path(key)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Store) put(ctx context.Context, name string, body io.ReadSeeker, absent
 	return s.syncFolders(filepath.Dir(name))
 }
 
-// write gives the path of an unfinished file that holds the body durably.
+// write returns the path of an unfinished file that holds the body durably.
 func (s *Store) write(ctx context.Context, body io.ReadSeeker) (_ string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -139,7 +139,7 @@ func (s *Store) write(ctx context.Context, body io.ReadSeeker) (_ string, err er
 	return f.Name(), f.Sync()
 }
 
-// place gives the file its name. A Delete may take the folder away as empty between the making of the folder and the
+// place returns the file its name. A Delete may take the folder away as empty between the making of the folder and the
 // naming of the file; then the folder is made again.
 func (s *Store) place(tmp, name string, absent bool) error {
 	for try := 1; ; try++ {
@@ -227,7 +227,7 @@ func (s *Store) remove(ctx context.Context, key archive.Key) error {
 	return nil
 }
 
-// isAbsent says that there is no such file. ENOTDIR: a folder of the path is an object.
+// isAbsent reports whether there is no such file. ENOTDIR: a folder of the path is an object.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -11,10 +11,10 @@ import (
 // maxName bounds a file name. File systems allow 255 bytes; a pod's segment in a key can be longer than that.
 const maxName = 240
 
-// path gives the file of a key, below the root. Each segment of the key becomes a file name that keeps readable what is
-// readable: bytes that a name cannot hold, "%" and a leading dot are written as %XX, so no key reaches out of the root
-// nor into the folder of unfinished files. A name that would be too long goes on in a folder whose name ends in a bare
-// "%", which no other name does.
+// path returns the file of a key, below the root. Each segment of the key becomes a file name that keeps readable what
+// is readable: bytes that a name cannot hold, "%" and a leading dot are written as %XX, so no key reaches out of the
+// root nor into the folder of unfinished files. A name that would be too long goes on in a folder whose name ends in a
+// bare "%", which no other name does.
 func path(key archive.Key) (string, error) {
 	var names []string
 	for segment := range strings.SplitSeq(string(key), "/") {
@@ -26,7 +26,7 @@ func path(key archive.Key) (string, error) {
 	return filepath.Join(names...), nil
 }
 
-// nameOf gives the file names for one segment, in the order of their folders.
+// nameOf returns the file names for one segment, in the order of their folders.
 func nameOf(segment string) []string {
 	var names []string
 	var name strings.Builder
@@ -47,7 +47,7 @@ func escape(c byte, first bool) string {
 	return string([]byte{c})
 }
 
-// segmentOf gives back what nameOf made the name of. cont says that the name goes on in the folder of this name.
+// segmentOf returns back what nameOf made the name of. cont says that the name goes on in the folder of this name.
 func segmentOf(name string) (segment string, cont bool) {
 	name, cont = strings.CutSuffix(name, "%")
 	var b strings.Builder

@@ -89,7 +89,7 @@ func (s *Store) List(ctx context.Context, prefix string, after archive.Key) iter
 	}
 }
 
-// below gives the folder in which every key of the prefix is, and the part of these keys that it stands for. Its
+// below returns the folder in which every key of the prefix is, and the part of these keys that it stands for. Its
 // siblings, which may be as many as there were Jobs, are not read.
 func (s *Store) below(prefix string) (folder, key string) {
 	whole := prefix[:strings.LastIndexByte(prefix, '/')+1]
@@ -117,7 +117,7 @@ type entry struct {
 	file fs.DirEntry // nil for a folder
 }
 
-// folder gives the objects below one folder; key is the part of their keys that the folder stands for. The order of
+// folder returns the objects below one folder; key is the part of their keys that the folder stands for. The order of
 // keys is the order of names where the name of a folder counts with its slash: "a-b" stands before all of "a/", "a0"
 // behind.
 func (w *walk) folder(path, key string) error {
@@ -143,7 +143,7 @@ func (w *walk) folder(path, key string) error {
 	return w.ctx.Err()
 }
 
-// wants says whether a key below the folder can be asked for.
+// wants reports whether a key below the folder can be asked for.
 func (w *walk) wants(folder string) bool {
 	return (strings.HasPrefix(folder, w.prefix) || strings.HasPrefix(w.prefix, folder)) &&
 		(folder > w.after || strings.HasPrefix(w.after, folder))
@@ -166,8 +166,8 @@ func (w *walk) object(e entry) error {
 	return nil
 }
 
-// readFolder gives what stands in a folder, in no order. Folders that only hold the rest of a long name are read along,
-// because their names belong among the others. A folder that is gone has nothing.
+// readFolder returns what stands in a folder, in no order. Folders that only hold the rest of a long name are read
+// along, because their names belong among the others. A folder that is gone has nothing.
 func readFolder(path, key string) ([]entry, error) {
 	files, err := os.ReadDir(path)
 	if err != nil && !isAbsent(err) {

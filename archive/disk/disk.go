@@ -119,7 +119,7 @@ func (d *Disk) Lost(err error) {
 	}
 }
 
-// yield gives the reserve up. It may be gone already, and its room with it.
+// yield returns the reserve up. It may be gone already, and its room with it.
 func (d *Disk) yield() error {
 	d.file.Lock()
 	defer d.file.Unlock()
@@ -165,7 +165,7 @@ func (d *Disk) fill(besides int64) error {
 	return errors.Join(err, d.trimReserve())
 }
 
-// trimReserve gives back what the reserve's file has besides it.
+// trimReserve returns back what the reserve's file has besides it.
 func (d *Disk) trimReserve() error {
 	info, err := os.Stat(d.ReserveFile())
 	switch {

@@ -51,7 +51,7 @@ func (l *jobList) day(ctx context.Context, name string, yield func(archive.KeptJ
 	return l.folder(ctx, archive.DayFolder(name), l.openOn(name), yield)
 }
 
-// openOn gives the names of the open Jobs of a day.
+// openOn returns the names of the open Jobs of a day.
 func (l *jobList) openOn(day string) []string {
 	if l.days == nil {
 		l.days = map[string][]string{}
@@ -96,7 +96,7 @@ func (l *jobList) listAhead(ctx context.Context, first, last time.Time) (map[str
 // not so far that the days between cost anything.
 const farthest = 100 // years
 
-// span gives the first and the last day that can have Jobs.
+// span returns the first and the last day that can have Jobs.
 func (l *jobList) span(ctx context.Context) (first, last time.Time, err error) {
 	tomorrow := time.Now().UTC().AddDate(0, 0, 1) // a clock that goes ahead
 	last = tomorrow
@@ -119,7 +119,7 @@ func (l *jobList) span(ctx context.Context) (first, last time.Time, err error) {
 	return first.Truncate(24 * time.Hour), last.Truncate(24 * time.Hour), nil
 }
 
-// oldest gives the day of the oldest Job.
+// oldest returns the day of the oldest Job.
 func (l *jobList) oldest(ctx context.Context, last time.Time) (time.Time, error) {
 	oldest := last
 	for object, err := range l.reader.Cfg.Store.List(ctx, archive.DayPrefix, "") {

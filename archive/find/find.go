@@ -143,7 +143,7 @@ func (p *FoundPod) jobMade() time.Time {
 	return p.Pod.CreatedAt
 }
 
-// spooled gives the target's pods in this process's spool.
+// spooled returns the target's pods in this process's spool.
 func (r *Finder) spooled(t archive.Target) map[archive.PodUID]*FoundPod {
 	pods := map[archive.PodUID]*FoundPod{}
 	if r.Cfg.Spool == nil {
@@ -159,7 +159,7 @@ func (r *Finder) spooled(t archive.Target) map[archive.PodUID]*FoundPod {
 	return pods
 }
 
-// spooledPod gives what the spool holds of a pod, nil where that is nothing.
+// spooledPod returns what the spool holds of a pod, nil where that is nothing.
 func (r *Finder) spooledPod(ref archive.PodRef) *FoundPod {
 	p := &FoundPod{Logs: map[archive.LogID]*spool.Log{}}
 	for _, l := range r.Cfg.Spool.Logs(ref.PodUID) {
@@ -224,7 +224,7 @@ func New(cfg Config) *Finder {
 	return &Finder{Cfg: cfg, journals: newJournalCache(), lists: newListCache()}
 }
 
-// Settled gives a record as it counts: what an open pod's draft calls never started may start yet.
+// Settled returns a record as it counts: what an open pod's draft calls never started may start yet.
 func (p *FoundPod) Settled(record archive.InstanceRecord) archive.InstanceRecord {
 	if !p.Sealed && record.Verdict == archive.NeverStarted {
 		record.Verdict = ""

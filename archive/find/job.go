@@ -11,8 +11,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/room"
 )
 
-// Job gives what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where that
-// is nothing.
+// Job returns what is known of a Job: its newest one of the name where no UID is given. It returns ErrNotFound where
+// that is nothing.
 func (r *Finder) Job(ctx context.Context, namespace, name string, uid archive.JobUID) (*archive.KeptJob, error) {
 	back, err := room.Of(ctx).Find(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *Finder) Job(ctx context.Context, namespace, name string, uid archive.Jo
 	return r.job(ctx, newest, pods)
 }
 
-// withoutPods gives the newest of the Jobs that have a document and no pod: those that were cancelled or ended before
+// withoutPods returns the newest of the Jobs that have a document and no pod: those that were cancelled or ended before
 // they had one. It is nil without any.
 func (r *Finder) withoutPods(ctx context.Context, f *Found) (*archive.KeptJob, error) {
 	var newest *archive.KeptJob
@@ -113,7 +113,7 @@ func (r *Finder) folder(ctx context.Context, ref archive.PodRef) (*inStore, erro
 	return stored, nil
 }
 
-// podsOf gives a Job's pods, those that are sealed and those that are open here.
+// podsOf returns a Job's pods, those that are sealed and those that are open here.
 func (r *Finder) podsOf(ctx context.Context, stored *inStore, open []*FoundPod) ([]*FoundPod, error) {
 	manifests, err := r.Manifests(ctx, stored, r.listedManifest)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // Jobs lists Jobs: those of the newest day first, within a day by namespace and name; those of a workload by namespace
 // and name. Jobs that are open are listed too, those of other replicas as soon as their journals tell of them. Stopping
-// early costs at most the documents of some Jobs that were read ahead. An error is the last thing it gives, unless it
+// early costs at most the documents of some Jobs that were read ahead. An error is the last thing it yields, unless it
 // wraps ErrDamaged: then the Job's document cannot be read, and the list goes on.
 func (r *Finder) Jobs(ctx context.Context, q archive.JobQuery) iter.Seq2[archive.KeptJob, error] {
 	return func(yield func(archive.KeptJob, error) bool) {
@@ -112,7 +112,7 @@ func (l *jobList) folder(ctx context.Context, folder string, open []string, yiel
 	return l.give(ctx, folder, names, yield)
 }
 
-// names gives the names of a folder, merged with those that are open, each once and in order.
+// names yields the names of a folder, merged with those that are open, each once and in order.
 func (l *jobList) names(ctx context.Context, folder, after string, open []string) iter.Seq2[string, error] {
 	open = slices.DeleteFunc(slices.Clone(open), func(name string) bool { return name <= after })
 	return func(yield func(string, error) bool) {
@@ -142,7 +142,7 @@ func (l *jobList) names(ctx context.Context, folder, after string, open []string
 	}
 }
 
-// kept gives the names that the index has in a folder.
+// kept yields the names that the index has in a folder.
 func (l *jobList) kept(ctx context.Context, folder, after string) iter.Seq2[string, error] {
 	within := ""
 	if l.query.Namespace != "" {
@@ -193,7 +193,7 @@ func (l *jobList) give(ctx context.Context, folder string, names []string, yield
 	return true
 }
 
-// job gives one Job, nil where its name cannot be understood or nothing is there.
+// job returns one Job, nil where its name cannot be understood or nothing is there.
 func (l *jobList) job(ctx context.Context, name string) (*archive.KeptJob, error) {
 	ref, err := archive.ParseIndexName(name)
 	if err != nil {

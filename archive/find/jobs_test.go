@@ -68,7 +68,7 @@ func jobs(t *testing.T, r *read.Reader, q archive.JobQuery, most int) string {
 	return strings.Join(names, " ")
 }
 
-// jobPage gives some Jobs, and the cursor of the last one where there may be more.
+// jobPage returns some Jobs, and the cursor of the last one where there may be more.
 func jobPage(t *testing.T, r *read.Reader, q archive.JobQuery, most int) (names []string, cursor string) {
 	t.Helper()
 	for job, err := range r.Jobs(t.Context(), q) {

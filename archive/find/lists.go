@@ -41,8 +41,8 @@ func newListCache() listCache {
 	return listCache{bounded.New[string, settledJob](listedBytes), bounded.New[archive.Object, *archive.Manifest](listedBytes)}
 }
 
-// get gives a copy of a settled Job, nil where it is not known. open says that some pod of it is not sealed: then only
-// a document stands, behind which no pod comes.
+// get returns a copy of a settled Job, nil where it is not known. open says that some pod of it is not sealed: then
+// only a document stands, behind which no pod comes.
 func (c *listCache) get(name string, open bool) *archive.KeptJob {
 	s, ok := c.jobs.Get(name)
 	switch {
@@ -68,7 +68,7 @@ func (c *listCache) put(name string, job *archive.KeptJob) {
 	c.jobs.Put(name, settledJob{*job, now.Add(listedFor)}, len(text))
 }
 
-// listedManifest gives a manifest that was just seen in the store. It must not be changed.
+// listedManifest returns a manifest that was just seen in the store. It must not be changed.
 func (r *Finder) listedManifest(ctx context.Context, object archive.Object) (*archive.Manifest, error) {
 	if m, ok := r.lists.manifests.Get(object); ok {
 		return m, nil

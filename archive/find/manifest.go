@@ -54,7 +54,7 @@ func (r *Finder) ManifestAt(ctx context.Context, key archive.Key) (*archive.Mani
 	return format.ReadManifest(ctx, r.Cfg.Store, key)
 }
 
-// Manifest gives what is known of a pod: its manifest where it is sealed, else as far as this process or a journal
+// Manifest returns what is known of a pod: its manifest where it is sealed, else as far as this process or a journal
 // knows. It returns ErrNotFound where that is nothing. Namespace and Pod of the reference are enough; of several pods
 // that had the name the newest is given.
 func (r *Finder) Manifest(ctx context.Context, pod archive.PodRef) (m *archive.Manifest, sealed bool, err error) {

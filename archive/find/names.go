@@ -23,7 +23,7 @@ type JobName struct {
 
 // Names lists Jobs as Jobs does, and reads no document: it is for whoever knows most of them already. What is open
 // comes first, whatever the day on which it was made; the rest by days, the oldest first. After does not apply. An
-// error is the last thing it gives.
+// error is the last thing it yields.
 func (r *Finder) Names(ctx context.Context, q archive.JobQuery) iter.Seq2[JobName, error] {
 	return func(yield func(JobName, error) bool) {
 		q.Workload, q.After = "", ""
@@ -74,7 +74,7 @@ func (l *jobList) storedNames(ctx context.Context, yield func(JobName, error) bo
 	}
 }
 
-// giveName gives one name, unless it cannot be understood or is of another namespace.
+// giveName returns one name, unless it cannot be understood or is of another namespace.
 func (l *jobList) giveName(name string, yield func(JobName, error) bool) bool {
 	ref, err := archive.ParseIndexName(name)
 	if err != nil || l.query.Namespace != "" && ref.Namespace != l.query.Namespace {

@@ -81,7 +81,7 @@ func (s *inStore) job(ref archive.PodRef) *jobAt {
 	return at
 }
 
-// prefixes gives where in the store the target's keys stand, the likeliest place first.
+// prefixes returns where in the store the target's keys stand, the likeliest place first.
 func (r *Finder) prefixes(ctx context.Context, t archive.Target) ([]string, error) {
 	switch {
 	case t.Workload != "":
@@ -97,7 +97,7 @@ func (r *Finder) prefixes(ctx context.Context, t archive.Target) ([]string, erro
 	}
 }
 
-// indexed gives the folders of the Jobs that a folder of an index names.
+// indexed returns the folders of the Jobs that a folder of an index names.
 func (r *Finder) indexed(ctx context.Context, folder string, t archive.Target) ([]string, error) {
 	var prefixes []string
 	for object, err := range r.Cfg.Store.List(ctx, folder, "") {

@@ -42,7 +42,7 @@ func isFold(part string) bool {
 	return ok && (n <= foldAt && n >= foldAt-foldSlack || n <= foldShort && n >= foldShort-foldSlack)
 }
 
-// fold gives the name of a key whose parts are folded at so many bytes. A part that looks like a fold is folded as
+// fold returns the name of a key whose parts are folded at so many bytes. A part that looks like a fold is folded as
 // well, or it would be one.
 func fold(key archive.Key, at int) archive.Key {
 	if !hasLong(string(key), foldShort-foldSlack) {
@@ -64,7 +64,7 @@ func fold(key archive.Key, at int) archive.Key {
 	return archive.Key(strings.Join(parts, "/"))
 }
 
-// unfold gives the key of a name.
+// unfold returns the key of a name.
 func unfold(name archive.Key) archive.Key {
 	if !strings.Contains(string(name), foldMark+"/") {
 		return name
@@ -104,7 +104,7 @@ func upTo(text string, n int) string {
 // unfolded is what all names of the keys with a prefix begin with.
 func unfolded(prefix string) string { return upTo(prefix, foldShort-foldSlack) }
 
-// names gives those under which a key is put: the first that the store takes counts.
+// names returns those under which a key is put: the first that the store takes counts.
 func names(key archive.Key) []archive.Key {
 	return slices.Compact([]archive.Key{fold(key, foldAt), fold(key, foldShort)})
 }
@@ -154,7 +154,7 @@ func (f *Folded) Get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	}
 }
 
-// asItIs gives the key itself where that would be folded now and stands in the store as it is. It is looked for in a
+// asItIs returns the key itself where that would be folded now and stands in the store as it is. It is looked for in a
 // list: some stores answer the question for it with trouble of their own.
 func (f *Folded) asItIs(ctx context.Context, key archive.Key) ([]archive.Key, error) {
 	if !hasLong(string(key), foldAt) {
@@ -247,7 +247,7 @@ func (u *unfolding) take(object archive.Object) bool {
 	return true
 }
 
-// upToFold gives a name up to its first fold.
+// upToFold returns a name up to its first fold.
 func upToFold(name archive.Key) string {
 	start := 0
 	for part := range strings.SplitSeq(string(name), "/") {
@@ -259,7 +259,7 @@ func upToFold(name archive.Key) string {
 	return string(name)
 }
 
-// give gives what is held and stands before a key; "" is behind all.
+// give returns what is held and stands before a key; "" is behind all.
 func (u *unfolding) give(before archive.Key) bool {
 	for len(u.held) > 0 && (before == "" || u.held[0].Key < before) {
 		first := u.held[0]
@@ -271,7 +271,7 @@ func (u *unfolding) give(before archive.Key) bool {
 	return true
 }
 
-// one gives an object if it is asked for, and was not given by another name of its key.
+// one returns an object if it is asked for, and was not given by another name of its key.
 func (u *unfolding) one(object archive.Object) bool {
 	if !strings.HasPrefix(string(object.Key), u.prefix) || object.Key <= u.last {
 		return true

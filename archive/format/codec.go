@@ -47,7 +47,7 @@ func (c *Codec) Scratch() []byte {
 // Release takes back a buffer of Scratch, grown or not. Nobody may use it any more, nor what points into it.
 func (c *Codec) Release(b []byte) { c.buffers.Put(&b) }
 
-// compress gives one whole zstd frame, also for no bytes at all; release takes it back.
+// compress returns one whole zstd frame, also for no bytes at all; release takes it back.
 func (c *Codec) compress(raw []byte) []byte {
 	if len(raw) == 0 {
 		return append(c.Scratch(), emptyFrame...)
@@ -58,7 +58,7 @@ func (c *Codec) compress(raw []byte) []byte {
 // emptyFrame is a zstd frame of no bytes: magic, single segment of size 0, one last raw block of size 0.
 var emptyFrame = []byte{0x28, 0xB5, 0x2F, 0xFD, 0x20, 0x00, 0x01, 0x00, 0x00}
 
-// decompress gives the raw bytes of one zstd frame, at most limit of them.
+// decompress returns the raw bytes of one zstd frame, at most limit of them.
 func (c *Codec) decompress(data []byte, limit int64) ([]byte, error) {
 	var h zstd.Header
 	if err := h.Decode(data); err != nil {

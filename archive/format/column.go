@@ -77,7 +77,7 @@ func (c *Codec) appendVarints(dst []byte, base int64, times []int64) []byte {
 	return dst
 }
 
-// decodeColumn gives so many times. What it allocates is bounded by their number.
+// decodeColumn returns so many times. What it allocates is bounded by their number.
 func (c *Codec) decodeColumn(column []byte, base, lines int64) ([]int64, error) {
 	if len(column) > 0 && column[0]&1 != 0 {
 		return c.decodePlanes(column, base, lines)

@@ -11,7 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
-// columns gives times of every kind, by name.
+// columns returns times of every kind, by name.
 func columns() map[string][]int64 {
 	random := rand.New(rand.NewPCG(3, 4))
 	wild := make([]int64, 1000)

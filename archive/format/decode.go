@@ -113,7 +113,7 @@ func (c *Codec) DecodeData(h *Head, data []byte) (*Frame, error) {
 	return f, nil
 }
 
-// skippable gives the payload of the skippable frame at the start of b.
+// skippable returns the payload of the skippable frame at the start of b.
 func skippable(b []byte, magic uint32, limit int64) ([]byte, error) {
 	if len(b) < SkippableSize {
 		return nil, fmt.Errorf("%d bytes where a frame should start: %w", len(b), archive.ErrDamaged)
@@ -253,8 +253,8 @@ func (c *Codec) Scan(r io.ReaderAt, at, size int64) (*Frame, Head, error) {
 	return f, h, err
 }
 
-// NoEOF has an end of bytes that came too early be an error (io.ErrUnexpectedEOF), so that nobody takes it for the end
-// of a log. Any other error, and nil, stays as it is.
+// NoEOF turns an end of bytes that came too early into an error (io.ErrUnexpectedEOF), so that nobody takes it for the
+// end of a log. Any other error, and nil, stays as it is.
 func NoEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -265,7 +265,7 @@ func NoEOF(err error) error {
 // ErrRead means that the store, not the disk, failed.
 var ErrRead = errors.New("read frame")
 
-// CheckFrame says whether the bytes of a frame are what was written.
+// CheckFrame returns the head of a frame whose bytes are what was written. ErrDamaged: they are not.
 func CheckFrame(b []byte) (Head, error) {
 	h, err := DecodeHead(b)
 	if err == nil && crc32.Checksum(b[h.Size:], castagnoli) != h.DataCRC {

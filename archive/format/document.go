@@ -16,7 +16,7 @@ const (
 	maxDocumentObjects = 400_000
 )
 
-// EncodeDocument gives a document as text, with indents unless they would make a long one longer than a reader takes.
+// EncodeDocument returns a document as text, with indents unless they would make a long one longer than a reader takes.
 func EncodeDocument(d *archive.JobDocument) ([]byte, error) {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err == nil && len(text) > maxDocument/2 {

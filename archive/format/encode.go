@@ -9,7 +9,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Encode appends head and data to dst and gives the longer slice and the head.
+// Encode appends head and data to dst and returns the longer slice and the head.
 func (c *Codec) Encode(dst []byte, f *Frame) ([]byte, Head, error) {
 	low, high := f.Bounds()
 	h := Head{

@@ -110,7 +110,7 @@ func (f *Frame) Add(l *archive.Line) {
 	}
 }
 
-// Lines gives the frame's lines in order until yield returns false. The texts point into the frame.
+// Lines returns the frame's lines in order until yield returns false. The texts point into the frame.
 func (f *Frame) Lines(yield func(archive.Line) bool) error {
 	rest, marks := f.Text, f.Marks
 	for i, t := range f.Times {
@@ -145,7 +145,7 @@ func (f *Frame) Lines(yield func(archive.Line) bool) error {
 	return nil
 }
 
-// Bounds gives the earliest and the latest time of the frame's lines, 0 and 0 where none has a time.
+// Bounds returns the earliest and the latest time of the frame's lines, 0 and 0 where none has a time.
 func (f *Frame) Bounds() (low, high int64) {
 	for _, t := range f.Times {
 		if t == 0 { // no line before had a time either
@@ -173,7 +173,7 @@ func (f *Frame) Append(g *Frame) error {
 	})
 }
 
-// Clone gives a frame of its own memory.
+// Clone returns a frame of its own memory.
 func (f *Frame) Clone() *Frame {
 	return &Frame{
 		FirstLine: f.FirstLine, Text: bytes.Clone(f.Text), Times: slices.Clone(f.Times), Marks: slices.Clone(f.Marks),
@@ -194,7 +194,7 @@ func (h *Head) Place() IndexFrame {
 	}
 }
 
-// Rest gives a copy of the frame without its first lines, which have so many bytes.
+// Rest returns a copy of the frame without its first lines, which have so many bytes.
 func (f *Frame) Rest(lines, size int) *Frame {
 	g := &Frame{
 		FirstLine: f.FirstLine + int64(lines), Text: bytes.Clone(f.Text[size:]), Times: slices.Clone(f.Times[lines:]), Gaps: f.Gaps,

@@ -65,7 +65,7 @@ func (x *IndexFrame) Parts() (head, data int64) {
 	return x.Offset, x.Offset + x.HeadSize
 }
 
-// Stored gives the frames in the order in which they lie. Many readers take a file that begins with a skippable frame
+// Stored yields the frames in the order in which they lie. Many readers take a file that begins with a skippable frame
 // for an empty one, so where the first frames have no data the first that has some lies before them.
 func Stored(frames []IndexFrame, version byte) iter.Seq[*IndexFrame] {
 	front := 0

@@ -21,7 +21,7 @@ type JournalIndex struct {
 	Life     string       `json:"life"` // one run of one process
 	Sequence int64        `json:"sequence"`
 	Written  time.Time    `json:"written"`
-	Since    int64        `json:"since,omitempty"` // the epoch of its writer, ns since 1970; see Spool.Trust
+	Epoch    int64        `json:"since,omitempty"` // the epoch of its writer, ns since 1970; see Spool.Trust
 	Pods     []JournalPod `json:"pods"`
 }
 
@@ -74,12 +74,12 @@ const (
 // ErrVersion stands beside ErrDamaged where bytes are whole, and mean something to another version of this program.
 var ErrVersion = errors.New("another version")
 
-// Instance gives the log's instance.
+// Instance returns the log's instance.
 func (l *JournalLog) Instance(pod archive.PodRef) archive.Instance {
 	return archive.Instance{PodRef: pod, Container: l.Container, Kind: l.Kind, Restart: l.Restart, ContainerID: l.ContainerID}
 }
 
-// Document gives a skippable frame with a compressed text in it. tail bytes are left free at its end.
+// Document returns a skippable frame with a compressed text in it. tail bytes are left free at its end.
 func (c *Codec) Document(magic uint32, name string, text []byte, tail int) []byte {
 	packed := c.compress(text)
 	defer c.Release(packed)
@@ -91,7 +91,7 @@ func (c *Codec) Document(magic uint32, name string, text []byte, tail int) []byt
 	return append(b, packed...)
 }
 
-// ReadDocument gives the text of the document at the start of b.
+// ReadDocument returns the text of the document at the start of b.
 func (c *Codec) ReadDocument(b []byte, magic uint32, name string, tail int) ([]byte, error) {
 	payload, err := skippable(b, magic, MaxIndex)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *Codec) ReadJournalIndex(ctx context.Context, store archive.Store, key a
 	return x, err
 }
 
-// SizedJournalIndex gives the object's size, too, as far as it is known.
+// SizedJournalIndex returns the object's size, too, as far as it is known.
 func (c *Codec) SizedJournalIndex(ctx context.Context, store archive.Store, key archive.Key) (x *JournalIndex, size int64, err error) {
 	look := int64(FirstLook)
 	for range 2 {

@@ -96,7 +96,7 @@ type part struct {
 	io.Closer
 }
 
-// WriteAt has a file end at a place with b, and makes the file where there is none. What stood behind the place, as a
+// WriteAt makes a file end at a place with b, also where there is no file. What stood behind the place, as a
 // torn write leaves it, goes first. After an error or a crash the file has its bytes up to the place, and behind it any
 // part of b; the next call at the same place repairs that. It does not sync.
 func WriteAt(path string, at int64, b []byte) error {
@@ -111,7 +111,7 @@ func WriteAt(path string, at int64, b []byte) error {
 	return Closing(file, err)
 }
 
-// Closing closes c and gives the first of the two errors.
+// Closing closes c and returns the first of the two errors.
 func Closing(c io.Closer, err error) error {
 	if cerr := c.Close(); err == nil {
 		return cerr

@@ -14,8 +14,8 @@ type Window struct {
 	Done      bool
 }
 
-// Visit gives the frame's lines that are in the window to Yield, and sets Done once that wants no more. Frames come in
-// the order of their lines. Its error is that of a damaged frame.
+// Visit returns the frame's lines that are in the window to Yield, and sets Done once that wants no more. Frames come
+// in the order of their lines. Its error is that of a damaged frame.
 func (w *Window) Visit(f *Frame) error {
 	return f.Lines(func(line archive.Line) bool {
 		if line.Time != 0 {
@@ -30,7 +30,7 @@ func (w *Window) Visit(f *Frame) error {
 	})
 }
 
-// Passes says that no line of a frame with the given latest time can be in the window.
+// Passes reports whether no line of a frame with the given latest time can be in the window.
 func (w *Window) Passes(high int64) bool {
 	if high == 0 {
 		return w.at < w.Since

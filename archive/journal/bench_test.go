@@ -162,7 +162,7 @@ func BenchmarkTakeOver(b *testing.B) {
 	}
 }
 
-// heap gives the bytes that are in use.
+// heap returns the bytes that are in use.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats

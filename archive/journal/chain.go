@@ -14,7 +14,7 @@ type Place struct {
 // Chain is what one life has journaled of a log.
 type Chain struct {
 	Instance archive.Instance
-	Since    int64 // when its word counts from
+	Epoch    int64 // the highest of those in which it was written
 	Runs     []Taken
 	Lines    int64 // of the log at the end
 	Ended    bool
@@ -34,8 +34,8 @@ type Taken struct {
 // add takes an entry in. A whole frame makes the small frames needless that hold its lines, and frames that were
 // written again those that they are copies of: the runs stay in the order of their lines, and that is the order of the
 // objects, too.
-func (c *Chain) add(object archive.Key, since int64, e *format.JournalLog) {
-	c.Since = max(c.Since, since)
+func (c *Chain) add(object archive.Key, epoch int64, e *format.JournalLog) {
+	c.Epoch = max(c.Epoch, epoch)
 	c.Lines, c.Ended = max(c.Lines, e.Lines), c.Ended || e.Ended
 	if e.Record != nil {
 		c.Record = &Place{object, *e.Record}
@@ -72,8 +72,8 @@ func (c *Chain) Held() (lines int64) {
 }
 
 // bestChain settles which life's frames are taken: those of one life only, for line numbers do not go on between lives.
-// The word of the one counts who took over last, however many lines another one wrote who was paused and came back. But
-// who died before he had written again what he took has less of it than the one from whom he took it.
+// The highest epoch wins, even against more lines. Except: a replica that died before it journaled again what it had
+// taken holds less than its source; then the source wins.
 func bestChain(chains []*Chain) *Chain {
 	best := chains[0]
 	for _, c := range chains[1:] {
@@ -88,9 +88,9 @@ func (c *Chain) standsBefore(o *Chain) bool {
 	switch {
 	case (c.Record != nil) != (o.Record != nil):
 		return c.Record != nil
-	case c.Since > o.Since:
+	case c.Epoch > o.Epoch:
 		return c.Held() >= c.Lines || c.Held() >= o.Held()
-	case c.Since < o.Since:
+	case c.Epoch < o.Epoch:
 		return !o.standsBefore(c)
 	}
 	return c.Held() >= o.Held()

@@ -25,7 +25,7 @@ type journaled struct {
 
 	// The segment that grows.
 	base  int              // whole frames before it
-	since []*journalObject // hold its whole frames
+	grown []*journalObject // hold its whole frames
 	whole spread           // of those
 }
 
@@ -56,12 +56,12 @@ const (
 	fewObjects = 8
 )
 
-// again gives from where a log is to be cut next: from what is journaled on, or from earlier where its frames are
+// again returns from where a log is to be cut next: from what is journaled on, or from earlier where its frames are
 // written again.
 func (t *journaled) again(compact int, half int64) (from spool.Position, frames, tail bool) {
 	from = t.at
-	grown := t.whole.kept+t.whole.fresh >= half
-	if t.whole.due(len(t.since), compact) || grown && len(t.since) > fewObjects {
+	large := t.whole.kept+t.whole.fresh >= half
+	if t.whole.due(len(t.grown), compact) || large && len(t.grown) > fewObjects {
 		return from.After(t.base), true, true
 	}
 	if t.tail.due(len(t.tails), compact) {
@@ -80,10 +80,10 @@ func (t *journaled) hold(o *journalObject, c *cut, half int64) {
 	}
 	switch {
 	case c.Size > 0 && c.againFrames:
-		release(t.since)
-		t.since, t.whole = []*journalObject{o}, spread{kept: c.Size}
+		release(t.grown)
+		t.grown, t.whole = []*journalObject{o}, spread{kept: c.Size}
 	case c.Size > 0:
-		t.since = append(t.since, o)
+		t.grown = append(t.grown, o)
 		t.whole.fresh += c.Size
 	case c.Ended || c.Record != nil:
 		t.pinned = append(t.pinned, o)
@@ -98,16 +98,16 @@ func (t *journaled) hold(o *journalObject, c *cut, half int64) {
 		o.uses++
 		t.pinned = append(t.pinned, o)
 	}
-	if t.whole.kept+t.whole.fresh >= half && len(t.since) <= fewObjects {
-		t.pinned = append(t.pinned, t.since...)
-		t.base, t.since, t.whole = c.To.Frames(), nil, spread{}
+	if t.whole.kept+t.whole.fresh >= half && len(t.grown) <= fewObjects {
+		t.pinned = append(t.pinned, t.grown...)
+		t.base, t.grown, t.whole = c.To.Frames(), nil, spread{}
 	}
 }
 
 // letGo needs none of the objects any more.
 func (t *journaled) letGo() {
 	release(t.tails)
-	release(t.since)
+	release(t.grown)
 	release(t.pinned)
 }
 

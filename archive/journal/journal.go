@@ -29,7 +29,7 @@ type Config struct {
 // open logs, so that the number of requests does not grow with the number of logs. When a replica dies with its disk,
 // another one takes its logs over from there.
 //
-// The journal never holds up who appends. While the store is in trouble it grows old, which Lag tells.
+// The journal never holds up whoever appends. While the store is in trouble it grows old, which Lag tells.
 //
 // What a crash leaves: an object is in the store whole or not at all. Lines that no object holds are read again from
 // the kubelet. Objects that are of no use any more are removed by the next Collect, of any replica. Safe for concurrent
@@ -41,7 +41,7 @@ type Journal struct {
 	Spool *spool.Spool
 	Log   *slog.Logger
 
-	turn     chan struct{} // holds one token; who has it writes or collects, and owns the fields below
+	turn     chan struct{} // holds one token; whoever has it writes or collects, and owns the fields below
 	sequence int64         // of the next object; 0: not known yet
 	logs     map[*spool.Log]*journaled
 	drafts   map[archive.PodUID]*journaledDraft
@@ -130,7 +130,7 @@ func (j *Journal) Run(ctx context.Context) error {
 	}
 }
 
-// Lag gives the age of the oldest line that is not in the store.
+// Lag returns the age of the oldest line that is not in the store.
 func (j *Journal) Lag() time.Duration {
 	oldest := j.inFlight.Load()
 	for _, l := range j.Spool.All() {
@@ -144,7 +144,7 @@ func (j *Journal) Lag() time.Duration {
 	return max(0, time.Since(time.Unix(0, oldest)))
 }
 
-// Stats gives the counts.
+// Stats returns the counts.
 func (j *Journal) Stats() Stats {
 	s := &j.stats
 	return Stats{

@@ -139,7 +139,7 @@ func (m *model) flushOf(l *archivetest.Life) {
 	}
 }
 
-// held gives the number of lines of each log, and checks that they are the first ones of the source.
+// held returns the number of lines of each log, and checks that they are the first ones of the source.
 func (m *model) held(l *archivetest.Life) map[string]int {
 	lines := map[string]int{}
 	for p := range modelPods {

@@ -49,9 +49,9 @@ type Frame struct {
 // ErrNoSuchLog means that an object holds nothing of a log.
 var ErrNoSuchLog = errors.New("no such log in the object")
 
-// List gives the objects of a replica's journal, of all replicas where that is "", in the order of their keys. Objects
+// List yields the objects of a replica's journal, of all replicas where that is "", in the order of their keys. Objects
 // that go away meanwhile are passed over, damaged ones say so. It stops at the first error of the store, which is the
-// last thing it gives.
+// last thing it yields.
 func (r *Reader) List(ctx context.Context, replica string) iter.Seq2[Object, error] {
 	prefix := archive.JournalPrefix
 	if replica != "" {
@@ -131,7 +131,7 @@ func (r *Reader) Frames(ctx context.Context, key archive.Key, run format.Journal
 	return frames, err
 }
 
-// Lines gives the lines that an object holds of a log, in order, until yield returns false. pod is the pod's UID.
+// Lines returns the lines that an object holds of a log, in order, until yield returns false. pod is the pod's UID.
 func (r *Reader) Lines(ctx context.Context, object Object, pod archive.PodUID, container string, restart int, yield func(archive.Line) bool) error {
 	logs := object.logs(pod, container, restart)
 	if len(logs) == 0 {
@@ -160,7 +160,7 @@ func (r *Reader) Lines(ctx context.Context, object Object, pod archive.PodUID, c
 	return nil
 }
 
-// logs gives the entries of one log. A log of which much is new can have several in one object.
+// logs returns the entries of one log. A log of which much is new can have several in one object.
 func (o *Object) logs(pod archive.PodUID, container string, restart int) (logs []format.JournalLog) {
 	if o.Index == nil {
 		return nil

@@ -41,7 +41,7 @@ func looked(t *testing.T) (*storetest.Memory, *journal.Reader, []archive.Line) {
 	return memory, journal.NewReader(memory, archivetest.NewCodec(t)), lines
 }
 
-// damaged gives a reader of a copy of the store in which one object is changed.
+// damaged returns a reader of a copy of the store in which one object is changed.
 func damaged(t *testing.T, memory *storetest.Memory, key archive.Key, change func([]byte)) *journal.Reader {
 	t.Helper()
 	return journal.NewReader(archivetest.CopyDamaged(t, memory, key, change), archivetest.NewCodec(t))

@@ -141,7 +141,7 @@ func (s *sheet) addLog(c *cut) error {
 func (s *sheet) finish() ([]byte, error) {
 	j := s.journal
 	s.index.Version, s.index.Cluster, s.index.Replica, s.index.Life = archive.FormatVersion, j.Spool.Cluster, j.cfg.Replica, j.life
-	s.index.Sequence, s.index.Written, s.index.Since = j.sequence, time.Now().UTC(), j.Spool.Epoch()
+	s.index.Sequence, s.index.Written, s.index.Epoch = j.sequence, time.Now().UTC(), j.Spool.Epoch()
 	index, err := j.Spool.Codec.EncodeJournalIndex(&s.index)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (s *sheet) finish() ([]byte, error) {
 	return index, err
 }
 
-// noted has the spool know that the disk is full. The journal waits for room as the streams do, and grows old.
+// noted tells the spool that the disk is full. The journal waits for room as the streams do, and grows old.
 func (s *sheet) noted(err error) {
 	if disk.LacksRoom(err) {
 		s.journal.Spool.Lost(err)

@@ -103,15 +103,15 @@ func (v *View) plan(key archive.Key, x *format.JournalIndex) {
 			p = &Pod{PodRef: j.PodRef, logs: map[archive.LogID][]*Chain{}}
 			v.Pods[j.PodUID] = p
 		}
-		if x.Since >= p.epoch {
-			p.Replica, p.epoch = archive.ReplicaOf(key), x.Since
+		if x.Epoch >= p.epoch {
+			p.Replica, p.epoch = archive.ReplicaOf(key), x.Epoch
 		}
-		if j.Draft != nil && x.Since >= p.drafted {
-			p.Draft, p.drafted = &Place{key, *j.Draft}, x.Since
+		if j.Draft != nil && x.Epoch >= p.drafted {
+			p.Draft, p.drafted = &Place{key, *j.Draft}, x.Epoch
 		}
 		for k := range j.Logs {
 			e := &j.Logs[k]
-			p.chain(x.Life, e.Copy, e.Instance(j.PodRef)).add(key, x.Since, e)
+			p.chain(x.Life, e.Copy, e.Instance(j.PodRef)).add(key, x.Epoch, e)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (j *Journal) put(ctx context.Context, s *sheet) error {
 	return nil
 }
 
-// putSheet tries sequence after sequence until one is free. Nobody else should write under our name; who does loses
+// putSheet tries sequence after sequence until one is free. Nobody else should write under our name; whoever does loses
 // nothing.
 func (j *Journal) putSheet(ctx context.Context, s *sheet) (archive.Key, error) {
 	frames := s.size

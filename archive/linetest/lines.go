@@ -15,7 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// LogText gives lines as a training job writes them.
+// LogText returns lines as a training job writes them.
 func LogText(n int) []archive.Line {
 	lines := make([]archive.Line, n)
 	for i := range lines {

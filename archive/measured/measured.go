@@ -15,7 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics"
 )
 
-// New gives the store, counted in m. What it can do beyond archive.Store it can do still.
+// New returns the store, counted in m. What it can do beyond archive.Store it can do still.
 func New(store archive.Store, m *metrics.Store) archive.Store {
 	s := measured{store, m}
 	if uploads, ok := store.(aborter); ok {
@@ -113,7 +113,7 @@ func (s measured) begin(ctx context.Context, name string) *operation {
 	return &operation{name: name, count: s.count, start: time.Now(), left: ctx.Err}
 }
 
-// end counts how it went. That an object is there, or is not, is what was asked; and who leaves did not fail.
+// end counts how it went. That an object is there, or is not, is what was asked; and a caller that leaves did not fail.
 func (o *operation) end(err error) {
 	answered := errors.Is(err, archive.ErrNotFound) || errors.Is(err, archive.ErrExists)
 	switch {

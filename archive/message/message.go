@@ -72,7 +72,7 @@ func (t *Talk) Memory() (bytes int64) {
 	return bytes
 }
 
-// Of gives the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that
+// Of returns the newest messages of a workload in some namespaces. One that cannot be read, or is of a version that
 // nobody here knows, is passed over: it must not hide the others, nor the log that they stand in.
 func Of(ctx context.Context, store archive.Store, workload string, namespaces ...string) (Talk, error) {
 	back, err := room.Of(ctx).Find(ctx)
@@ -110,7 +110,7 @@ func Of(ctx context.Context, store archive.Store, workload string, namespaces ..
 	return t, nil
 }
 
-// messageKeys gives the keys of the newest messages, oldest first, within the bounds; more: there are others.
+// messageKeys returns the keys of the newest messages, oldest first, within the bounds; more: there are others.
 func messageKeys(ctx context.Context, store archive.Store, workload string, namespaces []string) (keys []archive.Key, more bool, err error) {
 	var all []archive.Object
 	for _, namespace := range namespaces {

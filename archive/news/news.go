@@ -8,7 +8,7 @@ import (
 )
 
 // Wakeup is how a reader that waits hears of something new: it holds at most one token, so that nobody who brings news
-// waits for who reads it.
+// waits for whoever reads it.
 type Wakeup chan struct{}
 
 // NewWakeup makes one that has not heard of anything.

@@ -25,14 +25,14 @@ import (
 type breaker struct {
 	log    *slog.Logger
 	failed func(error)   // counts each failed try
-	turn   chan struct{} // holds one token; who has it may probe
+	turn   chan struct{} // holds one token; whoever has it may probe
 	fresh  atomic.Int64  // callers that wait for their first turn
 	worked atomic.Int64  // requests that did
 
 	mu      sync.Mutex
 	healthy chan struct{} // guarded by mu; nil: no trouble; else closed when it is over
 	pause   time.Duration // guarded by mu; before the next probe
-	since   time.Time     // guarded by mu; start of the trouble
+	began   time.Time     // guarded by mu; start of the trouble
 }
 
 const (
@@ -121,7 +121,7 @@ func isAnswer(err error) bool {
 }
 
 // enter returns when the store works, or when it is the caller's turn to probe it; the caller gives the turn back then.
-// Who is fresh, and has not failed yet, comes first: the others may be the trouble.
+// A caller that is fresh, and has not failed yet, comes first: the others may be the trouble.
 func (b *breaker) enter(ctx context.Context, fresh bool) (probing bool, err error) {
 	healthy, _ := b.state()
 	if healthy == nil {
@@ -168,7 +168,7 @@ func (b *breaker) trouble(what string, err error) {
 		b.pause = min(2*b.pause, lastPause)
 		return
 	}
-	b.healthy, b.pause, b.since = make(chan struct{}), firstPause, time.Now()
+	b.healthy, b.pause, b.began = make(chan struct{}), firstPause, time.Now()
 	b.log.Warn("store is in trouble; trying until it works", "op", what, "err", err)
 }
 
@@ -181,7 +181,7 @@ func (b *breaker) works() {
 	}
 	close(b.healthy)
 	b.healthy = nil
-	b.log.Info("store works again", "elapsed", time.Since(b.since))
+	b.log.Info("store works again", "elapsed", time.Since(b.began))
 }
 
 // ok reports whether the store answered last.

@@ -20,7 +20,7 @@ type lookFirst struct {
 }
 
 // Put is the store's Put. With IfAbsent, on a store that cannot do this, it looks for the key first and returns
-// ErrExists where that is taken; who puts between the look and the put is overwritten.
+// ErrExists where that is taken; one that puts between the look and the put is overwritten.
 func (s *lookFirst) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, opts archive.PutOptions) error {
 	if err := archive.CheckKey(key); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Lock takes the one token out of a channel; who has it puts it back. It is a mutex that a context ends the waiting
+// Lock takes the one token out of a channel; whoever has it puts it back. It is a mutex that a context ends the waiting
 // for, with its error.
 func Lock(ctx context.Context, token chan struct{}) error {
 	select {

@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Partly has parts of objects read out of the whole where the store does not give them, or gives others: slow, and
+// Partly reads parts of objects out of the whole where the store does not give them, or gives others: slow, and
 // right. The probe finds out (Sealer.Probe); until then the store is believed. Safe for concurrent use.
 type Partly struct {
 	archive.Store

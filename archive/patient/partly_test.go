@@ -18,7 +18,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/seal"
 )
 
-// otherParts gives other parts of objects than it is asked for, of the right length.
+// otherParts returns other parts of objects than it is asked for, of the right length.
 func otherParts(s archive.Store) *oddStore {
 	return &oddStore{Store: s, get: func(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
 		if r.Offset < 0 {

@@ -137,7 +137,7 @@ func probeFree(ctx context.Context, s archive.Store, key archive.Key) (bool, err
 	return err == nil, err
 }
 
-// readBack gives the bytes of the object that r asks for.
+// readBack returns the bytes of the object that r asks for.
 func readBack(ctx context.Context, s archive.Store, key archive.Key, r archive.Range) ([]byte, error) {
 	body, _, err := s.Get(ctx, key, r)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// open gives the pods that this replica's spool or any journal has, and deletes on the way the journals of the dead
+// open returns the pods that this replica's spool or any journal has, and deletes on the way the journals of the dead
 // that are older than the cutoff. A pod that a journal names keeps its manifest: without it the journal's object would
 // never be garbage, and a takeover would bring the log back.
 func (r *Retention) open(ctx context.Context, cutoff time.Time) (map[archive.PodUID]bool, error) {
@@ -39,9 +39,9 @@ func (r *Retention) open(ctx context.Context, cutoff time.Time) (map[archive.Pod
 	return open, nil
 }
 
-// named gives the pods of a replica's journal. An object of a dead replica that was written before the cutoff, and that
-// nobody here has taken over, is deleted instead: nobody has come for it in all that time, and its lines are too old to
-// keep.
+// named returns the pods of a replica's journal. An object of a dead replica that was written before the cutoff, and
+// that nobody here has taken over, is deleted instead: nobody has come for it in all that time, and its lines are too
+// old to keep.
 func (r *Retention) named(ctx context.Context, replica string, cutoff time.Time, held []archive.PodUID) (pods []archive.PodUID, err error) {
 	objects, err := r.journal.List(ctx, replica)
 	if err != nil {

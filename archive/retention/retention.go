@@ -103,7 +103,7 @@ func (r *Retention) Run(ctx context.Context) error {
 	return nil
 }
 
-// Stats gives the counts.
+// Stats returns the counts.
 func (r *Retention) Stats() Stats {
 	c := &r.counts
 	return Stats{
@@ -168,7 +168,7 @@ func (r *Retention) isOurs(namespace string) bool {
 	return r.cfg.Namespace == "" || namespace == r.cfg.Namespace
 }
 
-// page gives some keys, so that nothing is deleted in the middle of a listing.
+// page returns some keys, so that nothing is deleted in the middle of a listing.
 func (r *Retention) page(ctx context.Context, prefix string, after archive.Key) ([]archive.Key, error) {
 	const size = 1000
 	var keys []archive.Key

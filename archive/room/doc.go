@@ -1,4 +1,4 @@
-// Package room bounds the memory that the answers of one reader take together, however many he asks for and whatever he
+// Package room bounds the memory that the answers of one reader take together, however many it asks for and whatever it
 // asks.
 //
 // It counts and holds nothing itself.

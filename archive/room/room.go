@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrNoRoom says that the other answers of the same reader hold what he may take in memory. It passes as soon as one of
+// ErrNoRoom says that the other answers of the same reader hold what it may take in memory. It passes as soon as one of
 // them ends.
 var ErrNoRoom = errors.New("other answers take all the memory that one reader may take")
 
-// Allowance bounds the memory that the answers of one reader take together, however many he asks for and whatever he
+// Allowance bounds the memory that the answers of one reader take together, however many it asks for and whatever it
 // asks. Of three kinds of memory each has a part of its own, so that none waits for another one:
 //
 //   - what an answer holds for as long as it lasts is reserved before it begins, and refused where there is no room for
 //     it. A reader's only answer is given however large it is: who asks for the logs of ten thousand pods has them,
 //     alone;
-//   - frames are waited for: whoever has one gives it back when his client has read it, or is cut off;
+//   - frames are waited for: whoever has one gives it back when its client has read it, or is cut off;
 //   - so is looking for logs and Jobs, which no client holds up.
 //
 // Safe for concurrent use.
@@ -42,7 +42,7 @@ func NewAllowance(bytes int64) *Allowance {
 	return &Allowance{most: bytes * 9 / 16, framed: framed, frames: semaphore.NewWeighted(framed), finds: semaphore.NewWeighted(mostFinds)}
 }
 
-// Reserved gives the bytes that are reserved, and how many may be.
+// Reserved returns the bytes that are reserved, and how many may be.
 func (a *Allowance) Reserved() (bytes, most int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -50,13 +50,13 @@ func (a *Allowance) Reserved() (bytes, most int64) {
 }
 
 // Room is one answer's part of its reader's allowance. The methods of a nil one bound nothing: it is that of a program
-// that reads for itself alone. Owned by who reads the answer.
+// that reads for itself alone. Owned by whoever reads the answer.
 type Room struct {
 	of       *Allowance
 	reserved int64
 }
 
-// Room gives an answer its part; Close takes it back.
+// Room returns an answer its part; Close takes it back.
 func (a *Allowance) Room() *Room { return &Room{of: a} }
 
 // Close gives back all that is reserved. The room may be used again.
@@ -70,7 +70,8 @@ func (r *Room) Close() {
 	r.reserved = 0
 }
 
-// Beside gives a further room of the same reader: for what an answer reads on its way and is done with before its end.
+// Beside returns a further room of the same reader: for what an answer reads on its way and is done with before its
+// end.
 func (r *Room) Beside() *Room {
 	if r == nil {
 		return nil
@@ -78,7 +79,7 @@ func (r *Room) Beside() *Room {
 	return r.of.Room()
 }
 
-// Reserve takes bytes until Close, or gives ErrNoRoom.
+// Reserve takes bytes until Close, or returns ErrNoRoom.
 func (r *Room) Reserve(bytes int64) error {
 	if r == nil {
 		return nil

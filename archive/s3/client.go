@@ -125,7 +125,7 @@ func tune(t *http.Transport, timeout time.Duration, roots *x509.CertPool) {
 	}
 }
 
-// loadRoots gives the system's certificates and those of the file, or nil where there is no file.
+// loadRoots returns the system's certificates and those of the file, or nil where there is no file.
 func loadRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil

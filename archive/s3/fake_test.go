@@ -36,7 +36,7 @@ func (a *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.answer(n, req)
 }
 
-// seen gives the requests whose method and target hold the two texts.
+// seen returns the requests whose method and target hold the two texts.
 func (a *answers) seen(method, target string) []request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -49,7 +49,7 @@ func (a *answers) seen(method, target string) []request {
 	return found
 }
 
-// reply gives an answer; headers are name, value, name, value.
+// reply returns an answer; headers are name, value, name, value.
 func reply(status int, body string, headers ...string) *http.Response {
 	resp := &http.Response{
 		StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, ContentLength: int64(len(body)),
@@ -66,7 +66,7 @@ func refusal(status int, code string) *http.Response {
 	return reply(status, "<Error><Code>"+code+"</Code><Message>refused</Message></Error>", "Content-Type", "application/xml")
 }
 
-// always gives the same answer to every request, after it has read the request's body.
+// always returns the same answer to every request, after it has read the request's body.
 func always(status int, code string) func(int, *http.Request) (*http.Response, error) {
 	return func(_ int, req *http.Request) (*http.Response, error) {
 		if err := drain(req); err != nil {
@@ -121,7 +121,7 @@ func usual(*http.Request) *http.Response { return nil }
 
 const testTimeout = 20 * time.Second
 
-// openFake gives a store over the transport. With an endpoint it is one that is not AWS.
+// openFake returns a store over the transport. With an endpoint it is one that is not AWS.
 func openFake(t *testing.T, transport http.RoundTripper, endpoint string) *Store {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", "access")
@@ -140,7 +140,7 @@ func openFake(t *testing.T, transport http.RoundTripper, endpoint string) *Store
 
 const custom = "https://s3.example.com"
 
-// calls gives every method of the store, with a body of the given size for Put.
+// calls returns every method of the store, with a body of the given size for Put.
 func calls(s *Store, size int) map[string]func(*testing.T) error {
 	return map[string]func(*testing.T) error{
 		"Put": func(t *testing.T) error { return putBytes(t, s, size, archive.PutOptions{}) },

@@ -45,8 +45,8 @@ func (s *bucket) List(ctx context.Context, prefix string, after archive.Key) ite
 	}
 }
 
-// pages gives what S3 lists; an error is the last thing it gives. Names come encoded: as they are, one that XML has no
-// letters for would make its whole page unreadable, to everybody and for good.
+// pages yields what S3 lists; an error is the last thing it yields. Names come encoded: as they are, one that XML has
+// no letters for would make its whole page unreadable, to everybody and for good.
 func (s *bucket) pages(ctx context.Context, prefix string, after archive.Key) iter.Seq2[types.Object, error] {
 	input := &s3.ListObjectsV2Input{
 		Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix), EncodingType: types.EncodingTypeUrl,
@@ -74,7 +74,7 @@ func (s *bucket) pages(ctx context.Context, prefix string, after archive.Key) it
 	}
 }
 
-// decoded gives a name of an answer as it is. A store that does not know encodings says so by naming none.
+// decoded returns a name of an answer as it is. A store that does not know encodings says so by naming none.
 func decoded(name *string, by types.EncodingType) (*string, error) {
 	if by != types.EncodingTypeUrl {
 		return name, nil
@@ -86,8 +86,8 @@ func decoded(name *string, by types.EncodingType) (*string, error) {
 	return &plain, nil
 }
 
-// inXML says whether a name can be written in XML at all. Where it cannot, encoders put U+FFFD for the letter, and so
-// name another object; a name that has this one cannot be told from such.
+// inXML reports whether a name can be written in XML at all. Where it cannot, encoders put U+FFFD for the letter, and
+// so name another object; a name that has this one cannot be told from such.
 func inXML(name string) bool {
 	for _, c := range name {
 		fits := c == '\t' || c == '\n' || c == '\r' || c >= ' ' && c <= 0xD7FF || c >= 0xE000 && c < utf8.RuneError || c >= 0x10000

@@ -128,7 +128,8 @@ func (s *bucket) putWithDigest(ctx context.Context, input s3.PutObjectInput, bod
 // part waits about d, so that putters in conflict part.
 func part(ctx context.Context, d time.Duration) error { return pause.For(ctx, d/2+rand.N(d)) }
 
-// readerAt gives the body as the uploader wants it: it reads parts in place then, and copies them to memory otherwise.
+// readerAt returns the body as the uploader wants it: it reads parts in place then, and copies them to memory
+// otherwise.
 func readerAt(body io.ReadSeeker) io.ReaderAt {
 	if r, ok := body.(io.ReaderAt); ok {
 		return r
@@ -155,8 +156,8 @@ func (r *seekingReader) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// newUploader gives the SDK's uploader. It is deprecated in favour of one that does not read in place; this is the only
-// spot that knows it.
+// newUploader returns the SDK's uploader. It is deprecated in favour of one that does not read in place; this is the
+// only spot that knows it.
 func newUploader(client *s3.Client, cfg Config) *manager.Uploader {
 	return manager.NewUploader(&uploadClient{client, client.Options().BaseEndpoint != nil}, func(u *manager.Uploader) {
 		u.PartSize = cfg.PartSize
@@ -217,7 +218,7 @@ func (c *uploadClient) AbortMultipartUpload(
 	return c.Client.AbortMultipartUpload(ctx, input, opts...)
 }
 
-// digest gives the body's sum in base64, and leaves the body at its start.
+// digest returns the body's sum in base64, and leaves the body at its start.
 func digest(body io.ReadSeeker, sum hash.Hash) (string, error) {
 	if _, err := io.Copy(sum, body); err != nil {
 		return "", err

@@ -56,12 +56,12 @@ func (s *bucket) get(ctx context.Context, key archive.Key, r archive.Range) (io.
 	return body, size, nil
 }
 
-// lastOf gives the range of an object's last bytes as one from its start.
+// lastOf returns the range of an object's last bytes as one from its start.
 func lastOf(size int64, r archive.Range) archive.Range {
 	return archive.Range{Offset: max(0, size+r.Offset), Length: r.Length}
 }
 
-// header gives the Range header, nil for the whole object.
+// header returns the Range header, nil for the whole object.
 func header(r archive.Range) *string {
 	switch last := r.Offset + r.Length - 1; {
 	case r.Offset == 0 && r.Length == 0:
@@ -75,7 +75,7 @@ func header(r archive.Range) *string {
 	}
 }
 
-// sizeOf gives the size of the whole object. It fails where the store has given the whole instead of the range.
+// sizeOf returns the size of the whole object. It fails where the store has given the whole instead of the range.
 func sizeOf(out *s3.GetObjectOutput, r archive.Range) (int64, error) {
 	if size, ok := total(aws.ToString(out.ContentRange)); ok {
 		return size, nil
@@ -88,14 +88,14 @@ func sizeOf(out *s3.GetObjectOutput, r archive.Range) (int64, error) {
 	return size, nil
 }
 
-// total gives the number behind the slash of a Content-Range: "bytes 2-4/10" or "bytes */10".
+// total returns the number behind the slash of a Content-Range: "bytes 2-4/10" or "bytes */10".
 func total(contentRange string) (int64, bool) {
 	_, after, _ := strings.Cut(contentRange, "/")
 	size, err := strconv.ParseInt(after, 10, 64)
 	return size, err == nil
 }
 
-// sizePastEnd gives the size of an object that ends before the range begins, from the store's refusal or by asking
+// sizePastEnd returns the size of an object that ends before the range begins, from the store's refusal or by asking
 // again.
 func (s *bucket) sizePastEnd(ctx context.Context, name *string, refusal error) (int64, error) {
 	if resp, ok := errors.AsType[*awshttp.ResponseError](refusal); ok {

@@ -101,7 +101,7 @@ func TestGetOddAnswers(t *testing.T) {
 	}
 }
 
-// page gives a page of a list, with a token where more follows.
+// page returns a page of a list, with a token where more follows.
 func page(more string, keys ...string) *http.Response {
 	var b strings.Builder
 	b.WriteString("<ListBucketResult>")

@@ -111,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return &Store{Folded: fold.Folded{Store: b}, bucket: b}, nil
 }
 
-// complete checks the settings and gives them with their defaults.
+// complete checks the settings and returns them with their defaults.
 func (c Config) complete() (Config, error) {
 	if c.Prefix = strings.Trim(c.Prefix, "/"); c.Prefix != "" {
 		c.Prefix += "/"
@@ -157,7 +157,7 @@ func (c Config) checkPlace() error {
 // longestKey is S3's own bound, in bytes.
 const longestKey = 1024
 
-// name gives the bucket's key for a key of the archive. An empty key would make S3 act on the bucket itself.
+// name returns the bucket's key for a key of the archive. An empty key would make S3 act on the bucket itself.
 func (s *bucket) name(key archive.Key) (*string, error) {
 	if key == "" {
 		return nil, errors.New("key is empty")

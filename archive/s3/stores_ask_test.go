@@ -39,7 +39,7 @@ func (a asking) put(key, body string, condition *string) error {
 	return err
 }
 
-// get gives an object, or a part of one.
+// get returns an object, or a part of one.
 func (a asking) get(key, part string) (string, error) {
 	input := &s3.GetObjectInput{Bucket: aws.String(bucketOf), Key: &key}
 	if part != "" {

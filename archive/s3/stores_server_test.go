@@ -122,7 +122,7 @@ func (s *server) makeBucket(ctx context.Context, endpoint string, ended <-chan s
 	}
 }
 
-// freePort gives the first of four ports that are free, as are those ten thousand above, which some take besides.
+// freePort returns the first of four ports that are free, as are those ten thousand above, which some take besides.
 func freePort(t *testing.T) int {
 	t.Helper()
 	free := func(port int) bool {
@@ -142,7 +142,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// cell gives what a table of the page has in a row, under a heading that begins with the column's name.
+// cell returns what a table of the page has in a row, under a heading that begins with the column's name.
 func cell(text, row, column string) string {
 	at := -1
 	for line := range strings.SplitSeq(text, "\n") {

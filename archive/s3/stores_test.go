@@ -135,7 +135,7 @@ func probed(t *testing.T, endpoint string) string {
 	return strings.Join(found, ", ")
 }
 
-// suite gives the subtests that fail.
+// suite returns the subtests that fail.
 func suite(t *testing.T, endpoint string) string {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSuiteOfOneServer$", "-test.v", "-test.timeout", "15m")
 	cmd.Env = append(os.Environ(), endpointOfSuite+"="+endpoint)

@@ -54,7 +54,7 @@ func translate(ctx context.Context, err error) error {
 	return err
 }
 
-// code gives the store's error code, "" where the error is not the store's.
+// code returns the store's error code, "" where the error is not the store's.
 func code(err error) string {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
@@ -63,7 +63,7 @@ func code(err error) string {
 	return api.ErrorCode()
 }
 
-// status gives the HTTP status of the store's answer, 0 where there was none.
+// status returns the HTTP status of the store's answer, 0 where there was none.
 func status(err error) int {
 	resp, ok := errors.AsType[*awshttp.ResponseError](err)
 	if !ok {
@@ -72,15 +72,15 @@ func status(err error) int {
 	return resp.HTTPStatusCode()
 }
 
-// isConflict says that another conditional put of the same key was under way.
+// isConflict reports whether another conditional put of the same key was under way.
 func isConflict(err error) bool { return code(err) == codeConflict }
 
-// isPastEnd says that a range begins behind the object's end.
+// isPastEnd reports whether a range begins behind the object's end.
 func isPastEnd(err error) bool {
 	return code(err) == codeInvalidRange || status(err) == http.StatusRequestedRangeNotSatisfiable
 }
 
-// isRefusal says that the store does not take this kind of request, rather than that it is in trouble.
+// isRefusal reports whether the store does not take this kind of request, rather than that it is in trouble.
 func isRefusal(err error) bool {
 	switch status(err) {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusLengthRequired, http.StatusNotImplemented:

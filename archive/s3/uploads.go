@@ -22,7 +22,7 @@ func (s *Store) AbortUploads(ctx context.Context, before time.Time) (int, error)
 	return s.bucket.AbortUploads(ctx, before)
 }
 
-// AbortUploads gives back the parts of the archive's uploads that were begun before the given time and neither
+// AbortUploads returns back the parts of the archive's uploads that were begun before the given time and neither
 // completed nor aborted: a process that died in the middle of a large Put leaves one, it is in no listing, and it is
 // paid for. It says how many these were. On AWS it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload.
 func (s *bucket) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
@@ -63,7 +63,7 @@ func (s *bucket) isStale(upload types.MultipartUpload, before time.Time) bool {
 	return s.isOfArchive(aws.ToString(upload.Key)) && upload.Initiated != nil && upload.Initiated.Before(before)
 }
 
-// uploads gives the pages of the store's list; an error is the last thing it gives. Names come encoded, as those of
+// uploads yields the pages of the store's list; an error is the last thing it yields. Names come encoded, as those of
 // objects do.
 func (s *bucket) uploads(ctx context.Context) iter.Seq2[[]types.MultipartUpload, error] {
 	input := &s3.ListMultipartUploadsInput{
@@ -96,7 +96,7 @@ func stuck(input *s3.ListMultipartUploadsInput, key, upload *string) bool {
 	return aws.ToString(key) == aws.ToString(input.KeyMarker) && aws.ToString(upload) == aws.ToString(input.UploadIdMarker)
 }
 
-// isOfArchive says whether the archive would put a large object under this name: a log, a document or a part of a
+// isOfArchive reports whether the archive would put a large object under this name: a log, a document or a part of a
 // journal. Others may put theirs below the same prefix.
 func (s *bucket) isOfArchive(name string) bool {
 	key, ok := strings.CutPrefix(name, s.prefix)

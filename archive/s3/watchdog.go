@@ -54,7 +54,7 @@ type guard struct {
 	answered atomic.Bool // from here on the sent body does not move the clock
 }
 
-// explain gives the stall as the error where that is what ended the try.
+// explain returns the stall as the error where that is what ended the try.
 func (g *guard) explain(err error) error {
 	if stall, ok := errors.AsType[stallError](context.Cause(g.ctx)); ok {
 		return stall

@@ -79,7 +79,7 @@ func TestLogObjectIsThere(t *testing.T) {
 	}
 }
 
-// vouched gives the record of the only log in the manifest, after its object was compared with it.
+// vouched returns the record of the only log in the manifest, after its object was compared with it.
 func vouched(t *testing.T, memory *storetest.Memory) archive.InstanceRecord {
 	t.Helper()
 	raw, _ := memory.Bytes(archivetest.Pod.ManifestKey())

@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/format"
 )
 
-// Find gives the records of the pod's logs whose objects are in the store, in the order of their keys. A replica that
+// Find returns the records of the pod's logs whose objects are in the store, in the order of their keys. A replica that
 // dies with its disk after it put one and before the journal said so leaves nothing else; the object's own index tells
 // whose log it is. Of several objects of an instance it is the one that holds most.
 func (s *Sealer) Find(ctx context.Context, pod archive.PodRef) ([]archive.InstanceRecord, error) {

@@ -86,7 +86,7 @@ func (s *Sealer) putJob(ctx context.Context, job archive.PodRef, d *archive.JobD
 	return written, err
 }
 
-// jobThere says whether the Job's document is there. Where that names no pod its index keys are put again.
+// jobThere reports whether the Job's document is there. Where that names no pod its index keys are put again.
 func (s *Sealer) jobThere(ctx context.Context, job archive.PodRef) (bool, error) {
 	const look = 16 << 10 // a document without pods is shorter
 	text, size, err := format.Fetch(ctx, s.store, job.JobKey(), archive.Range{Length: look})

@@ -10,8 +10,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// Log seals one instance's log and gives its record without the container's state. The frames have left the spool when
-// it returns. ErrSealed: the pod's manifest is there already and vouches for another log.
+// Log seals one instance's log and returns its record without the container's state. The frames have left the spool
+// when it returns. ErrSealed: the pod's manifest is there already and vouches for another log.
 func (s *Sealer) Log(ctx context.Context, l *spool.Log) (archive.InstanceRecord, error) {
 	// A record that is there was written after the log object was stored: an earlier try, or an earlier process.
 	r, ok, err := l.Record()

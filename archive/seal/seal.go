@@ -83,7 +83,7 @@ func (s *Sealer) Pod(ctx context.Context, m *archive.Manifest) error {
 	return nil
 }
 
-// putManifest says whether the manifest that is in the store now is the given one.
+// putManifest reports whether the manifest that is in the store now is the given one.
 func (s *Sealer) putManifest(ctx context.Context, pod archive.PodRef, text []byte) (bool, error) {
 	err := s.store.Put(ctx, pod.ManifestKey(), bytes.NewReader(text), archive.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	// A manifest that exists may be this very one, stored by a put that reported failure: reading back tells.

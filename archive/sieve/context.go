@@ -18,7 +18,7 @@ type contextLines struct {
 
 // ContextRoom is what the logs of an answer hold together of lines that may be before a match. Of thousands that are
 // followed each may hold what a single one may; where that is too much in all, a log drops of its own. nil: that of a
-// log alone. Owned by who ranges over the answer.
+// log alone. Owned by whoever ranges over the answer.
 type ContextRoom struct{ used int }
 
 const (
@@ -69,7 +69,7 @@ func (c *contextLines) detach() {
 	c.own = len(c.lines)
 }
 
-// take gives the lines and forgets them. They are good until the next one is added.
+// take returns the lines and forgets them. They are good until the next one is added.
 func (c *contextLines) take() []archive.Entry {
 	lines := c.lines[c.head:]
 	c.room.take(-c.size - ContextEntry*len(lines))

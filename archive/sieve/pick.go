@@ -19,7 +19,7 @@ type pick struct {
 
 func newPick(s *Sieve, h Holding) *pick { return &pick{s, h, h.Sections()} }
 
-// Run gives the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the
+// Run returns the entries of a holding. tail: only the last ones count, as Query.Tail says. It returns false where the
 // consumer has had enough or an error that ends the answer was given.
 func (s *Sieve) Run(ctx context.Context, h Holding, tail bool, yield func(archive.Entry, error) bool) bool {
 	p := newPick(s, h)
@@ -59,7 +59,7 @@ var errEnough = errors.New("enough")
 
 // pass reads the sections and lets their lines through.
 func (p *pick) pass(ctx context.Context, numbers []int, yield func(archive.Entry, error) bool) error {
-	left := false // the consumer wants no more; else who stops has met the context's end
+	left := false // the consumer wants no more; else whoever stops has met the context's end
 	give := func(e archive.Entry, err error) bool {
 		p.turn.back()
 		if left = !yield(e, err); left {
@@ -152,7 +152,7 @@ func (p *pick) passOver(ctx context.Context, lines, raw int64) {
 	p.Seen, p.raw = lines, raw
 }
 
-// timeBefore gives the time of the line before the given number of lines, or of the last one before that has a time.
+// timeBefore returns the time of the line before the given number of lines, or of the last one before that has a time.
 func (p *pick) timeBefore(ctx context.Context, lines int64) int64 {
 	for n := len(p.sections) - 1; n >= 0; n-- {
 		x := &p.sections[n]
@@ -240,7 +240,7 @@ func (p *pick) entries(ctx context.Context, numbers []int) (int64, error) {
 	return alone.count(ctx, numbers)
 }
 
-// alone gives a pick that counts and leaves this one as it is.
+// alone returns a pick that counts and leaves this one as it is.
 func (p *pick) alone() *pick {
 	s := *p.Sieve
 	s.budget, s.before, s.pending, s.skip, s.recall = &Budget{}, contextLines{}, 0, 0, false
@@ -261,8 +261,8 @@ func (p *pick) count(ctx context.Context, numbers []int) (n int64, err error) {
 type Holding interface {
 	// Sections are those that are held, in order.
 	Sections() []format.Section
-	// Frames gives the frames of some of the sections, whose numbers ascend. After a *DamageError it goes on behind the
-	// damage; any other error is the last thing it gives. A frame is good until the next one is asked for.
+	// Frames yields the frames of some of the sections, whose numbers ascend. After a *DamageError it goes on behind
+	// the damage; any other error is the last thing it yields. A frame is good until the next one is asked for.
 	Frames(ctx context.Context, numbers []int) iter.Seq2[format.Piece, error]
 	// Close gives back what is held. No frame is good after it.
 	Close()

@@ -37,7 +37,7 @@ func (p *pick) recallPending(ctx context.Context) error {
 	return nil
 }
 
-// pendingAfter gives how many lines are due behind some lines, where so many are given after each one that matches.
+// pendingAfter returns how many lines are due behind some lines, where so many are given after each one that matches.
 func pendingAfter(picked []bool, most int) (pending int) {
 	for _, match := range picked {
 		if pending--; match {
@@ -47,7 +47,7 @@ func pendingAfter(picked []bool, most int) (pending int) {
 	return max(0, pending)
 }
 
-// upTo gives a sieve of the log's lines up to a number that lets through all that Grep is asked of.
+// upTo returns a sieve of the log's lines up to a number that lets through all that Grep is asked of.
 func (s *Sieve) upTo(lines int64) *Sieve {
 	q := *s.Query
 	q.After, q.Tail, q.Grep = nil, nil, nil

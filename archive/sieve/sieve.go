@@ -68,10 +68,10 @@ type Budget struct {
 // logs of the answer share it.
 func NewBudget(limit int64) *Budget { return &Budget{limit > 0, limit} }
 
-// Full says that nothing more fits.
+// Full reports whether nothing more fits.
 func (b *Budget) Full() bool { return b.limited && b.left <= 0 }
 
-// cut has the entry fit.
+// cut makes the entry fit.
 func (b *Budget) cut(e *archive.Entry) {
 	size := e.Size()
 	if b.limited && size > b.left {
@@ -92,7 +92,7 @@ func (s *Sieve) PassTo(lines, raw int64) {
 // timed: the query bounds times.
 func (s *Sieve) timed() bool { return s.since != 0 || s.until != 0 }
 
-// wanted gives the sections that can hold a line that goes through.
+// wanted returns the sections that can hold a line that goes through.
 func (s *Sieve) wanted(sections []format.Section) []int {
 	var numbers []int
 	// A line without a time at the start of a section counts as the last one before it: that may be in time where the
@@ -115,12 +115,12 @@ func (s *Sieve) wanted(sections []format.Section) []int {
 // inTime applies the bounds of times.
 func (s *Sieve) inTime(at int64) bool { return at >= s.since && (s.until == 0 || at < s.until) }
 
-// overlaps says whether a time of the section can be in bounds.
+// overlaps reports whether a time of the section can be in bounds.
 func (s *Sieve) overlaps(x *format.Section) bool {
 	return !x.Timed || x.High >= s.since && (s.until == 0 || x.Low < s.until)
 }
 
-// may says whether a section can hold a line that goes through, whatever its times.
+// may reports whether a section can hold a line that goes through, whatever its times.
 func (s *Sieve) may(x *format.Section) bool {
 	q := s.Query
 	switch {
@@ -137,7 +137,7 @@ func (s *Sieve) may(x *format.Section) bool {
 	return true
 }
 
-// whole says that every line of the section goes through, as far as that can be told without reading it.
+// whole reports whether every line of the section goes through, as far as that can be told without reading it.
 func (s *Sieve) whole(x *format.Section) bool {
 	q := s.Query
 	return s.grep == nil && q.Find == nil && !s.timed() && x.Lines >= 0 && x.FirstLine >= s.Seen &&

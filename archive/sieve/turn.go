@@ -8,7 +8,7 @@ import (
 // Turn is an answer's right to match lines against an expression. An expression costs up to a microsecond for a byte
 // and more, so there are fewer turns than processors: whoever reads logs leaves room for those who keep them. A turn
 // is given back while a line is with its consumer, who may be slow, while the store is asked, and now and then in
-// between, so that every answer goes on. Owned by who ranges over the answer.
+// between, so that every answer goes on. Owned by whoever ranges over the answer.
 //
 // A nil turn is that of an answer that matches no expression: it needs none.
 type Turn struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// All gives every log, those of a pod side by side.
+// All returns every log, those of a pod side by side.
 func (s *Spool) All() []*Log {
 	s.mu.Lock()
 	logs := make([]*Log, 0, len(s.logs))
@@ -38,7 +38,7 @@ func (s *Spool) MarkDrafted(pod archive.PodUID) {
 	s.mu.Unlock()
 }
 
-// TakeDrafted gives the pods whose draft was saved since it was last called.
+// TakeDrafted returns the pods whose draft was saved since it was last called.
 func (s *Spool) TakeDrafted() map[archive.PodUID]struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +47,7 @@ func (s *Spool) TakeDrafted() map[archive.PodUID]struct{} {
 	return pods
 }
 
-// Find gives an open log, nil where there is none.
+// Find returns an open log, nil where there is none.
 func (s *Spool) Find(name archive.LogID) *Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,12 +63,12 @@ func (s *Spool) TakenDir() string { return filepath.Join(s.cfg.Dir, ".takeover")
 // the next Append, as of a failing disk, and goes on from the new one. It returns nil where nothing changed.
 //
 // A crash in here leaves files without an identity or without their log; the journal holds all of it still.
-func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, since int64) (*Log, error) {
+func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, epoch int64) (*Log, error) {
 	l := newLog(s, i)
 	l.mu.Lock() // whoever finds the log from now on waits until it is whole
 	defer l.mu.Unlock()
 	old := s.Find(i.ID())
-	if old != nil && s.Stays(old, lines, since) {
+	if old != nil && s.Stays(old, lines, epoch) {
 		return nil, nil
 	}
 	s.mu.Lock()
@@ -78,7 +78,7 @@ func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, since 
 	}
 	s.logs[i.ID()] = l
 	s.mu.Unlock()
-	err := s.place(l, old, files, since)
+	err := s.place(l, old, files, epoch)
 	if err != nil {
 		l.gone = true
 		s.mu.Lock()
@@ -92,8 +92,8 @@ func (s *Spool) Adopt(i archive.Instance, files map[string]string, lines, since 
 	return l, nil
 }
 
-func (s *Spool) place(l, old *Log, files map[string]string, since int64) error {
-	if err := s.clear(old, since); err != nil {
+func (s *Spool) place(l, old *Log, files map[string]string, epoch int64) error {
+	if err := s.clear(old, epoch); err != nil {
 		return err
 	}
 	if err := s.makePodDir(l.instance.PodUID); err != nil {
@@ -117,12 +117,12 @@ func (s *Spool) place(l, old *Log, files map[string]string, since int64) error {
 	return l.recover()
 }
 
-// clear makes place for a log from a journal whose word counts since then.
-func (s *Spool) clear(old *Log, since int64) error {
+// clear makes place for a log from a journal of that epoch.
+func (s *Spool) clear(old *Log, epoch int64) error {
 	if old == nil {
 		return nil
 	}
-	if since > s.sinceOf(old) {
+	if epoch > s.epochOf(old) {
 		if err := old.setAside(); err != nil {
 			return err
 		}

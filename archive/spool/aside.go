@@ -23,7 +23,7 @@ func (l *Log) writeIdentity() error {
 // aside stands in the name of the file with what was served of a log while nobody could look at the journals.
 const aside = ".aside"
 
-// setAside takes the log's lines out of the way of those that a journal has, and has the log take and give nothing
+// setAside takes the log's lines out of the way of those that a journal has; the log takes and gives nothing
 // more. They are brought into one file first, which is then renamed: a crash leaves them here or there, and whole.
 func (l *Log) setAside() error {
 	l.mu.Lock()
@@ -56,7 +56,7 @@ func (l *Log) findAside() {
 	}
 }
 
-// Aside gives what was served of the log while it was in doubt, as a log of its own that is only read: nil where that
+// Aside returns what was served of the log while it was in doubt, as a log of its own that is only read: nil where that
 // is nothing. It belongs after what the log holds, by the overlap check. DropAside ends it; before that it comes again
 // after a crash.
 func (l *Log) Aside() (*Log, error) {

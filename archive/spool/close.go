@@ -23,8 +23,8 @@ type handed struct {
 	err    error  // of the last try
 }
 
-// handOff has the open frame closed beside. false: nothing was done. Nothing waits in a queue: where all hands are busy
-// the caller does the work, as slowly as that is.
+// handOff begins to close the open frame beside. false: nothing was done. Nothing waits in a queue: where all hands are
+// busy the caller does the work, as slowly as that is.
 func (l *Log) handOff() bool {
 	if l.tailSize > 0 || l.open == nil {
 		return false // joining with .tail reads the disk, and comes once for many frames of a log that floods
@@ -55,7 +55,7 @@ func (h *handed) work(l *Log) {
 	h.try(l, l.spool.Reserve)
 }
 
-// newHands gives the bound on frames that are closed beside at once, all logs together.
+// newHands returns the bound on frames that are closed beside at once, all logs together.
 func newHands() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
 // try does what is left to do.

@@ -1,6 +1,6 @@
 package spool
 
-// BelongTo says which cluster the spool's logs are of: by the UID of its namespace kube-system. It stands in everything
+// BelongTo sets which cluster the spool's logs are of: by the UID of its namespace kube-system. It stands in everything
 // that is written of them, so that clusters which share a bucket and a prefix leave what is each other's alone: a pod
 // of another cluster is in no cache here, and would be sealed as one that is gone. "": not known, and what others wrote
 // cannot be told from ours, as what was written before there was this word. Before anything else is called.

@@ -51,7 +51,7 @@ func (s *Spool) hasDraft(pod archive.PodUID, sum draftSum) bool {
 	return ok && have == sum
 }
 
-// Draft gives what was saved of a pod.
+// Draft returns what was saved of a pod.
 func (s *Spool) Draft(pod archive.PodUID) (*archive.Draft, error) {
 	var d archive.Draft
 	if err := disk.ReadJSON(s.draftPath(pod), &d); err != nil {
@@ -69,7 +69,7 @@ type DraftRef struct {
 	Workloads []string
 }
 
-// Drafts gives the pods that the spool holds anything of, in no order.
+// Drafts returns the pods that the spool holds anything of, in no order.
 func (s *Spool) Drafts() []DraftRef {
 	pods, err := s.Pods()
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Spool) Drafts() []DraftRef {
 	return refs
 }
 
-// draftRef gives whose pod it is; ok is false where nothing says so.
+// draftRef returns whose pod it is; ok is false where nothing says so.
 func (s *Spool) draftRef(uid archive.PodUID) (ref DraftRef, ok bool) {
 	if known, found := s.refs.Load(uid); found {
 		return known.(DraftRef), true

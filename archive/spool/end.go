@@ -14,7 +14,7 @@ import (
 
 // End closes the log: the last frame, the index and the seek table go to .log, of which object makes the log object. It
 // may be called again, also after a failure or a restart, and always makes the same bytes of the same lines. A log
-// without lines has no object; End then gives its summary only.
+// without lines has no object; End then returns its summary only.
 func (l *Log) End() (archive.Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *Log) WriteRecord(r *archive.InstanceRecord) error {
 	return os.Rename(l.path(".tail"), l.path(SealedExt))
 }
 
-// Ended says whether End was called, by this process or an earlier one: nothing can be appended any more.
+// Ended reports whether End was called, by this process or an earlier one: nothing can be appended any more.
 func (l *Log) Ended() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -20,7 +20,7 @@ func (l *Log) counted(h *format.Head) {
 	l.tailEnd = h.FirstLine + h.Lines
 }
 
-// gather gives the lines that no whole frame holds. Where there is no .tail that is the open frame itself.
+// gather returns the lines that no whole frame holds. Where there is no .tail that is the open frame itself.
 func (l *Log) gather() (*format.Frame, error) {
 	open := l.opened()
 	if l.tailSize == 0 {
@@ -61,7 +61,7 @@ func (l *Log) giveUpTail(small []*format.Frame, cause error) {
 	})
 }
 
-// tailFrames gives the small frames of .tail in order, with ErrDamaged only those before the damage.
+// tailFrames returns the small frames of .tail in order, with ErrDamaged only those before the damage.
 func (l *Log) tailFrames() ([]*format.Frame, error) {
 	if l.tailSize == 0 {
 		return nil, nil
@@ -125,7 +125,7 @@ func (l *Log) left() bool {
 	return l.gone
 }
 
-// leave has the log take and give nothing more.
+// leave ends what the log takes and gives.
 func (l *Log) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/linetest"
 )
 
-// wholeFrame gives a frame of the usual size.
+// wholeFrame returns a frame of the usual size.
 func wholeFrame() *format.Frame {
 	f := &format.Frame{}
 	for _, line := range linetest.LogText(4000) {
@@ -78,7 +78,7 @@ func BenchmarkLogObject(b *testing.B) {
 	}
 }
 
-// stampedText gives the lines as one text with the times inline, as the API serves them.
+// stampedText returns the lines as one text with the times inline, as the API serves them.
 func stampedText(lines []archive.Line) (text []byte) {
 	for _, line := range lines {
 		text = time.Unix(0, line.Time).UTC().AppendFormat(text, "2006-01-02T15:04:05.000000000Z07:00")
@@ -114,7 +114,7 @@ func BenchmarkStoredSize(b *testing.B) {
 	}
 }
 
-// timedLines gives lines whose times are random in their last digits, as those of a runtime are.
+// timedLines returns lines whose times are random in their last digits, as those of a runtime are.
 func timedLines(n int, text func(int) []byte, between, jitter time.Duration) []archive.Line {
 	random := rand.New(rand.NewPCG(1, 2))
 	lines, at := make([]archive.Line, n), linetest.Base

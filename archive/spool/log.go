@@ -59,13 +59,13 @@ func newLog(s *Spool, i archive.Instance) *Log {
 	return &Log{instance: i, spool: s, copy: s.copies.Add(1), sum: sha256.New(), stat: archive.Summary{Version: archive.FormatVersion, Instance: i}}
 }
 
-// Instance says whose log this is.
+// Instance returns whose log this is.
 func (l *Log) Instance() archive.Instance { return l.instance }
 
 // Fresh returns when the oldest line came that the journal has not taken, ns since 1970; 0: there is none.
 func (l *Log) Fresh() int64 { return l.fresh.Load() }
 
-// Summary says what is held now. SHA256 is empty until the log has ended.
+// Summary returns what is held now. SHA256 is empty until the log has ended.
 func (l *Log) Summary() archive.Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +120,7 @@ func (l *Log) take(line *archive.Line) error {
 	return nil
 }
 
-// opened gives the open frame.
+// opened returns the open frame.
 func (l *Log) opened() *format.Frame {
 	if l.open == nil {
 		l.open = l.spool.newFrame(l.tailEnd)
@@ -143,8 +143,8 @@ func (l *Log) account() {
 	l.memory = memory
 }
 
-// Reading says how many bytes who appends holds of lines that have no end so far. They count as the spool's memory:
-// whoever appends next writes its lines to the disk sooner.
+// Reading notes how many bytes the follower holds of lines that have no end so far. They count as the spool's memory:
+// whoever appends next writes lines to the disk sooner.
 func (l *Log) Reading(bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

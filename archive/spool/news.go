@@ -5,7 +5,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/news"
 )
 
-// Watch has the log wake w with each change: lines came, it has ended, it has left the spool.
+// Watch makes the log wake w at each change: lines came, it has ended, it has left the spool.
 func (l *Log) Watch(w news.Wakeup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -63,8 +63,8 @@ func (l *Log) arrange(o *patient.Order, x *format.Index) (err error) {
 	return nil
 }
 
-// oneFrame makes one frame of several and gives its data and its head. The same frames always give the same bytes. Only
-// a few are made at once, however many logs are sealed.
+// oneFrame makes one frame of several and returns its data and its head. The same frames always give the same bytes.
+// Only a few are made at once, however many logs are sealed.
 func (l *Log) oneFrame(r io.ReaderAt, x *format.Index) ([]byte, format.IndexFrame, error) {
 	l.spool.hands <- struct{}{}
 	defer func() { <-l.spool.hands }()

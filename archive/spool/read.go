@@ -26,7 +26,7 @@ func (l *Log) view() (*view, error) {
 	if l.gone {
 		return nil, archive.ErrGone
 	}
-	// A full spool or a failing disk is the affair of who appends; what they keep in memory is read from there.
+	// A full spool or a failing disk is the affair of whoever appends; what they keep in memory is read from there.
 	_ = l.settle(l.spool.Reserve)
 	recent, err := l.tailFrames()
 	if errors.Is(err, archive.ErrDamaged) {
@@ -62,9 +62,9 @@ func (v *view) frame(n int) (*format.Frame, error) {
 	return v.log.spool.Codec.ReadFrame(v.file, x.Offset, x.Size())
 }
 
-// Held gives the lines that are held and whose time is not before since, in order, until yield returns false. Lines
+// Held returns the lines that are held and whose time is not before since, in order, until yield returns false. Lines
 // without a time count as those before them. The texts are good until yield returns. What is appended meanwhile does
-// not come. A log that has left the spool gives ErrGone.
+// not come. Of a log that has left the spool it returns ErrGone.
 func (l *Log) Held(since int64, yield func(archive.Line) bool) error {
 	err := l.held(&format.Window{Since: since, Yield: yield})
 	if err != nil {
@@ -73,8 +73,8 @@ func (l *Log) Held(since int64, yield func(archive.Line) bool) error {
 	return nil
 }
 
-// HeldFrom gives the first of these lines and all that stand behind it, whatever their times: the place of each one is
-// how many are held less those that come after it. Otherwise it is as Held.
+// HeldFrom returns the first of these lines and all that stand behind it, whatever their times: the place of each one
+// is how many are held less those that come after it. Otherwise it is as Held.
 func (l *Log) HeldFrom(since int64, yield func(archive.Line) bool) error {
 	if err := l.held(&format.Window{Since: since, Yield: yield, Onward: true}); err != nil {
 		return fmt.Errorf("read spool of %s: %w", l.instance, err)
@@ -108,7 +108,7 @@ func (l *Log) held(w *format.Window) error {
 	return nil
 }
 
-// Last gives the line that was appended last, with a text of its own; ok is false where nothing is held.
+// Last returns the line that was appended last, with a text of its own; ok is false where nothing is held.
 func (l *Log) Last() (line archive.Line, ok bool, err error) {
 	if line, ok, err = l.last(); err != nil {
 		return archive.Line{}, false, fmt.Errorf("last line of %s: %w", l.instance, err)
@@ -138,7 +138,7 @@ func (l *Log) last() (line archive.Line, ok bool, err error) {
 	return line, ok, err
 }
 
-// Record gives what the sealer wrote down of the log when its object was in the store; ok is false before that.
+// Record returns what the sealer wrote down of the log when its object was in the store; ok is false before that.
 func (l *Log) Record() (r archive.InstanceRecord, ok bool, err error) {
 	err = disk.ReadJSON(l.path(SealedExt), &r)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -150,8 +150,8 @@ func (l *Log) Record() (r archive.InstanceRecord, ok bool, err error) {
 	return r, true, nil
 }
 
-// Has says whether the line is held: its time and its bytes. It is cheap for a line that is not older than those which
-// came since the last flush, so that it may be asked for every line that comes out of order.
+// Has reports whether the line is held: its time and its bytes. It is cheap for a line that is not older than those
+// which came since the last flush, so that it may be asked for every line that comes out of order.
 func (l *Log) Has(line archive.Line) (bool, error) {
 	if recent, sure := l.hasOpen(line); sure {
 		return recent, nil

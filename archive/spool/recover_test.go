@@ -59,7 +59,7 @@ func TestRecoveryAtEveryByte(t *testing.T) {
 	}
 }
 
-// frameEnds gives for each frame of a file where it ends and how many lines of the log there are up to there.
+// frameEnds returns for each frame of a file where it ends and how many lines of the log there are up to there.
 func frameEnds(t *testing.T, file []byte) (ends [][2]int64) {
 	t.Helper()
 	for at := int64(0); at < int64(len(file)); {
@@ -73,7 +73,7 @@ func frameEnds(t *testing.T, file []byte) (ends [][2]int64) {
 	return ends
 }
 
-// linesKept says how many lines survive where one file of the log is torn at a size. The lines of .tail go on from a
+// linesKept returns how many lines survive where one file of the log is torn at a size. The lines of .tail go on from a
 // whole .log only.
 func linesKept(l *Log, ext string, size int64, ends [][2]int64) int {
 	lines := int64(0)

@@ -22,8 +22,8 @@ type given struct {
 	at time.Time
 }
 
-// givenFor is how long a reader looks for a pod that was handed over in the journal of who gave it away. The next
-// owner takes over one Lease duration later at the most, and journals what he took with his next interval.
+// givenFor is how long a reader looks for a pod that was handed over in the journal of the replica that gave it away.
+// The next owner takes over one Lease duration later at the most, and journals what it took with its next interval.
 const givenFor = 10 * time.Minute
 
 func (s *Spool) noteGiven(ref DraftRef) {
@@ -35,7 +35,7 @@ func (s *Spool) noteGiven(ref DraftRef) {
 	s.given[ref.PodUID] = given{ref, time.Now()}
 }
 
-// GaveAway gives the pods that were handed over a short while ago.
+// GaveAway returns the pods that were handed over a short while ago.
 func (s *Spool) GaveAway() []DraftRef {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,8 +28,8 @@ type snapshot struct {
 	found  []format.Section
 }
 
-// Snapshot gives what is held, at least from a position on: the number of lines before it and of bytes of their text.
-// What is before it may be left out. A log that has left the spool gives ErrGone.
+// Snapshot returns what is held, at least from a position on: the number of lines before it and of bytes of their text.
+// What is before it may be left out. Of a log that has left the spool it returns ErrGone.
 func (l *Log) Snapshot(lines, raw int64) (*snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -52,7 +52,7 @@ type Spool struct {
 	drafted map[archive.PodUID]struct{} // guarded by mu; pods whose draft the journal has not looked at
 	saved   map[archive.PodUID]draftSum // guarded by mu; of the drafts that this process saved
 	doubt   bool                        // guarded by mu; the journals could not be looked at
-	newest  int64                       // guarded by mu; the latest since that anybody was seen to have
+	newest  int64                       // guarded by mu; the latest epoch that any replica was seen to have
 	text    sync.Pool                   // of *frame
 	refs    sync.Map                    // of PodUID to draftRef, for readers
 	given   map[archive.PodUID]given    // guarded by mu; that were handed over, for readers
@@ -80,7 +80,7 @@ func Open(cfg Config, codec *format.Codec, log *slog.Logger) (*Spool, error) {
 	if err := os.RemoveAll(s.TakenDir()); err != nil {
 		return nil, fmt.Errorf("empty %s: %w", s.TakenDir(), err)
 	}
-	s.readSince()
+	s.readEpoch()
 	if err := s.Begin(); err != nil {
 		return nil, fmt.Errorf("reserve room in spool %s: %w", cfg.Dir, err)
 	}
@@ -131,7 +131,7 @@ func (s *Spool) markDirty(l *Log) {
 	s.mu.Unlock()
 }
 
-// Log gives the instance's open log, the one that an earlier process left or a new one.
+// Log returns the instance's open log, the one that an earlier process left or a new one.
 func (s *Spool) Log(i archive.Instance) (*Log, error) {
 	if l := s.Find(i.ID()); l != nil {
 		return l, nil
@@ -166,7 +166,7 @@ func (s *Spool) take(i archive.Instance) (*Log, error) {
 	return l, nil
 }
 
-// Pods gives the pods that the spool holds anything of.
+// Pods returns the pods that the spool holds anything of.
 func (s *Spool) Pods() ([]archive.PodUID, error) {
 	entries, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *Spool) Pods() ([]archive.PodUID, error) {
 	return pods, nil
 }
 
-// Logs gives the open logs of one pod, in no order.
+// Logs returns the open logs of one pod, in no order.
 func (s *Spool) Logs(pod archive.PodUID) []*Log {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,10 +232,10 @@ func (s *Spool) Drop(pod archive.PodUID) error {
 	return nil
 }
 
-// Held gives the bytes of lines in memory that are not on disk, and their limit.
+// Held returns the bytes of lines in memory that are not on disk, and their limit.
 func (s *Spool) Held() (held, limit int64) { return s.held.Load(), s.cfg.Memory }
 
-// Open gives the number of open logs.
+// Open returns the number of open logs.
 func (s *Spool) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -89,7 +89,7 @@ func (f *Faulty) Mend() {
 	f.faults = nil
 }
 
-// Count gives the count of a method so far. Calls count when they begin, broken or not; bytes when they moved.
+// Count returns the count of a method so far. Calls count when they begin, broken or not; bytes when they moved.
 func (f *Faulty) Count(op Op) Count {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +108,7 @@ func (f *Faulty) VerifyAllFired(t Reporter) {
 	}
 }
 
-// meet counts the call and gives the effect that breaks it, or nil.
+// meet counts the call and returns the effect that breaks it, or nil.
 func (f *Faulty) meet(op Op, keys ...archive.Key) Effect {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,7 +133,7 @@ func (q *queued) picks(keys []archive.Key) bool {
 	return q.Key == "" || slices.ContainsFunc(keys, func(key archive.Key) bool { return matches(q.Key, string(key)) })
 }
 
-// matches says whether s is pattern, where each "*" of pattern stands for any bytes.
+// matches reports whether s is pattern, where each "*" of pattern stands for any bytes.
 func matches(pattern, s string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {

@@ -34,7 +34,7 @@ func NewGate() *Gate {
 	return g
 }
 
-// Shut has requests hang until Open.
+// Shut makes requests hang until Open.
 func (g *Gate) Shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -53,14 +53,14 @@ func (g *Gate) Open() {
 	}
 }
 
-// Cut has requests fail until Open.
+// Cut makes requests fail until Open.
 func (g *Gate) Cut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cut = true
 }
 
-// Kill has requests fail for ever, those that hang too.
+// Kill makes requests fail for ever, those that hang too.
 func (g *Gate) Kill() { g.once.Do(func() { close(g.dead) }) }
 
 // Pass waits in front of a shut gate and says whether a request goes through.

@@ -43,7 +43,7 @@ type Memory struct {
 	folders map[string]bool        // guarded by mu; every folder that a key was ever put into, without its slash
 }
 
-// NewMemory gives an empty store that reports broken rules to t. With a nil t it watches no rule.
+// NewMemory returns an empty store that reports broken rules to t. With a nil t it watches no rule.
 func NewMemory(t Reporter) *Memory {
 	return &Memory{
 		report: t, objects: map[archive.Key][]byte{}, deleted: map[archive.Key]bool{}, folders: map[string]bool{},
@@ -133,7 +133,7 @@ func isSealed(key archive.Key) bool {
 
 func exempt(rule func(archive.Key) bool, key archive.Key) bool { return rule != nil && rule(key) }
 
-// foldersOf gives every folder above key, without its slash.
+// foldersOf yields every folder above key, without its slash.
 func foldersOf(key archive.Key) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i, c := range string(key) {
@@ -233,14 +233,14 @@ func (m *Memory) Delete(ctx context.Context, keys ...archive.Key) error {
 	return nil
 }
 
-// Keys gives the keys that the store holds, in their order. It counts as no call and breaks no rule.
+// Keys returns the keys that the store holds, in their order. It counts as no call and breaks no rule.
 func (m *Memory) Keys() []archive.Key {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.objects))
 }
 
-// Bytes gives a copy of the object's bytes, and whether there is one. It counts as no call and breaks no rule.
+// Bytes returns a copy of the object's bytes, and whether there is one. It counts as no call and breaks no rule.
 func (m *Memory) Bytes(key archive.Key) ([]byte, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -187,7 +187,7 @@ func testDelete(t *testing.T, s archive.Store) {
 	wantObject(t, s, "v1/d/a", []byte("back"))
 }
 
-// pattern gives n bytes that differ from place to place, so that a part in the wrong place is seen.
+// pattern returns n bytes that differ from place to place, so that a part in the wrong place is seen.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // never fails, and the same bytes every time

@@ -15,7 +15,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// testRetention has a store deleted from while it is listed, as the archive does once a day: of an old Job nothing is
+// testRetention deletes from a store while it is listed, as the archive does once a day: of an old Job nothing is
 // left, and a young one stays as it is.
 func testRetention(t *testing.T, s archive.Store) {
 	codec, err := format.NewCodec()

@@ -61,7 +61,7 @@ func (t *takeover) fetch(ctx context.Context) error {
 	return nil
 }
 
-// nearby gives how many of the runs to read in one request.
+// nearby returns how many of the runs to read in one request.
 func nearby(runs []wanted) int {
 	for n := 1; n < len(runs); n++ {
 		before := runs[n-1].run

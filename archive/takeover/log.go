@@ -35,7 +35,7 @@ type takenLog struct {
 // choose settles what is taken of a log.
 func (l *takenLog) choose() {
 	have := l.spool.Find(l.best.Instance.ID())
-	l.stays = have != nil && (l.best.Record != nil || l.spool.Stays(have, l.best.Held(), l.best.Since))
+	l.stays = have != nil && (l.best.Record != nil || l.spool.Stays(have, l.best.Held(), l.best.Epoch))
 	// Small frames go to .tail where nothing but small frames follows, without a hole.
 	runs := l.best.Runs
 	for n := len(runs) - 1; n >= 0 && !runs[n].Whole; n-- {
@@ -99,8 +99,8 @@ func (l *takenLog) knows(gaps []archive.Gap) bool {
 	return !slices.ContainsFunc(gaps, func(g archive.Gap) bool { return !slices.Contains(l.gaps, g) })
 }
 
-// renumber gives a frame the number that it has without the lost lines before it, and its head the gap. Its text is not
-// compressed again.
+// renumber returns a frame the number that it has without the lost lines before it, and its head the gap. Its text is
+// not compressed again.
 func (l *takenLog) renumber(b []byte, lost int64) ([]byte, error) {
 	c := l.spool.Codec
 	f, h, err := c.Decode(b)
@@ -147,7 +147,7 @@ func (l *takenLog) adopt() error {
 		}
 		files[spool.SealedExt] = l.path(spool.SealedExt)
 	}
-	log, err := l.spool.Adopt(l.best.Instance, files, l.lines, l.best.Since)
+	log, err := l.spool.Adopt(l.best.Instance, files, l.lines, l.best.Epoch)
 	l.giveBack() // the spool has counted the files itself
 	if err != nil || log == nil {
 		return err

@@ -76,7 +76,7 @@ func TestTakeFrames(t *testing.T) {
 	}
 }
 
-// linesOfFile gives the lines of the frames in a file, whose numbers must go on from each other, and their gaps.
+// linesOfFile returns the lines of the frames in a file, whose numbers must go on from each other, and their gaps.
 func linesOfFile(t *testing.T, name string) (lines []archive.Line, gaps []string) {
 	t.Helper()
 	b, err := os.ReadFile(name)

@@ -32,7 +32,7 @@ type takenPod struct {
 // Taker takes logs over from journals.
 type Taker struct {
 	*journal.Journal
-	taking chan struct{} // holds one token; who has it takes over
+	taking chan struct{} // holds one token; whoever has it takes over
 }
 
 // New makes a Taker.
@@ -44,8 +44,8 @@ func New(j *journal.Journal) *Taker {
 
 // TakeOver puts the open logs of other replicas, or of an earlier life of this one, into the spool, as if this process
 // had written them: the frames as they are. Only pods for which mine is true and which are not sealed are taken; it
-// gives those of which the spool holds something now. Of several that held a log the word of the one counts who took
-// over last. A log that the spool holds already stays unless a journal has more of it, or has the word: then it is set
+// returns those of which the spool holds something now. Of several replicas that held a log the highest epoch counts. A
+// log that the spool holds already stays unless a journal has more of it, or is of a higher epoch: then it is set
 // aside, see spool.Log.Aside. still is called before anything is put into a pod's place: after it nobody should write
 // the pod's logs. Where a journal object is damaged the lines that are missing become a Gap.
 //
@@ -120,7 +120,7 @@ func (t *takeover) readIndex(ctx context.Context, key archive.Key) (*format.Jour
 	case err != nil || t.journal.Spool.IsForeign(x.Cluster):
 		return nil, err
 	}
-	t.journal.Spool.Saw(x.Since)
+	t.journal.Spool.Saw(x.Epoch)
 	return x, nil
 }
 

@@ -25,8 +25,8 @@ type Clock struct {
 // NewClock makes a clock that is this machine's until an answer comes through Wrap.
 func NewClock(log *slog.Logger) *Clock { return &Clock{log: log} }
 
-// Now gives the API server's time. It does not go back by what it comes to know better, for who was woken at a time
-// would find that it has not come yet; it does where one of the clocks was set.
+// Now returns the API server's time. It does not go back by what it comes to know better, for somebody who was woken at
+// a time would find that it has not come yet; it does where one of the clocks was set.
 func (c *Clock) Now() time.Time {
 	if c == nil {
 		return time.Now()
@@ -41,7 +41,7 @@ func (c *Clock) Now() time.Time {
 	return now
 }
 
-// between gives by how much the API server's clock goes ahead of ours. The caller holds mu.
+// between returns by how much the API server's clock goes ahead of ours. The caller holds mu.
 func (c *Clock) between() time.Duration {
 	if c.least <= 0 && c.most >= 0 {
 		return 0
@@ -71,7 +71,7 @@ func (c *Clock) saw(date, sent, came time.Time) {
 	c.told = far
 }
 
-// Wrap has the transport's answers tell the time.
+// Wrap takes the time from the transport's answers.
 func (c *Clock) Wrap(next http.RoundTripper) http.RoundTripper { return dated{next, c} }
 
 type dated struct {

@@ -13,9 +13,9 @@ import (
 // watched are the resources on which this program has watches.
 var watched = []string{"pods", "jobs", "events", "leases"}
 
-// Contact gives a wrapper for the transport of a client whose watches are counted. Where nothing changes the API server
-// still sends word of that about once a minute, and ends each watch after minutes: a watch on which nothing at all
-// comes is dead, though no error says so, and what is not seen to end is not archived.
+// Contact returns a wrapper for the transport of a client whose watches are counted. Where nothing changes the API
+// server still sends word of that about once a minute, and ends each watch after minutes: a watch on which nothing at
+// all comes is dead, though no error says so, and what is not seen to end is not archived.
 func Contact(count *metrics.Watch) func(http.RoundTripper) http.RoundTripper {
 	for _, resource := range watched {
 		count.Started.WithLabelValues(resource)

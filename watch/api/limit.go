@@ -32,11 +32,11 @@ func (l *Limit) Wait(ctx context.Context) error { return l.limiter.Wait(ctx) }
 // Stop does nothing: the limit holds nothing.
 func (l *Limit) Stop() {}
 
-// QPS gives the requests that are allowed in a second.
+// QPS returns the requests that are allowed in a second.
 func (l *Limit) QPS() float32 { return float32(l.limiter.Limit()) }
 
-// Used gives how many of the requests that may go out at once are taken, and how many there are. When all are, requests
-// wait.
+// Used returns how many of the requests that may go out at once are taken, and how many there are. When all are,
+// requests wait.
 func (l *Limit) Used() (used, limit float64) {
 	limit = float64(l.limiter.Burst())
 	return limit - max(0, l.limiter.Tokens()), limit

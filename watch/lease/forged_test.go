@@ -69,7 +69,7 @@ func forge(t *testing.T, s *watchtest.LeaseServer, name, holder, address string)
 	}()
 }
 
-// addresses gives where the replicas that are seen are reached.
+// addresses returns where the replicas that are seen are reached.
 func (m *member) addresses() []string {
 	v, _ := m.View()
 	var all []string

@@ -30,12 +30,12 @@ type Config struct {
 }
 
 // Leases keeps this replica's Lease and sees those of the others. A replica is live for as long as its Lease exists:
-// who finds that one was not renewed within its duration, by his own clock since he saw the last renewal, deletes it,
-// on the condition that it is still the one he saw. So etcd decides between a late renewal and a takeover: a replica
+// one that finds another's not renewed within its duration, by its own clock since it saw the last renewal, deletes it,
+// on the condition that it is still the one it saw. So etcd decides between a late renewal and a takeover: a replica
 // whose renewal is refused knows that others have its logs, and one whose deletion is refused knows that it erred.
 //
-// Each Lease says in an annotation to which other Leases its holder has handed over what is theirs. Who joins waits for
-// that.
+// Each Lease says in an annotation to which other Leases its holder has handed over what is theirs. One that joins
+// waits for that.
 type Leases struct {
 	cfg     Config
 	client  kubernetes.Interface
@@ -105,7 +105,7 @@ func (l *Leases) poke() {
 	}
 }
 
-// View says who is live, and gives a channel that is closed when that changes.
+// View returns who is live, and a channel that is closed when that changes.
 func (l *Leases) View() (View, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -206,7 +206,7 @@ func (l *Leases) look() {
 	l.changed = make(chan struct{})
 }
 
-// listed gives the Leases that are in the cache, by name.
+// listed returns the Leases that are in the cache, by name.
 func (l *Leases) listed() []*coordinationv1.Lease {
 	leases, err := l.lister.Leases(l.cfg.Namespace).List(everything)
 	if err != nil {

@@ -39,7 +39,7 @@ func joinAs(t *testing.T, s *watchtest.LeaseServer, cfg Config) *member {
 	return m
 }
 
-// sees gives who is live in the eyes of a replica.
+// sees returns who is live in the eyes of a replica.
 func (m *member) sees() []string {
 	v, _ := m.View()
 	return v.Roster().Live

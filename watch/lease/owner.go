@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Owner gives the replica that owns a Job and its pods, of those that are live: the one with the highest rendezvous
-// hash. Who joins takes 1/N of the Jobs and who leaves gives his own away; no other Job moves. Every replica and every
-// version must compute the same, so the hash is part of the protocol.
+// Owner returns the replica that owns a Job and its pods, of those that are live: the one with the highest rendezvous
+// hash. One that joins takes 1/N of the Jobs and one that leaves gives its own away; no other Job moves. Every replica
+// and every version must compute the same, so the hash is part of the protocol.
 func Owner(job types.UID, live []string) string {
 	owner, highest := "", uint64(0)
 	for _, replica := range live {
@@ -42,7 +42,7 @@ type Roster struct {
 // Owns reports whether the replica that saw the roster owns the Job by it.
 func (r Roster) Owns(job types.UID) bool { return r.Self != "" && Owner(job, r.Live) == r.Self }
 
-// Lacks says that one of the other roster is not in this one.
+// Lacks reports whether one of the other roster is not in this one.
 func (r Roster) Lacks(other Roster) bool {
 	return slices.ContainsFunc(other.Live, func(replica string) bool { return !slices.Contains(r.Live, replica) })
 }
@@ -52,7 +52,7 @@ func (r Roster) Is(other Roster) bool {
 	return r.Self == other.Self && slices.Equal(r.Live, other.Live)
 }
 
-// OwnerOf gives the live replica that owns a Job and its pods. A replica whose own Lease is not held still names the
+// OwnerOf returns the live replica that owns a Job and its pods. A replica whose own Lease is not held still names the
 // one of the others that has its Jobs now.
 func (v View) OwnerOf(job types.UID) (owner Member, ok bool) {
 	members := v.Others

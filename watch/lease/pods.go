@@ -21,7 +21,7 @@ import (
 // Others than replicas may be able to write Leases. So a Lease is one man's word until a pod of the release's service
 // account is seen that has its holder's name: only then does it count, and its address only if it is that pod's. Once
 // the pod is gone the Lease's renewals count no more, so that it lapses and is deleted as any other: its holder, should
-// he still run, learns of it by that.
+// it still run, learns of it by that.
 //
 // What there was before this replica joined counts until then, pod or not: it can be the Lease of a replica whose pod
 // was deleted and whose process still writes. What comes later must show its pod first, and has to wait for this
@@ -38,15 +38,15 @@ type witnesses struct {
 	strange  int                 // Leases that did not count at the last look
 }
 
-// witnessed says whether Leases need a pod.
+// witnessed reports whether Leases need a pod.
 func (l *Leases) witnessed() bool { return l.cfg.Account != "" }
 
-// counts says whether a Lease is that of a live replica, for all that is known.
+// counts reports whether a Lease is that of a live replica, for all that is known.
 func (l *Leases) counts(lease *coordinationv1.Lease) bool {
 	return !l.witnessed() || l.seen.barred || l.seen.believed[lease.UID]
 }
 
-// hasPod says that the holder's pod was there at the last look, so that its renewals count.
+// hasPod reports whether the holder's pod was there at the last look, so that its renewals count.
 func (l *Leases) hasPod(lease *coordinationv1.Lease) bool {
 	if !l.witnessed() || l.seen.barred {
 		return true
@@ -55,12 +55,12 @@ func (l *Leases) hasPod(lease *coordinationv1.Lease) bool {
 	return there && lease.Name == l.nameOf(holder(lease)) // one Lease a pod
 }
 
-// joined says that all are known who were there before this replica.
+// joined reports whether all are known who were there before this replica.
 func (l *Leases) joined() bool {
 	return !l.witnessed() || l.seen.barred || l.own != nil && l.seen.joined == l.own.UID
 }
 
-// addressOf gives the address of the holder's API, "" where it is not its pod's.
+// addressOf returns the address of the holder's API, "" where it is not its pod's.
 func (l *Leases) addressOf(lease *coordinationv1.Lease) string {
 	address := lease.Annotations[apiAddress]
 	if !l.witnessed() {
@@ -102,7 +102,7 @@ func (l *Leases) lookAtPods(ctx context.Context) {
 	l.believe(leases, inCache)
 }
 
-// believe has those Leases count whose pods were seen and, where this replica is just joining, all.
+// believe counts those Leases whose pods were seen and, where this replica is just joining, all.
 func (l *Leases) believe(leases []*coordinationv1.Lease, inCache bool) {
 	joining := inCache && !l.joined()
 	believed, strange := map[types.UID]bool{}, 0
@@ -134,7 +134,7 @@ func (l *Leases) withoutPods(ctx context.Context, err error) {
 	}
 }
 
-// listPods gives the addresses of the release's pods that run or are about to.
+// listPods returns the addresses of the release's pods that run or are about to.
 func (l *Leases) listPods(ctx context.Context) (map[string][]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Duration/10) // Run has to renew in time
 	defer cancel()

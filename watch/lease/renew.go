@@ -96,7 +96,7 @@ func (l *Leases) reread(ctx context.Context) error {
 	return nil
 }
 
-// wanted gives the Lease as it is to be written, and what it tells of hand-overs.
+// wanted returns the Lease as it is to be written, and what it tells of hand-overs.
 func (l *Leases) wanted(from *coordinationv1.Lease) (lease *coordinationv1.Lease, told string) {
 	l.mu.Lock()
 	uids := make([]string, 0, len(l.handed))
@@ -164,7 +164,7 @@ func (l *Leases) judge(ctx context.Context) {
 	}
 }
 
-// byWeight gives the Leases, those first that count.
+// byWeight returns the Leases, those first that count.
 func (l *Leases) byWeight() []*coordinationv1.Lease {
 	leases := l.listed()
 	slices.SortStableFunc(leases, func(a, b *coordinationv1.Lease) int {
@@ -180,7 +180,7 @@ func (l *Leases) byWeight() []*coordinationv1.Lease {
 	return leases
 }
 
-// lapsed says that a Lease was not renewed within its duration. Without a pod no renewal counts.
+// lapsed reports whether a Lease was not renewed within its duration. Without a pod no renewal counts.
 func (l *Leases) lapsed(lease *coordinationv1.Lease) bool {
 	seen, known := l.sightsOf[lease.Name]
 	if !known || seen.version != lease.ResourceVersion && l.hasPod(lease) {
@@ -214,8 +214,8 @@ func (l *Leases) remove(ctx context.Context, name string, still metav1.Precondit
 	return nil
 }
 
-// Release gives the Lease up after Run has returned, so that others need not wait for it to lapse. Only after the last
-// journal is written: from then on they take over.
+// Release returns the Lease up after Run has returned, so that others need not wait for it to lapse. Only after the
+// last journal is written: from then on they take over.
 func (l *Leases) Release(ctx context.Context) error {
 	if l.own == nil {
 		return nil

@@ -25,7 +25,7 @@ const (
 	NoSuchJob   = "its labels name a Job that it does not belong to, and no owner vouches for them"
 )
 
-// Claim gives the Job that a pod says to be of: that of its controller, or that of the labels which the Job's
+// Claim returns the Job that a pod says to be of: that of its controller, or that of the labels which the Job's
 // controller has set, for a Job that is deleted as `--cascade=orphan` does it takes its name off its pods. why says,
 // where there is none, that there would be one with another name.
 func Claim(pod *corev1.Pod) (owner *metav1.OwnerReference, why string) {
@@ -48,7 +48,7 @@ func Claim(pod *corev1.Pod) (owner *metav1.OwnerReference, why string) {
 	return &metav1.OwnerReference{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job", Name: name, UID: uid}, ""
 }
 
-// Job gives the Job that the pod says to be of, nil where that is none.
+// Job returns the Job that the pod says to be of, nil where that is none.
 func Job(pod *corev1.Pod) *metav1.OwnerReference {
 	owner, _ := Claim(pod)
 	return owner

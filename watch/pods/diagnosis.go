@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Diagnose says in one line of plain words what became of the pod.
+// Diagnose returns in one line of plain words what became of the pod.
 func Diagnose(m *archive.Manifest) string {
 	if corev1.PodPhase(m.Pod.Phase) == corev1.PodSucceeded {
 		return "succeeded" + after(m.Pod.StartedAt, lastFinish(m)) // whatever its containers did on the way
@@ -59,7 +59,7 @@ func endedAfterMain(m *archive.Manifest, r *archive.InstanceRecord) bool {
 	return ran
 }
 
-// failureOf tells how an instance failed, "" where it did not.
+// failureOf returns how an instance failed, "" where it did not.
 func failureOf(m *archive.Manifest, r *archive.InstanceRecord) string {
 	s := r.State
 	switch {

@@ -36,7 +36,7 @@ func Containers(pod *corev1.Pod) []Container {
 	return list
 }
 
-// Unstarted says that no instance of the container is known.
+// Unstarted reports whether no instance of the container is known.
 func (c Container) Unstarted() bool {
 	return c.Status == nil || c.Status.ContainerID == "" && c.Status.LastTerminationState.Terminated == nil
 }
@@ -55,7 +55,7 @@ func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerS
 	return nil
 }
 
-// Instances gives every container instance that the pod's status still names, oldest first for each container. The
+// Instances returns every container instance that the pod's status still names, oldest first for each container. The
 // status's own container ID and restart count belong together; lastState is the instance before it, unless the
 // container waits to be restarted: then lastState and the status name the same, dead, instance.
 func Instances(pod *corev1.Pod) []archive.Instance {
@@ -115,7 +115,7 @@ func Spent(pod *corev1.Pod) bool {
 	return Over(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == ""
 }
 
-// Over reports that no container of the pod will run again.
+// Over reports whether no container of the pod will run again.
 func Over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

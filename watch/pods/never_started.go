@@ -29,7 +29,7 @@ func StillNotStarted(draft *archive.Manifest, r archive.InstanceRecord) archive.
 	return r
 }
 
-// NeverStarted gives a record for each container of the pod that no instance of is known, with the reason as the
+// NeverStarted returns a record for each container of the pod that no instance of is known, with the reason as the
 // kubelet or the scheduler gave it. waited holds what the kubelet said before the pod ended: then it may say no more
 // than that the container cannot be found.
 func NeverStarted(pod *corev1.Pod, waited map[string]corev1.ContainerStateWaiting) []archive.InstanceRecord {

@@ -11,7 +11,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// PostMortem gives the manifest of a pod as far as pod and Job tell it; the logs' records are added when they are
+// PostMortem returns the manifest of a pod as far as pod and Job tell it; the logs' records are added when they are
 // sealed. job may be nil.
 func PostMortem(pod *corev1.Pod, job *batchv1.Job, labels []string) *archive.Manifest {
 	m := &archive.Manifest{Pod: podSummary(pod), Workloads: Workloads(labels, pod)}
@@ -69,7 +69,7 @@ func utc(t *metav1.Time) time.Time {
 	return t.UTC()
 }
 
-// StateOf gives how an instance ended, from the status that names it.
+// StateOf returns how an instance ended, from the status that names it.
 func StateOf(pod *corev1.Pod, i archive.Instance) archive.ContainerState {
 	for _, c := range Containers(pod) {
 		if c.Spec.Name != i.Container || c.Status == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/epilogue-dev/epilogue/archive"
 )
 
-// Ended says that nothing more will be written: somebody has reported the instance's end, or that of its pod. One that
-// is created and was not started yet has not ended, however quiet it is.
+// Ended reports whether nothing more will be written: somebody has reported the instance's end, or that of its pod. One
+// that is created and was not started yet has not ended, however quiet it is.
 func (s Sight) Ended() bool { return s.Terminated != nil || s.Over() }
 
 // Sight is what a look at the pod says of one instance.
@@ -23,10 +23,10 @@ type Sight struct {
 	Terminated *corev1.ContainerStateTerminated // how it ended, if that is known
 }
 
-// Readable says that the API can still be asked for the instance's log.
+// Readable reports whether the API can still be asked for the instance's log.
 func (s Sight) Readable() bool { return !s.Gone && (s.Current || s.Previous) }
 
-// Over says that no container of the pod will run again, whatever their states say.
+// Over reports whether no container of the pod will run again, whatever their states say.
 func (s Sight) Over() bool { return s.Pod != nil && Over(s.Pod) }
 
 // SightOf reads the pod's status for one instance. A container that waits has its dead instance in lastState, and the
@@ -59,7 +59,7 @@ func SightOf(pod *corev1.Pod, i archive.Instance) Sight {
 	return s
 }
 
-// StartedAt gives when the instance started, to the second; zero where it is not known.
+// StartedAt returns when the instance started, to the second; zero where it is not known.
 func (s Sight) StartedAt(i archive.Instance) time.Time {
 	if s.Terminated != nil {
 		return s.Terminated.StartedAt.Time

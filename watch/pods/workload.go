@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/mark"
 )
 
-// Kind gives the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have.
+// Kind returns the kind of a trimmed Job: as the launcher has labelled it, or by the arguments that only runners have.
 // "": not known.
 func Kind(job *batchv1.Job) string {
 	if kind := job.Labels[mark.Kind]; kind != "" {
@@ -22,7 +22,7 @@ func Kind(job *batchv1.Job) string {
 	return ""
 }
 
-// Workloads gives the ids of the workloads that the object belongs to: from the labels that are configured, and from
+// Workloads returns the ids of the workloads that the object belongs to: from the labels that are configured, and from
 // the arguments.
 func Workloads(labels []string, objects ...metav1.Object) []string {
 	var ids []string

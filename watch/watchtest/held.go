@@ -9,7 +9,7 @@ import (
 	"github.com/epilogue-dev/epilogue/archive/spool"
 )
 
-// HeldLogOf gives the log of an instance, in a spool of its own.
+// HeldLogOf returns the log of an instance, in a spool of its own.
 func HeldLogOf(t *testing.T, i archive.Instance) *spool.Log {
 	t.Helper()
 	codec, err := format.NewCodec()

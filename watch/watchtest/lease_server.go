@@ -80,7 +80,7 @@ func (s *LeaseServer) React(action clienttesting.Action) (bool, runtime.Object, 
 	return false, nil, nil
 }
 
-// store writes a Lease and gives the error that its holder sees.
+// store writes a Lease and returns the error that its holder sees.
 func (s *LeaseServer) store(verb string, lease *coordinationv1.Lease) error {
 	resource := coordinationv1.SchemeGroupVersion.WithResource("leases")
 	if verb == "create" {

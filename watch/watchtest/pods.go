@@ -17,7 +17,7 @@ func Labelled(name, uid string) map[string]string {
 	return map[string]string{"job-name": name, batchv1.ControllerUidLabel: uid}
 }
 
-// PodOf gives a pod of one container, "main", with a status.
+// PodOf returns a pod of one container, "main", with a status.
 func PodOf(status corev1.ContainerStatus) *corev1.Pod {
 	status.Name = "main"
 	return &corev1.Pod{

@@ -23,7 +23,7 @@ func Text(lines []kubelet.Line) string {
 	return b.String()
 }
 
-// Differs gives where two texts differ.
+// Differs returns where two texts differ.
 func Differs(a, b string) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -76,7 +76,7 @@ func Truthful(lines []kubelet.Line, written string, record archive.InstanceRecor
 	return nil
 }
 
-// longest gives where the most of a text's start stands in another, and how much of it does.
+// longest returns where the most of a text's start stands in another, and how much of it does.
 func longest(text, in string) (at, n int) {
 	n = sort.Search(len(text), func(n int) bool { return !strings.Contains(in, text[:n+1]) })
 	return strings.Index(in, text[:n]), n
