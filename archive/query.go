@@ -178,13 +178,7 @@ func (g *Grep) Compile() (*Matcher, error) {
 		m.Needle = []byte(g.Pattern)
 		return m, nil
 	}
-	pattern := g.Pattern
-	if g.Fixed {
-		pattern = regexp.QuoteMeta(pattern)
-	}
-	if g.Fold {
-		pattern = "(?i:" + pattern + ")"
-	}
+	pattern := g.Expression()
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, BadQuery("Pattern", g.Pattern, "a regular expression in RE2 syntax: "+err.Error())
@@ -199,6 +193,18 @@ func (g *Grep) Compile() (*Matcher, error) {
 	}
 	m.Expr, m.Needle = expr, []byte(needle(pattern))
 	return m, nil
+}
+
+// Expression returns the regular expression, in RE2 syntax, of what the lines are to match.
+func (g *Grep) Expression() string {
+	pattern := g.Pattern
+	if g.Fixed {
+		pattern = regexp.QuoteMeta(pattern)
+	}
+	if g.Fold {
+		pattern = "(?i:" + pattern + ")"
+	}
+	return pattern
 }
 
 // programSize is how many steps an expression has, nearly, once it is compiled. It is told before that, for compiling

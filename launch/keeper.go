@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/metrics"
+	"github.com/epilogue-dev/epilogue/pause"
 	"github.com/epilogue-dev/epilogue/watch/pods"
 )
 
@@ -107,14 +108,7 @@ func (k *keeper) run(ctx context.Context) {
 				again = failedAgain
 			}
 		}
-		timer := time.NewTimer(again)
-		select {
-		case <-k.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
+		if pause.Until(ctx, k.wake, again) != nil {
 			return
 		}
 	}

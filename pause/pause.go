@@ -17,3 +17,16 @@ func For(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// Until waits until wake has something, or is closed, but no longer than so long. Its error is the context's, where
+// that has ended.
+func Until(ctx context.Context, wake <-chan struct{}, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}

@@ -37,3 +37,36 @@ func TestContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestUntil: whichever comes first ends the wait, and only the context's end is an error.
+func TestUntil(t *testing.T) {
+	tests := []struct {
+		name    string
+		woken   time.Duration
+		ended   time.Duration // 0: never
+		want    time.Duration
+		wantErr error
+	}{
+		{"woken", time.Second, 0, time.Second, nil},
+		{"time is over", time.Minute, time.Minute, 10 * time.Second, nil},
+		{"the context ends", time.Minute, 2 * time.Second, 2 * time.Second, context.Canceled},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.ended > 0 {
+					time.AfterFunc(tt.ended, cancel)
+				}
+				wake := make(chan struct{}, 1)
+				time.AfterFunc(tt.woken, func() { wake <- struct{}{} })
+				began := time.Now()
+				err := Until(ctx, wake, 10*time.Second)
+				if got := time.Since(began); got != tt.want || !errors.Is(err, tt.wantErr) {
+					t.Errorf("got %v after %s, want %v after %s", err, got, tt.wantErr, tt.want)
+				}
+			})
+		})
+	}
+}

@@ -121,7 +121,7 @@ func (w *witness) Put(ctx context.Context, key archive.Key, body io.ReadSeeker, 
 	}
 	for _, p := range object.Index.Pods {
 		for _, l := range p.Logs {
-			_ = reader.Lines(ctx, object, p.PodUID, l.Container, l.Restart, func(line archive.Line) bool {
+			_ = reader.Lines(ctx, object, l.Instance(p.PodRef).ID(), func(line archive.Line) bool {
 				w.drama.put(w.hand, string(line.Text))
 				return true
 			})

@@ -108,7 +108,7 @@ func (w *Watcher) jobIsThere(ctx context.Context, key jobKey) (bool, error) {
 func (w *Watcher) hasUnsealed(job types.UID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, p := range w.podsOf(job) {
+	for _, p := range w.PodsOf(job) {
 		if !w.done[p.UID] {
 			return true
 		}

@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,27 +48,29 @@ func (w *Watcher) Job(name string) *batchv1.Job {
 	return job
 }
 
-func (w *Watcher) podsOf(job types.UID) []*corev1.Pod {
-	objects, err := w.podInformer.GetIndexer().ByIndex(byJob, string(job))
+// PodsOf returns the Job's pods in the cache, trimmed and shared like Jobs. A label alone makes no pod a Job's.
+func (w *Watcher) PodsOf(job types.UID) []*corev1.Pod {
+	return slices.DeleteFunc(indexed[*corev1.Pod](w.podInformer, byJob, string(job)), func(p *corev1.Pod) bool {
+		return !pods.Controlled(p) && w.podRef(p).JobUID != archive.JobUID(job)
+	})
+}
+
+// indexed returns what a cache has under a value of one of its indexes.
+func indexed[T any](informer cache.SharedIndexInformer, index, value string) []T {
+	objects, err := informer.GetIndexer().ByIndex(index, value)
 	if err != nil {
 		return nil // only for an index that does not exist
 	}
-	podList := make([]*corev1.Pod, 0, len(objects))
+	list := make([]T, 0, len(objects))
 	for _, o := range objects {
-		// A label alone makes no pod a Job's.
-		if p := o.(*corev1.Pod); pods.Controlled(p) || w.podRef(p).JobUID == archive.JobUID(job) {
-			podList = append(podList, p)
-		}
+		list = append(list, o.(T))
 	}
-	return podList
+	return list
 }
 
 func keyOf(p *corev1.Pod) podKey {
 	return podKey{types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.UID}
 }
-
-// PodsOf returns the Job's pods in the cache, trimmed and shared like Jobs.
-func (w *Watcher) PodsOf(job types.UID) []*corev1.Pod { return w.podsOf(job) }
 
 // tell calls the listeners. A tombstone's object is stale, but its UID is right.
 func (w *Watcher) tell(object any) {

@@ -55,14 +55,7 @@ func (o *ownership) run(ctx context.Context) {
 	for {
 		v, changed := o.w.view()
 		again := o.round(ctx, v)
-		timer := time.NewTimer(again)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
+		if pause.Until(ctx, changed, again) != nil {
 			return
 		}
 	}

@@ -21,7 +21,7 @@ func (w *Watcher) present(ref archive.PodRef) bool {
 		return err == nil && p.UID == types.UID(ref.PodUID)
 	}
 	j, err := w.jobs.Jobs(ref.Namespace).Get(ref.Job)
-	return err == nil && j.UID == types.UID(ref.JobUID) || len(w.podsOf(types.UID(ref.JobUID))) > 0
+	return err == nil && j.UID == types.UID(ref.JobUID) || len(w.PodsOf(types.UID(ref.JobUID))) > 0
 }
 
 // Dead reports of a replica whether its journal has no writer. While this one does not hold its own Lease it knows of

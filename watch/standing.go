@@ -40,7 +40,7 @@ func (w *Watcher) Standing(job types.UID) Standing {
 	if s.Job != nil {
 		s.Kind = pods.Kind(s.Job)
 	}
-	pods := w.podsOf(job)
+	pods := w.PodsOf(job)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.owns(job) {
@@ -70,12 +70,8 @@ func (w *Watcher) Related(job *batchv1.Job) []*batchv1.Job {
 	var related []*batchv1.Job
 	seen := map[types.UID]bool{}
 	for _, key := range w.relations(job) {
-		objects, err := w.jobInformer.GetIndexer().ByIndex(byWorkload, key)
-		if err != nil {
-			continue // only for an index that does not exist
-		}
-		for _, o := range objects {
-			if j := o.(*batchv1.Job); !seen[j.UID] {
+		for _, j := range indexed[*batchv1.Job](w.jobInformer, byWorkload, key) {
+			if !seen[j.UID] {
 				seen[j.UID] = true
 				related = append(related, j)
 			}
@@ -106,23 +102,14 @@ func (w *Watcher) relations(job *batchv1.Job) []string {
 }
 
 func (w *Watcher) jobByUID(uid types.UID) *batchv1.Job {
-	objects, err := w.jobInformer.GetIndexer().ByIndex(byUID, string(uid))
-	if err != nil || len(objects) == 0 {
-		return nil
+	for _, job := range indexed[*batchv1.Job](w.jobInformer, byUID, string(uid)) {
+		return job
 	}
-	return objects[0].(*batchv1.Job)
+	return nil
 }
 
 func (w *Watcher) eventsOf(uid types.UID) []*corev1.Event {
-	objects, err := w.eventInformer.GetIndexer().ByIndex(byObject, string(uid))
-	if err != nil {
-		return nil // only for an index that does not exist
-	}
-	events := make([]*corev1.Event, 0, len(objects))
-	for _, o := range objects {
-		events = append(events, o.(*corev1.Event))
-	}
-	return events
+	return indexed[*corev1.Event](w.eventInformer, byObject, string(uid))
 }
 
 // troubles are the reasons of Events that tell what nothing in the status of a pod or a Job does.

@@ -218,7 +218,7 @@ func (w *Watcher) handle() error {
 // seeJob wakes the Job's pods, which may have come before it, and has its document written once it has finished.
 func (w *Watcher) seeJob(object any) {
 	job := object.(*batchv1.Job)
-	for _, p := range w.podsOf(job.UID) {
+	for _, p := range w.PodsOf(job.UID) {
 		w.seen.Add(keyOf(p))
 	}
 	if pods.Finished(job) {

@@ -131,11 +131,11 @@ func (r *Reader) Frames(ctx context.Context, key archive.Key, run format.Journal
 	return frames, err
 }
 
-// Lines returns the lines that an object holds of a log, in order, until yield returns false. pod is the pod's UID.
-func (r *Reader) Lines(ctx context.Context, object Object, pod archive.PodUID, container string, restart int, yield func(archive.Line) bool) error {
-	logs := object.logs(pod, container, restart)
+// Lines yields the lines that an object holds of a log, in order, until yield returns false.
+func (r *Reader) Lines(ctx context.Context, object Object, log archive.LogID, yield func(archive.Line) bool) error {
+	logs := object.logs(log)
 	if len(logs) == 0 {
-		return fmt.Errorf("%s: pod %s, container %s, restart %d: %w", object.Key, pod, container, restart, ErrNoSuchLog)
+		return fmt.Errorf("%s: pod %s, container %s, restart %d: %w", object.Key, log.Pod, log.Container, log.Restart, ErrNoSuchLog)
 	}
 	more := true
 	visit := func(b []byte, _ *format.Head, err error) error {
@@ -161,13 +161,13 @@ func (r *Reader) Lines(ctx context.Context, object Object, pod archive.PodUID, c
 }
 
 // logs returns the entries of one log. A log of which much is new can have several in one object.
-func (o *Object) logs(pod archive.PodUID, container string, restart int) (logs []format.JournalLog) {
+func (o *Object) logs(log archive.LogID) (logs []format.JournalLog) {
 	if o.Index == nil {
 		return nil
 	}
 	for _, p := range o.Index.Pods {
 		for _, l := range p.Logs {
-			if p.PodUID == pod && l.Container == container && l.Restart == restart {
+			if l.Instance(p.PodRef).ID() == log {
 				logs = append(logs, l)
 			}
 		}

@@ -93,7 +93,7 @@ func TestJournalReaderReads(t *testing.T) {
 	}
 	for pod, want := range map[int]int{1: len(lines), 2: 10, 3: 10, 4: 0} {
 		var got []archive.Line
-		err := reader.Lines(t.Context(), object, archivetest.PodNumber(pod).PodUID, "main", 0, func(l archive.Line) bool {
+		err := reader.Lines(t.Context(), object, archive.LogID{Pod: archivetest.PodNumber(pod).PodUID, Container: "main"}, func(l archive.Line) bool {
 			l.Text = bytes.Clone(l.Text)
 			got = append(got, l)
 			return true
@@ -104,15 +104,11 @@ func TestJournalReaderReads(t *testing.T) {
 		linetest.WantLines(t, got, lines[:want])
 	}
 	seen := 0
-	if err := reader.Lines(t.Context(), object, "uid-1", "main", 0, func(archive.Line) bool { seen++; return seen < 3 }); err != nil || seen != 3 {
+	if err := reader.Lines(t.Context(), object, archive.LogID{Pod: "uid-1", Container: "main"}, func(archive.Line) bool { seen++; return seen < 3 }); err != nil || seen != 3 {
 		t.Errorf("%d lines were given after a stop at 3, error %v", seen, err)
 	}
-	for _, name := range []struct {
-		pod       archive.PodUID
-		container string
-		restart   int
-	}{{"uid-9", "main", 0}, {"uid-1", "other", 0}, {"uid-1", "main", 1}} {
-		if err := reader.Lines(t.Context(), object, name.pod, name.container, name.restart, nil); !errors.Is(err, journal.ErrNoSuchLog) {
+	for _, name := range []archive.LogID{{Pod: "uid-9", Container: "main"}, {Pod: "uid-1", Container: "other"}, {Pod: "uid-1", Container: "main", Restart: 1}} {
+		if err := reader.Lines(t.Context(), object, name, nil); !errors.Is(err, journal.ErrNoSuchLog) {
 			t.Errorf("%+v: got error %v, want ErrNoSuchLog", name, err)
 		}
 	}
@@ -187,12 +183,12 @@ func TestJournalNames(t *testing.T) {
 			t.Errorf("JournalKey(%q) = %q, %v; want %q", text, got, err, want)
 		}
 	}
-	for text, want := range map[string]printer.Name{
-		"u/main.3": {PodUID: "u", Container: "main", Restart: 3},
+	for text, want := range map[string]archive.LogID{
+		"u/main.3": {Pod: "u", Container: "main", Restart: 3},
 		"u/main":   {}, "main.0": {}, "u/main.-1": {}, "u/main.x": {}, "../main.0": {}, "u/": {}, "": {},
 	} {
 		got, err := printer.ParseName(text)
-		if (err == nil) != (want.PodUID != "") || err == nil && got != want {
+		if (err == nil) != (want.Pod != "") || err == nil && got != want {
 			t.Errorf("ParseJournalName(%q) = %+v, %v; want %+v", text, got, err, want)
 		}
 	}

@@ -81,14 +81,7 @@ func compile(g *archive.Grep) (*regexp.Regexp, error) {
 	if g == nil {
 		return nil, nil
 	}
-	pattern := g.Pattern
-	if g.Fixed {
-		pattern = regexp.QuoteMeta(pattern)
-	}
-	if g.Fold {
-		pattern = "(?i:" + pattern + ")"
-	}
-	return regexp.Compile(pattern)
+	return regexp.Compile(g.Expression())
 }
 
 // reading is one answer. Owned by who ranges over it, but that streams of several logs may be read at once.

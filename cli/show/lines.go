@@ -3,15 +3,15 @@ package show
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"regexp"
-	"time"
-	"unicode/utf8"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 // The forms of log lines.
@@ -162,12 +162,7 @@ func Name(i *archive.Instance) string {
 }
 
 // Time is a line's time as kubectl shows it, "-" where it is not known.
-func Time(ns int64) string {
-	if ns == 0 {
-		return "-"
-	}
-	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
-}
+func Time(ns int64) string { return cmp.Or(wire.Stamp(ns), "-") }
 
 func (l *Lines) body(dst, text []byte) []byte {
 	if l.style.Terminal {
@@ -218,36 +213,9 @@ func colorOf(i *archive.Instance) string {
 	return fmt.Sprintf("\x1b[%dm", []int{36, 32, 33, 34, 35, 31}[h.Sum32()%6])
 }
 
-// lineJSON is a line in FormJSON, which is that of the API's NDJSON.
-type lineJSON struct {
-	Namespace string         `json:"namespace"`
-	Job       string         `json:"job,omitempty"`
-	Pod       string         `json:"pod"`
-	PodUID    archive.PodUID `json:"podUID"`
-	Container string         `json:"container"`
-	Restart   int            `json:"restart"`
-	Line      int64          `json:"line"`           // its number in its log, counted from 1
-	Time      string         `json:"time,omitempty"` // RFC 3339; "": not known
-	Text      string         `json:"text"`
-	Base64    []byte         `json:"base64,omitempty"`  // the bytes of a text that is not UTF-8
-	Partial   bool           `json:"partial,omitempty"` // no newline follows
-	Context   bool           `json:"context,omitempty"` // it does not match, and stands near a line that does
-}
-
 func (l *Lines) json(e *archive.Entry) {
-	i := e.Instance
-	line := lineJSON{
-		Namespace: i.Namespace, Job: i.Job, Pod: i.Pod, PodUID: i.PodUID, Container: i.Container, Restart: i.Restart,
-		Line: e.Number, Text: string(e.Text), Partial: e.Partial, Context: e.Context,
-	}
-	if e.Time != 0 {
-		line.Time = Time(e.Time)
-	}
-	if !utf8.Valid(e.Text) {
-		line.Base64 = e.Text
-	}
 	// Strings, numbers and a switch always encode, and the writer keeps its first error.
-	_ = l.encoder.Encode(&line)
+	_ = l.encoder.Encode(wire.LineOf(e))
 }
 
 // cleaned makes JSON safe for a terminal, and it stays JSON: what JSON leaves as it is and a terminal obeys are DEL, C1

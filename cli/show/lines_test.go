@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/serve/wire"
 )
 
 func TestLines(t *testing.T) {
@@ -65,7 +66,7 @@ func TestJSONStaysJSONOnATerminal(t *testing.T) {
 	if bytes.ContainsAny(out.Bytes(), "\u009b\u202e\x1b\x7f") {
 		t.Errorf("got %q, want nothing that a terminal obeys", out.Bytes())
 	}
-	var line lineJSON
+	var line wire.Line
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Text != want {
 		t.Errorf("got %q, %v, want %q", line.Text, err, want)
 	}

@@ -70,14 +70,20 @@ func listed(o *journal.Object) journalLine {
 	return l
 }
 
+// object reads one whose index is not damaged.
+func (p Printer) object(ctx context.Context, verb string, key archive.Key) (journal.Object, error) {
+	object, err := p.Reader.Object(ctx, key)
+	if err == nil && object.Index == nil {
+		err = fmt.Errorf("%s journal: %s: %w", verb, object.Error, archive.ErrDamaged)
+	}
+	return object, err
+}
+
 // Dump writes the index of an object and a line for each frame, whose bytes are read and checked.
 func (p Printer) Dump(ctx context.Context, key archive.Key) error {
-	object, err := p.Reader.Object(ctx, key)
+	object, err := p.object(ctx, "dump", key)
 	if err != nil {
 		return err
-	}
-	if object.Index == nil {
-		return fmt.Errorf("dump journal: %s: %w", object.Error, archive.ErrDamaged)
 	}
 	out := bufio.NewWriter(p.Out)
 	if p.JSON {
@@ -146,37 +152,27 @@ func (p Printer) dumpFrames(out io.Writer, pod *format.JournalPod, l *format.Jou
 	return nil
 }
 
-// Name names a log of a journal object as a person types it: <pod uid>/<container>.<restart>.
-type Name struct {
-	PodUID    archive.PodUID
-	Container string
-	Restart   int
-}
-
-// ParseName reads such a name.
-func ParseName(text string) (n Name, err error) {
+// ParseName reads the name of a log as a person types it: <pod uid>/<container>.<restart>.
+func ParseName(text string) (n archive.LogID, err error) {
 	pod, rest, _ := strings.Cut(text, "/")
 	container, number, _ := strings.Cut(rest, ".")
 	restart, err := strconv.ParseUint(number, 10, 31)
 	if err != nil || !archive.PlainName(pod) || !archive.PlainName(container) {
 		return n, fmt.Errorf("%q is no log: want <pod uid>/<container>.<restart>, such as 6f1c0e0a-5a4e-4d0b-9f39-0d1f2c3b4a59/main.0", text)
 	}
-	return Name{archive.PodUID(pod), container, int(restart)}, nil
+	return archive.LogID{Pod: archive.PodUID(pod), Container: container, Restart: int(restart)}, nil
 }
 
 // Text writes the lines that an object holds of a log: as the container wrote them or, with JSON, one document with the
 // time for each.
-func (p Printer) Text(ctx context.Context, key archive.Key, n Name) error {
-	object, err := p.Reader.Object(ctx, key)
+func (p Printer) Text(ctx context.Context, key archive.Key, log archive.LogID) error {
+	object, err := p.object(ctx, "read", key)
 	if err != nil {
 		return err
 	}
-	if object.Index == nil {
-		return fmt.Errorf("read journal: %s: %w", object.Error, archive.ErrDamaged)
-	}
 	out := bufio.NewWriter(p.Out)
 	var failed error
-	err = p.Reader.Lines(ctx, object, n.PodUID, n.Container, n.Restart, func(line archive.Line) bool {
+	err = p.Reader.Lines(ctx, object, log, func(line archive.Line) bool {
 		failed = p.line(out, &line)
 		return failed == nil
 	})
