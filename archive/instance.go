@@ -31,6 +31,11 @@ type PodRef struct {
 	PodUID    PodUID `json:"podUID"`
 }
 
+// OfJob names the pod's Job alone.
+func (p PodRef) OfJob() PodRef {
+	return PodRef{Namespace: p.Namespace, Job: p.Job, JobUID: p.JobUID}
+}
+
 // Instance names one container instance: what one log belongs to. A container that restarts is a new instance.
 type Instance struct {
 	PodRef

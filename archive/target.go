@@ -16,6 +16,17 @@ type Target struct {
 	PodUID    PodUID // with Pod only
 }
 
+// Target names the pod's logs.
+func (p PodRef) Target() Target { return Target{Namespace: p.Namespace, Pod: p.Pod, PodUID: p.PodUID} }
+
+// JobTarget names the logs of the pod's Job, or of a pod without one.
+func (p PodRef) JobTarget() Target {
+	if p.Job == "" {
+		return p.Target()
+	}
+	return Target{Namespace: p.Namespace, Job: p.Job, JobUID: p.JobUID}
+}
+
 // String is the target in words for error texts.
 func (t Target) String() string {
 	switch {

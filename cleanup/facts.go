@@ -102,8 +102,7 @@ func refOf(f Facts) archive.PodRef {
 	if len(f.Pods) == 0 {
 		return archive.PodRef{}
 	}
-	ref := pods.Ref(f.Pods[0].Pod)
-	return archive.PodRef{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID}
+	return pods.Ref(f.Pods[0].Pod).OfJob()
 }
 
 func (j *Janitor) blocked(why string) { j.parts.Count.Blocked.WithLabelValues(why).Inc() }

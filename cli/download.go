@@ -223,7 +223,7 @@ func (d *downloading) object(ctx context.Context, r *archive.InstanceRecord, w i
 // text writes a log's text. What is damaged in it is told, and left out.
 func (d *downloading) text(ctx context.Context, r *archive.InstanceRecord, w io.Writer) error {
 	answer, err := d.origin.Read(ctx, archive.Query{
-		Target:     archive.Target{Namespace: r.Namespace, Pod: r.Pod, PodUID: r.PodUID},
+		Target:     r.Target(),
 		Containers: []string{r.Container}, Restart: &r.Restart,
 	})
 	if err != nil {

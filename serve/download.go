@@ -20,7 +20,7 @@ func (a *API) manifest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ref := archive.PodRef{Namespace: r.PathValue("namespace"), Pod: r.PathValue("pod"), PodUID: archive.PodUID(uid)}
-	if a.peers.answer(w, r, archive.Target{Namespace: ref.Namespace, Pod: ref.Pod, PodUID: ref.PodUID}) {
+	if a.peers.answer(w, r, ref.Target()) {
 		return nil
 	}
 	m, sealed, err := a.parts.Reader.Manifest(r.Context(), ref)

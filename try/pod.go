@@ -126,7 +126,7 @@ const (
 // follow shows a pod's lines until it is sealed, and then its verdicts.
 func (b *board) follow(ctx context.Context, p *pod) {
 	q := archive.Query{
-		Target: archive.Target{Namespace: p.ref.Namespace, Pod: p.ref.Pod, PodUID: p.ref.PodUID}, Follow: true, After: map[archive.LogID]int64{},
+		Target: p.ref.Target(), Follow: true, After: map[archive.LogID]int64{},
 	}
 	again := pause.Backoff{First: firstPause, Last: mostPause, Even: true}
 	for {

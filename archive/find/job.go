@@ -37,9 +37,8 @@ func (r *Finder) Job(ctx context.Context, namespace, name string, uid archive.Jo
 	if empty != nil && empty.Document.Job.CreatedAt.After(last.jobMade()) {
 		return empty, nil
 	}
-	newest := last.Pod.PodRef
+	newest := last.Pod.OfJob()
 	pods := slices.DeleteFunc(f.Pods, func(p *FoundPod) bool { return p.Pod.JobUID != newest.JobUID })
-	newest.Pod, newest.PodUID = "", ""
 	if at := f.jobs[newest.JobUID]; at != nil && at.document {
 		pods = nil
 	}

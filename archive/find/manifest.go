@@ -64,7 +64,7 @@ func (r *Finder) Manifest(ctx context.Context, pod archive.PodRef) (m *archive.M
 			return m, err == nil, err
 		}
 	}
-	f, err := r.Find(ctx, archive.Target{Namespace: pod.Namespace, Pod: pod.Pod, PodUID: pod.PodUID})
+	f, err := r.Find(ctx, pod.Target())
 	if err != nil {
 		return nil, false, err
 	}

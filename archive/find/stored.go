@@ -74,8 +74,7 @@ func (s *inStore) add(object archive.Object, t archive.Target) {
 func (s *inStore) job(ref archive.PodRef) *jobAt {
 	at := s.jobs[ref.JobUID]
 	if at == nil {
-		ref.Pod, ref.PodUID = "", ""
-		at = &jobAt{ref: ref}
+		at = &jobAt{ref: ref.OfJob()}
 		s.jobs[ref.JobUID] = at
 	}
 	return at

@@ -11,7 +11,7 @@ import (
 // before. Of the records those count that the query's containers and restart pick, and of these no more than the
 // instance, the verdict and the log.
 func (r *Reader) ReadKept(ctx context.Context, m *archive.Manifest, q archive.Query) (*archive.Answer, error) {
-	q.Target, q.Follow = archive.Target{Namespace: m.Pod.Namespace, Pod: m.Pod.Pod, PodUID: m.Pod.PodUID}, false
+	q.Target, q.Follow = m.Pod.Target(), false
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}

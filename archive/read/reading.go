@@ -126,7 +126,7 @@ func (l *reading) openElsewhere(ctx context.Context) (*opened, error) {
 	if l.ended {
 		return nil, nil
 	}
-	t := archive.Target{Namespace: l.pod.Namespace, Pod: l.pod.Pod, PodUID: l.pod.PodUID}
+	t := l.pod.Target()
 	f, err := l.reader.Find(ctx, t)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func (c *Cluster) Job(ctx context.Context, namespace, name string, uid archive.J
 
 // Manifest returns what a pod's status says, without verdicts.
 func (c *Cluster) Manifest(ctx context.Context, pod archive.PodRef) (*archive.Manifest, bool, error) {
-	pods, err := c.podsOf(ctx, archive.Target{Namespace: pod.Namespace, Pod: pod.Pod, PodUID: pod.PodUID})
+	pods, err := c.podsOf(ctx, pod.Target())
 	if err != nil {
 		return nil, false, err
 	}

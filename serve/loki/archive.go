@@ -68,7 +68,7 @@ func (s *shelf) load(ctx context.Context, n *jobName) (job *keptJob, settled boo
 func (s *shelf) loadOpen(ctx context.Context, kept *archive.KeptJob, job *keptJob) error {
 	ctx, done := inPassing(ctx)
 	defer done()
-	answer, err := s.reader.Read(ctx, archive.Query{Target: targetOf(&kept.PodRef)})
+	answer, err := s.reader.Read(ctx, archive.Query{Target: kept.JobTarget()})
 	if err != nil {
 		return err
 	}
@@ -91,13 +91,6 @@ func (s *shelf) loadOpen(ctx context.Context, kept *archive.KeptJob, job *keptJo
 func inPassing(ctx context.Context) (within context.Context, done func()) {
 	beside := room.Of(ctx).Beside()
 	return room.WithRoom(ctx, beside), beside.Close
-}
-
-func targetOf(ref *archive.PodRef) archive.Target {
-	if ref.Job == "" {
-		return archive.Target{Namespace: ref.Namespace, Pod: ref.Pod, PodUID: ref.PodUID}
-	}
-	return archive.Target{Namespace: ref.Namespace, Job: ref.Job, JobUID: ref.JobUID}
 }
 
 // line is one line of a log as it is kept.
@@ -159,7 +152,7 @@ func (s *shelf) read(ctx context.Context, l *keptLog, q *span) (*archive.Answer,
 		query.Until = time.Unix(0, q.to)
 	}
 	if l.open {
-		query.Target = archive.Target{Namespace: l.instance.Namespace, Pod: l.instance.Pod, PodUID: l.instance.PodUID}
+		query.Target = l.instance.Target()
 		return s.reader.Read(ctx, query)
 	}
 	record := archive.InstanceRecord{Instance: l.instance, Verdict: archive.Verdict(l.verdict)}

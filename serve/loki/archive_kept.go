@@ -25,16 +25,12 @@ func newJob(kept *archive.KeptJob) *keptJob {
 
 // The states of a Job.
 func stateOf(j *archive.JobSummary) string {
-	for _, c := range j.Conditions {
-		switch {
-		case c.Status != "True":
-		case c.Type == "Failed":
-			return "failed"
-		case c.Type == "Complete":
-			return "succeeded"
-		}
-	}
-	if !j.DeletedAt.IsZero() {
+	switch {
+	case j.End() == "Failed":
+		return "failed"
+	case j.End() == "Complete":
+		return "succeeded"
+	case !j.DeletedAt.IsZero():
 		return "deleted"
 	}
 	return "running"
