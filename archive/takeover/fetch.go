@@ -212,11 +212,11 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 
 // draft returns the newest draft of a pod, nil where there is none that can be read.
 func (t *takeover) draft(ctx context.Context, p *takenPod) (*archive.Draft, error) {
-	if p.Draft == nil {
+	if p.draft == nil {
 		return nil, nil
 	}
 	var d archive.Draft
-	if text, err := t.document(ctx, *p.Draft, &d); err != nil || text == nil || d.Pod.PodUID != p.PodUID {
+	if text, err := t.document(ctx, *p.draft, &d); err != nil || text == nil || d.Pod.PodUID != p.PodUID {
 		return nil, err
 	}
 	return &d, nil

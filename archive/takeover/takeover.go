@@ -25,8 +25,9 @@ type takeover struct {
 }
 
 type takenPod struct {
-	*journal.Pod
-	logs map[archive.LogID]*takenLog
+	archive.PodRef
+	draft *journal.Place // the newest one; nil: there is none
+	logs  []*takenLog
 }
 
 // Taker takes logs over from journals.
@@ -100,12 +101,13 @@ func (t *takeover) plan(ctx context.Context, replicas []string, mine func(archiv
 	}
 	t.objects = view.Keys
 	for uid, p := range view.Pods {
-		t.pods[uid] = &takenPod{p, map[archive.LogID]*takenLog{}}
-		for id, best := range p.Logs() {
+		taken := &takenPod{PodRef: p.PodRef, draft: p.Draft}
+		for _, best := range p.Logs() {
 			l := &takenLog{spool: t.journal.Spool, log: t.journal.Log, best: best}
 			l.choose()
-			t.pods[uid].logs[id] = l
+			taken.logs = append(taken.logs, l)
 		}
+		t.pods[uid] = taken
 	}
 	return nil
 }
