@@ -7,8 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -109,10 +107,8 @@ var errBehind = errors.New("cache is behind")
 // checkOrphan asks the API server whether the pod is really gone. The cache may be behind the journal of the replica
 // that followed it, and a log that is sealed too early is sealed for good.
 func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
-	limited, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
-	got, err := w.parts.Client.CoreV1().Pods(key.Namespace).Get(limited, key.Name, metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
+	got, err := w.ask(ctx, key, checkLimit)
+	if err != nil {
 		return fmt.Errorf("look for pod %s: %w", key, err)
 	}
 	w.mu.Lock()
@@ -120,7 +116,7 @@ func (w *Watcher) checkOrphan(ctx context.Context, key podKey, p *pod) error {
 	if w.known.get(key.uid) != p {
 		return nil
 	}
-	if err == nil && got.UID == key.uid {
+	if got != nil {
 		cached, err := w.pods.Pods(key.Namespace).Get(key.Name)
 		if err != nil || cached.UID != key.uid {
 			return errBehind

@@ -277,14 +277,23 @@ func (w *Watcher) Look(ctx context.Context, i archive.Instance, live bool) (pods
 	if s := pods.SightOf(cached, i); !live || s.Terminated != nil && s.Current && !pods.Restarts(cached, i.Container) {
 		return s, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	got, err := w.parts.Client.CoreV1().Pods(i.Namespace).Get(ctx, i.Pod, metav1.GetOptions{})
-	if err == nil && got.UID == types.UID(i.PodUID) {
-		return pods.SightOf(got, i), nil
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
+	got, err := w.ask(ctx, podKey{types.NamespacedName{Namespace: i.Namespace, Name: i.Pod}, types.UID(i.PodUID)}, 10*time.Second)
+	switch {
+	case err != nil:
 		return pods.Sight{}, fmt.Errorf("look at pod %s/%s: %w", i.Namespace, i.Pod, err)
+	case got == nil:
+		return w.lastSight(i), nil
 	}
-	return w.lastSight(i), nil
+	return pods.SightOf(got, i), nil
+}
+
+// ask returns the pod as the API server has it now, nil where it is gone.
+func (w *Watcher) ask(ctx context.Context, key podKey, limit time.Duration) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got, err := w.parts.Client.CoreV1().Pods(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && got.UID != key.uid {
+		return nil, nil
+	}
+	return got, err
 }
