@@ -22,6 +22,12 @@ const AtOnce = 16
 
 // Parallel calls f for 0 to n-1, AtOnce at once, and returns the first error, with which the others' context ends.
 func Parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	switch n { // most often
+	case 0:
+		return nil
+	case 1:
+		return f(ctx, 0)
+	}
 	some, ctx := errgroup.WithContext(ctx)
 	some.SetLimit(AtOnce)
 	for i := range n {

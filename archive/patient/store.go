@@ -76,9 +76,9 @@ func (s *Store) putOnce(ctx context.Context, key archive.Key, body io.ReadSeeker
 
 // Get is archive.Store's. The bytes are waited for as the object is.
 func (s *Store) Get(ctx context.Context, key archive.Key, r archive.Range) (io.ReadCloser, archive.Object, error) {
-	b := &body{ctx: ctx, store: s, key: key, r: r}
+	b := &body{ctx: ctx, store: s, what: "get " + string(key), key: key, r: r}
 	var object archive.Object
-	err := s.breaker.do(ctx, "get "+string(key), func(ctx context.Context) (err error) {
+	err := s.breaker.do(ctx, b.what, func(ctx context.Context) (err error) {
 		b.in, object, err = s.store.Get(ctx, key, r)
 		return err
 	})
@@ -93,6 +93,7 @@ func (s *Store) Get(ctx context.Context, key archive.Key, r archive.Range) (io.R
 type body struct {
 	ctx   context.Context // of the Get, which its bytes do not outlive
 	store *Store
+	what  string // is done, for the log
 	key   archive.Key
 	r     archive.Range
 	in    io.ReadCloser // nil: the store broke off
@@ -102,7 +103,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (n int, err error) {
 	end := false
-	err = b.store.breaker.do(b.ctx, "get "+string(b.key), func(ctx context.Context) (err error) {
+	err = b.store.breaker.do(b.ctx, b.what, func(ctx context.Context) (err error) {
 		if b.in == nil {
 			err = b.open(ctx)
 		}
