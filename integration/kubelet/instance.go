@@ -49,14 +49,6 @@ func (i *Instance) Append(records ...Record) {
 	i.rotateLarge()
 }
 
-// AppendRotated writes records to the newest rotated file: the runtime still had it open when the new one came to be.
-// It needs a rotation before.
-func (i *Instance) AppendRotated(records ...Record) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.appendTo(i.files[len(i.files)-2], records)
-}
-
 // appendTo adds records to a file and wakes the followers. The caller holds mu.
 func (i *Instance) appendTo(f *file, records []Record) {
 	for _, r := range records {
