@@ -40,7 +40,7 @@ const (
 	crewFlush     = time.Second
 )
 
-var crewFollow = follow.Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
+var crewFollow = follow.Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour, EndsAtOnce: time.Millisecond}
 
 // crew is several replicas, whole but for the program around them, over one fake API server, one fake node and one
 // store, all inside a synctest bubble.

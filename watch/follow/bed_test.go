@@ -65,7 +65,8 @@ type life struct {
 	sealed chan archive.InstanceRecord
 }
 
-var usual = Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour}
+// usual are the settings of a daemon, but that answers take no time here.
+var usual = Config{StallAfter: time.Minute, ReconnectAfter: 3 * time.Hour, SettleDelay: 2 * time.Second, GiveUpAfter: time.Hour, EndsAtOnce: time.Millisecond}
 
 // inBubble runs a test over a bed whose container runs.
 func inBubble(t *testing.T, test func(*bed), node ...kubelet.Option) {

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"context"
 	"errors"
 	"regexp"
 	"time"
@@ -21,7 +20,7 @@ const outOfOrder = reach / 2
 // hidden gives errHidden where lines of the answer may have been passed over before a new line. Since lies reach before
 // the line that was the last one then, so that the clock must climb for that long at least to come past it again, and
 // nothing comes meanwhile.
-func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) error {
+func (f *Follower) hidden(a *answer, line archive.Line) error {
 	if !a.Follow || a.Since == 0 || line.Time == 0 {
 		return nil
 	}
@@ -41,18 +40,11 @@ func (f *Follower) hidden(ctx context.Context, a *answer, line archive.Line) err
 	if a.silent <= time.Duration(line.Time-a.Since) && late <= outOfOrder {
 		return nil
 	}
-	// Where the stream lags the line is late for that reason.
-	if late > outOfOrder && late <= tooLate || f.lags(ctx, line) {
-		f.behind = true // nothing is known: the file is compared as a whole when it has ended
+	if late > outOfOrder && late <= tooLate {
+		f.behind = true // nothing is known: the file is compared as a whole when it is read next
 		return nil
 	}
 	return errHidden
-}
-
-// lags says that the log has a line which is much younger than the one that the stream is at.
-func (f *Follower) lags(ctx context.Context, line archive.Line) bool {
-	last, ok := f.peek(ctx, Request{Tail: 1})
-	return ok && time.Duration(last.Time-line.Time) > muchLag
 }
 
 // stampInside is a time as the kubelet writes it, inside a text.

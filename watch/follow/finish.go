@@ -225,7 +225,7 @@ func (f *Follower) proven() error {
 	if err := f.countNewest(); err != nil {
 		return err
 	}
-	stood := f.empty && (f.ended && f.stands() || f.stayed())
+	stood := f.empty && f.stoodAtEnd()
 	if err := f.lastWords(); err != nil {
 		return err
 	}

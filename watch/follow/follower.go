@@ -32,6 +32,7 @@ type Config struct {
 	ReconnectAfter time.Duration // open the stream anew after so long; the kubelet cuts it at 4 h without a word
 	SettleDelay    time.Duration // wait so long after an end: the last lines reach the kubelet's file after it
 	GiveUpAfter    time.Duration // an ended log that cannot be read for so long is sealed as it is
+	EndsAtOnce     time.Duration // so soon the stream of a container that has ended ends; 0: within 250 ms
 }
 
 // Follower reads the log of one instance, from what is held of it to the proof of its end. One goroutine owns it.
@@ -58,22 +59,22 @@ type Follower struct {
 	left    openPiece         // that of the answer before
 	joined  int64             // the line that comes goes on with a held one of this time; 0: with none
 	// when the line that has no end so far was taken up last, or its first bytes came; zero: none did
-	grown   time.Time
-	served  int64      // the time of the line that this answer served last
-	first   int64      // that of the first line that this reading brought
-	tail    tailMark   // the last line held
-	seen    pods.Sight // the last look
-	resumed bool       // the log was read on from a time: what lies before that time was not looked at again
-	ended   bool       // the last stream ended as that of a container does that has ended
-	// when a stream so ended that stood at the end of its file, and no later one has brought anything; or zero
-	stood    time.Time
-	empty    bool      // the last answer was whole and empty
-	opens    int64     // the time of its first line; 0: it had none
-	newest   int64     // that of the first record of the file that was there at the end; 0: not known
-	begins   fileSeam  // of the file that was asked for as a whole last
-	empties  int       // how often in a row the file was found empty where its first record was asked for
-	counted  int       // bytes that the log was told of as held here
-	over     time.Time // when its pod was first seen over by its phase while it ran; zero: never
+	grown    time.Time
+	served   int64      // the time of the line that this answer served last
+	first    int64      // that of the first line that this reading brought
+	tail     tailMark   // the last line held
+	seen     pods.Sight // the last look
+	resumed  bool       // the log was read on from a time: what lies before that time was not looked at again
+	ended    bool       // the last stream ended as that of a container does that has ended
+	stayed   stayed     // what the last stream shows that was there while the container ran
+	began    time.Time  // when the last stream's answer began to be read
+	empty    bool       // the last answer was whole and empty
+	opens    int64      // the time of its first line; 0: it had none
+	newest   int64      // that of the first record of the file that was there at the end; 0: not known
+	begins   fileSeam   // of the file that was asked for as a whole last
+	empties  int        // how often in a row the file was found empty where its first record was asked for
+	counted  int        // bytes that the log was told of as held here
+	over     time.Time  // when its pod was first seen over by its phase while it ran; zero: never
 	heard    heard
 	asked    bool         // whether the first stream's since hides anything
 	behind   bool         // there may be lines behind such a time: the file must be read from its start
@@ -132,7 +133,6 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 			}
 			continue
 		}
-		opened := time.Now()
 		added, err := f.stream(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -142,14 +142,14 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		}
 		f.slog.Debug("stream ended", "instance", i, "lines", added, "err", err)
 		// An end proves nothing: it may be the container's, the kubelet's, the API server's or a balancer's.
-		// So the log is opened again at once. A stream that brings nothing and ends at once is most likely that of a
-		// container which has ended, and the news of that is on its way.
+		// So the log is opened again at once. Where that stream ends as soon as it is answered the container has most
+		// likely ended, and the news of that is on its way.
 		var stopped error
 		switch {
-		case err == nil && added == 0 && time.Since(opened) < newsWait:
-			stopped = await(ctx, changed, newsWait)
-		case err == nil && f.silence.broke.After(opened):
-			stopped = f.awaitNews(ctx)
+		case f.brief(added):
+			if !f.stayed.asksOn() {
+				stopped = await(ctx, changed, newsWait)
+			}
 		case errors.Is(err, errHidden):
 			f.behind = true
 		case err == nil || errors.Is(err, errRenew) || errors.Is(err, errStalled):
@@ -172,16 +172,6 @@ func (f *Follower) open(ctx context.Context, r Request) (io.ReadCloser, error) {
 
 // newsWait is how long the kubelet may take to report that a container has ended.
 const newsWait = 2 * time.Second
-
-// awaitNews waits for the news of an end, where the stream of a log without a line ended: whether its start is in doubt
-// hangs on that.
-func (f *Follower) awaitNews(ctx context.Context) error {
-	changed := f.looker.Changed(f.log.Instance())
-	if seen, err := f.look(ctx, false); err != nil || !f.runs(seen) {
-		return err
-	}
-	return await(ctx, changed, newsWait)
-}
 
 // await waits for the channel to be closed, but not for long.
 func await(ctx context.Context, closed <-chan struct{}, limit time.Duration) error {
@@ -255,19 +245,24 @@ func (f *Follower) look(ctx context.Context, live bool) (pods.Sight, error) {
 
 // stream follows until the stream ends or is ended. A slot of the budget is held meanwhile.
 func (f *Follower) stream(ctx context.Context) (added int64, err error) {
+	before := f.stayed
+	f.stayed, f.ended = stayed{}, false
 	release, err := f.budget.Stream(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
+	// A stream begins with the newest file and hides one that the stream before has skipped.
+	if f.rotation.due(true) && !f.probe(ctx) {
+		return 0, errNoHead
+	}
 	f.rotation.opened(time.Now(), f.log.Summary().Last)
 	f.tail.opened()
 	added, err = f.minded(ctx)
 	f.ended = err == nil
-	f.noteStand(added)
-	// The next stream begins with the newest file and would hide one that this one skipped.
+	f.noteStay(added, before)
 	if f.rotation.due(true) && ctx.Err() == nil {
-		f.probe(ctx)
+		f.probe(ctx) // it may be the last stream
 	}
 	return added, err
 }

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -21,7 +20,7 @@ const (
 // piece of the line is compared with it when it comes, as an answer is that begins with a line which is held in part. A
 // crash leaves the same: a line that is held up to some byte. anew: it is another line, or another piece of one, than
 // at the last call.
-func (f *Follower) grow(ctx context.Context, a *answer, anew bool) error {
+func (f *Follower) grow(a *answer, anew bool) error {
 	if !a.Follow || !f.lines.unfinished() {
 		f.grown = time.Time{}
 		return nil
@@ -42,10 +41,10 @@ func (f *Follower) grow(ctx context.Context, a *answer, anew bool) error {
 	case index == 0 && piece.Time < f.served:
 		return nil // a line that comes again, perhaps: it is judged as a whole
 	}
-	return f.growBy(ctx, a, piece, index)
+	return f.growBy(a, piece, index)
 }
 
-func (f *Follower) growBy(ctx context.Context, a *answer, piece archive.Line, index int) error {
+func (f *Follower) growBy(a *answer, piece archive.Line, index int) error {
 	o := f.overlap
 	if o == nil {
 		o = &overlap{found: true}
@@ -63,7 +62,7 @@ func (f *Follower) growBy(ctx context.Context, a *answer, piece archive.Line, in
 	if len(fresh.Text) == 0 {
 		return nil
 	}
-	if err := errors.Join(f.takeNew(ctx, a, fresh, index), f.append()); err != nil {
+	if err := errors.Join(f.takeNew(a, fresh, index), f.append()); err != nil {
 		return err
 	}
 	if a.first == 0 {

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -56,7 +57,8 @@ type hearing struct {
 func (r *rotationWatch) emptied(tail int64, quiet time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if tail == 0 || tail <= r.level.base {
+	r.owed = true
+	if tail == 0 || r.level.base != 0 {
 		return
 	}
 	if r.hearing.of != tail {
@@ -109,19 +111,43 @@ func (r *rotationWatch) inTime(line int64) bool {
 // stands says that the last stream stands, or stood when it ended, at the end of its file.
 func (f *Follower) stands() bool { return f.tail.atEnd() || f.rotation.inTime(f.tail.time()) }
 
-// noteStand takes the end of a stream. One that ends with its container may end before that is reported: then another
-// is opened, of a file that is empty, and says nothing of the one before.
-func (f *Follower) noteStand(added int64) {
-	switch {
-	case f.ended && f.stands():
-		f.stood = f.clock.Now()
-	case added > 0:
-		f.stood = time.Time{}
+// stayed says what a stream shows that was there until its container's end. How times compare shows nothing, for an end
+// is reported in whole seconds: but where a stream was cut while the container ran, the next one that is answered lives
+// on. Only of a container that has ended one ends as soon as it is answered, and the next ones as well.
+type stayed struct {
+	stood  bool // it stood at the end of its file
+	silent bool // it was there in time, and the log has had no line
+	asked  int  // so many streams were opened since, and ended as soon as they were answered
+}
+
+const (
+	// atOnce is how soon after the kubelet's answer the stream of a container that has ended ends.
+	atOnce = 250 * time.Millisecond
+	// enoughAsked is how many must: a node in trouble cuts one and the other, too.
+	enoughAsked = 4
+)
+
+// brief reports whether the last stream, which added so many lines, ended as that of a container that had ended.
+func (f *Follower) brief(added int64) bool {
+	return f.ended && added == 0 && time.Since(f.began) < cmp.Or(f.cfg.EndsAtOnce, atOnce)
+}
+
+// noteStay takes the end of a stream. Before is what the one before it has shown.
+func (f *Follower) noteStay(added int64, before stayed) {
+	now := &f.stayed
+	now.stood, now.silent = f.ended && f.stands(), f.ended && now.silent
+	if f.brief(added) {
+		now.stood, now.silent, now.asked = now.stood || before.stood, now.silent || before.silent, before.asked+1
 	}
 }
 
-// stayed says that a stream which stood at the end of its file was there until the container's end.
-func (f *Follower) stayed() bool {
+// asksOn reports whether another stream has to show that the container has ended. A stream has stayed until that end,
+// if it has.
+func (s stayed) asksOn() bool { return (s.stood || s.silent) && s.asked < enoughAsked }
+
+// stoodAtEnd reports whether the last stream stood at the end of its file when its container ended, and had been asked
+// from a time that lay behind the node's clock then: of a later one it would have been served nothing.
+func (f *Follower) stoodAtEnd() bool {
 	t := f.seen.Terminated
-	return t != nil && !f.stood.IsZero() && atItsEnd(f.stood.Sub(t.FinishedAt.Time))
+	return f.stayed.stood && t != nil && f.since.Load() <= t.FinishedAt.UnixNano()
 }

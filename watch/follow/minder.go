@@ -168,12 +168,14 @@ func (f *Follower) newer(ctx context.Context, quiet time.Duration) (bool, archiv
 // grace is the time that a record which was just written takes through the stream.
 const grace = 500 * time.Millisecond
 
-// probe asks for the first record of the file that is being written.
-func (f *Follower) probe(ctx context.Context) {
+// probe asks for the first record of the file that is being written, and reports whether it was told.
+func (f *Follower) probe(ctx context.Context) bool {
 	began, total := time.Now(), f.rotation.total.Load()
-	if first, ok := f.head(ctx, false); ok && first.time != 0 {
+	first, ok := f.head(ctx, false)
+	if ok && first.time != 0 {
 		f.rotation.looked(first, began, total)
 	}
+	return ok
 }
 
 // head asks for the first record of a file, and for so much of the line behind it that its time is known if there is

@@ -35,6 +35,12 @@ var pinned = []watchtest.Pin{
 	{Seed: 3338, Shows: "that line was the first one of its file, and its start was held as a part of another one"},
 	{Seed: 560, Shows: "that end of a line had been joined with the start of another, for two files between were skipped"},
 	{Seed: 260, Shows: "of a log only a part of the first line was served, and the file was rotated then"},
+	{Seed: 588, Shows: "a stream that fell behind was deaf to a rotation, and its file was skipped: it was found empty, and nobody looked again"},
+	{Seed: 2820, Shows: "since hid the end of the file's first line, of which the start had a later time: a gap was written by that answer"},
+	{Seed: 3048, Shows: "the last stream was cut in the second of the container's end, and the rest of its line was rotated away"},
+	{Seed: 4775, Shows: "the last stream was cut in the second of the container's end, and the file that was written then was rotated away"},
+	{Seed: 8471, Shows: "that stream was cut twice in a row, as those of a container that has ended end"},
+	{Seed: 17763, Shows: "the clock was set back behind since, and the file that was written then was rotated away: the stream seemed to have stood at its end"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take

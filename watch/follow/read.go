@@ -67,6 +67,9 @@ func (f *Follower) readBody(ctx context.Context, body io.Reader, a *answer) erro
 			return err
 		}
 	}
+	if a.Follow {
+		f.began = time.Now()
+	}
 	for {
 		room := f.lines.room()
 		f.countHeld()
@@ -124,7 +127,7 @@ func (f *Follower) take(ctx context.Context, a *answer) error {
 			if err := f.append(); err != nil {
 				return err
 			}
-			return f.grow(ctx, a, anew)
+			return f.grow(a, anew)
 		}
 		// Where since falls inside a split line the answer has the rest of it without a time, at its start or, where
 		// times are out of order, soon after. The whole line is held, for it began before since, unless the node's
@@ -158,12 +161,12 @@ func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, i
 	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
 		return err
 	}
-	return f.takeNew(ctx, a, line, index)
+	return f.takeNew(a, line, index)
 }
 
 // takeNew takes one that is not held, or the piece of one before which so many have come.
-func (f *Follower) takeNew(ctx context.Context, a *answer, line archive.Line, index int) error {
-	if err := f.hidden(ctx, a, line); err != nil {
+func (f *Follower) takeNew(a *answer, line archive.Line, index int) error {
+	if err := f.hidden(a, line); err != nil {
 		return err
 	}
 	if a.All && (f.overlap == nil || f.overlap.found) {
@@ -205,9 +208,6 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 		}
 		return len(more.Text) == 0 && more.Partial, f.addEarly()
 	}
-	if o.belies(a) {
-		return false, errHidden
-	}
 	if !o.found {
 		if err := f.prove(ctx, a); err != nil {
 			return false, err
@@ -216,11 +216,11 @@ func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, in
 	if f.vouched(*line, index) {
 		return false, f.addEarly()
 	}
+	if o.doubts(a) {
+		return false, errHidden
+	}
 	if o.waits(*line) {
 		return true, nil
-	}
-	if index == 0 && f.holed(ctx, a, *line) {
-		return false, errHidden
 	}
 	if o.missed() {
 		if err := f.append(); err != nil {

@@ -69,7 +69,7 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 		if line, goesOn = o.more(line, f.lines.piece); goesOn && len(line.Text) == 0 {
 			return nil
 		}
-		if o.belies(a) {
+		if o.doubts(a) {
 			return errHidden
 		}
 	}

@@ -24,6 +24,8 @@ type rotationWatch struct {
 	level       level         // guarded by mu; of the stream
 	hearing     hearing       // guarded by mu; of the stream
 	news        []firstRecord // guarded by mu; found and not taken up yet
+	// guarded by mu; the file is another one, which had no record yet: as soon as it has one, a look is due
+	owed bool
 
 	expected []firstRecord // all three owned by the follower
 	settled  firstRecord   // the last one that was met or missed
@@ -72,7 +74,7 @@ func (r *rotationWatch) looked(first head, began time.Time, total int64) {
 	if first.time != r.latest {
 		r.news = append(r.news, record)
 	}
-	r.latest, r.lookedAt, r.lookedTotal = first.time, began, total
+	r.latest, r.lookedAt, r.lookedTotal, r.owed = first.time, began, total, false
 }
 
 // begins takes the first line of a log that was read from its start: it is its file's first record, without a look.
@@ -118,7 +120,7 @@ func (r *rotationWatch) due(ended bool) bool {
 	defer r.mu.Unlock()
 	fresh := r.total.Load() - r.lookedTotal
 	long := ended && time.Since(r.lookedAt) > kubeletLeast
-	return fresh >= probeBytes || fresh > 0 && (long || r.lag.behind || r.pace.soon > 0 || r.pace.fast)
+	return fresh >= probeBytes || fresh > 0 && (long || r.owed || r.lag.behind || r.pace.soon > 0 || r.pace.fast)
 }
 
 // overdue says that a look is due and the last one was a while ago.

@@ -15,21 +15,14 @@ import (
 // serves tells a log that was silent so far from one that wrote a whole file, had it rotated away, and was silent
 // since. So all depends on having been there.
 type leadSilence struct {
-	until  time.Time     // the log had no line so far; zero: not known
-	opened time.Time     // when reading began; zero: too late, or not yet
-	late   time.Time     // reading began so long after this time that a file may have come and gone; zero: it did not
-	by     time.Duration // so long after it
-	// when the last stream ended by itself that had brought nothing, before any was late; zero: none did
-	broke time.Time
-	left  time.Time // the log had no line when it was left to whoever reads on; zero: not known
+	until time.Time     // the log had no line so far; zero: not known
+	late  time.Time     // reading began so long after this time that a file may have come and gone; zero: it did not
+	by    time.Duration // so long after it
+	left  time.Time     // the log had no line when it was left to whoever reads on; zero: not known
 }
 
-const (
-	// promptly: a log whose reading begins sooner is taken not to have been rotated before.
-	promptly = 3 * time.Second
-	// endsWithin is how long after a container's end its stream may end here. The kubelet takes a second.
-	endsWithin = 10 * time.Second
-)
+// promptly: a log whose reading begins sooner is taken not to have been rotated before.
+const promptly = 3 * time.Second
 
 // noteStart remembers that an answer began, with nothing held so far, so late that the log's first file may have been
 // rotated away. Each such answer counts, for the one before it may have brought nothing. Only a container that runs has
@@ -47,8 +40,6 @@ func (f *Follower) noteStart() {
 	}
 	if by := until.Sub(from); by > promptly {
 		f.silence.late, f.silence.by = from, by
-	} else if f.silence.opened.IsZero() {
-		f.silence.opened = time.Now()
 	}
 }
 
@@ -65,7 +56,7 @@ func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 	now := f.clock.Now()
 	switch cause := context.Cause(ctx); {
 	case cause == nil && err == nil:
-		f.silence.broke = now
+		f.stayed.silent = true
 	case errors.Is(cause, errRenew):
 		if f.bare(context.WithoutCancel(ctx), probeLimit) {
 			f.silence.until = now
@@ -84,7 +75,7 @@ func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	if s.late.IsZero() || first != 0 && first-s.late.UnixNano() <= int64(promptly) {
 		return archive.Gap{}, false
 	}
-	if t := f.seen.Terminated; t != nil && s.lasted(t.StartedAt.Time, t.FinishedAt.Time) {
+	if f.seen.Terminated != nil && f.stayed.silent {
 		return archive.Gap{}, false
 	}
 	g = archive.Gap{To: first, Reason: archive.GapLateStart, Unproven: true}
@@ -95,23 +86,6 @@ func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
 	g.Detail += ": earlier ones may have been rotated away"
 	return g, true
 }
-
-// lasted says that the stream which broke was there until the container's end, by the node's clock, whose times have
-// whole seconds. Where reading began before the container did, the node's clock is ahead of ours, and only how long
-// both lasted can be compared.
-func (s *leadSilence) lasted(started, finished time.Time) bool {
-	if s.broke.IsZero() {
-		return false
-	}
-	after := s.broke.Sub(finished)
-	if s.opened.Before(started) {
-		after = s.broke.Sub(s.opened) - finished.Sub(started) + promptly
-	}
-	return atItsEnd(after)
-}
-
-// atItsEnd says whether a stream ended with its container, so long after the end that was reported in whole seconds.
-func atItsEnd(after time.Duration) bool { return after > -time.Second && after < endsWithin }
 
 // judgeStart writes a gap before the first line of a log where the start is in doubt. It is written with the line, so
 // that a crash loses both or neither.

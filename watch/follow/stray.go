@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"context"
 	"errors"
 
 	"github.com/epilogue-dev/epilogue/archive"
@@ -21,19 +20,9 @@ func (o *overlap) pass(hash uint64) {
 	o.met, o.some = hash, true
 }
 
-// belies says that a new line belies the answer: it was asked from a time, it showed held lines, and shows this one
-// before the last of them. So since has hidden parts of the answer, it may be parts of this very line.
-func (o *overlap) belies(a *answer) bool { return a.Since > 0 && o.some && !o.found && !o.gapped }
-
-// holed says that a line which would follow a gap is the file's first one, and not as the file has it: since has hidden
-// parts of it.
-func (f *Follower) holed(ctx context.Context, a *answer, line archive.Line) bool {
-	if o := f.overlap; a.Since == 0 || o.found || o.gapped {
-		return false
-	}
-	first, ok := f.head(ctx, a.Previous)
-	return ok && first.time == line.Time && !first.is(line)
-}
+// doubts reports whether a new line comes before the sentinel in an answer that was asked from a time. That may have
+// hidden the sentinel, parts of this very line, or others before it: what is missing only the whole file shows.
+func (o *overlap) doubts(a *answer) bool { return a.Since > 0 && !o.found && !o.gapped }
 
 // forgetEarly forgets the lines that wait.
 func (o *overlap) forgetEarly() {
