@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/epilogue-dev/epilogue/archive"
 	"github.com/epilogue-dev/epilogue/watch/pods"
@@ -37,9 +38,25 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 	if p.draft == nil {
 		m.Instances = append(m.Instances, p.missed()...)
 	}
+	m.Instances = insertUnrecorded(m.Instances, p.mentioned())
 	pods.SortRecords(m.Instances)
 	m.Diagnosis = pods.Diagnose(m)
 	return m
+}
+
+// mentioned gives the instances that are known, in order, or those that the draft of a pod that is gone names.
+func (p *pod) mentioned() []archive.Instance {
+	if p.draft == nil {
+		return p.known()
+	}
+	var list []archive.Instance
+	for _, r := range p.draft.Instances {
+		if r.ContainerID != "" {
+			list = append(list, r.Instance)
+		}
+	}
+	slices.SortFunc(list, pods.Compare)
+	return list
 }
 
 // mostMissed bounds the records of restarts that nobody saw.

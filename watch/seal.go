@@ -70,44 +70,6 @@ func countRefused[T comparable](w *Watcher, do func(context.Context, T) error) f
 	}
 }
 
-// findLost looks in the store for logs that nobody here holds. A replica may have sealed one and died, with its disk,
-// before the journal said so.
-func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) error {
-	w.mu.Lock()
-	unknown := func(r archive.InstanceRecord) bool {
-		_, known := p.records[r.ContainerID]
-		return r.Verdict == archive.Lost && !known
-	}
-	// Of a pod that only the spool knows there may be instances that no draft names.
-	look := p.draft != nil || slices.ContainsFunc(m.Instances, unknown)
-	ref := p.ref()
-	w.mu.Unlock()
-	if !look {
-		return nil
-	}
-	found, err := w.parts.Sealer.Find(ctx, ref)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range found {
-		if _, known := p.records[r.ContainerID]; known {
-			continue
-		}
-		r.State = p.states[r.ContainerID]
-		n := slices.IndexFunc(m.Instances, func(o archive.InstanceRecord) bool { return o.Container == r.Container && o.Restart == r.Restart })
-		if n >= 0 && unknown(m.Instances[n]) {
-			m.Instances[n] = r
-		} else if n < 0 {
-			m.Instances = append(m.Instances, r)
-		}
-	}
-	pods.SortRecords(m.Instances)
-	m.Diagnosis = pods.Diagnose(m)
-	return nil
-}
-
 // fenced counts a pod that another replica, or an earlier life of this one, had sealed: the first manifest stands, and
 // what is held here is dropped.
 func (w *Watcher) fenced(p *pod) {

@@ -196,7 +196,7 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 		return nil
 	case err == nil:
 		for _, r := range draft.Instances {
-			if r.ContainerID != "" && have.Instance(r.ID()) == nil {
+			if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o archive.InstanceRecord) bool { return o.ContainerID == r.ContainerID }) {
 				have.Instances = append(have.Instances, r)
 			}
 		}
