@@ -17,6 +17,8 @@ import (
 var pinnedPairs = []watchtest.Pin{
 	{Seed: 295, Shows: "a file began with the rest of a line, and the answer before ended inside the line behind it: the rest became a line"},
 	{Seed: 140, Shows: "the clock was set back inside a line without an end, and a taker read on from its start: since hid a part of it"},
+	{Seed: 1090, Shows: "a replica stood still while a log's first file came and went, and left word that the log had no line so far"},
+	{Seed: 1420, Shows: "a replica that could not look at the journals gave a sealed log's number to the next one, and the manifest lacked the first"},
 	{Seed: 2830, Shows: "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
 }
 
@@ -83,8 +85,13 @@ func (m *pair) play() {
 func (m *pair) judge() {
 	records := map[string]*archive.InstanceRecord{}
 	manifest := m.sealed(m.pod)
+	numbers := map[archive.LogID]bool{}
 	for n := range manifest.Instances {
-		records[manifest.Instances[n].ContainerID] = &manifest.Instances[n]
+		r := &manifest.Instances[n]
+		if records[r.ContainerID] = r; numbers[r.ID()] {
+			m.t.Errorf("two records have the number %d", r.Restart)
+		}
+		numbers[r.ID()] = true
 	}
 	for n, p := range m.runs {
 		record := records[p.ID()]

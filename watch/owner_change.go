@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -107,6 +108,10 @@ func (o *ownership) round(ctx context.Context, v lease.View) (again time.Duratio
 	return idle
 }
 
+// errSuspended ends followers whose replica has lost its Lease. It may have stood still for long, so that none of them
+// knows what it has missed.
+var errSuspended = errors.New("the replica's Lease is not held")
+
 // suspend stops all work. The spool keeps what it has: whether others took it over shows when this replica is back.
 func (o *ownership) suspend() {
 	if o.accepted.Self == "" {
@@ -116,7 +121,7 @@ func (o *ownership) suspend() {
 	o.w.parts.Own.Suspended.Inc()
 	o.accepted, o.joined, o.waiting = lease.Roster{}, "", time.Time{}
 	o.w.narrow()
-	o.w.letGo(func(types.UID) bool { return true })
+	o.w.letGo(errSuspended, func(types.UID) bool { return true })
 }
 
 // waitFor returns how long to wait for the others at most; 0: they have all handed over what is ours, or had their
@@ -135,7 +140,7 @@ func (o *ownership) waitFor(v lease.View) time.Duration {
 // handOver ends the work on pods that are not ours any more: what is held of them is put into the journal and leaves
 // the spool, unsealed. A crash in between leaves what a crash at any time leaves.
 func (o *ownership) handOver(ctx context.Context, next lease.Roster) error {
-	o.w.letGo(func(job types.UID) bool { return !next.Owns(job) })
+	o.w.letGo(nil, func(job types.UID) bool { return !next.Owns(job) })
 	lost, err := o.w.strangers(next)
 	if err != nil || len(lost) == 0 {
 		return err

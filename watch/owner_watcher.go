@@ -67,12 +67,12 @@ func (w *Watcher) wanted(next lease.Roster, owed bool) func(archive.PodRef) bool
 }
 
 // letGo stops the followers of the Jobs that match, waits for them, and forgets their pods. The spool keeps their logs.
-func (w *Watcher) letGo(match func(job types.UID) bool) {
+func (w *Watcher) letGo(why error, match func(job types.UID) bool) {
 	var reading []*reading
 	w.mu.Lock()
 	for uid, p := range w.known.pods {
 		if match(jobUID(p.ref())) {
-			reading = append(reading, w.forgo(uid, p)...)
+			reading = append(reading, w.forgo(uid, p, why)...)
 		}
 	}
 	w.mu.Unlock()
@@ -87,7 +87,7 @@ func (w *Watcher) rest(ref archive.PodRef) {
 	w.mu.Lock()
 	w.resting[uid] = true
 	p := w.known.get(uid)
-	reading := w.forgo(uid, p)
+	reading := w.forgo(uid, p, nil)
 	w.mu.Unlock()
 	for _, r := range reading {
 		<-r.ended
@@ -116,13 +116,14 @@ func (w *Watcher) endRead(p *pod) {
 	}
 }
 
-// forgo forgets a pod and returns its followers, which are told to stop. Called with mu held.
-func (w *Watcher) forgo(uid types.UID, p *pod) (stopped []*reading) {
+// forgo forgets a pod and gives its followers, which are told to stop; why, where it is not for order's sake. Called
+// with mu held.
+func (w *Watcher) forgo(uid types.UID, p *pod, why error) (stopped []*reading) {
 	if p == nil {
 		return nil
 	}
 	for _, r := range p.following {
-		r.stop()
+		r.stop(why)
 		stopped = append(stopped, r)
 	}
 	w.known.drop(uid)

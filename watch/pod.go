@@ -46,7 +46,7 @@ type pod struct {
 
 // reading is a follower at work.
 type reading struct {
-	stop  context.CancelFunc
+	stop  context.CancelCauseFunc
 	ended chan struct{} // closed when it has returned, with all that it held in the spool
 }
 
@@ -231,12 +231,12 @@ func (w *Watcher) follow(ctx context.Context, key podKey, p *pod, i archive.Inst
 	}
 	f := w.follower(log)
 	f.WasSilentUntil(p.silent[i.ContainerID])
-	own, stop := context.WithCancel(ctx)
+	own, stop := context.WithCancelCause(ctx)
 	r := &reading{stop, make(chan struct{})}
 	p.following[i.ContainerID] = r
 	w.followers.Go(func() {
 		defer close(r.ended)
-		defer stop()
+		defer stop(nil)
 		err := f.Run(own)
 		if at := f.LeftSilentAt(); !at.IsZero() {
 			w.leftSilent(p, i, at)

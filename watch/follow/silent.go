@@ -61,7 +61,7 @@ func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 		if f.bare(context.WithoutCancel(ctx), probeLimit) {
 			f.silence.until = now
 		}
-	case errors.Is(cause, context.Canceled): // the process ends, or gives the log away; see leave
+	case errors.Is(cause, context.Canceled): // the process ends in order, or gives the log away; see leave
 		f.silence.until = now
 	}
 }
@@ -104,6 +104,9 @@ const leaveLimit = time.Second
 func (f *Follower) leave(ctx context.Context) {
 	if f.log.Summary().Lines > 0 || f.seen.StartedAt(f.log.Instance()).IsZero() {
 		return // or it did not come to a first look
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return // this process may have stood still
 	}
 	f.noteStart()
 	if now := f.clock.Now(); f.silence.late.IsZero() && f.bare(context.WithoutCancel(ctx), leaveLimit) {
