@@ -36,7 +36,7 @@ func (f *Follower) hidden(a *answer, line archive.Line) error {
 	if o := f.overlap; first && (o == nil || o.found) && time.Duration(f.tail.time()-line.Time) > outOfOrder {
 		return errHidden // it was set back while nobody read
 	}
-	late := f.heard.late(line.Time, a.began).Abs()
+	late := f.heard.late(line.Time, a.began, f.clock.Now().Sub(f.seen.StartedAt(f.log.Instance()))).Abs()
 	if a.silent <= time.Duration(line.Time-a.Since) && late <= outOfOrder {
 		return nil
 	}
@@ -72,11 +72,14 @@ const tooLate = 5 * time.Second
 
 // late returns how much later a line came than its time and that of the last one let expect; less than 0: earlier.
 // Where it is more than a moment the node's clock may have been set back meanwhile, and forward again. Behind a backlog
-// every line is early.
-func (h heard) late(line int64, came time.Time) time.Duration {
+// every line is early, by no more than how long the container has run.
+func (h heard) late(line int64, came time.Time, ran time.Duration) time.Duration {
 	late := came.Sub(h.at) - time.Duration(line-h.line)
-	if h.line == 0 || h.backlog && late < 0 {
+	switch {
+	case h.line == 0:
 		return 0
+	case h.backlog && late < 0:
+		return min(0, late+ran)
 	}
 	return late
 }

@@ -48,7 +48,7 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	rest := min(probeEvery, f.cfg.StallAfter)
 	next := now.Add(rest) // the next look at the file, where one is due
 	ask, again := now, askAgain
-	f.dozing.level.Store(0)
+	f.dozing.level.Store(last - probeBytes) // whatever comes first is a burst
 	f.dozing.Store(true)
 	for f.sleepOrBusy(ctx, rest) {
 		slept := time.Since(now)
@@ -71,11 +71,15 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
 		case !busy && f.dozing.burst(total) && !now.Before(ask):
-			// A burst is over. What is rotated from now on is no loss where the stream stands at the end.
-			if f.newer(ctx, now.Sub(quietSince)); f.tail.atEnd() {
+			// A burst is over. What is rotated from now on is no loss where the stream stands at the end. If it does not
+			// the kubelet's reader may have lost its file, and goes on with one that comes later.
+			if newer, _ := f.newer(ctx, now.Sub(quietSince)); f.tail.atEnd() {
 				ask, again = now.Add(probeEvery), askAgain
 				f.dozing.level.Store(total)
 			} else {
+				if newer && f.tail.time() != 0 && f.rotation.little() {
+					f.probe(ctx)
+				}
 				ask = now.Add(again)
 				if again *= 2; again > askSoon { // it stands still, or its last record is never as the line is
 					again *= 30
@@ -109,7 +113,7 @@ type dozing struct {
 	level atomic.Int64 // what the stream had brought when it was last seen to stand at the end of its file
 }
 
-func (d *dozing) burst(total int64) bool { return total-d.level.Load() >= probeBytes }
+func (d *dozing) burst(total int64) bool { return total-d.level.Load() > probeBytes }
 
 // sleepOrBusy waits, and ends when the follower asks for a look.
 func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {

@@ -41,6 +41,8 @@ var pinned = []watchtest.Pin{
 	{Seed: 4775, Shows: "the last stream was cut in the second of the container's end, and the file that was written then was rotated away"},
 	{Seed: 8471, Shows: "that stream was cut twice in a row, as those of a container that has ended end"},
 	{Seed: 17763, Shows: "the clock was set back behind since, and the file that was written then was rotated away: the stream seemed to have stood at its end"},
+	{Seed: 3863, Shows: "since hid lines while the clock was behind it, and the line that came then was taken for one behind a backlog"},
+	{Seed: 5254, Shows: "a stream that was deaf to a rotation brought too little to be looked at, and a file was skipped"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take

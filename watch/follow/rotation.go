@@ -123,6 +123,14 @@ func (r *rotationWatch) due(ended bool) bool {
 	return fresh >= probeBytes || fresh > 0 && (long || r.owed || r.lag.behind || r.pace.soon > 0 || r.pace.fast)
 }
 
+// little reports whether something has come since the last look, and not so much that a look is due.
+func (r *rotationWatch) little() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fresh := r.total.Load() - r.lookedTotal
+	return 0 < fresh && fresh < probeBytes
+}
+
 // overdue says that a look is due and the last one was a while ago.
 func (r *rotationWatch) overdue() bool {
 	r.mu.Lock()
