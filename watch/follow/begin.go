@@ -34,13 +34,11 @@ func (f *Follower) sinceHides() bool {
 	return f.tail.open() || last != 0 && time.Duration(f.log.Summary().Last-last) > outOfOrder
 }
 
-// hidesNow says that since hides the log's last record. Only the first stream of a process asks: later ones know when
-// lines came.
+// hidesNow reports whether since hides the log's last record from a stream.
 func (f *Follower) hidesNow(ctx context.Context, r *Request, since int64) bool {
-	if !r.Follow || since == 0 || f.heard.line != 0 || f.asked {
+	if !r.Follow || since == 0 {
 		return false
 	}
-	f.asked = true
 	last, ok := f.peek(ctx, Request{Tail: 1})
 	return ok && last.Time < since
 }

@@ -76,7 +76,6 @@ type Follower struct {
 	counted  int        // bytes that the log was told of as held here
 	over     time.Time  // when its pod was first seen over by its phase while it ran; zero: never
 	heard    heard
-	asked    bool         // whether the first stream's since hides anything
 	behind   bool         // there may be lines behind such a time: the file must be read from its start
 	since    atomic.Int64 // of the stream that is open
 	stuckOn  uint64       // the last record of the file at the last stall; owned by the minder

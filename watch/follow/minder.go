@@ -71,15 +71,13 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 			// The log is just quiet. Asking ever more rarely keeps thousands of quiet logs cheap.
 			quietSince, patience = now, min(2*patience, 10*f.cfg.StallAfter)
 		case !busy && f.dozing.burst(total) && !now.Before(ask):
-			// A burst is over. What is rotated from now on is no loss where the stream stands at the end. If it does not
-			// the kubelet's reader may have lost its file, and goes on with one that comes later.
-			if newer, _ := f.newer(ctx, now.Sub(quietSince)); f.tail.atEnd() {
+			switch atEnd, why := f.burstEnded(ctx, total, now.Sub(quietSince)); {
+			case why != nil:
+				cancel(why)
+				return
+			case atEnd:
 				ask, again = now.Add(probeEvery), askAgain
-				f.dozing.level.Store(total)
-			} else {
-				if newer && f.tail.time() != 0 && f.rotation.little() {
-					f.probe(ctx)
-				}
+			default:
 				ask = now.Add(again)
 				if again *= 2; again > askSoon { // it stands still, or its last record is never as the line is
 					again *= 30
@@ -105,6 +103,24 @@ func (f *Follower) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		f.dozing.Store(!burst)
 	}
+}
+
+// burstEnded asks whether the stream has come to the end of its file, after so many bytes in all: what is rotated from
+// then on is no loss. Where it has not, the kubelet's reader may have lost its file, and goes on with one that comes
+// later; or the stream is served nothing, and has to end for that reason.
+func (f *Follower) burstEnded(ctx context.Context, total int64, quiet time.Duration) (atEnd bool, why error) {
+	newer, line := f.newer(ctx, quiet)
+	switch {
+	case newer && f.hides(line):
+		return false, errHidden
+	case f.tail.atEnd():
+		f.dozing.level.Store(total)
+		return true, nil
+	case newer && f.tail.time() != 0 && f.rotation.little():
+		f.probe(ctx)
+		f.dozing.level.Store(total - probeBytes) // until more comes
+	}
+	return false, nil
 }
 
 // dozing is set while the minder does not look for the end of a burst. A burst that begins then wakes it.
@@ -135,7 +151,7 @@ func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {
 // kubelet ends it within a second.
 func (f *Follower) hangs(ctx context.Context, quiet time.Duration) error {
 	newer, line := f.newer(ctx, quiet)
-	if newer && line.Time < f.since.Load() {
+	if newer && f.hides(line) {
 		return errHidden
 	}
 	if seen, err := f.looker.Look(ctx, f.log.Instance(), false); err == nil && seen.Terminated != nil {
@@ -153,6 +169,10 @@ func (f *Follower) hangs(ctx context.Context, quiet time.Duration) error {
 	f.stuckOn = h
 	return errStalled
 }
+
+// hides reports whether a record of the log is not served to the stream, for it is older than the time from which that
+// was asked for.
+func (f *Follower) hides(line archive.Line) bool { return line.Time < f.since.Load() }
 
 // newer says whether the log's last record is another than the last line that is held, and gives it. The stream has
 // brought nothing for so long.
@@ -175,6 +195,7 @@ const grace = 500 * time.Millisecond
 // probe asks for the first record of the file that is being written, and reports whether it was told.
 func (f *Follower) probe(ctx context.Context) bool {
 	began, total := time.Now(), f.rotation.total.Load()
+	f.rotation.tries(began)
 	first, ok := f.head(ctx, false)
 	if ok && first.time != 0 {
 		f.rotation.looked(first, began, total)

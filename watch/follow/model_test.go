@@ -43,6 +43,8 @@ var pinned = []watchtest.Pin{
 	{Seed: 17763, Shows: "the clock was set back behind since, and the file that was written then was rotated away: the stream seemed to have stood at its end"},
 	{Seed: 3863, Shows: "since hid lines while the clock was behind it, and the line that came then was taken for one behind a backlog"},
 	{Seed: 5254, Shows: "a stream that was deaf to a rotation brought too little to be looked at, and a file was skipped"},
+	{Seed: 12014, Shows: "since hid a part of a line from a stream that was opened later: another line stood in it, with its time"},
+	{Seed: 16014, Shows: "the clock was set back behind the since of a stream that brought little, and nobody asked for the last record soon"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take

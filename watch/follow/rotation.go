@@ -18,6 +18,7 @@ type rotationWatch struct {
 	mu          sync.Mutex
 	lookedAt    time.Time     // guarded by mu; when the last look began, or the stream
 	lookedTotal int64         // guarded by mu; total at that time
+	tried       time.Time     // guarded by mu; when the last look began, whether it showed a record or not
 	latest      int64         // guarded by mu; the first record's time at the last look; 0: nobody looked yet
 	pace        pace          // guarded by mu
 	lag         lag           // guarded by mu; of the stream
@@ -131,10 +132,17 @@ func (r *rotationWatch) little() bool {
 	return 0 < fresh && fresh < probeBytes
 }
 
+// tries takes the beginning of a look.
+func (r *rotationWatch) tries(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tried = now
+}
+
 // overdue says that a look is due and the last one was a while ago.
 func (r *rotationWatch) overdue() bool {
 	r.mu.Lock()
-	since := time.Since(r.lookedAt)
+	since := min(time.Since(r.lookedAt), time.Since(r.tried))
 	r.mu.Unlock()
 	return since > probeEvery && r.due(false)
 }
