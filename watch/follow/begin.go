@@ -68,7 +68,7 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 	if is >= 0 || err != nil {
 		return f.orderly(is), wrapSpool(err)
 	}
-	if s, ok, err := f.findSeam(first); ok || err != nil {
+	if s, ok, err := f.findSeamAnywhere(first); ok || err != nil {
 		f.begins = fileSeam{first.time, s}
 		return f.orderly(s.after), wrapSpool(err)
 	}

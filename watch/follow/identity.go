@@ -28,6 +28,9 @@ type answer struct {
 	judged bool          // a new line of this reading was looked at for what since may hide
 	fresh  bool          // or one of another reading
 	begun  bool          // its first line was looked at for being the rest of a held one
+	// where its first line begins in that one, if it is
+	seam    seam
+	grafted bool
 }
 
 // prove makes sure that the answer is this instance's, before anything of it is kept that the sentinel does not vouch

@@ -45,6 +45,8 @@ var pinned = []watchtest.Pin{
 	{Seed: 5254, Shows: "a stream that was deaf to a rotation brought too little to be looked at, and a file was skipped"},
 	{Seed: 12014, Shows: "since hid a part of a line from a stream that was opened later: another line stood in it, with its time"},
 	{Seed: 16014, Shows: "the clock was set back behind the since of a stream that brought little, and nobody asked for the last record soon"},
+	{Seed: 8549, Shows: "the end of an unfinished line was like the start of the file by five bytes, and the line where it began was not looked for"},
+	{Seed: 18344, Shows: "the end of a line with which the file began was cut on its way: its start was held twice"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take

@@ -63,7 +63,7 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 		if o.have(line) {
 			return nil // a final line without an end that is held already
 		}
-		if cut, err := f.cutShort(o, line, f.lines.piece); cut || err != nil {
+		if cut, err := f.cutShort(a, line, f.lines.piece); cut || err != nil {
 			return err
 		}
 		if line, goesOn = o.more(line, f.lines.piece); goesOn && len(line.Text) == 0 {
@@ -98,14 +98,21 @@ func (f *Follower) remainder(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// cutShort says that a line was cut on its way that is held whole, and was not met yet.
-func (f *Follower) cutShort(o *overlap, line archive.Line, index int) (cut bool, err error) {
-	if o.found || line.Time > o.latest {
+// cutShort reports whether a line was cut on its way that is held whole, and was not met yet.
+func (f *Follower) cutShort(a *answer, line archive.Line, index int) (cut bool, err error) {
+	o := f.overlap
+	if o.found || line.Time > o.latest && !a.grafted {
 		return false, nil
 	}
 	j := joiner{emit: func(held archive.Line, at int) {
 		cut = cut || at == index && held.Time == line.Time && bytes.HasPrefix(held.Text, line.Text) && o.expects(held)
 	}}
+	if a.grafted {
+		if err := a.seam.held(f.log, line.Time, &j); cut || err != nil {
+			return cut, wrapSpool(err)
+		}
+		j.cut()
+	}
 	err = f.log.Held(line.Time, func(held archive.Line) bool {
 		j.take(held)
 		return !cut

@@ -102,6 +102,7 @@ func (f *Follower) graft(a *answer, line archive.Line) error {
 	if err := o.graft(f.log, s, line.Time); err != nil {
 		return &spoolError{err}
 	}
+	a.seam, a.grafted = s, true
 	if s.last {
 		f.joined = s.time
 	}
@@ -171,18 +172,8 @@ func (f *Follower) keepLeft() error {
 // graft takes up what is held of a line from a seam on, as a file is served that begins there.
 func (o *overlap) graft(log *spool.Log, s seam, at int64) error {
 	sentinel, last, latest := o.sentinel, o.last, o.latest
-	j, from, skip, left := joiner{emit: o.keep}, s.from.after, s.at, s.through-s.after
-	err := log.HeldFrom(s.from.since, func(piece archive.Line) bool {
-		if from > 0 {
-			from--
-			return true
-		}
-		n := min(skip, int64(len(piece.Text)))
-		skip -= n
-		j.take(archive.Line{Time: at, Text: piece.Text[n:], Partial: piece.Partial})
-		left--
-		return left > 0
-	})
+	j := joiner{emit: o.keep}
+	err := s.held(log, at, &j)
 	if !s.last {
 		j.cut()
 		o.sentinel, o.last, o.latest = sentinel, last, latest
@@ -194,6 +185,22 @@ func (o *overlap) graft(log *spool.Log, s seam, at int64) error {
 	}
 	o.end(&j)
 	return err
+}
+
+// held gives what is held of the line from the seam on, with another time, as the file has it.
+func (s seam) held(log *spool.Log, at int64, j *joiner) error {
+	from, skip, left := s.from.after, s.at, s.through-s.after
+	return log.HeldFrom(s.from.since, func(piece archive.Line) bool {
+		if from > 0 {
+			from--
+			return true
+		}
+		n := min(skip, int64(len(piece.Text)))
+		skip -= n
+		j.take(archive.Line{Time: at, Text: piece.Text[n:], Partial: piece.Partial})
+		left--
+		return left > 0
+	})
 }
 
 // place gives a line that goes on with a held one the time of that.

@@ -97,21 +97,32 @@ func (f *Follower) findSeam(h head) (s seam, ok bool, err error) {
 }
 
 // findSeamAnywhere does so whatever the times say: where the node's clock was set back the lines of later times lie
-// elsewhere. Then the text alone must prove it, in one line of all.
-func (f *Follower) findSeamAnywhere(h head) (s seam, ok bool, err error) {
-	if s, ok, err = f.findSeam(h); ok || err != nil {
-		return s, ok, err
+// elsewhere. Then the text alone must prove it, in one line of all. A line without an end that fits by too little to
+// prove anything is the last resort.
+func (f *Follower) findSeamAnywhere(h head) (seam, bool, error) {
+	near, ok, err := f.findSeam(h)
+	if err != nil || ok && !near.short() {
+		return near, ok, err
 	}
-	if s, ok, err = f.findSeamLast(h); ok || err != nil || len(h.text) < leastProof {
-		return s, ok, err
+	last, atLast, err := f.findSeamLast(h)
+	if err != nil || atLast && !last.short() {
+		return last, atLast, err
 	}
-	search := seamSearch{head: h, anywhere: true}
-	if err := f.log.Held(0, search.take); err != nil {
-		return seam{}, false, err
+	if len(h.text) >= leastProof {
+		search := seamSearch{head: h, anywhere: true, proof: true}
+		if err := f.log.Held(0, search.take); err != nil {
+			return seam{}, false, err
+		}
+		search.close()
+		search.best.last = search.apart == 0
+		if search.best.found && search.fits == 1 {
+			return search.best.seam, true, nil
+		}
 	}
-	search.close()
-	search.best.last = search.apart == 0
-	return search.best.seam, search.best.found && search.fits == 1, nil
+	if ok {
+		return near, true, nil
+	}
+	return last, atLast, nil
 }
 
 // findSeamBehind does so by the time of the line behind the first record, wherever in the log it is.
@@ -154,6 +165,7 @@ type seamSearch struct {
 
 	anywhere bool // times do not count
 	behind   bool // but that of the line behind it does
+	proof    bool // nor does a line without an end in which the text fits by too little
 	fits     int  // lines in which the text fits
 }
 
@@ -256,7 +268,7 @@ func (s *seamSearch) close() {
 	if n := len(s.text); c.inside && c.places == 1 && n >= leastEnd && c.at+int64(n) == c.length {
 		c.end = n
 	}
-	if c.found, c.sure = c.places > 0, c.places == 1; c.found {
+	if c.found, c.sure = c.places > 0 && !(s.proof && c.short()), c.places == 1; c.found {
 		s.best, s.apart = *c, 0
 		s.fits++
 	} else if s.apart >= seamWithin && !s.anywhere {
