@@ -13,7 +13,7 @@ import (
 func (i *Instance) Print(at time.Time, text string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.keptAt = at
+	i.ahead = time.Until(at)
 	for rest := []byte(text); len(rest) > 0; {
 		line, more, ends := bytes.Cut(rest, []byte("\n"))
 		rest = more
@@ -35,10 +35,10 @@ func (i *Instance) keep(r Record, n int) {
 	i.kept = append(i.kept[:0], i.kept[n:]...)
 }
 
-// release writes a record of what is kept: the runtime closes the file. The caller holds mu.
+// release writes a record of what is kept, with the time of now: the runtime closes the file. The caller holds mu.
 func (i *Instance) release() {
 	if n := len(i.kept); n > 0 {
-		i.keep(Record{Time: i.keptAt, Partial: true, Text: i.kept}, n)
+		i.keep(Record{Time: time.Now().Add(i.ahead), Partial: true, Text: i.kept}, n)
 	}
 }
 
