@@ -20,7 +20,7 @@ type Instance struct {
 	files   []*file             // oldest first, the last is the current one; guarded by mu
 	watches map[*watch]struct{} // of followers that have seen the end of a file once; guarded by mu
 	kept    []byte              // of a line, what the runtime has read and made no record of; guarded by mu
-	ahead   time.Duration       // guarded by mu; the node's clock, as of what was printed last
+	clock   func() time.Time    // guarded by mu; the node's, where it is not that of this machine
 	maxFile int64               // rotate when the current file reaches this many bytes, 0: never; guarded by mu
 	ended   bool                // the process is gone; guarded by mu
 	removed bool                // the container and its files are gone; guarded by mu

@@ -13,7 +13,6 @@ import (
 func (i *Instance) Print(at time.Time, text string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.ahead = time.Until(at)
 	for rest := []byte(text); len(rest) > 0; {
 		line, more, ends := bytes.Cut(rest, []byte("\n"))
 		rest = more
@@ -28,6 +27,13 @@ func (i *Instance) Print(at time.Time, text string) {
 	i.rotateLarge()
 }
 
+// SetClock has the node tell the time by another clock than this machine's.
+func (i *Instance) SetClock(clock func() time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.clock = clock
+}
+
 // keep writes a record of so many of the bytes that are kept. The caller holds mu.
 func (i *Instance) keep(r Record, n int) {
 	r.Text = bytes.Clone(r.Text)
@@ -38,7 +44,11 @@ func (i *Instance) keep(r Record, n int) {
 // release writes a record of what is kept, with the time of now: the runtime closes the file. The caller holds mu.
 func (i *Instance) release() {
 	if n := len(i.kept); n > 0 {
-		i.keep(Record{Time: time.Now().Add(i.ahead), Partial: true, Text: i.kept}, n)
+		now := time.Now
+		if i.clock != nil {
+			now = i.clock
+		}
+		i.keep(Record{Time: now(), Partial: true, Text: i.kept}, n)
 	}
 }
 

@@ -190,6 +190,7 @@ func (f *Follower) recall() error {
 	line, ok, err := f.log.Last()
 	if ok {
 		f.tail.set(line)
+		f.resumed = true
 	}
 	return err
 }

@@ -47,6 +47,7 @@ var pinned = []watchtest.Pin{
 	{Seed: 16014, Shows: "the clock was set back behind the since of a stream that brought little, and nobody asked for the last record soon"},
 	{Seed: 8549, Shows: "the end of an unfinished line was like the start of the file by five bytes, and the line where it began was not looked for"},
 	{Seed: 18344, Shows: "the end of a line with which the file began was cut on its way: its start was held twice"},
+	{Seed: 8395, Shows: "a new process read a log that had ended from a time only: since hid a line before the last one"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take

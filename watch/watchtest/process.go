@@ -26,6 +26,7 @@ type Process struct {
 func (p *Process) Put(text string) {
 	if p.first.IsZero() {
 		p.first = time.Now()
+		p.SetClock(p.Now)
 	}
 	p.Wrote.WriteString(text)
 	p.Print(p.Now(), text)
@@ -72,6 +73,7 @@ func (p *Process) Slowly() {
 func (p *Process) Aside(random *rand.Rand) {
 	if p.first.IsZero() {
 		p.first = time.Now()
+		p.SetClock(p.Now)
 	}
 	p.mixed = true
 	for range 1 + random.IntN(3) {
