@@ -194,11 +194,11 @@ const grace = 500 * time.Millisecond
 
 // probe asks for the first record of the file that is being written, and reports whether it was told.
 func (f *Follower) probe(ctx context.Context) bool {
-	began, total := time.Now(), f.rotation.total.Load()
+	began, total, held := time.Now(), f.rotation.total.Load(), f.log.Summary().Lines
 	f.rotation.tries(began)
 	first, ok := f.head(ctx, false)
 	if ok && first.time != 0 {
-		f.rotation.looked(first, began, total)
+		f.rotation.looked(first, began, total, held)
 	}
 	return ok
 }

@@ -36,8 +36,9 @@ type rotationWatch struct {
 // firstRecord is a file's first record, by its time.
 type firstRecord struct {
 	head
-	turn bool // the file of the look before was another one
-	late bool // nobody looked before for so long that another file may have come and gone unseen,
+	held int64 // so many lines were held when it was looked at
+	turn bool  // the file of the look before was another one
+	late bool  // nobody looked before for so long that another file may have come and gone unseen,
 
 	level   level // which this may rule out,
 	hearing hearing
@@ -56,12 +57,12 @@ type firstRecord struct {
 // slack is how far a first record may lie out of order before it is missed.
 const slack = 2 * time.Second
 
-// looked takes what a look saw that began at the given time and byte.
-func (r *rotationWatch) looked(first head, began time.Time, total int64) {
+// looked takes what a look saw that began at the given time and byte, when so many lines were held.
+func (r *rotationWatch) looked(first head, began time.Time, total, held int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	record := firstRecord{head: first, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level, hearing: r.hearing}
+	record := firstRecord{head: first, held: held, late: now.Sub(r.lookedAt) > kubeletLeast, level: r.level, hearing: r.hearing}
 	switch {
 	case r.latest == 0:
 		r.pace.begins(first.time, now)

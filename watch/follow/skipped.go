@@ -79,25 +79,34 @@ func (f *Follower) meetInside(first *firstRecord, next int64) (met bool, err err
 	return true, nil
 }
 
+// meetSince looks from a time on. What was held at the look comes before a record that is not among it, whatever their
+// times.
 func (f *Follower) meetSince(first *firstRecord, since int64) (met bool, err error) {
 	total := f.log.Summary().Lines
 	var n, at, before int64
-	first.crossed = false
-	err = f.log.HeldFrom(since, func(line archive.Line) bool {
-		switch {
-		case met:
-		case first.is(line):
-			met, at = true, n
-			first.from, first.to = before, line.Time
-		case line.Time >= first.time && !first.crossed:
-			first.crossed, at = true, n
-			first.from, first.to = before, line.Time
-		case !first.crossed:
-			before = line.Time
-		}
-		n++
-		return true
-	})
+	look := func(behind int64) error {
+		n, before, first.crossed, first.from, first.to = 0, 0, false, 0, 0
+		return f.log.HeldFrom(since, func(line archive.Line) bool {
+			switch {
+			case met:
+			case first.is(line):
+				met, at = true, n
+				first.from, first.to = before, line.Time
+			case line.Time >= first.time && !first.crossed && n >= behind:
+				first.crossed, at = true, n
+				first.from, first.to = before, line.Time
+			case !first.crossed:
+				before = line.Time
+			}
+			n++
+			return true
+		})
+	}
+	err = look(0)
+	if skipped := total - n; err == nil && !met && skipped+at < first.held {
+		at = first.held - skipped
+		err = look(at)
+	}
 	first.after = total - n + at
 	return met, err
 }
