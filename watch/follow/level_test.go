@@ -253,7 +253,7 @@ func TestLevelHides(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.level.base, c.level.from = c.level.base*int64(time.Second), c.level.from*int64(time.Second)
-			if got := c.level.hides(c.before*int64(time.Second), c.after*int64(time.Second)); got != c.want {
+			if got := c.level.hides(c.before*int64(time.Second), c.after*int64(time.Second), false); got != c.want {
 				t.Errorf("got %t, want %t", got, c.want)
 			}
 		})

@@ -176,7 +176,7 @@ func (f *Follower) confirm(first firstRecord) {
 	f.settle(first)
 	f.joinedTwo(first)
 	heard := first.hearing.heard && first.hearing.of == first.from
-	if first.late && !heard && level.hides(first.from, first.to) {
+	if first.late && !heard && level.hides(first.from, first.to, first.through != 0) {
 		f.gap(archive.Gap{
 			AfterLine: first.after, ThroughLine: first.through, From: first.from, To: first.to, Reason: archive.GapRotated, Unproven: true,
 			Detail: "the log was rotated while its stream stood still, perhaps more than once",
