@@ -58,6 +58,7 @@ type Follower struct {
 	follows bool              // it stands right behind the last line held
 	left    openPiece         // that of the answer before
 	joined  int64             // the line that comes goes on with a held one of this time; 0: with none
+	parted  int64             // the last line of a stream that came in parts is the one of this number
 	// when the line that has no end so far was taken up last, or its first bytes came; zero: none did
 	grown    time.Time
 	served   int64      // the time of the line that this answer served last

@@ -37,8 +37,8 @@ func (l *level) settle(first int64) {
 }
 
 // hides reports whether a file may have been skipped between two lines of these times: none is where they lie closer
-// together than rotations do. Inside says that the first one goes on with the second, so that it came to its end in this
-// stream, wherever it began.
+// together than rotations do. Inside says that the first one goes on with the second: its end came in this stream,
+// wherever it began.
 func (l level) hides(before, after int64, inside bool) bool {
 	hole := time.Duration(after-before) > kubeletLeast-slack
 	return hole && (before > l.base || inside) && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)

@@ -172,6 +172,9 @@ func (f *Follower) takeNew(a *answer, line archive.Line, index int) error {
 	if a.All && (f.overlap == nil || f.overlap.found) {
 		f.behind = false
 	}
+	if a.Follow && a.began.Before(a.last) {
+		f.parted = f.log.Summary().Lines + int64(len(f.batch.lines)) + 1
+	}
 	if a.Follow && index == 0 {
 		f.heard = heard{line.Time, a.began, a.began.Sub(a.opened) < backlogTime}
 	}

@@ -197,7 +197,7 @@ func (f *Follower) skipped(first firstRecord) {
 }
 
 // skippedBefore writes the gap of a file that was skipped. The line before it, behind which one of the given time comes
-// (0: look for that), may be two: see joinedTwo. Then the gap lies inside it.
+// (0: look for that), may be two: see joinedTwo. Then the gap lies inside it, as it may where that line came in parts.
 func (f *Follower) skippedBefore(first firstRecord, later []firstRecord, next int64) error {
 	for _, newer := range later {
 		met, err := f.meetInside(&newer, next)
@@ -208,6 +208,9 @@ func (f *Follower) skippedBefore(first firstRecord, later []firstRecord, next in
 			first.after, first.through = newer.after, newer.through
 			break
 		}
+	}
+	if first.through == 0 && first.after == f.parted {
+		first.after, first.through = first.after-1, first.after
 	}
 	f.skipped(first)
 	return nil
