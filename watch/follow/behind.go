@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"time"
@@ -53,7 +54,7 @@ var stampInside = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+
 // glued says that a line which took several readings may have another one in it, with its time as text: its own end was
 // passed over. Other texts may look so; then the file is read from its start once more than it need be.
 func (a *answer) glued(line archive.Line) bool {
-	return a.Since > 0 && a.began.Before(a.last) && stampInside.Match(line.Text)
+	return a.Since > 0 && a.began.Before(a.last) && bytes.IndexByte(line.Text, 'T') >= 0 && stampInside.Match(line.Text)
 }
 
 // heard is the new line that a stream brought last, and when its first bytes came.

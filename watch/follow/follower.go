@@ -59,6 +59,8 @@ type Follower struct {
 	left    openPiece         // that of the answer before
 	joined  int64             // the line that comes goes on with a held one of this time; 0: with none
 	parted  int64             // the last line of a stream that came in parts is the one of this number
+	// so many lines were held when this process began to read
+	recalled int64
 	// when the line that has no end so far was taken up last, or its first bytes came; zero: none did
 	grown    time.Time
 	served   int64      // the time of the line that this answer served last
@@ -120,6 +122,7 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 	if ended, err := f.Rejoin(ctx); ended || err != nil {
 		return followError(i, err)
 	}
+	f.recalled = f.log.Summary().Lines
 	again := pause.Backoff{First: 100 * time.Millisecond, Last: 5 * time.Second}
 	for {
 		changed := f.looker.Changed(i)

@@ -15,10 +15,16 @@ func (f *Follower) unserved(to int64) {
 	if f.overlap != nil {
 		from = f.overlap.last
 	}
-	f.gapHere(archive.Gap{
-		From: from, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
+	g := archive.Gap{
+		AfterLine: f.log.Summary().Lines, From: from, To: to, Reason: f.reason, Unproven: f.reason != archive.GapSpoolFull,
 		Detail: "the last line held was no longer served when reading went on",
-	})
+	}
+	// What an earlier process held last may be the start of one line and the end of another, of a later file to which
+	// the kubelet's reader was taken.
+	if g.AfterLine == f.recalled && g.AfterLine > 0 {
+		g.AfterLine, g.ThroughLine = g.AfterLine-1, g.AfterLine
+	}
+	f.gap(g)
 }
 
 // gapHere writes a gap after the lines that are held now.

@@ -51,6 +51,7 @@ var pinned = []watchtest.Pin{
 	{Seed: 5629, Shows: "the gap of a skipped file was put where times said, and the clock had been ahead long before"},
 	{Seed: 3446, Shows: "a stream went on with an open line, and was taken past a file inside it: the line's time was that of the last one before it"},
 	{Seed: 5686, Shows: "a stream was taken past a file inside a line: the gap stood behind it, and that line was two"},
+	{Seed: 7207, Shows: "a line that was two was the last one before a crash, and the gap stood behind it"},
 }
 
 // TestFollowerModel plays everything at once: a process that writes in blocks which end anywhere, lines that take
