@@ -75,21 +75,23 @@ func (r *Finder) journalIndex(ctx context.Context, key archive.Key) (*format.Jou
 
 // textDraft returns the newest draft of a pod, or one that is made of what the logs say.
 func (r *Finder) textDraft(ctx context.Context, p *journal.Pod) (*archive.Manifest, error) {
-	if p.Draft == nil {
+	drafts := p.Drafts()
+	if len(drafts) == 0 {
 		return archive.UnknownPod(p.PodRef), nil
 	}
-	if known, ok := r.journals.drafts.Get(*p.Draft); ok {
+	newest := drafts[0]
+	if known, ok := r.journals.drafts.Get(newest); ok {
 		return archive.OwnInstances(known), nil
 	}
 	var draft archive.Manifest
-	_, err := journal.Document(ctx, r.Cfg.Store, r.Cfg.Codec, *p.Draft, &draft)
+	_, err := journal.Document(ctx, r.Cfg.Store, r.Cfg.Codec, newest, &draft)
 	switch {
 	case errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrNotFound), err == nil && draft.Pod.PodUID != p.PodUID:
 		return archive.UnknownPod(p.PodRef), nil
 	case err != nil:
 		return nil, err
 	}
-	r.journals.drafts.Put(*p.Draft, &draft, 1)
+	r.journals.drafts.Put(newest, &draft, 1)
 	return archive.OwnInstances(&draft), nil
 }
 

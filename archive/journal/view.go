@@ -31,11 +31,17 @@ type View struct {
 type Pod struct {
 	archive.PodRef
 	Replica string // which has the highest epoch of those that name the pod
-	Draft   *Place // the newest one; nil: there is none
 
-	epoch   int64 // of Replica
-	drafted int64 // the epoch of the draft's writer
-	logs    map[archive.LogID][]*Chain
+	epoch  int64 // of Replica
+	drafts []draft
+	logs   map[archive.LogID][]*Chain
+}
+
+// draft is the newest draft of a life of a replica.
+type draft struct {
+	life  string
+	epoch int64 // of its writer
+	at    Place
 }
 
 // ErrMoved means that an object went away while it was needed: its replica has newer ones, or its pods are sealed. A
@@ -106,14 +112,34 @@ func (v *View) plan(key archive.Key, x *format.JournalIndex) {
 		if x.Epoch >= p.epoch {
 			p.Replica, p.epoch = archive.ReplicaOf(key), x.Epoch
 		}
-		if j.Draft != nil && x.Epoch >= p.drafted {
-			p.Draft, p.drafted = &Place{key, *j.Draft}, x.Epoch
+		if j.Draft != nil {
+			p.draft(draft{x.Life, x.Epoch, Place{key, *j.Draft}})
 		}
 		for k := range j.Logs {
 			e := &j.Logs[k]
 			p.chain(x.Life, e.Copy, e.Instance(j.PodRef)).add(key, x.Epoch, e)
 		}
 	}
+}
+
+// draft takes a draft in place of the one that its writer wrote before. The last one is the newest.
+func (p *Pod) draft(d draft) {
+	p.drafts = slices.DeleteFunc(p.drafts, func(o draft) bool { return o.life == d.life && o.epoch <= d.epoch })
+	i := len(p.drafts)
+	for i > 0 && p.drafts[i-1].epoch > d.epoch {
+		i--
+	}
+	p.drafts = slices.Insert(p.drafts, i, d)
+}
+
+// Drafts returns where the newest draft of each life of a replica is, the newest of all first. The others may name
+// instances that it does not: one that had written nothing leaves no other trace.
+func (p *Pod) Drafts() []Place {
+	var places []Place
+	for _, d := range slices.Backward(p.drafts) {
+		places = append(places, d.at)
+	}
+	return places
 }
 
 func (p *Pod) chain(life string, n int64, i archive.Instance) *Chain {

@@ -195,11 +195,7 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 	case err == nil && draft == nil:
 		return nil
 	case err == nil:
-		for _, r := range draft.Instances {
-			if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o archive.InstanceRecord) bool { return o.ContainerID == r.ContainerID }) {
-				have.Instances = append(have.Instances, r)
-			}
-		}
+		addInstances(have, draft)
 		draft = have
 	case draft == nil:
 		draft = &archive.Draft{Manifest: *archive.UnknownPod(p.PodRef)}
@@ -210,14 +206,31 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 	return t.journal.Spool.SaveDraft(draft)
 }
 
-// draft returns the newest draft of a pod, nil where there is none that can be read.
-func (t *takeover) draft(ctx context.Context, p *takenPod) (*archive.Draft, error) {
-	if p.draft == nil {
-		return nil, nil
+// addInstances adds to a draft what only another one names. Numbers tell nothing: two replicas may have given one to
+// different instances.
+func addInstances(have, other *archive.Draft) {
+	for _, r := range other.Instances {
+		if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o archive.InstanceRecord) bool { return o.ContainerID == r.ContainerID }) {
+			have.Instances = append(have.Instances, r)
+		}
 	}
-	var d archive.Draft
-	if text, err := t.document(ctx, *p.draft, &d); err != nil || text == nil || d.Pod.PodUID != p.PodUID {
-		return nil, err
+}
+
+// draft returns the newest draft of a pod with the instances that others name, nil where there is none that can be
+// read.
+func (t *takeover) draft(ctx context.Context, p *takenPod) (newest *archive.Draft, err error) {
+	for _, place := range p.drafts {
+		var d archive.Draft
+		text, err := t.document(ctx, place, &d)
+		switch {
+		case err != nil:
+			return nil, err
+		case text == nil || d.Pod.PodUID != p.PodUID:
+		case newest == nil:
+			newest = &d
+		default:
+			addInstances(newest, &d)
+		}
 	}
-	return &d, nil
+	return newest, nil
 }

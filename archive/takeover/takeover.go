@@ -26,8 +26,8 @@ type takeover struct {
 
 type takenPod struct {
 	archive.PodRef
-	draft *journal.Place // the newest one; nil: there is none
-	logs  []*takenLog
+	drafts []journal.Place // of each life of a replica, the newest first
+	logs   []*takenLog
 }
 
 // Taker takes logs over from journals.
@@ -101,7 +101,7 @@ func (t *takeover) plan(ctx context.Context, replicas []string, mine func(archiv
 	}
 	t.objects = view.Keys
 	for uid, p := range view.Pods {
-		taken := &takenPod{PodRef: p.PodRef, draft: p.Draft}
+		taken := &takenPod{PodRef: p.PodRef, drafts: p.Drafts()}
 		for _, best := range p.Logs() {
 			l := &takenLog{spool: t.journal.Spool, log: t.journal.Log, best: best}
 			l.choose()
