@@ -20,6 +20,8 @@ var pinnedPairs = []watchtest.Pin{
 	{Seed: 1090, Shows: "a replica stood still while a log's first file came and went, and left word that the log had no line so far"},
 	{Seed: 1420, Shows: "a replica that could not look at the journals gave a sealed log's number to the next one, and the manifest lacked the first"},
 	{Seed: 16360, Shows: "the newest draft in the journals was of a replica that knew of fewer instances than another one"},
+	{Seed: 18850, Shows: "what was read in doubt began inside the journal's last line: the rest of that was held twice"},
+	{Seed: 19990, Shows: "a stream that had brought nothing but what was held was taken past a file"},
 	{Seed: 2830, Shows: "a log ended with the rest of a line with which its newest file began, too little to be known by: it was held twice"},
 }
 

@@ -33,11 +33,12 @@ func (f *Follower) gapHere(g archive.Gap) {
 	f.gap(g)
 }
 
-// gap writes a gap, unless one of that reason stands there already: a crash may come between a gap and what follows it,
+// gap writes a gap, unless it lies in one of that reason already: a crash may come between a gap and what follows it,
 // and the same place may be found twice.
 func (f *Follower) gap(g archive.Gap) {
 	for _, have := range f.log.Summary().Gaps {
-		if have.AfterLine == g.AfterLine && have.Reason == g.Reason && have.ThroughLine >= g.ThroughLine {
+		covers := have.AfterLine <= g.AfterLine && max(have.AfterLine, have.ThroughLine) >= max(g.AfterLine, g.ThroughLine)
+		if covers && have.Reason == g.Reason {
 			return
 		}
 	}

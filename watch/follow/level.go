@@ -14,7 +14,7 @@ const hears = time.Second
 // one when that file is rotated away. Then the last lines of the older one come late, by the time between the two
 // rotations at least, but for the moment in which it hears of the new file.
 type level struct {
-	// the latest time that was held when the stream began: what comes right after it is the sentinel's affair
+	// the latest time that was held when the stream began: what comes before it is the affair of earlier streams
 	base        int64
 	from        int64 // the time of the last line when the stream was first seen to have reached the end; 0: it was not
 	late, later int64 // the times of the first and the last line that came late; 0: none did
@@ -41,7 +41,7 @@ func (l *level) settle(first int64) {
 // wherever it began.
 func (l level) hides(before, after int64, inside bool) bool {
 	hole := time.Duration(after-before) > kubeletLeast-slack
-	return hole && (before > l.base || inside) && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
+	return hole && (before != 0 && before >= l.base || inside) && (l.from == 0 || before < l.from || l.late <= before && before <= l.later)
 }
 
 // hearing tells where the kubelet's reader must have heard of a file in time: that file was found empty, one rotation

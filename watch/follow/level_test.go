@@ -239,7 +239,9 @@ func TestLevelHides(t *testing.T) {
 	}{
 		{"never seen at an end", level{}, 200, 210, true},
 		{"the lines lie close together", level{}, 200, 200, false},
-		{"the stream began there", level{base: 200}, 200, 210, false},
+		{"before the stream began", level{base: 200}, 199, 210, false},
+		{"right behind where the stream began", level{base: 200}, 200, 210, true},
+		{"before the first line of all", level{}, 0, 210, false},
 		{"at an end before, and nothing late", late(), 200, 210, false},
 		{"at an end only after", late(), 99, 210, true},
 		{"the line came late", late(190, 205), 200, 210, true},

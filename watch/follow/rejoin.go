@@ -56,6 +56,9 @@ func (f *Follower) takeAside(ctx context.Context, aside *spool.Log) (err error) 
 	p := asidePlace{gaps: summary.Gaps, fresh: f.overlap == nil, met: from == 0}
 	take := func(line archive.Line, index int) {
 		var passed bool
+		if err == nil && index == 0 {
+			err = f.graft(a, line)
+		}
 		if err == nil {
 			passed, err = f.passed(ctx, a, &line, index)
 		}
