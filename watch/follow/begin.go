@@ -26,9 +26,9 @@ func (f *Follower) prepare(ctx context.Context, r *Request) (err error) {
 	return nil
 }
 
-// sinceHides says that since may hide a part of a line, and nothing shows it: inside a line that has no end so far, for
-// its records have times of their own; and where the clock was set back, for lines from before that are served then,
-// and those behind them not, so that the end of a line may be missing, and the next one stands in it.
+// sinceHides reports whether since may hide a part of a line, and nothing shows it: inside a line that has no end so
+// far, for its records have times of their own; and where the clock was set back, for lines from before that are served
+// then, and those behind them not, so that the end of a line may be missing, and the next one stands in it.
 func (f *Follower) sinceHides() bool {
 	last := f.tail.time()
 	return f.tail.open() || last != 0 && time.Duration(f.log.Summary().Last-last) > outOfOrder
@@ -52,8 +52,8 @@ type fileSeam struct {
 	seam seam
 }
 
-// fileBegins gives the place of the file's first record in what is held: the whole file is compared, so what is held of
-// it must be known whole. Times do not tell, for the clock may have been set back inside it. Where the record is not
+// fileBegins returns the place of the file's first record in what is held: the whole file is compared, so what is held
+// of it must be known whole. Times do not tell, for the clock may have been set back inside it. Where the record is not
 // held a time well before it must do.
 func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (place, error) {
 	first, ok := f.head(ctx, r.Previous)
@@ -84,7 +84,7 @@ func (f *Follower) fileBegins(ctx context.Context, r *Request, from place) (plac
 	return from, nil
 }
 
-// findRecord gives how many lines are held before the one that is the record, and before the first one that has only
+// findRecord returns how many lines are held before the one that is the record, and before the first one that has only
 // its time, as those behind it in a block of a process have; -1: there is none.
 func (f *Follower) findRecord(h head) (is, at int64, err error) {
 	var n int64
@@ -104,9 +104,9 @@ func (f *Follower) findRecord(h head) (is, at int64, err error) {
 	return is, at, err
 }
 
-// fileEmpty gives the place where the file's first record will be, once there is one. An answer that was cut on its way
-// looks like that of an empty file, so all that is held is compared. Of a log for which that is too much the file must
-// be found empty again and again.
+// fileEmpty returns the place where the file's first record will be, once there is one. An answer that was cut on its
+// way looks like that of an empty file, so all that is held is compared. Of a log for which that is too much the file
+// must be found empty again and again.
 func (f *Follower) fileEmpty(from place) (place, error) {
 	if f.log.Summary().Bytes <= wholeBytes {
 		return place{}, nil

@@ -18,9 +18,9 @@ var errHidden = errors.New("the node's clock may have been set back behind the t
 // outOfOrder is how much earlier a line may be than the one before it though the clock was not set back.
 const outOfOrder = reach / 2
 
-// hidden gives errHidden where lines of the answer may have been passed over before a new line. Since lies reach before
-// the line that was the last one then, so that the clock must climb for that long at least to come past it again, and
-// nothing comes meanwhile.
+// hidden returns errHidden where lines of the answer may have been passed over before a new line. Since lies reach
+// before the line that was the last one then, so that the clock must climb for that long at least to come past it
+// again, and nothing comes meanwhile.
 func (f *Follower) hidden(a *answer, line archive.Line) error {
 	if !a.Follow || a.Since == 0 || line.Time == 0 {
 		return nil
@@ -51,8 +51,8 @@ func (f *Follower) hidden(a *answer, line archive.Line) error {
 // stampInside is a time as the kubelet writes it, inside a text.
 var stampInside = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) `)
 
-// glued says that a line which took several readings may have another one in it, with its time as text: its own end was
-// passed over. Other texts may look so; then the file is read from its start once more than it need be.
+// glued reports whether a line which took several readings may have another one in it, with its time as text: its own
+// end was passed over. Other texts may look so; then the file is read from its start once more than it need be.
 func (a *answer) glued(line archive.Line) bool {
 	return a.Since > 0 && a.began.Before(a.last) && bytes.IndexByte(line.Text, 'T') >= 0 && stampInside.Match(line.Text)
 }

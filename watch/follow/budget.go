@@ -38,7 +38,7 @@ func (b *Budget) Stream(ctx context.Context) (release func(), err error) {
 	return func() { <-b.slots }, nil
 }
 
-// Open gives the number of streams that are open now and their limit.
+// Open returns the number of streams that are open now and their limit.
 func (b *Budget) Open() (open, limit int) { return len(b.slots), cap(b.slots) }
 
 // Room waits until the spool has room.

@@ -13,8 +13,8 @@ import (
 // one whose node is lost, and nothing of that one is proven.
 const reportWait = 2 * time.Minute
 
-// runs says that the instance runs and that the API serves its log. A pod that was deleted by force is gone while its
-// last known state still says that it runs.
+// runs reports whether the instance runs and the API serves its log. A pod that was deleted by force is gone while
+// its last known state still says that it runs.
 func (f *Follower) runs(s pods.Sight) bool {
 	if s.Gone || !s.Running || !s.Current {
 		return false

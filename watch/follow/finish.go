@@ -162,7 +162,7 @@ func (p *proof) failed(err error) bool {
 	return !p.echoed(text.line)
 }
 
-// echoed says whether the same line was read so often that it is one of the log, and makes it the pending one: last
+// echoed reports whether the same line was read so often that it is one of the log, and makes it the pending one: last
 // words of a process may well be those of an error that the kubelet has too.
 func (p *proof) echoed(line archive.Line) bool {
 	if line.Time == 0 {

@@ -96,8 +96,8 @@ func (r *rotationWatch) settle(first firstRecord) {
 	r.level.settle(first.time)
 }
 
-// inTime says that a line came to a stream which had reached the end of a file before, and came soon: the stream was
-// not busy with an older file then.
+// inTime reports whether a line came to a stream which had reached the end of a file before, and came soon: the stream
+// was not busy with an older file then.
 func (r *rotationWatch) inTime(line int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *rotationWatch) inTime(line int64) bool {
 // stream that stood at the end of the file before, or came there in time, and stayed until the container's end has
 // missed nothing.
 
-// stands says that the last stream stands, or stood when it ended, at the end of its file.
+// stands reports whether the last stream stands, or stood when it ended, at the end of its file.
 func (f *Follower) stands() bool { return f.tail.atEnd() || f.rotation.inTime(f.tail.time()) }
 
 // stayed says what a stream shows that was there until its container's end. How times compare shows nothing, for an end

@@ -80,7 +80,7 @@ func (r *lineReader) grow() {
 	r.buf = borrowed[:]
 }
 
-// room gives the buffer to read into next. Lines that were cut before are void.
+// room returns the buffer to read into next. Lines that were cut before are void.
 func (r *lineReader) room() []byte {
 	if r.start > 0 {
 		copy(r.buf, r.buf[r.start:r.end])
@@ -148,7 +148,7 @@ func (r *lineReader) parse(b []byte) (t int64, length int, stamped bool) {
 	return r.clock.read(b)
 }
 
-// soFar gives what has come of the next piece, whose end has not, and how many pieces of its line came before it. It
+// soFar returns what has come of the next piece, whose end has not, and how many pieces of its line came before it. It
 // stays to be cut. ok is false where there is none, or one without a time.
 func (r *lineReader) soFar() (piece archive.Line, index int, ok bool) {
 	rest := r.buf[r.start:r.end]
@@ -159,11 +159,11 @@ func (r *lineReader) soFar() (piece archive.Line, index int, ok bool) {
 	return archive.Line{Time: t, Text: rest[stamp:], Partial: true}, index, ok && stamp < len(rest)
 }
 
-// unfinished says that bytes of a line have come and not its end.
+// unfinished reports whether bytes of a line have come and not its end.
 func (r *lineReader) unfinished() bool { return r.inside || r.start < r.end }
 
-// remainder gives what stands after the last newline when the stream has ended: a last line without an end, a line that
-// was cut, or the kubelet's error text.
+// remainder returns what stands after the last newline when the stream has ended: a last line without an end, a line
+// that was cut, or the kubelet's error text.
 func (r *lineReader) remainder() (line archive.Line, stamped, ok bool) {
 	rest := r.buf[r.start:r.end]
 	if len(rest) == 0 {

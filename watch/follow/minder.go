@@ -174,7 +174,7 @@ func (f *Follower) hangs(ctx context.Context, quiet time.Duration) error {
 // was asked for.
 func (f *Follower) hides(line archive.Line) bool { return line.Time < f.since.Load() }
 
-// newer says whether the log's last record is another than the last line that is held, and gives it. The stream has
+// newer reports whether the log's last record is another than the last line that is held, and gives it. The stream has
 // brought nothing for so long.
 func (f *Follower) newer(ctx context.Context, quiet time.Duration) (bool, archive.Line) {
 	tail := f.tail.time()

@@ -30,7 +30,7 @@ func (f *Follower) findNewest(ctx context.Context, r Request) (ok bool, err erro
 	return ok || f.empty, nil // an empty file is the affair of proven
 }
 
-// begin gives the time of a log's first line that has one, 0 where nothing is held.
+// begin returns the time of a log's first line that has one, 0 where nothing is held.
 func begin(log *spool.Log) (at int64, err error) {
 	err = log.Held(0, func(line archive.Line) bool {
 		at = line.Time

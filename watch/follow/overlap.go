@@ -114,10 +114,10 @@ func (o *overlap) more(piece archive.Line, index int) (more archive.Line, ok boo
 	return piece, true
 }
 
-// expects says that the line is held and was not met yet.
+// expects reports whether the line is held and was not met yet.
 func (o *overlap) expects(line archive.Line) bool { return o.held[line.Hash()] > 0 }
 
-// have says whether the line is held already, and counts it off.
+// have reports whether the line is held already, and counts it off.
 func (o *overlap) have(line archive.Line) bool {
 	h := line.Hash()
 	n := o.held[h]
@@ -163,7 +163,7 @@ func (o *overlap) missed() bool {
 	return true
 }
 
-// firstOf gives the first new line when the given one has come too.
+// firstOf returns the first new line when the given one has come too.
 func (o *overlap) firstOf(line archive.Line) archive.Line {
 	if len(o.early) > 0 {
 		return o.early[0]
@@ -176,7 +176,7 @@ func (o *overlap) spent(line archive.Line) bool {
 	return o.left == 0 || line.Time > o.latest+int64(forget)
 }
 
-// since gives the time from which a log is read again, in whole seconds; 0 where nothing is held.
+// since returns the time from which a log is read again, in whole seconds; 0 where nothing is held.
 func since(last int64) int64 {
 	if last == 0 {
 		return 0

@@ -10,7 +10,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// heldLog gives a log that holds the lines.
+// heldLog returns a log that holds the lines.
 func heldLog(t *testing.T, lines []archive.Line) *spool.Log {
 	t.Helper()
 	log := watchtest.HeldLogOf(t, archive.Instance{PodRef: archive.PodRef{Namespace: "ns", Pod: "p", PodUID: "u"}, Container: "c"})

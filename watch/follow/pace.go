@@ -72,7 +72,7 @@ func (l *lag) came(line int64, now time.Time) {
 	l.behind = l.late(line, now) > muchLag
 }
 
-// late gives how much later a line came than the one that came soonest.
+// late returns how much later a line came than the one that came soonest.
 func (l *lag) late(line int64, now time.Time) time.Duration {
 	if line == 0 || !l.known {
 		return 0

@@ -192,8 +192,8 @@ func (f *Follower) add(line archive.Line) error {
 	return nil
 }
 
-// passed says that the line is held already, or waits for the sentinel; where it is new and the sentinel was missed,
-// the gap is written first. Of a piece that is held in part the rest is left.
+// passed reports whether the line is held already, or waits for the sentinel; where it is new and the sentinel was
+// missed, the gap is written first. Of a piece that is held in part the rest is left.
 func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, index int) (bool, error) {
 	o := f.overlap
 	if o == nil {

@@ -28,7 +28,7 @@ var kubeletTexts = []string{
 	"rpc error: code = ", "failed to try resolving symlinks in path ", "failed to get container status ",
 }
 
-// errorIn gives where what may be such a text begins, -1 for nowhere.
+// errorIn returns where what may be such a text begins, -1 for nowhere.
 func errorIn(text []byte) int {
 	for _, start := range kubeletTexts {
 		if at := bytes.Index(text, []byte(start)); at >= 0 {

@@ -61,7 +61,7 @@ func (f *Follower) servedAgain(line archive.Line) (bool, error) {
 // of two outputs come out of order all the time.
 const leastStep = 10 * time.Millisecond
 
-// headOf gives a line as the first record of a file.
+// headOf returns a line as the first record of a file.
 func headOf(line archive.Line) head {
 	n := min(len(line.Text), headBytes)
 	return head{time: line.Time, text: line.Text[:n], whole: !line.Partial && n == len(line.Text)}
@@ -148,8 +148,8 @@ func (f *Follower) graftLeft(h head) error {
 	return wrapSpool(err)
 }
 
-// vouched says that the line is the one of which the answer before brought a part, right behind the last line held: it
-// is as good as that one, which may be gone with its file.
+// vouched reports whether the line is the one of which the answer before brought a part, right behind the last line
+// held: it is as good as that one, which may be gone with its file.
 func (f *Follower) vouched(line archive.Line, index int) bool {
 	l := &f.left
 	if !l.there || f.overlap.found || line.Time != l.line.Time || index != l.index || !bytes.HasPrefix(line.Text, l.line.Text) {

@@ -89,14 +89,14 @@ func (r *rotationWatch) begins(first int64) {
 	}
 }
 
-// another says that the file with this first record is not the one of the last look.
+// another reports whether the file with this first record is not the one of the last look.
 func (r *rotationWatch) another(first int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.latest != 0 && r.latest != first
 }
 
-// soon says that a look is due soon, for one found a new file.
+// soon reports whether a look is due soon, for one found a new file.
 func (r *rotationWatch) soon() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,9 +114,9 @@ func (r *rotationWatch) opened(now time.Time, last int64) {
 	}
 }
 
-// due says that a look is due: so much has come since the last one that a rotation is likely; or anything has, and the
-// stream lags, for a slow one is served the least and skips the most, or the log was just rotated, or it has ended long
-// after.
+// due reports whether a look is due: so much has come since the last one that a rotation is likely; or anything has,
+// and the stream lags, for a slow one is served the least and skips the most, or the log was just rotated, or it has
+// ended long after.
 func (r *rotationWatch) due(ended bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +140,7 @@ func (r *rotationWatch) tries(now time.Time) {
 	r.tried = now
 }
 
-// overdue says that a look is due and the last one was a while ago.
+// overdue reports whether a look is due and the last one was a while ago.
 func (r *rotationWatch) overdue() bool {
 	r.mu.Lock()
 	since := min(time.Since(r.lookedAt), time.Since(r.tried))
@@ -159,7 +159,7 @@ func (r *rotationWatch) came(first, last int64) {
 	}
 }
 
-// taken gives what the minder found since the last call.
+// taken returns what the minder found since the last call.
 func (r *rotationWatch) taken() []firstRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()

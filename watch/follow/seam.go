@@ -20,8 +20,8 @@ type head struct {
 	next  int64  // the time of the line behind it; 0: not known
 }
 
-// is says that the line, or the piece of one, is the record. Others may have its time: those that a process wrote in
-// one block.
+// is reports whether the line, or the piece of one, is the record. Others may have its time: those that a process wrote
+// in one block.
 func (h head) is(line archive.Line) bool {
 	if line.Time != h.time {
 		return false
@@ -59,9 +59,9 @@ const (
 	seamWithin = 4
 )
 
-// proves says that the seam is no chance: the text is long, or the line behind it is the one behind the first record,
-// or comes so soon after the record that no other file can lie between. Where it is known to be another line the text
-// proves nothing: the ends of many lines are the same.
+// proves reports whether the seam is no chance: the text is long, or the line behind it is the one behind the first
+// record, or comes so soon after the record that no other file can lie between. Where it is known to be another line
+// the text proves nothing: the ends of many lines are the same.
 func (s seam) proves(h head) bool {
 	if s.next != 0 && h.next != 0 && s.next != h.next {
 		return false

@@ -20,7 +20,7 @@ func (f *Follower) skippedLast(first firstRecord) error {
 	return nil
 }
 
-// beforeLast gives how many lines are held before the last one.
+// beforeLast returns how many lines are held before the last one.
 func (f *Follower) beforeLast() (after int64, err error) {
 	var n, at int64
 	var last archive.Line

@@ -66,8 +66,8 @@ func (f *Follower) noteSilence(ctx context.Context, a *answer, err error) {
 	}
 }
 
-// lateStart gives the gap before the first line of a log, or in place of it where there is none, of a time of 0. ok is
-// false where the start is not in doubt: nobody came late, or the line is as old as the instance, or as the last
+// lateStart returns the gap before the first line of a log, or in place of it where there is none, of a time of 0. ok
+// is false where the start is not in doubt: nobody came late, or the line is as old as the instance, or as the last
 // silence, for only then it is the first one that was ever written; or a stream that was there in time lasted until the
 // container ended.
 func (f *Follower) lateStart(first int64) (g archive.Gap, ok bool) {
@@ -114,7 +114,7 @@ func (f *Follower) leave(ctx context.Context) {
 	}
 }
 
-// bare says that the log was served within the limit and has no line.
+// bare reports whether the log was served within the limit and has no line.
 func (f *Follower) bare(ctx context.Context, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

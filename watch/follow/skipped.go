@@ -128,7 +128,8 @@ func (f *Follower) expect(line archive.Line) error {
 	return nil
 }
 
-// expectOne says whether the first record is still expected when the line has come. Later ones are expected behind it.
+// expectOne reports whether the first record is still expected when the line has come. Later ones are expected behind
+// it.
 func (f *Follower) expectOne(first *firstRecord, line archive.Line, later []firstRecord) (left bool, err error) {
 	gone := line.Time > first.time+int64(slack)
 	switch {

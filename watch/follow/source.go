@@ -51,7 +51,7 @@ type apiSource struct {
 // stalled streams would hold 4 GiB.
 const streamWindow = 256 << 10
 
-// NewSource gives the Source of an API server. It has a transport of its own: a log that floods must not delay the
+// NewSource returns the Source of an API server. It has a transport of its own: a log that floods must not delay the
 // watches and Leases that share client-go's connections. cfg's Timeout and rate limits do not apply, for a stream lives
 // for hours.
 func NewSource(cfg *rest.Config) (Source, error) {
@@ -97,7 +97,7 @@ func SourceOver(base *url.URL, transport http.RoundTripper) Source {
 	return &apiSource{base: base, client: &http.Client{Transport: transport}}
 }
 
-// proxyOf gives the kubeconfig's proxy, or the environment's: logs come the way that watches come.
+// proxyOf returns the kubeconfig's proxy, or the environment's: logs come the way that watches come.
 func proxyOf(cfg *rest.Config) func(*http.Request) (*url.URL, error) {
 	if cfg.Proxy != nil {
 		return cfg.Proxy
@@ -105,7 +105,7 @@ func proxyOf(cfg *rest.Config) func(*http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment
 }
 
-// dialOf gives the config's dialer, which may be that of a login whose connections end with it, or a plain one.
+// dialOf returns the config's dialer, which may be that of a login whose connections end with it, or a plain one.
 func dialOf(cfg *rest.Config) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
 	t, err := cfg.TransportConfig()
 	if err != nil {

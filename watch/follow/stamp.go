@@ -14,7 +14,7 @@ type stampReader struct {
 	valid   bool
 }
 
-// read gives the time in ns since 1970 and the length of the stamp with its space.
+// read returns the time in ns since 1970 and the length of the stamp with its space.
 func (s *stampReader) read(b []byte) (ns int64, length int, ok bool) {
 	if len(b) < 21 || b[10] != 'T' {
 		return 0, 0, false

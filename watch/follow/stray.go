@@ -48,7 +48,7 @@ func (f *Follower) strays(more int) error {
 	return nil
 }
 
-// lastMet gives how many lines are held up to the one that was met last before a stray.
+// lastMet returns how many lines are held up to the one that was met last before a stray.
 func (f *Follower) lastMet(o *overlap) (after int64, err error) {
 	if !o.some {
 		return o.place.after, nil
@@ -67,7 +67,7 @@ func (f *Follower) lastMet(o *overlap) (after int64, err error) {
 	return after, wrapSpool(err)
 }
 
-// orderly gives the place up to which lines of a file may stand of which the first record stands behind so many.
+// orderly returns the place up to which lines of a file may stand of which the first record stands behind so many.
 func (f *Follower) orderly(after int64) place {
 	for _, g := range f.log.Summary().Gaps {
 		if g.Reason == archive.GapClock && after < g.ThroughLine {

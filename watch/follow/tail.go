@@ -23,7 +23,7 @@ func (t *tailMark) opened() {
 	t.mu.Unlock()
 }
 
-// atEnd says that the stream was seen to have reached the end of its file, and has brought nothing since.
+// atEnd reports whether the stream was seen to have reached the end of its file, and has brought nothing since.
 func (t *tailMark) atEnd() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,7 +37,7 @@ func (t *tailMark) set(line archive.Line) {
 	t.mu.Unlock()
 }
 
-// open says that the last held line has no end so far.
+// open reports whether the last held line has no end so far.
 func (t *tailMark) open() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/epilogue-dev/epilogue/watch/watchtest"
 )
 
-// served gives lines of a training job as the API serves them.
+// served returns lines of a training job as the API serves them.
 func served(lines int) []byte {
 	at := time.Date(2026, 11, 23, 21, 0, 0, 0, time.UTC)
 	var b []byte
@@ -29,7 +29,7 @@ func served(lines int) []byte {
 	return b
 }
 
-// taker gives a follower over a spool of its own, and the answer that it reads.
+// taker returns a follower over a spool of its own, and the answer that it reads.
 func taker(t testing.TB) (*Follower, *answer) {
 	t.Helper()
 	codec, err := format.NewCodec()
