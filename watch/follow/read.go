@@ -158,7 +158,7 @@ func (f *Follower) takeLine(ctx context.Context, a *answer, line archive.Line, i
 			return err
 		}
 	}
-	if passed, err := f.passed(ctx, a, &line, index); passed || err != nil {
+	if what, err := f.fateOf(ctx, a, &line, index); what != fresh || err != nil {
 		return err
 	}
 	return f.takeNew(a, line, index)
@@ -192,62 +192,75 @@ func (f *Follower) add(line archive.Line) error {
 	return nil
 }
 
-// passed reports whether the line is held already, or waits for the sentinel; where it is new and the sentinel was
-// missed, the gap is written first. Of a piece that is held in part the rest is left.
-func (f *Follower) passed(ctx context.Context, a *answer, line *archive.Line, index int) (bool, error) {
+// fate is what becomes of a line that an answer brings.
+type fate int
+
+const (
+	fresh fate = iota // it is not held, or a rest of it is not
+	held              // it is
+	waits             // whether it is shows when the sentinel comes
+)
+
+// fateOf compares the line with what is held. Where it is fresh and the sentinel was missed, the gap is written first.
+// Of a piece that is held in part the rest is left.
+func (f *Follower) fateOf(ctx context.Context, a *answer, line *archive.Line, index int) (fate, error) {
 	o := f.overlap
 	if o == nil {
-		return false, nil
+		return fresh, nil
 	}
 	if o.have(*line) {
 		if o.found {
-			return true, f.addEarly()
+			return held, f.addEarly()
 		}
-		return true, nil
+		return held, nil
 	}
 	if more, goesOn := o.more(*line, index); goesOn {
-		if *line = more; !o.found {
-			return true, nil
+		*line = more
+		switch {
+		case !o.found:
+			return held, nil
+		case len(more.Text) == 0 && more.Partial:
+			return held, f.addEarly()
 		}
-		return len(more.Text) == 0 && more.Partial, f.addEarly()
+		return fresh, f.addEarly()
 	}
 	if !o.found {
 		if err := f.prove(ctx, a); err != nil {
-			return false, err
+			return fresh, err
 		}
 	}
 	if f.vouched(*line, index) {
-		return false, f.addEarly()
+		return fresh, f.addEarly()
 	}
 	if o.doubts(a) {
-		return false, errHidden
+		return fresh, errHidden
 	}
 	if o.waits(*line) {
-		return true, nil
+		return waits, nil
 	}
 	if o.missed() {
 		if err := f.append(); err != nil {
 			o.gapped = false // the gap is found again when there is room
-			return false, err
+			return fresh, err
 		}
 		if err := f.keepLeft(); err != nil {
 			o.gapped = false
-			return false, err
+			return fresh, err
 		}
 		f.unserved(o.firstOf(*line).Time)
 		if err := f.addEarly(); err != nil {
-			return false, err
+			return fresh, err
 		}
 	}
 	o.taken = true
 	if o.spent(*line) {
 		if err := f.strays(0); err != nil {
-			return false, err
+			return fresh, err
 		}
 		f.overlap = nil
 		f.reason = archive.GapRotated
 	}
-	return false, nil
+	return fresh, nil
 }
 
 // appendAlone gives one line to the log, and nothing that an answer before it left.

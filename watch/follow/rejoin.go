@@ -55,14 +55,14 @@ func (f *Follower) takeAside(ctx context.Context, aside *spool.Log) (err error) 
 	a := &answer{mine: true} // whose it was is proven already
 	p := asidePlace{gaps: summary.Gaps, fresh: f.overlap == nil, met: from == 0}
 	take := func(line archive.Line, index int) {
-		var passed bool
+		var what fate
 		if err == nil && index == 0 {
 			err = f.graft(a, line)
 		}
 		if err == nil {
-			passed, err = f.passed(ctx, a, &line, index)
+			what, err = f.fateOf(ctx, a, &line, index)
 		}
-		if err == nil && !passed {
+		if err == nil && what == fresh {
 			err = f.add(line)
 		}
 		err = errors.Join(err, f.append())
