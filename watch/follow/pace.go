@@ -11,7 +11,7 @@ import (
 // kubeletLeast apart. From then on, and back to the last file that was seen to stay, everything is in doubt, until a
 // file stays again. The times are this process's own: a node's clock proves nothing.
 type pace struct {
-	since  int64     // first record of the last file that stayed; all after it are in doubt where fast
+	epoch  int64     // first record of the last file that stayed; all after it are in doubt where fast
 	found  time.Time // when the current file was found
 	seen   time.Time // when the last look that saw it began
 	before time.Time // when the last look that saw the file before it began; zero: none did
@@ -30,26 +30,26 @@ const (
 )
 
 // begins takes the first file's first record.
-func (p *pace) begins(first int64, now time.Time) { *p = pace{since: first, found: now, seen: now} }
+func (p *pace) begins(first int64, now time.Time) { *p = pace{epoch: first, found: now, seen: now} }
 
 // stays takes a look that saw the file of the look before.
 func (p *pace) stays(first int64, began time.Time) {
 	if began.Sub(p.found) >= probeEvery {
-		p.since, p.fast = first, false
+		p.epoch, p.fast = first, false
 	}
 	p.seen, p.soon = began, max(0, p.soon-1)
 }
 
 // turns takes a look that found a new file. inDoubt: others may have come and gone since the one that is named by its
 // first record.
-func (p *pace) turns(first int64, began, ended time.Time) (inDoubt bool, since int64) {
+func (p *pace) turns(first int64, began, ended time.Time) (inDoubt bool, epoch int64) {
 	p.fast = p.fast || !p.before.IsZero() && ended.Sub(p.before) < kubeletLeast
-	since = p.since
+	epoch = p.epoch
 	p.before, p.found, p.seen, p.soon = p.seen, ended, began, 2
 	if p.fast {
-		p.since = first
+		p.epoch = first
 	}
-	return p.fast, since
+	return p.fast, epoch
 }
 
 // lag tells whether a stream falls behind its log: its lines come later after their times than they did before. What

@@ -44,8 +44,8 @@ type firstRecord struct {
 	hearing hearing
 
 	inDoubt   bool  // others may have come and gone since an earlier one,
-	since     int64 // which is the one of that time,
-	sinceLine int64 // after so many lines, or later
+	epoch     int64 // which is the one of that time,
+	epochLine int64 // after so many lines, or later
 
 	crossed  bool  // the stream went past it
 	after    int64 // lines before it
@@ -70,7 +70,7 @@ func (r *rotationWatch) looked(first head, began time.Time, total, held int64) {
 		r.pace.stays(first.time, began)
 	default:
 		record.turn = true
-		record.inDoubt, record.since = r.pace.turns(first.time, began, now)
+		record.inDoubt, record.epoch = r.pace.turns(first.time, began, now)
 	}
 	// The first look counts too: the file may be the second one already, and be skipped later.
 	if first.time != r.latest {

@@ -13,7 +13,7 @@ func (f *Follower) rotated() error {
 		if first.turn {
 			f.log.Rotated()
 		}
-		if err := f.findSince(&first); err != nil {
+		if err := f.findEpoch(&first); err != nil {
 			return &spoolError{err}
 		}
 		met, err := f.meet(&first)
@@ -29,16 +29,16 @@ func (f *Follower) rotated() error {
 	return nil
 }
 
-// findSince finds the place from which on files are in doubt. Where the stream is not there yet, that is no earlier
+// findEpoch finds the place from which on files are in doubt. Where the stream is not there yet, that is no earlier
 // than here.
-func (f *Follower) findSince(first *firstRecord) error {
-	if !first.inDoubt || first.since == f.rotation.settled.time {
-		first.sinceLine = f.rotation.settled.after
+func (f *Follower) findEpoch(first *firstRecord) error {
+	if !first.inDoubt || first.epoch == f.rotation.settled.time {
+		first.epochLine = f.rotation.settled.after
 		return nil
 	}
-	since := firstRecord{head: head{time: first.since}}
-	_, err := f.meet(&since)
-	first.sinceLine = since.after
+	epoch := firstRecord{head: head{time: first.epoch}}
+	_, err := f.meet(&epoch)
+	first.epochLine = epoch.after
 	return err
 }
 
@@ -269,7 +269,7 @@ func (f *Follower) settle(first firstRecord) {
 		return
 	}
 	f.gap(archive.Gap{
-		AfterLine: min(first.sinceLine, first.after), ThroughLine: max(first.after, first.through), From: first.since, To: first.time,
+		AfterLine: min(first.epochLine, first.after), ThroughLine: max(first.after, first.through), From: first.epoch, To: first.time,
 		Reason: archive.GapRotated, Unproven: true,
 		Detail: "the log was rotated faster than it is looked at, so that files may have been skipped",
 	})
