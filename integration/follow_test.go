@@ -64,7 +64,7 @@ func TestFaultErrorText(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, setting{})
 			p, c := r.running()
-			fault.Times = 3
+			fault.On, fault.Times = kubelet.OnFollow, 3
 			c.Inject(fault)
 			write(c, 0, 100)
 			r.start()
