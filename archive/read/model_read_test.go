@@ -139,6 +139,11 @@ func (m *readerModel) follow() {
 	if f.q.Tail = nil; m.r.IntN(3) == 0 {
 		f.q.Tail = new(int64(0))
 	}
+	// Before its first nanosecond are only lines without a time, and with a time that has passed a follower ends soon:
+	// those that come later are not promised.
+	if f.q.Until.Equal(time.Unix(0, 1)) {
+		f.q.Until = time.Time{}
+	}
 	f.q.More = func() bool { return !m.ending.Load() } // there may be one Job more
 	for _, l := range m.lives {
 		l.Flush() // each replica knows of all that is written

@@ -70,13 +70,25 @@ func modelSeeds(usual int) int {
 // follower comes to an end.
 func TestReaderModel(t *testing.T) {
 	archivetest.WarmCodec(t)
-	for seed := range uint64(modelSeeds(200)) {
+	run := func(seed uint64) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { playReaders(t, seed) })
 		})
 	}
+	count := uint64(modelSeeds(200))
+	for seed := range count {
+		run(seed)
+	}
+	for _, seed := range keptSeeds {
+		if seed >= count {
+			run(seed)
+		}
+	}
 }
+
+// keptSeeds once failed. 5658: a follower was asked for lines before a time at which only those without one are.
+var keptSeeds = []uint64{5658}
 
 func playReaders(t *testing.T, seed uint64) {
 	memory := archivetest.NewJournalStore(t)
