@@ -277,6 +277,17 @@ func (m *Manifest) Instance(id LogID) *InstanceRecord {
 	return nil
 }
 
+// OfContainer returns the record of the instance that the runtime's container is, nil where there is none. Numbers tell
+// less: two replicas may have given one to different instances.
+func (m *Manifest) OfContainer(id string) *InstanceRecord {
+	for i := range m.Instances {
+		if m.Instances[i].ContainerID == id {
+			return &m.Instances[i]
+		}
+	}
+	return nil
+}
+
 // OwnInstances returns a copy whose list of instances may be changed.
 func OwnInstances(m *Manifest) *Manifest {
 	c := *m

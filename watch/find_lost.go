@@ -38,15 +38,18 @@ func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) err
 			continue
 		}
 		r.State = p.states[r.ContainerID]
-		n := slices.IndexFunc(m.Instances, func(o archive.InstanceRecord) bool { return o.ContainerID == r.ContainerID })
-		if n < 0 {
-			n = slices.IndexFunc(m.Instances, func(o archive.InstanceRecord) bool { return o.ID() == r.ID() && o.ContainerID == "" })
+		have := m.OfContainer(r.ContainerID)
+		if have == nil {
+			n := slices.IndexFunc(m.Instances, func(o archive.InstanceRecord) bool { return o.ID() == r.ID() && o.ContainerID == "" })
+			if n >= 0 {
+				have = &m.Instances[n]
+			}
 		}
-		if n >= 0 && unknown(m.Instances[n]) {
-			r.Restart = m.Instances[n].Restart
-			m.Instances[n] = r
-		} else if n < 0 {
-			m.Instances = insert(m.Instances, r)
+		if have == nil {
+			insert(m, r)
+		} else if unknown(*have) {
+			r.Restart = have.Restart
+			*have = r
 		}
 	}
 	pods.SortRecords(m.Instances)
@@ -56,28 +59,27 @@ func (w *Watcher) findLost(ctx context.Context, p *pod, m *archive.Manifest) err
 
 // insert adds the record of an instance. Where another one of its container has its number, that one and those behind
 // it come after it: it had the number first, from a replica that knew of both.
-func insert(records []archive.InstanceRecord, r archive.InstanceRecord) []archive.InstanceRecord {
-	if slices.ContainsFunc(records, func(o archive.InstanceRecord) bool { return o.ID() == r.ID() }) {
-		for n := range records {
-			if o := &records[n]; o.Container == r.Container && o.Restart >= r.Restart {
+func insert(m *archive.Manifest, r archive.InstanceRecord) {
+	if m.Instance(r.ID()) != nil {
+		for n := range m.Instances {
+			if o := &m.Instances[n]; o.Container == r.Container && o.Restart >= r.Restart {
 				o.Restart++
 			}
 		}
 	}
-	return append(records, r)
+	m.Instances = append(m.Instances, r)
 }
 
 // insertUnrecorded adds a record for each of the instances that has none, though another one may have one under its
 // number: nothing holds its log here.
-func insertUnrecorded(records []archive.InstanceRecord, known []archive.Instance) []archive.InstanceRecord {
+func insertUnrecorded(m *archive.Manifest, known []archive.Instance) {
 	for _, i := range known {
-		if slices.ContainsFunc(records, func(r archive.InstanceRecord) bool { return r.ContainerID == i.ContainerID }) {
+		if m.OfContainer(i.ContainerID) != nil {
 			continue
 		}
-		records = insert(records, archive.InstanceRecord{
+		insert(m, archive.InstanceRecord{
 			Instance: i, Verdict: archive.Lost, Reason: "no daemon that could say so holds the log",
 			Gaps: []archive.Gap{{Reason: archive.GapRestart}},
 		})
 	}
-	return records
 }

@@ -38,13 +38,13 @@ func (p *pod) manifest(labels []string) *archive.Manifest {
 	if p.draft == nil {
 		m.Instances = append(m.Instances, p.missed()...)
 	}
-	m.Instances = insertUnrecorded(m.Instances, p.mentioned())
+	insertUnrecorded(m, p.mentioned())
 	pods.SortRecords(m.Instances)
 	m.Diagnosis = pods.Diagnose(m)
 	return m
 }
 
-// mentioned gives the instances that are known, in order, or those that the draft of a pod that is gone names.
+// mentioned returns the instances that are known, in order, or those that the draft of a pod that is gone names.
 func (p *pod) mentioned() []archive.Instance {
 	if p.draft == nil {
 		return p.known()

@@ -116,7 +116,7 @@ func (w *Watcher) endRead(p *pod) {
 	}
 }
 
-// forgo forgets a pod and gives its followers, which are told to stop; why, where it is not for order's sake. Called
+// forgo forgets a pod and returns its followers, which are told to stop; why, where it is not for order's sake. Called
 // with mu held.
 func (w *Watcher) forgo(uid types.UID, p *pod, why error) (stopped []*reading) {
 	if p == nil {

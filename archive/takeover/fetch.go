@@ -206,11 +206,10 @@ func (t *takeover) adoptDraft(ctx context.Context, p *takenPod) error {
 	return t.journal.Spool.SaveDraft(draft)
 }
 
-// addInstances adds to a draft what only another one names. Numbers tell nothing: two replicas may have given one to
-// different instances.
+// addInstances adds to a draft what only another one names.
 func addInstances(have, other *archive.Draft) {
 	for _, r := range other.Instances {
-		if r.ContainerID != "" && !slices.ContainsFunc(have.Instances, func(o archive.InstanceRecord) bool { return o.ContainerID == r.ContainerID }) {
+		if r.ContainerID != "" && have.OfContainer(r.ContainerID) == nil {
 			have.Instances = append(have.Instances, r)
 		}
 	}

@@ -151,7 +151,7 @@ func (f *Follower) Run(ctx context.Context) (err error) {
 		switch {
 		case f.brief(added):
 			if !f.stayed.asksOn() {
-				stopped = await(ctx, changed, newsWait)
+				stopped = pause.Until(ctx, changed, newsWait)
 			}
 		case errors.Is(err, errHidden):
 			f.behind = true
@@ -175,18 +175,6 @@ func (f *Follower) open(ctx context.Context, r Request) (io.ReadCloser, error) {
 
 // newsWait is how long the kubelet may take to report that a container has ended.
 const newsWait = 2 * time.Second
-
-// await waits for the channel to be closed, but not for long.
-func await(ctx context.Context, closed <-chan struct{}, limit time.Duration) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-closed:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err()
-}
 
 // recall takes up what an earlier process held.
 func (f *Follower) recall() error {

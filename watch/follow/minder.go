@@ -133,16 +133,7 @@ func (d *dozing) burst(total int64) bool { return total-d.level.Load() > probeBy
 
 // sleepOrBusy waits, and ends when the follower asks for a look.
 func (f *Follower) sleepOrBusy(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-f.burst:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.Until(ctx, f.burst, d) == nil
 }
 
 // hangs asks for the last record of the log, which the kubelet finds from the file's end. If it is not the last one
