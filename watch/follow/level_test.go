@@ -2,6 +2,7 @@ package follow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,8 +55,13 @@ func (b *bed) heldTwice(before int, between time.Duration, breaks bool) {
 	b.busy(100)
 	b.c.Exit(0)
 	record := b.proven(time.Hour)
-	if g := record.Gaps; len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != int64(before)+200 || g[0].ThroughLine != 0 {
-		b.t.Errorf("got gaps %+v, want one of rotated after line %d", g, before+200)
+	g := record.Gaps
+	if between < kubeletLeast {
+		// A look may fall between such a pair or not, and one that does may doubt all up to it: see pace.
+		g = slices.DeleteFunc(slices.Clone(g), func(g archive.Gap) bool { return g.Unproven })
+	}
+	if len(g) != 1 || g[0].Reason != archive.GapRotated || g[0].AfterLine != int64(before)+200 || g[0].ThroughLine != 0 {
+		b.t.Errorf("got gaps %+v, want one of rotated after line %d", record.Gaps, before+200)
 	}
 }
 
