@@ -25,6 +25,7 @@ type Instance struct {
 	ended   bool                // the process is gone; guarded by mu
 	removed bool                // the container and its files are gone; guarded by mu
 	end     termination         // guarded by mu
+	deaf    []span              // when streams hung that had served no line; guarded by mu
 	done    chan struct{}       // closed with ended
 }
 
@@ -34,6 +35,9 @@ type file struct {
 	served  []bool // per record: some stream has printed the whole of it
 	bytes   int64
 }
+
+// span is a time from one moment to another.
+type span struct{ from, to time.Time }
 
 // ID returns the container's ID as the pod's status shows it.
 func (i *Instance) ID() string { return i.id }
@@ -202,4 +206,18 @@ func (i *Instance) Files() [][]Record {
 		files = append(files, slices.Clone(f.records))
 	}
 	return files
+}
+
+// hung notes that a stream which had served no line hung from that time until now.
+func (i *Instance) hung(from time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.deaf = append(i.deaf, span{from, time.Now()})
+}
+
+// Deaf reports whether a stream that had served no line hung from that time, or before it, until the other one.
+func (i *Instance) Deaf(from, to time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.ContainsFunc(i.deaf, func(s span) bool { return !s.from.After(from) && s.to.Equal(to) })
 }

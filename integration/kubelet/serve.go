@@ -125,6 +125,7 @@ func (i *Instance) serve(ctx context.Context, opts logOptions, out *sink) error 
 	if _, err := i.running(); err != nil {
 		return fmt.Errorf("unable to retrieve container logs for %s", i.id)
 	}
+	out.hung = i.hung
 	if out.fault != nil && out.fault.atStart() {
 		if err := out.strike(); err != nil {
 			return err

@@ -22,6 +22,7 @@ type sink struct {
 	bytes  int64
 	lines  int
 	paid   time.Time // when the bytes so far are due on a slow node
+	hung   func(from time.Time)
 }
 
 // write takes the text of one record. done is called when the whole of it is about to go to the network.
@@ -69,7 +70,11 @@ func (s *sink) strike() error {
 	case s.fault.Text != "":
 		return textError(s.fault.Text)
 	case s.fault.Hang:
+		from := time.Now()
 		<-s.ctx.Done()
+		if s.lines == 0 {
+			s.hung(from)
+		}
 		return context.Cause(s.ctx)
 	case s.fault.Cut:
 		return errCut

@@ -22,6 +22,9 @@ type Process struct {
 	mixed bool            // it wrote to the other one as well
 }
 
+// Began returns when it wrote first; zero: never.
+func (p *Process) Began() time.Time { return p.first }
+
 // Put writes a block and remembers it. What the node's clock says may go back at any time.
 func (p *Process) Put(text string) {
 	if p.first.IsZero() {
