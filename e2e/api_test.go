@@ -30,6 +30,7 @@ func TestAPI(t *testing.T) {
 	s := own(t, stage.Config{Namespace: "epilogue-e2e-api"})
 	allowLogs(t, s, "reader")
 	t.Run("one call", func(t *testing.T) { followedToTheEnd(t, s) })
+	t.Run("loki", func(t *testing.T) { lokiOutlivesThePod(t, s) })
 	t.Run("restart", func(t *testing.T) { followerOutlivesDaemon(t, s) })
 }
 

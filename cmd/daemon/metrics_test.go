@@ -25,8 +25,9 @@ import (
 	"github.com/epilogue-dev/epilogue/metrics/clientgo"
 )
 
-// everything assembles the program with all its parts, over an API server that answers nothing.
-func everything(t *testing.T) *parts {
+// everything assembles the program with all its parts, over an API server that answers nothing. Settings are names and
+// values of further variables.
+func everything(t *testing.T, settings ...string) *parts {
 	t.Helper()
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
@@ -40,6 +41,9 @@ func everything(t *testing.T) *parts {
 		"EPILOGUE_KUBECONFIG": kubeconfig, "EPILOGUE_NAMESPACE": "jobs", "EPILOGUE_LEASE_NAMESPACE": "system", "EPILOGUE_REPLICA": "a",
 		"EPILOGUE_ARCHIVE": "file://" + t.TempDir(), "EPILOGUE_SPOOL_DIR": t.TempDir(), "EPILOGUE_RETENTION": "30d", "EPILOGUE_DRY_RUN": "true",
 		"EPILOGUE_LAUNCHER": "true", "EPILOGUE_SERVICE_ACCOUNT": "runner",
+	}
+	for n := 0; n < len(settings); n += 2 {
+		env[settings[n]] = settings[n+1]
 	}
 	cfg, err := config.Bind(pflag.NewFlagSet("epilogue", pflag.ContinueOnError)).Load(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 	if err != nil {
