@@ -21,6 +21,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/epilogue-dev/epilogue/archive"
+	"github.com/epilogue-dev/epilogue/archive/format"
+	"github.com/epilogue-dev/epilogue/archive/journal"
 	"github.com/epilogue-dev/epilogue/integration/gateway"
 	"github.com/epilogue-dev/epilogue/integration/oracle"
 )
@@ -195,26 +198,48 @@ func (f *fleet) metric(name, metric string) (value float64, ok bool) {
 	return 0, false
 }
 
-// journaled waits until a stream has given each of the lines to somebody, and nobody holds a line that is in no
-// journal.
+// journaled waits until so many lines of each log are in journals. That a stream has served them is not enough: on a
+// busy machine they may be on their way for longer than anything here takes.
 func (f *fleet) journaled(all []played, lines int) {
 	f.t.Helper()
-	f.await(fmt.Sprintf("%d lines to be served and journaled", lines), func() bool {
-		for _, x := range all {
-			if len(x.c.Unserved()) > 0 {
-				return false
+	f.await(fmt.Sprintf("%d lines of each log to be journaled", lines), func() bool {
+		pods := f.inJournals()
+		return !slices.ContainsFunc(all, func(x played) bool {
+			p := pods[archive.PodUID(x.pod.Object().UID)]
+			if p == nil {
+				return true
 			}
-		}
-		return true
+			for _, chain := range p.Logs() {
+				if chain.Lines >= int64(lines) {
+					return false
+				}
+			}
+			return true
+		})
 	})
-	f.followedAll(all)
-	for name := range f.live {
-		// What was served last is in the spool by now; it is fresh until the journal has it.
-		f.awaitMetric(name, "epilogue_journal_lag_seconds", func(v float64) bool { return v == 0 })
-	}
 }
 
-// finishAll ends all pods and holds the archive against what was written.
+// inJournals returns what is journaled of all pods.
+func (f *fleet) inJournals() map[archive.PodUID]*journal.Pod {
+	f.t.Helper()
+	replicas, err := journal.Replicas(f.ctx, f.store)
+	must(f.t, err)
+	var view *journal.View
+	must(f.t, journal.Consistently(func(final bool) error {
+		view = &journal.View{
+			Index: func(ctx context.Context, key archive.Key) (*format.JournalIndex, error) {
+				return f.codec.ReadJournalIndex(ctx, f.store, key)
+			},
+			Wants: func(archive.PodRef) bool { return true },
+		}
+		return view.Read(f.ctx, f.store, replicas, final)
+	}))
+	return view.Pods
+}
+
+// finishAll ends all pods and holds the archive against what was written. A process that has to wait for a processor
+// lets its streams stand still for longer than two rotations may be apart, and doubts then what it cannot know, though
+// nothing is missing. That must not become the rule.
 func (f *fleet) finishAll(all []played) {
 	f.t.Helper()
 	var work errgroup.Group
@@ -223,16 +248,24 @@ func (f *fleet) finishAll(all []played) {
 		work.Go(func() error { x.c.Exit(0); return nil })
 	}
 	_ = work.Wait() // what fails has failed the test
-	lines := 0
+	lines, doubted := 0, 0
 	for _, x := range all {
 		f.job = x.job
 		record := f.proven(x.pod, x.c)
-		if err := oracle.Whole(record, x.c); err != nil {
+		err := oracle.Whole(record, x.c)
+		switch known := func(g archive.Gap) bool { return !g.Unproven || g.Reason != archive.GapRotated }; {
+		case err == nil:
+		case record.Log != nil && record.Log.Lines == int64(len(x.c.Lines())) && len(record.Gaps) > 0 && !slices.ContainsFunc(record.Gaps, known):
+			doubted++
+		default:
 			f.t.Errorf("%s: %v", x.pod.Name(), err)
 		}
 		lines += len(x.c.Lines())
 	}
-	f.t.Logf("%d lines of %d logs are accounted for", lines, len(all))
+	if doubted > len(all)/4 {
+		f.t.Errorf("%d of %d logs are doubted, want few", doubted, len(all))
+	}
+	f.t.Logf("%d lines of %d logs are accounted for, of which %d are doubted", lines, len(all), doubted)
 }
 
 func (f *fleet) get(address, path string) (string, error) {

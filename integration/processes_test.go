@@ -19,7 +19,7 @@ import (
 // follows 500 logs while one is killed with its disk, one stands still past its Lease and goes on, one is cut off from
 // the store, the number goes from three to one and back, and all are replaced one after the other. Logs are rotated
 // once what they held is in a journal, so every line must be in the archive, once and in order, and every log proven
-// complete.
+// complete, but for what a busy machine has doubted.
 func TestReplicaProcesses(t *testing.T) {
 	const pods, perJob = 500, 10
 	g := gateway.Start(t)

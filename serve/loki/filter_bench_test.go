@@ -12,6 +12,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
+	runtimemetrics "runtime/metrics"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +59,7 @@ func (k *bench) fillLines(jobs, lines int) (size int64) {
 				text = append(text, " needle in the hay"...)
 			}
 			size += int64(len(text)) + 1
-			batch = append(batch, archive.Line{Time: at(time.Duration(j)*time.Minute + time.Duration(n)*time.Millisecond), Text: text})
+			batch = append(batch, archive.Line{Time: at(time.Duration(j%30)*time.Minute + time.Duration(n)*time.Millisecond), Text: text})
 			if len(batch) == cap(batch) {
 				if _, err := l.Append(batch...); err != nil {
 					k.t.Fatal(err)
@@ -83,25 +86,36 @@ func (*played) mayAll(context.Context, access.Act) error { return nil }
 
 const needle = `{namespace="jobs"} |= "needle in the hay"`
 
+// logs is how many logs of 500,000 lines, 57 MB each, are searched: 4, or EPILOGUE_BENCH_LOGS; 175 are 10 GB.
+func logs() int {
+	if n, err := strconv.Atoi(os.Getenv("EPILOGUE_BENCH_LOGS")); err == nil {
+		return n
+	}
+	return 4
+}
+
 // BenchmarkLiteral: one literal in text of which almost no line has it. Where EPILOGUE_LOKI names a Loki that has
 // nothing, it is asked the same of the same lines.
 func BenchmarkLiteral(b *testing.B) {
 	k := onDisk(b)
-	size := k.fillLines(4, 500_000)
+	size := k.fillLines(logs(), 500_000)
 	for _, query := range []string{needle, `sum(count_over_time(` + needle + ` [1h]))`} {
-		path, params := "query_range", times("query", query, "limit", "1000")
+		path, params := "query_range", times("query", query, "limit", "5000")
 		if query != needle {
 			path, params = "query", []string{"query", query, "time", fmt.Sprint(at(time.Hour - time.Second))}
 		}
 		b.Run(path, func(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
-			for b.Loop() {
-				if w := k.ask(path, params...); w.Code != http.StatusOK {
-					b.Fatal(w.Body)
+			most := mostHeap(func() {
+				for b.Loop() {
+					if w := k.ask(path, params...); w.Code != http.StatusOK {
+						b.Fatal(w.Body)
+					}
 				}
-			}
-			b.ReportMetric(float64(k.stored())/(4*500_000), "stored-B/line")
+			})
+			b.ReportMetric(float64(k.stored())/float64(logs()*500_000), "stored-B/line")
+			b.ReportMetric(float64(most)/(1<<20), "heap-MiB")
 		})
 		base := os.Getenv("EPILOGUE_LOKI")
 		if base == "" {
@@ -119,7 +133,7 @@ func BenchmarkLiteral(b *testing.B) {
 				}
 				text, err := io.ReadAll(answer.Body)
 				_ = answer.Body.Close()
-				if err != nil || answer.StatusCode != http.StatusOK || path == "query_range" && strings.Count(string(text), "needle in") != 40 {
+				if err != nil || answer.StatusCode != http.StatusOK || path == "query_range" && strings.Count(string(text), "needle in") != 10*logs() {
 					b.Fatal(err, answer.Status, len(text))
 				}
 			}
@@ -130,7 +144,7 @@ func BenchmarkLiteral(b *testing.B) {
 // pushAll gives Loki all lines, and has it write them out.
 func (k *bench) pushAll(base string) {
 	k.t.Helper()
-	for j := range 4 {
+	for j := range logs() {
 		p := pod("jobs", fmt.Sprintf("job-%03d", j), "1")
 		answer, err := k.reader.Read(k.t.Context(), archive.Query{Target: archive.Target{Namespace: p.Namespace, Pod: p.Pod}})
 		if err != nil {
@@ -164,6 +178,35 @@ func (k *bench) pushAll(base string) {
 	time.Sleep(20 * time.Second) // it has no other sign of having written all
 }
 
+// mostHeap returns by how many bytes the heap grew while that ran, at most: objects that live, and those that are not
+// collected yet.
+func mostHeap(run func()) (most uint64) {
+	sample := []runtimemetrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	heap := func() uint64 {
+		runtimemetrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	runtime.GC()
+	before := heap()
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for tick := time.NewTicker(time.Millisecond); ; {
+			select {
+			case <-tick.C:
+				most = max(most, heap())
+			case <-done:
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	run()
+	close(done)
+	<-watched
+	return max(most, before) - before
+}
+
 // BenchmarkFirstPage: the newest thousand lines of 500 Jobs.
 func BenchmarkFirstPage(b *testing.B) {
 	k := onDisk(b)
@@ -180,7 +223,7 @@ func BenchmarkFirstPage(b *testing.B) {
 // BenchmarkVolume: labels and volume over many Jobs that are known.
 func BenchmarkVolume(b *testing.B) {
 	k := onDisk(b)
-	k.fillLines(2000, 1)
+	k.fillLines(10_000, 1)
 	k.ask("labels", times()...)
 	for _, path := range []string{"labels", "index/volume"} {
 		b.Run(path, func(b *testing.B) {
