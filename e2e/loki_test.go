@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -37,7 +38,7 @@ func lokiOutlivesThePod(t *testing.T, s *stage.Stage) {
 	p.talking(50)
 	var live streams
 	if code := query(reader, "query_range", ofJob+`open"}`, &live); code != http.StatusOK || !live.inOrder() || live.lines() < 50 {
-		t.Errorf("got %d with %d lines while it is written, want each of 50 and more once, in order", code, live.lines())
+		t.Errorf("got %d with %s while it is written, want each of 50 lines and more once, in order", code, live)
 	}
 	p.deleteJob()
 	pod := p.pod(ended("main"))
@@ -48,9 +49,11 @@ func lokiOutlivesThePod(t *testing.T, s *stage.Stage) {
 	}
 	var kept streams
 	if code := query(reader, "query_range", ofJob+`complete"}`, &kept); code != http.StatusOK || !kept.inOrder() || int64(kept.lines()) != truth.Lines {
-		t.Errorf("got %d with %d lines when all is gone, want %d, each once, in order", code, kept.lines(), truth.Lines)
+		t.Errorf("got %d with %s when all is gone, want %d lines, each once, in order", code, kept, truth.Lines)
 	}
-	var count struct{ Data struct{ Result []struct{ Value [2]any } } }
+	var count struct {
+		Data struct{ Result []struct{ Value [2]any } }
+	}
 	code := query(reader, "query", `sum(count_over_time(`+ofJob+`complete"}[10m]))`, &count)
 	if want := strconv.FormatInt(truth.Lines, 10); code != http.StatusOK || len(count.Data.Result) != 1 || count.Data.Result[0].Value[1] != want {
 		t.Errorf("got %d with %+v, want one sample of %s", code, count.Data.Result, want)
@@ -70,8 +73,19 @@ func nano(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 // streams is Loki's answer to a query of lines.
 type streams struct {
 	Data struct {
-		Result []struct{ Values [][2]string }
+		Result []struct {
+			Stream map[string]string
+			Values [][2]string
+		}
 	}
+}
+
+func (s streams) String() string {
+	var said []string
+	for _, r := range s.Data.Result {
+		said = append(said, fmt.Sprintf("%d lines of %v", len(r.Values), r.Stream))
+	}
+	return fmt.Sprint(said)
 }
 
 func (s streams) lines() (n int) {
@@ -88,8 +102,8 @@ func (s streams) inOrder() bool {
 	}
 	for _, r := range s.Data.Result {
 		for n, v := range r.Values {
-			word, _, _ := strings.Cut(strings.TrimPrefix(v[1], "line "), " ")
-			if got, err := strconv.Atoi(word); err != nil || got != n+1 {
+			words := strings.Fields(v[1]) // line, or last, and its number
+			if got, err := strconv.Atoi(words[1]); err != nil || got != n+1 {
 				return false
 			}
 		}
