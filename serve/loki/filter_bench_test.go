@@ -86,9 +86,9 @@ func (*played) mayAll(context.Context, access.Act) error { return nil }
 
 const needle = `{namespace="jobs"} |= "needle in the hay"`
 
-// logs is how many logs of 500,000 lines, 57 MB each, are searched: 4, or EPILOGUE_BENCH_LOGS; 175 are 10 GB.
+// logs is how many logs of 500,000 lines, 57 MB each, are searched: 4, or EPILOGUE_TEST_LOGS; 175 are 10 GB.
 func logs() int {
-	if n, err := strconv.Atoi(os.Getenv("EPILOGUE_BENCH_LOGS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("EPILOGUE_TEST_LOGS")); err == nil {
 		return n
 	}
 	return 4
